@@ -1,0 +1,71 @@
+// Output functions g and reconstruction losses, element by element, with their derivatives.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "server/sae/spec.h"
+
+namespace saed::sae {
+
+inline constexpr double kPoissonEpsilon = 1e-8;
+
+template <class T>
+T Softplus(T a) {
+  return std::max(a, T(0)) + std::log1p(std::exp(-std::abs(a)));
+}
+
+// ŷ = g(a).
+template <class T>
+T Activate(Output output, T a) {
+  switch (output) {
+    case Output::kIdentity:
+      return a;
+    case Output::kRelu:
+      return std::max(a, T(0));
+    case Output::kSoftplus:
+      return Softplus(a);
+  }
+  return a;
+}
+
+// g'(a).
+template <class T>
+T ActivateSlope(Output output, T a) {
+  switch (output) {
+    case Output::kIdentity:
+      return T(1);
+    case Output::kRelu:
+      return a > T(0) ? T(1) : T(0);
+    case Output::kSoftplus:
+      return T(1) / (T(1) + std::exp(-a));
+  }
+  return T(1);
+}
+
+// loss(ŷ, y) and ∂loss/∂ŷ of one element.
+template <class T>
+struct LossValue {
+  T value, slope;
+};
+
+template <class T>
+LossValue<T> Evaluate(Loss loss, T prediction, T target) {
+  switch (loss) {
+    case Loss::kMse: {
+      const T e = prediction - target;
+      return {e * e, 2 * e};
+    }
+    case Loss::kMsle: {
+      const T e = std::log1p(prediction) - std::log1p(target);
+      return {e * e, 2 * e / (1 + prediction)};
+    }
+    case Loss::kPoisson: {
+      const T rate = prediction + static_cast<T>(kPoissonEpsilon);
+      return {prediction - target * std::log(rate), 1 - target / rate};
+    }
+  }
+  return {T(0), T(0)};
+}
+
+}  // namespace saed::sae

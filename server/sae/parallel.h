@@ -1,0 +1,23 @@
+// Parallel loops whose results do not depend on the number of threads: work is cut into blocks by
+// the problem's size alone. The caller's TBB arena decides how many threads take part.
+#pragma once
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace saed::sae {
+
+inline int64_t BlockCount(int64_t n, int64_t block) { return (n + block - 1) / block; }
+
+// Calls fn(block, begin, end) for every block of `block` items of [0, n), in any order.
+template <class Fn>
+void ForBlocks(int64_t n, int64_t block, const Fn& fn) {
+  const int64_t blocks = BlockCount(n, block);
+  const auto run = [&](int64_t b) { fn(b, b * block, std::min(n, (b + 1) * block)); };
+  if (blocks == 1) return run(0);
+  tbb::parallel_for(int64_t{0}, blocks, run);
+}
+
+}  // namespace saed::sae

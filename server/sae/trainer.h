@@ -1,0 +1,89 @@
+// Training of one SAE: step after step, resumable to the bit.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/sae/parameters.h"
+#include "server/sae/spec.h"
+#include "server/sae/step.h"
+#include "server/sae/windows.h"
+
+namespace saed::sae {
+
+// Where training reads from. The data behind `counts` and `starts` must outlive the trainer.
+struct TrainingData {
+  CountView counts;
+  Normaliser normaliser;
+  Starts starts;  // training windows
+  int S = 1;
+
+  int inputs() const { return S * counts.units; }
+};
+
+struct StepReport {
+  int64_t step = 0;                // steps done so far, this one included
+  double loss = 0;                 // total
+  double reconstruction_loss = 0;  // last level
+  double l0 = 0;                   // mean number of active latents per window, last level
+  double dead_fraction = 0;
+  double learning_rate = 0;
+  int64_t rows = 0;
+};
+
+// Not thread-safe. Every call works inside the caller's TBB arena; results do not depend on how
+// many threads that has. T = double is the reference build for gradient checks.
+template <class T>
+class Trainer {
+ public:
+  // `spec` must have passed Validate and `data.starts` must not be empty.
+  Trainer(const FitSpec& spec, const TrainingData& data);
+  ~Trainer();
+
+  int64_t total_steps() const { return total_steps_; }
+  int64_t step() const { return step_; }
+  bool done() const { return step_ >= total_steps_; }
+
+  // One minibatch. FAILED_PRECONDITION where the loss is no longer finite; the parameters are then
+  // useless and training must stop.
+  absl::StatusOr<StepReport> Next();
+
+  const Parameters<T>& parameters() const { return parameters_; }
+  Parameters<T>& mutable_parameters() { return parameters_; }
+
+  // Moving averages (0.99) of the cutoffs, one per level.
+  const std::vector<double>& running_thresholds() const { return running_thresholds_; }
+  // For each level the mean cutoff over one pass of the training windows, each batch weighted by
+  // its size; gradients and parameters are untouched. CANCELLED once keep_going() says no.
+  absl::StatusOr<std::vector<double>> CalibrateThresholds(const std::function<bool()>& keep_going);
+
+  // Everything needed to go on: parameters, moments, counters, step. Restore refuses a state of
+  // another shape or a damaged one with DATA_LOSS.
+  std::string Save() const;
+  absl::Status Restore(std::string_view state);
+
+ private:
+  void Repack();
+  // Start bins of minibatch `index` of its epoch.
+  std::vector<int64_t> Batch(int64_t epoch, int64_t index);
+
+  FitSpec spec_;
+  TrainingData data_;
+  int64_t steps_per_epoch_, total_steps_, step_ = 0;
+  Parameters<T> parameters_;
+  Parameters<T> first_moment_, second_moment_;
+  std::vector<int32_t> idle_steps_;  // steps since each latent was last selected
+  std::vector<double> running_thresholds_;
+  PackedEncoder<T> packed_;
+  std::unique_ptr<Step<T>> work_;
+  int64_t order_epoch_ = -1;
+  std::vector<int64_t> order_;
+};
+
+}  // namespace saed::sae

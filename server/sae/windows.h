@@ -1,0 +1,35 @@
+// Windows of S consecutive bins, read from a count matrix [bins, units] where it lies.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace saed::sae {
+
+enum class DType { kU8, kU16, kF32 };
+
+// A row-major matrix [bins, units] owned by someone else.
+struct CountView {
+  const void* data = nullptr;
+  DType dtype = DType::kU8;
+  int64_t bins = 0;
+  int units = 0;
+};
+
+// x' = (x − offset) / scale, per unit; empty vectors mean x' = x.
+struct Normaliser {
+  std::vector<float> offset, scale;
+  bool identity() const { return offset.empty(); }
+};
+
+// Writes the window that starts at bin `start` into out[0, S·units), normalised.
+// The caller guarantees 0 ≤ start and start + S ≤ bins. Thread-safe.
+template <class T>
+void ReadWindow(const CountView& counts, const Normaliser& normaliser, int64_t start, int S,
+                T* out);
+
+// Start bins of windows; all of the same length S.
+using Starts = std::span<const int64_t>;
+
+}  // namespace saed::sae
