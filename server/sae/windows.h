@@ -5,17 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "server/base/counts.h"
+
 namespace saed::sae {
-
-enum class DType { kU8, kU16, kF32 };
-
-// A row-major matrix [bins, units] owned by someone else.
-struct CountView {
-  const void* data = nullptr;
-  DType dtype = DType::kU8;
-  int64_t bins = 0;
-  int units = 0;
-};
 
 // x' = (x − offset) / scale, per unit; empty vectors mean x' = x.
 struct Normaliser {

@@ -1,0 +1,37 @@
+// NumPy's .npy files, format 1.0 to 3.0: integer, unsigned, boolean and float arrays of either byte
+// order, C or Fortran order. Object arrays (pickles) are never read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace saed::recordings {
+
+struct NpyArray {
+  char kind = 'f';    // 'i', 'u', 'b' or 'f'
+  int item_size = 8;  // bytes
+  bool big_endian = false;
+  bool fortran_order = false;
+  std::vector<int64_t> shape;
+  std::string data;
+
+  int64_t size() const;
+  bool integer() const { return kind == 'i' || kind == 'u'; }
+};
+
+// `name` names the file in errors, which are INVALID_ARGUMENT on that field.
+absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes);
+
+// Elements in C order. Integers above 2^53 lose precision in ToDoubles; ToIntegers refuses floats
+// and unsigned values above the int64 range.
+std::vector<double> ToDoubles(const NpyArray& array);
+absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const NpyArray& array);
+
+// A C-order, little-endian .npy of float64 values, for tests and exports.
+std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape);
+
+}  // namespace saed::recordings

@@ -1,0 +1,100 @@
+// A recording as saed keeps it, whatever file it came from. Times are seconds from the recording's
+// start, float64.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "server/base/counts.h"
+
+namespace saed::recordings {
+
+using Numbers = std::vector<double>;
+using Texts = std::vector<std::string>;
+using TextLists = std::vector<std::vector<std::string>>;
+
+struct Column {
+  std::string name;
+  std::variant<Numbers, Texts, TextLists> values;
+
+  size_t rows() const {
+    return std::visit([](const auto& v) { return v.size(); }, values);
+  }
+};
+
+struct Table {
+  std::string name;
+  std::vector<Column> columns;  // all of the same length
+
+  const Column* Find(std::string_view column) const;
+};
+
+// Rows with a start and a stop: trials, stimulus presentations, epochs. The columns start_time and
+// stop_time are among `columns` too, so that filters can use them.
+struct IntervalTable {
+  Table table;
+  Numbers start, stop;
+
+  size_t rows() const { return start.size(); }
+};
+
+// A behavioural signal: position, running speed.
+struct Series {
+  std::string name;
+  std::string unit;  // of measurement
+  Texts channels;    // names of the columns, at least one
+  Numbers timestamps;
+  Numbers values;  // [timestamps, channels]
+};
+
+// A sorted cluster, perhaps one neuron.
+struct Unit {
+  int64_t id = 0;
+  std::string label;   // quality label: "good", "mua"; may be empty
+  std::string region;  // brain area; may be empty
+  double depth = std::numeric_limits<double>::quiet_NaN();  // µm where known
+  Numbers spike_times;  // ascending; empty where the recording is a count matrix
+};
+
+// Counts that came binned.
+struct CountMatrix {
+  double bin_width = 0;  // s; 0: the recording has spike times instead
+  DType dtype = DType::kU8;
+  int64_t bins = 0;
+  std::vector<uint8_t> bytes;  // [bins, units] row-major
+
+  bool present() const { return bin_width > 0; }
+};
+
+struct Recording {
+  std::string source;        // "nwb", "phy", "spikes_npy", "counts_npy", "simulation"
+  double sampling_rate = 0;  // Hz; where > 0 every spike time is a whole number of samples
+  double duration = 0;       // s
+  std::vector<Unit> units;
+  Table unit_columns;  // further columns of the units table, in the order of `units`
+  Table electrodes;
+  std::vector<IntervalTable> intervals;
+  std::vector<Series> series;
+  CountMatrix counts;
+
+  const IntervalTable* FindIntervals(std::string_view name) const;
+  int64_t spike_count() const;
+};
+
+// A recording with what the reader could not use, in words for the user.
+struct Imported {
+  Recording recording;
+  Texts warnings;
+};
+
+inline constexpr int64_t kMaxUnits = 100'000;
+inline constexpr int64_t kMaxSpikes = int64_t{1} << 31;
+inline constexpr int64_t kMaxIntervalRows = 10'000'000;
+inline constexpr int64_t kMaxCountElements = int64_t{1} << 33;
+
+}  // namespace saed::recordings

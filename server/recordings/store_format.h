@@ -1,0 +1,21 @@
+// The stored form of a recording: one little-endian binary record, versioned, whose SHA-256 names
+// the recording. The same content gives the same bytes, whatever file it came from.
+//
+// Layout: magic "SAEDREC1", then the members of Recording in the order of write() in the source
+// file. Texts and arrays carry a 64-bit length; columns carry a tag: 0 numbers, 1 texts, 2 lists.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/recordings/recording.h"
+
+namespace saed::recordings {
+
+std::string Serialise(const Recording& recording);
+
+// DATA_LOSS where the bytes are not a whole record.
+absl::StatusOr<Recording> Parse(std::string_view bytes);
+
+}  // namespace saed::recordings

@@ -1,0 +1,113 @@
+#include "server/recordings/table_filter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "server/base/faults.h"
+#include "server/base/filter.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+
+namespace saed::recordings {
+namespace {
+
+using Rows = std::vector<uint8_t>;
+
+std::string ColumnNames(const Table& table) {
+  std::string out;
+  for (const Column& c : table.columns) out += (out.empty() ? "" : ", ") + c.name;
+  return out;
+}
+
+template <class T>
+bool Compare(const T& a, std::string_view op, const T& b) {
+  if (op == "=" || op == ":") return a == b;
+  if (op == "!=") return a != b;
+  if (op == "<") return a < b;
+  if (op == "<=") return a <= b;
+  if (op == ">") return a > b;
+  return a >= b;
+}
+
+absl::StatusOr<Rows> MatchComparison(const Table& table, const FilterNode& node) {
+  const Column* column = node.is_function ? nullptr : table.Find(node.field);
+  if (column == nullptr) {
+    return InvalidField(
+        "filter", fmt::format("names the unknown column '{}'; the table '{}' has {}", node.field,
+                              table.name, ColumnNames(table)));
+  }
+  Rows rows(column->rows());
+  if (const auto* numbers = std::get_if<Numbers>(&column->values)) {
+    if (!node.is_number) {
+      return InvalidField("filter",
+                          fmt::format("compares the numeric column '{}' with '{}'; give a "
+                                      "number",
+                                      node.field, node.text));
+    }
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = Compare((*numbers)[i], node.op, node.number);
+  } else if (const auto* texts = std::get_if<Texts>(&column->values)) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = node.op == ":" ? (*texts)[i].find(node.text) != std::string::npos
+                               : Compare((*texts)[i], node.op, node.text);
+    }
+  } else {
+    if (node.op != ":" && node.op != "=" && node.op != "!=") {
+      return InvalidField(
+          "filter",
+          fmt::format("uses {} on the list column '{}'; use : = or !=", node.op, node.field));
+    }
+    const auto& lists = std::get<TextLists>(column->values);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const bool has = std::find(lists[i].begin(), lists[i].end(), node.text) != lists[i].end();
+      rows[i] = has == (node.op != "!=");
+    }
+  }
+  return rows;
+}
+
+absl::StatusOr<Rows> Match(const Table& table, const FilterNode& node) {
+  if (node.kind == FilterNode::Kind::kCompare) return MatchComparison(table, node);
+  SAED_ASSIGN_OR_RETURN(Rows rows, Match(table, node.children[0]));
+  for (size_t c = 1; c < node.children.size(); ++c) {
+    SAED_ASSIGN_OR_RETURN(const Rows next, Match(table, node.children[c]));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = node.kind == FilterNode::Kind::kAnd ? rows[i] & next[i] : rows[i] | next[i];
+    }
+  }
+  if (node.kind == FilterNode::Kind::kNot) {
+    for (uint8_t& r : rows) r = !r;
+  }
+  return rows;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_view filter) {
+  if (Trim(filter).empty()) {
+    return Rows(table.columns.empty() ? 0 : table.columns[0].rows(), 1);
+  }
+  SAED_ASSIGN_OR_RETURN(const FilterNode node, ParseFilter(filter));
+  return Match(table, node);
+}
+
+Texts DistinctValues(const Column& column, size_t most) {
+  Texts out;
+  std::unordered_set<std::string> seen;
+  const auto add = [&](const std::string& v) {
+    if (out.size() < most && seen.insert(v).second) out.push_back(v);
+  };
+  if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
+    for (double v : *numbers) add(NumberText(v));
+  } else if (const auto* texts = std::get_if<Texts>(&column.values)) {
+    for (const std::string& t : *texts) add(t);
+  } else {
+    for (const Texts& list : std::get<TextLists>(column.values)) {
+      for (const std::string& t : list) add(t);
+    }
+  }
+  return out;
+}
+
+}  // namespace saed::recordings

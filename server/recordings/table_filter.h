@@ -1,0 +1,22 @@
+// Rows of a table by a filter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/recordings/recording.h"
+
+namespace saed::recordings {
+
+// One entry per row, 1 where the row passes. An empty filter passes every row. INVALID_ARGUMENT on
+// the field "filter" where it does not parse, names an unknown column or compares a number with a
+// text.
+absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_view filter);
+
+// The distinct values of a column as text, in order of first appearance. Lists give each member.
+Texts DistinctValues(const Column& column, size_t most);
+
+}  // namespace saed::recordings

@@ -1,0 +1,79 @@
+// How a recording becomes a matrix: bins, units, windows, split and normaliser.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/base/counts.h"
+#include "server/recordings/recording.h"
+
+namespace saed::recordings {
+
+enum class NormaliserKind { kNone, kZscore, kMinmax };
+
+enum class SplitKind {
+  kChronological,  // the first fraction of the valid bins trains
+  kColumn,         // by the values of an interval table's column
+  kInSample,       // every bin trains; "held-out" scores are then those of the training bins
+};
+
+struct Split {
+  SplitKind kind = SplitKind::kChronological;
+  double train_fraction = 0.8;
+  std::string table, column;
+  // Values, or for numeric columns also inclusive ranges such as "0-22".
+  std::vector<std::string> train_values, test_values;
+};
+
+struct DataView {
+  double bin_width = 0.02;               // s
+  std::vector<std::string> unit_labels;  // empty: any
+  std::vector<int64_t> unit_ids;         // empty: any
+  double minimum_rate = 0;               // Hz over the time range
+  double start_time = 0;                 // s
+  double stop_time = 0;                  // s; 0: the recording's end
+  std::string mask_table;                // only bins inside these intervals; empty: all bins
+  std::string mask_filter;
+  int window = 1;  // S, bins
+  int stride = 1;  // bins between window starts
+  NormaliserKind normaliser = NormaliserKind::kNone;
+  Split split;
+};
+
+inline constexpr int kMaxWindow = 1000;
+
+// Which bins a window may use.
+enum class Side : uint8_t { kNone, kTrain, kTest };
+
+struct ViewData {
+  double start_time = 0, bin_width = 0;  // bin i is [start + i·w, start + (i+1)·w)
+  std::vector<int> units;                // indices into Recording::units, in its order
+  int64_t bins = 0;
+  DType dtype = DType::kU8;
+  std::vector<uint8_t> bytes;        // counts [bins, units] row-major
+  std::vector<Side> sides;           // [bins]
+  std::vector<int64_t> train, test;  // first bins of windows, ascending
+  int window = 1;
+  std::vector<float> offset, scale;  // normaliser per unit; empty for none
+  bool negative_target = false;      // some normalised training or test value is below 0
+
+  CountView counts() const { return {bytes.data(), dtype, bins, static_cast<int>(units.size())}; }
+  double bin_start(int64_t bin) const { return start_time + static_cast<double>(bin) * bin_width; }
+};
+
+// Faults that show without the recording.
+absl::Status Validate(const DataView& view);
+
+// Bins the recording and finds the windows. All faults at once, each on its field below "view".
+absl::StatusOr<ViewData> BuildView(const Recording& recording, const DataView& view);
+
+// The view of another recording for a trained model: same bins and windows, all windows in `test`,
+// the given normaliser; units are matched by id. NOT_FOUND-like faults name missing units.
+absl::StatusOr<ViewData> BuildAnalysisView(const Recording& recording, const DataView& view,
+                                           const std::vector<int64_t>& unit_ids,
+                                           const std::vector<float>& offset,
+                                           const std::vector<float>& scale);
+
+}  // namespace saed::recordings
