@@ -1,0 +1,230 @@
+#include "server/features/dictionary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "server/base/status_macros.h"
+#include "server/sae/parallel.h"
+#include "server/sae/random.h"
+#include "server/sae/windows.h"
+
+namespace saed::features {
+namespace {
+
+constexpr int64_t kBlock = 512;
+constexpr size_t kTopUnits = 10;
+constexpr size_t kTopExemplars = 10, kOtherExemplars = 5;
+constexpr uint64_t kExemplarStream = 77;
+
+struct Sides {
+  std::vector<int64_t> starts;  // training windows, then held-out ones
+  int64_t train = 0;
+  bool in_sample = false;  // the held-out side is the training side
+
+  static Sides Of(const recordings::ViewData& view) {
+    Sides out;
+    out.starts = view.train;
+    out.train = static_cast<int64_t>(view.train.size());
+    out.in_sample = !view.train.empty() && view.test == view.train;
+    if (!out.in_sample) out.starts.insert(out.starts.end(), view.test.begin(), view.test.end());
+    return out;
+  }
+};
+
+absl::StatusOr<WindowConditions> Labels(const recordings::Recording& recording,
+                                        const recordings::ViewData& view,
+                                        const std::vector<Condition>& conditions,
+                                        const std::vector<int64_t>& starts) {
+  std::vector<std::vector<uint8_t>> labels(conditions.size());
+  for (size_t c = 0; c < conditions.size(); ++c) {
+    SAED_ASSIGN_OR_RETURN(const auto bins, LabelBins(recording, view, conditions[c]));
+    labels[c].resize(starts.size());
+    for (size_t w = 0; w < starts.size(); ++w) labels[c][w] = bins[starts[w] + view.window - 1];
+  }
+  return ByWindow(labels, static_cast<int64_t>(starts.size()));
+}
+
+void TraceBack(const sae::Model& model, const recordings::Recording& recording,
+               const recordings::ViewData& view, const std::vector<int64_t>& starts,
+               const Activations& active, Feature& out) {
+  const int inputs = model.inputs();
+  std::vector<double> sum(inputs, 0);
+  std::vector<float> x(inputs);
+  for (const auto& [w, value] : active) {
+    sae::ReadWindow(view.counts(), model.normaliser, starts[w], model.S, x.data());
+    for (int i = 0; i < inputs; ++i) sum[i] += static_cast<double>(x[i]);
+  }
+  const float* row = model.parameters.encoder_row(out.latent);
+  out.trace_map.assign(inputs, 0);
+  std::vector<double> drive(model.units, 0);
+  for (int i = 0; i < inputs && !active.empty(); ++i) {
+    const double v = static_cast<double>(row[i]) * sum[i] / static_cast<double>(active.size());
+    out.trace_map[i] = static_cast<float>(v);
+    drive[i % model.units] += v;
+  }
+  double total = 0;
+  for (double d : drive) total += std::abs(d);
+  std::vector<int> order(model.units);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return drive[a] > drive[b]; });
+  for (size_t i = 0; i < order.size() && i < kTopUnits && total > 0; ++i) {
+    out.top_units.push_back(
+        {recording.units[view.units[order[i]]].id, drive[order[i]], drive[order[i]] / total});
+  }
+}
+
+// Windows with the largest activation, around the median, and at random; never two that overlap.
+void ChooseExemplars(const recordings::ViewData& view, const std::vector<int64_t>& starts,
+                     const Activations& active, Feature& out) {
+  Activations sorted = active;
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<int64_t> taken;
+  const auto add = [&](const std::pair<int64_t, float>& entry, Exemplar::Kind kind) {
+    const int64_t start = starts[entry.first];
+    for (int64_t t : taken) {
+      if (std::abs(t - start) < view.window) return false;
+    }
+    taken.push_back(start);
+    out.exemplars.push_back({kind, view.bin_start(start), entry.second});
+    return true;
+  };
+  size_t found = 0;
+  for (size_t i = 0; i < sorted.size() && found < kTopExemplars; ++i) {
+    found += add(sorted[i], Exemplar::Kind::kTop);
+  }
+  found = 0;
+  for (size_t i = sorted.size() / 2; i < sorted.size() && found < kOtherExemplars; ++i) {
+    found += add(sorted[i], Exemplar::Kind::kMiddle);
+  }
+  const sae::CounterRandom random(static_cast<uint64_t>(out.latent), kExemplarStream);
+  found = 0;
+  for (uint64_t draw = 0; draw < 20 && found < kOtherExemplars && !sorted.empty(); ++draw) {
+    found += add(sorted[random.Below(draw, sorted.size())], Exemplar::Kind::kRandom);
+  }
+}
+
+void Summarise(const Activations& active, int64_t windows, Feature& out) {
+  double sum = 0;
+  for (const auto& [w, value] : active) {
+    sum += static_cast<double>(value);
+    out.max_activation = std::max(out.max_activation, static_cast<double>(value));
+  }
+  out.active_windows = static_cast<int64_t>(active.size());
+  if (windows > 0) out.density = static_cast<double>(active.size()) / static_cast<double>(windows);
+  if (!active.empty()) out.mean_activation = sum / static_cast<double>(active.size());
+}
+
+// Activations of windows [begin, end), renumbered from 0.
+Activations Part(const Activations& all, int64_t begin, int64_t end) {
+  Activations out;
+  for (const auto& [w, value] : all) {
+    if (w >= begin && w < end) out.emplace_back(w - begin, value);
+  }
+  return out;
+}
+
+void ChooseBest(const WindowConditions& train, Feature& out) {
+  for (size_t c = 0; c < out.train.size(); ++c) {
+    const Scores& s = out.train[c];
+    if (!s.auroc || *s.coverage * static_cast<double>(train.positive[c]) < kMinimumSupport)
+      continue;
+    if (!out.best_condition || *s.auroc > *out.train[*out.best_condition].auroc) {
+      out.best_condition = static_cast<int>(c);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
+                                                  const recordings::ViewData& view,
+                                                  const std::vector<int64_t>& starts,
+                                                  const Progress& progress) {
+  const sae::Model& model = encoder.model();
+  const int64_t inputs = model.inputs(), windows = static_cast<int64_t>(starts.size());
+  std::vector<Activations> out(model.spec.features());
+  constexpr int64_t kGroup = 16 * kBlock;
+  for (int64_t g = 0; g < windows; g += kGroup) {
+    if (!progress(static_cast<double>(g) / static_cast<double>(windows))) {
+      return absl::CancelledError("stopped while encoding the recording");
+    }
+    const int64_t group = std::min(kGroup, windows - g);
+    std::vector<sae::Codes<float>> codes(sae::BlockCount(group, kBlock));
+    sae::ForBlocks(group, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
+      std::vector<float> x((end - begin) * inputs);
+      for (int64_t b = begin; b < end; ++b) {
+        sae::ReadWindow(view.counts(), model.normaliser, starts[g + b], model.S,
+                        x.data() + (b - begin) * inputs);
+      }
+      encoder.Encode(x.data(), end - begin, sae::DefaultRule(model.spec), codes[block]);
+    });
+    for (size_t block = 0; block < codes.size(); ++block) {
+      const auto& c = codes[block];
+      for (int64_t b = 0; b < c.rows(); ++b) {
+        const int64_t w = g + static_cast<int64_t>(block) * kBlock + b;
+        for (int64_t e = c.row_begin[b]; e < c.row_begin[b + 1]; ++e) {
+          out[c.latent[e]].emplace_back(w, c.value[e]);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
+                                           const recordings::Recording& recording,
+                                           const recordings::ViewData& view,
+                                           const std::vector<Condition>& user_conditions,
+                                           const Progress& progress) {
+  const sae::Model& model = encoder.model();
+  Dictionary out;
+  const Sides sides = Sides::Of(view);
+  const auto windows = static_cast<int64_t>(sides.starts.size());
+  out.train_windows = sides.train;
+  out.test_windows = sides.in_sample ? sides.train : windows - sides.train;
+
+  out.conditions = user_conditions;
+  for (Condition& c : AutomaticConditions(recording, out.warnings)) {
+    const bool taken = std::any_of(user_conditions.begin(), user_conditions.end(),
+                                   [&](const Condition& u) { return u.name == c.name; });
+    if (!taken && out.conditions.size() < kMaxConditions) out.conditions.push_back(std::move(c));
+  }
+  const std::vector<int64_t> train_starts(sides.starts.begin(), sides.starts.begin() + sides.train);
+  const std::vector<int64_t> test_starts(
+      sides.in_sample
+          ? train_starts
+          : std::vector<int64_t>(sides.starts.begin() + sides.train, sides.starts.end()));
+  SAED_ASSIGN_OR_RETURN(const auto train, Labels(recording, view, out.conditions, train_starts));
+  SAED_ASSIGN_OR_RETURN(const auto test, Labels(recording, view, out.conditions, test_starts));
+  out.train_positive = train.positive;
+  out.test_positive = test.positive;
+
+  SAED_ASSIGN_OR_RETURN(
+      const auto activations,
+      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.5 * f); }));
+  out.features.resize(activations.size());
+  constexpr int64_t kLatentGroup = 64;
+  const auto features = static_cast<int64_t>(activations.size());
+  for (int64_t g = 0; g < features; g += kLatentGroup) {
+    if (!progress(0.5 + 0.5 * static_cast<double>(g) / static_cast<double>(features))) {
+      return absl::CancelledError("stopped while building the dictionary");
+    }
+    sae::ForBlocks(std::min(kLatentGroup, features - g), 1, [&](int64_t, int64_t i, int64_t) {
+      const int64_t j = g + i;
+      Feature& f = out.features[j];
+      f.latent = static_cast<int>(j);
+      const Activations& active = activations[j];
+      Summarise(active, windows, f);
+      TraceBack(model, recording, view, sides.starts, active, f);
+      ChooseExemplars(view, sides.starts, active, f);
+      f.train = Score(Part(active, 0, sides.train), train);
+      f.test = sides.in_sample ? f.train : Score(Part(active, sides.train, windows), test);
+      ChooseBest(train, f);
+    });
+  }
+  return out;
+}
+
+}  // namespace saed::features

@@ -1,0 +1,75 @@
+// From a model and a recording to a dictionary: what every latent does, what it stands for, and
+// which units and bins it comes from.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/features/association.h"
+#include "server/features/conditions.h"
+#include "server/recordings/recording.h"
+#include "server/recordings/view.h"
+#include "server/sae/model.h"
+
+namespace saed::features {
+
+struct TopUnit {
+  int64_t unit_id = 0;
+  double drive = 0;  // sum over bins of the trace-back map, in pre-activation units
+  double share = 0;  // drive ÷ sum over units of |drive|
+};
+
+struct Exemplar {
+  enum class Kind { kTop, kMiddle, kRandom };
+  Kind kind = Kind::kTop;
+  double start_time = 0;  // s, of the window's first bin
+  float activation = 0;
+};
+
+struct Feature {
+  int latent = 0;
+  double density = 0;          // fraction of all windows in which it is active
+  double mean_activation = 0;  // over active windows
+  double max_activation = 0;
+  int64_t active_windows = 0;
+  // [S, N]: mean over active windows of gradient × input, W_e[j,s,n]·x[s,n] for linear encoders.
+  std::vector<float> trace_map;
+  std::vector<TopUnit> top_units;  // largest drive first, at most 10
+  std::vector<Exemplar> exemplars;
+  std::vector<Scores> train, test;    // per condition
+  std::optional<int> best_condition;  // highest AUROC on training windows with enough support
+};
+
+struct Dictionary {
+  std::vector<Condition> conditions;
+  std::vector<int64_t> train_positive, test_positive;  // windows per condition
+  int64_t train_windows = 0, test_windows = 0;
+  std::vector<Feature> features;
+  std::vector<std::string> warnings;
+};
+
+// A pair may become a feature's best condition only where at least this many training windows are
+// active and positive: below it an AUROC is luck.
+inline constexpr double kMinimumSupport = 20;
+
+using Progress = std::function<bool(double fraction)>;  // false: stop
+
+// Activations of every latent over the windows `starts`, window indices into `starts`.
+absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
+                                                  const recordings::ViewData& view,
+                                                  const std::vector<int64_t>& starts,
+                                                  const Progress& progress);
+
+// A window's label is that of its last bin (lag 0). Works in the caller's TBB arena; the result is
+// the same for any number of threads. CANCELLED where progress says stop.
+absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
+                                           const recordings::Recording& recording,
+                                           const recordings::ViewData& view,
+                                           const std::vector<Condition>& user_conditions,
+                                           const Progress& progress);
+
+}  // namespace saed::features

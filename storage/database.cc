@@ -1,0 +1,89 @@
+#include "storage/database.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <chrono>
+
+namespace saed::storage {
+namespace {
+
+constexpr int kReaders = 4;
+constexpr int kBusyTimeoutMs = 10'000;
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::unique_ptr<SQLite::Database> Connect(const std::string& path, int flags) {
+  auto db = std::make_unique<SQLite::Database>(path, flags, kBusyTimeoutMs);
+  db->exec("PRAGMA foreign_keys = ON");
+  db->exec("PRAGMA synchronous = FULL");
+  return db;
+}
+
+}  // namespace
+
+absl::Status FromException(const SQLite::Exception& e) {
+  const std::string message = fmt::format("the database: {}", e.what());
+  switch (e.getErrorCode()) {
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(message + "; make room on the data directory's disk");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+      return absl::UnavailableError(message);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::DataLossError(message);
+    case SQLITE_NOMEM:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::InternalError(message);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path,
+                                                         TransactionObserver observer) {
+  std::unique_ptr<Database> db(new Database);
+  db->observer_ = std::move(observer);
+  try {
+    db->writer_ = Connect(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    db->writer_->exec("PRAGMA journal_mode = WAL");
+    if (auto s = Migrate(*db->writer_); !s.ok()) return s;
+    for (int i = 0; i < kReaders; ++i) {
+      db->readers_.push_back(Connect(path, SQLite::OPEN_READONLY));
+    }
+  } catch (const SQLite::Exception& e) {
+    return FromException(e);
+  }
+  return db;
+}
+
+Database::~Database() = default;
+
+Database::Reader::Reader(Database& db) : db_(db) {
+  std::unique_lock lock(db.readers_mutex_);
+  db.reader_free_.wait(lock, [&] { return !db.readers_.empty(); });
+  connection_ = std::move(db.readers_.back());
+  db.readers_.pop_back();
+}
+
+Database::Reader::~Reader() {
+  {
+    const std::lock_guard lock(db_.readers_mutex_);
+    db_.readers_.push_back(std::move(connection_));
+  }
+  db_.reader_free_.notify_one();
+}
+
+Database::Timer::Timer(const Database& db, std::string_view kind)
+    : db_(db), kind_(kind), start_(Seconds()) {}
+
+Database::Timer::~Timer() {
+  if (db_.observer_) db_.observer_(kind_, Seconds() - start_);
+}
+
+}  // namespace saed::storage

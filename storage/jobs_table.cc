@@ -1,0 +1,265 @@
+#include "storage/jobs_table.h"
+
+#include <fmt/format.h>
+
+namespace saed::storage {
+namespace {
+
+constexpr const char* kColumns =
+    "id, number, request_id, request_digest, kind, state, recording_id, name, spec, threads, "
+    "created_at, started_at, finished_at, attempt, cancel_requested, error_code, error_message, "
+    "checkpoint, checkpoint_step";
+
+std::optional<int64_t> Time(const SQLite::Column& c) {
+  if (c.isNull()) return std::nullopt;
+  return c.getInt64();
+}
+
+JobRow Row(SQLite::Statement& s) {
+  JobRow r;
+  r.id = s.getColumn(0).getString();
+  r.number = s.getColumn(1).getInt64();
+  r.request_id = s.getColumn(2).getString();
+  r.request_digest = s.getColumn(3).getString();
+  r.kind = s.getColumn(4).getString();
+  r.state = s.getColumn(5).getString();
+  r.recording_id = s.getColumn(6).getString();
+  r.name = s.getColumn(7).getString();
+  r.spec = s.getColumn(8).getString();
+  r.threads = s.getColumn(9).getInt();
+  r.created_at = s.getColumn(10).getInt64();
+  r.started_at = Time(s.getColumn(11));
+  r.finished_at = Time(s.getColumn(12));
+  r.attempt = s.getColumn(13).getInt();
+  r.cancel_requested = s.getColumn(14).getInt() != 0;
+  r.error_code = s.getColumn(15).getInt();
+  r.error_message = s.getColumn(16).getString();
+  r.checkpoint = s.getColumn(17).getString();
+  r.checkpoint_step = s.getColumn(18).getInt64();
+  return r;
+}
+
+absl::StatusOr<JobRow> Find(SQLite::Database& db, const std::string& id) {
+  SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE id = ?", kColumns));
+  s.bind(1, id);
+  if (!s.executeStep()) {
+    return absl::NotFoundError(
+        fmt::format("there is no job 'jobs/{}'; list them with ListJobs", id));
+  }
+  return Row(s);
+}
+
+std::vector<JobRow> All(SQLite::Statement& s) {
+  std::vector<JobRow> out;
+  while (s.executeStep()) out.push_back(Row(s));
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
+    if (!row.request_id.empty()) {
+      SQLite::Statement find(db, fmt::format("SELECT {} FROM jobs WHERE request_id = ?", kColumns));
+      find.bind(1, row.request_id);
+      if (find.executeStep()) {
+        JobRow known = Row(find);
+        if (known.request_digest == row.request_digest) return known;
+        return absl::AlreadyExistsError(
+            fmt::format("request_id '{}' was used for jobs/{}, which asks for something else; give "
+                        "each new job a new request_id",
+                        row.request_id, known.id));
+      }
+    }
+    SQLite::Statement there(db, "SELECT 1 FROM recordings WHERE id = ?");
+    there.bind(1, row.recording_id);
+    if (!there.executeStep()) {
+      return absl::NotFoundError(
+          fmt::format("there is no recording 'recordings/{}'; list them "
+                      "with ListRecordings",
+                      row.recording_id));
+    }
+    SQLite::Statement s(db,
+                        "INSERT INTO jobs (id, number, request_id, request_digest, kind, state, "
+                        "recording_id, name, spec, threads, created_at) VALUES (?, (SELECT "
+                        "coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'QUEUED', ?, ?, ?, ?, "
+                        "?)");
+    s.bind(1, row.id);
+    if (!row.request_id.empty()) s.bind(2, row.request_id);
+    s.bind(3, row.request_digest);
+    s.bind(4, row.kind);
+    s.bind(5, row.recording_id);
+    s.bind(6, row.name);
+    s.bind(7, row.spec);
+    s.bind(8, row.threads);
+    s.bind(9, row.created_at);
+    s.exec();
+    return Find(db, row.id);
+  });
+}
+
+absl::StatusOr<JobRow> JobsTable::Get(const std::string& id) {
+  return db_.Read([&](SQLite::Database& db) { return Find(db, id); });
+}
+
+absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int limit,
+                                                    int64_t before) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE number < ?1 AND (?2 = '' OR "
+                                        "state = ?2) ORDER BY number DESC LIMIT ?3",
+                                        kColumns));
+    SQLite::bind(s, before, std::string(state), limit);
+    return All(s);
+  });
+}
+
+absl::StatusOr<std::vector<JobRow>> JobsTable::Queue(int limit) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
+    SQLite::Statement s(
+        db, fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number LIMIT ?",
+                        kColumns));
+    s.bind(1, limit);
+    return All(s);
+  });
+}
+
+absl::StatusOr<bool> JobsTable::Start(const std::string& id, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<bool> {
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET state = 'RUNNING', attempt = attempt + 1, started_at = "
+                        "coalesce(started_at, ?) WHERE id = ? AND state = 'QUEUED'");
+    SQLite::bind(s, now, id);
+    return s.exec() == 1;
+  });
+}
+
+absl::StatusOr<int64_t> JobsTable::RequeueRunning() {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    return db.exec("UPDATE jobs SET state = 'QUEUED' WHERE state = 'RUNNING'");
+  });
+}
+
+absl::StatusOr<std::string> JobsTable::Finish(const std::string& id, std::string_view state,
+                                              int error_code, std::string_view error_message,
+                                              int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
+    auto job = Find(db, id);
+    if (!job.ok()) return job.status();
+    if (job->state != "RUNNING") {
+      return absl::FailedPreconditionError(
+          fmt::format("jobs/{} is {}, not RUNNING", id, job->state));
+    }
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET state = ?, error_code = ?, error_message = ?, "
+                        "finished_at = ?, checkpoint = NULL WHERE id = ?");
+    SQLite::bind(s, std::string(state), error_code, std::string(error_message), now, id);
+    s.exec();
+    return job->checkpoint;
+  });
+}
+
+absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
+    auto job = Find(db, id);
+    if (!job.ok()) return job.status();
+    if (job->finished()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "jobs/{} is already {}; only QUEUED and RUNNING jobs can be cancelled", id, job->state));
+    }
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET cancel_requested = 1, finished_at = CASE state WHEN "
+                        "'QUEUED' THEN ?1 ELSE finished_at END, state = CASE state WHEN 'QUEUED' "
+                        "THEN 'CANCELLED' ELSE state END WHERE id = ?2");
+    SQLite::bind(s, now, id);
+    s.exec();
+    return Find(db, id);
+  });
+}
+
+absl::StatusOr<std::string> JobsTable::SetCheckpoint(const std::string& id,
+                                                     const std::string& digest, int64_t step) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
+    auto job = Find(db, id);
+    if (!job.ok()) return job.status();
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET checkpoint = ?, checkpoint_step = ? WHERE id = ? AND "
+                        "state = 'RUNNING'");
+    SQLite::bind(s, digest, step, id);
+    if (s.exec() != 1) {
+      return absl::FailedPreconditionError(
+          fmt::format("jobs/{} is {}, not RUNNING", id, job->state));
+    }
+    return job->checkpoint;
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> JobsTable::Checkpoints() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+    SQLite::Statement s(db, "SELECT checkpoint FROM jobs WHERE checkpoint IS NOT NULL");
+    std::vector<std::string> out;
+    while (s.executeStep()) out.push_back(s.getColumn(0).getString());
+    return out;
+  });
+}
+
+absl::Status JobsTable::AppendProgress(const std::string& id, const std::string& body) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "INSERT INTO job_progress SELECT ?1, coalesce(max(sequence), 0) + 1, ?2 "
+                        "FROM job_progress WHERE job_id = ?1");
+    SQLite::bind(s, id, body);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const std::string& id,
+                                                                         int64_t after, int limit) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<Progress>> {
+    SQLite::Statement s(db,
+                        "SELECT sequence, body FROM job_progress WHERE job_id = ? AND sequence > ? "
+                        "ORDER BY sequence LIMIT ?");
+    SQLite::bind(s, id, after, limit);
+    std::vector<Progress> out;
+    while (s.executeStep()) out.push_back({s.getColumn(0).getInt64(), s.getColumn(1).getString()});
+    return out;
+  });
+}
+
+absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<QueueStatistics> {
+    SQLite::Statement s(db,
+                        "SELECT count(*) FILTER (WHERE state = 'QUEUED'), count(*) FILTER (WHERE "
+                        "state = 'RUNNING'), min(created_at) FILTER (WHERE state = 'QUEUED') FROM "
+                        "jobs WHERE state IN ('QUEUED', 'RUNNING')");
+    s.executeStep();
+    return QueueStatistics{s.getColumn(0).getInt64(), s.getColumn(1).getInt64(),
+                           Time(s.getColumn(2))};
+  });
+}
+
+absl::Status JobsTable::Delete(const std::string& id) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    auto job = Find(db, id);
+    if (!job.ok()) return job.status();
+    if (!job->finished()) {
+      return absl::FailedPreconditionError(
+          fmt::format("jobs/{} is {}; cancel it first", id, job->state));
+    }
+    SQLite::Statement used(db,
+                           "SELECT (SELECT count(*) FROM models WHERE id = ?1) + (SELECT count(*) "
+                           "FROM dictionaries WHERE id = ?1)");
+    used.bind(1, id);
+    used.executeStep();
+    if (used.getColumn(0).getInt() > 0) {
+      return absl::FailedPreconditionError(fmt::format(
+          "jobs/{} made a model or dictionary that is still there; delete that first", id));
+    }
+    SQLite::Statement s(db, "DELETE FROM jobs WHERE id = ?");
+    s.bind(1, id);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace saed::storage

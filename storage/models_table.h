@@ -1,0 +1,47 @@
+// Trained models and their tensors.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "storage/database.h"
+
+namespace saed::storage {
+
+struct TensorRow {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::vector<float> data;
+};
+
+struct ModelRow {
+  std::string id, recording_id, name;
+  int64_t created_at = 0;  // µs since 1970
+  int features = 0, window = 0, units = 0;
+  std::string digest;                        // SHA-256 of the tensors
+  std::string spec, evaluation, provenance;  // JSON
+};
+
+// Thread-safe.
+class ModelsTable {
+ public:
+  explicit ModelsTable(Database& db) : db_(db) {}
+
+  // Adds the model with all its tensors in one transaction; a model that is there already stays.
+  absl::Status Insert(const ModelRow& row, const std::vector<TensorRow>& tensors);
+  absl::StatusOr<ModelRow> Get(const std::string& id);
+  absl::StatusOr<std::vector<TensorRow>> Tensors(const std::string& id);
+  // Newest first, after the row (after_created_at, after_id) where that id is not empty; of one
+  // recording where `recording_id` is not empty.
+  absl::StatusOr<std::vector<ModelRow>> List(const std::string& recording_id, int limit,
+                                             int64_t after_created_at, const std::string& after_id);
+  // With its dictionaries.
+  absl::Status Delete(const std::string& id);
+
+ private:
+  Database& db_;
+};
+
+}  // namespace saed::storage

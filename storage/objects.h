@@ -1,0 +1,51 @@
+// Large immutable objects as files named by their SHA-256, beside the database.
+//
+// An object is written to a temporary name, flushed to disk and renamed, and its directory is
+// flushed, before any row names it. A file that no row names is an orphan of a crash and is removed
+// at start-up.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace saed::storage {
+
+// Thread-safe.
+class ObjectStore {
+ public:
+  // `root` is created where missing.
+  static absl::StatusOr<ObjectStore> Open(const std::string& root);
+
+  // Stores bytes and returns their SHA-256. Storing the same bytes again is free.
+  absl::StatusOr<std::string> Put(std::string_view bytes) const;
+  // The object's bytes, checked against the digest: DATA_LOSS where they differ.
+  absl::StatusOr<std::string> Get(const std::string& digest) const;
+  // Removes an object that no row names any more; a missing one is fine.
+  void Remove(const std::string& digest) const;
+
+  // Removes every file that is not in `named`, and all unfinished ones. Returns how many. Call only
+  // while nothing is being stored.
+  absl::StatusOr<int64_t> Sweep(const std::set<std::string>& named) const;
+
+  // A fresh empty directory for an upload in progress; the caller removes it.
+  absl::StatusOr<std::string> NewUploadDirectory() const;
+
+ private:
+  explicit ObjectStore(std::string root) : root_(std::move(root)) {}
+  std::string PathOf(const std::string& digest) const;
+
+  std::string root_;
+};
+
+// A new random identifier of 16 lower-case hexadecimal digits.
+std::string NewId();
+
+// Removes a directory and all below it; errors are ignored.
+void RemoveTree(const std::string& path);
+
+}  // namespace saed::storage

@@ -1,0 +1,52 @@
+// Rows of the recordings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "storage/database.h"
+
+namespace saed::storage {
+
+struct UnitRow {
+  int64_t id = 0;
+  std::string label, region;
+  std::optional<double> depth;  // µm
+  int64_t spike_count = 0;
+};
+
+struct RecordingRow {
+  std::string id, digest, name, source;
+  int64_t created_at = 0;  // µs since 1970
+  double duration = 0;     // s
+  int64_t unit_count = 0, spike_count = 0, bytes = 0;
+  std::string summary;  // JSON
+};
+
+// Thread-safe.
+class RecordingsTable {
+ public:
+  explicit RecordingsTable(Database& db) : db_(db) {}
+
+  // Adds the recording with its units, or returns the row that already has this digest. `created`
+  // says which.
+  absl::StatusOr<RecordingRow> Insert(const RecordingRow& row, const std::vector<UnitRow>& units,
+                                      bool& created);
+  absl::StatusOr<RecordingRow> Get(const std::string& id);
+  // Newest first; starts after the row (after_created_at, after_id) where that id is not empty.
+  absl::StatusOr<std::vector<RecordingRow>> List(int limit, int64_t after_created_at,
+                                                 const std::string& after_id);
+  absl::StatusOr<std::vector<UnitRow>> Units(const std::string& id, int limit, int64_t after);
+  // FAILED_PRECONDITION where jobs, models or dictionaries use it. Returns the digest, whose object
+  // the caller removes.
+  absl::StatusOr<std::string> Delete(const std::string& id);
+  absl::StatusOr<std::vector<std::string>> Digests();
+
+ private:
+  Database& db_;
+};
+
+}  // namespace saed::storage

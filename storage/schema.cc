@@ -1,0 +1,166 @@
+// The schema, as numbered migrations. A migration, once released, never changes.
+#include <fmt/format.h>
+
+#include "storage/database.h"
+
+namespace saed::storage {
+namespace {
+
+// Times are microseconds since 1970. JSON columns hold what is never searched.
+constexpr const char* kMigrations[] = {
+    R"sql(
+CREATE TABLE recordings (
+  id TEXT PRIMARY KEY,           -- the first 16 digits of `digest`
+  digest TEXT NOT NULL UNIQUE,   -- SHA-256 of the stored form; names the object file
+  name TEXT NOT NULL,
+  source TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  duration REAL NOT NULL,        -- s
+  unit_count INTEGER NOT NULL,
+  spike_count INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  summary TEXT NOT NULL          -- JSON: sampling rate, tables, series, warnings
+) STRICT;
+
+CREATE TABLE units (
+  recording_id TEXT NOT NULL REFERENCES recordings(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  label TEXT NOT NULL,
+  region TEXT NOT NULL,
+  depth REAL,                    -- µm
+  spike_count INTEGER NOT NULL,
+  PRIMARY KEY (recording_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+  id TEXT PRIMARY KEY,
+  number INTEGER NOT NULL UNIQUE,  -- order of submission
+  request_id TEXT UNIQUE,
+  request_digest TEXT NOT NULL,    -- SHA-256 of what the request asked for
+  kind TEXT NOT NULL,              -- train, analyse
+  state TEXT NOT NULL CHECK (state IN ('QUEUED','RUNNING','SUCCEEDED','FAILED','CANCELLED')),
+  recording_id TEXT NOT NULL REFERENCES recordings(id),
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,              -- JSON
+  threads INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER,
+  attempt INTEGER NOT NULL DEFAULT 0,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  error_code INTEGER NOT NULL DEFAULT 0,
+  error_message TEXT NOT NULL DEFAULT '',
+  checkpoint TEXT,                 -- digest of the object with the trainer's state
+  checkpoint_step INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs(state, number);
+CREATE INDEX jobs_by_recording ON jobs(recording_id);
+
+CREATE TABLE job_progress (
+  job_id TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+  sequence INTEGER NOT NULL,
+  body TEXT NOT NULL,              -- JSON
+  PRIMARY KEY (job_id, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE models (
+  id TEXT PRIMARY KEY,             -- that of its train job
+  recording_id TEXT NOT NULL REFERENCES recordings(id),
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  features INTEGER NOT NULL,
+  window INTEGER NOT NULL,
+  units INTEGER NOT NULL,
+  digest TEXT NOT NULL,            -- SHA-256 of the tensors
+  spec TEXT NOT NULL,              -- JSON
+  evaluation TEXT NOT NULL,        -- JSON
+  provenance TEXT NOT NULL         -- JSON
+) STRICT;
+CREATE INDEX models_by_recording ON models(recording_id);
+
+CREATE TABLE model_tensors (
+  model_id TEXT NOT NULL REFERENCES models(id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  shape TEXT NOT NULL,             -- JSON array
+  data BLOB NOT NULL,              -- little-endian float32
+  PRIMARY KEY (model_id, name)
+) STRICT;
+
+CREATE TABLE dictionaries (
+  id TEXT PRIMARY KEY,             -- that of the job that built it
+  model_id TEXT NOT NULL REFERENCES models(id) ON DELETE CASCADE,
+  recording_id TEXT NOT NULL REFERENCES recordings(id),
+  created_at INTEGER NOT NULL,
+  features INTEGER NOT NULL,
+  train_windows INTEGER NOT NULL,
+  test_windows INTEGER NOT NULL,
+  warnings TEXT NOT NULL           -- JSON array
+) STRICT;
+CREATE INDEX dictionaries_by_model ON dictionaries(model_id);
+CREATE INDEX dictionaries_by_recording ON dictionaries(recording_id);
+
+CREATE TABLE conditions (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,              -- JSON
+  train_positive INTEGER NOT NULL, -- windows
+  test_positive INTEGER NOT NULL,
+  PRIMARY KEY (dictionary_id, position),
+  UNIQUE (dictionary_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE features (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  latent INTEGER NOT NULL,
+  density REAL NOT NULL,           -- fraction of windows active
+  mean_activation REAL NOT NULL,   -- over active windows
+  max_activation REAL NOT NULL,
+  active_windows INTEGER NOT NULL,
+  top_unit INTEGER,                -- unit id
+  best_condition INTEGER,          -- highest AUROC on training rows
+  best_train_auroc REAL,
+  best_test_auroc REAL,            -- of that same condition
+  decoder BLOB NOT NULL,           -- float32 [S, N]
+  trace_map BLOB NOT NULL,         -- float32 [S, N]: mean gradient × input while active
+  details TEXT NOT NULL,           -- JSON: top units, exemplars
+  PRIMARY KEY (dictionary_id, latent)
+) STRICT;
+
+CREATE TABLE associations (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  condition INTEGER NOT NULL,
+  latent INTEGER NOT NULL,
+  train_coverage REAL, train_specificity REAL, train_selectivity REAL, train_precision REAL,
+  train_prevalence REAL, train_auroc REAL,
+  test_coverage REAL, test_specificity REAL, test_selectivity REAL, test_precision REAL,
+  test_prevalence REAL, test_auroc REAL,
+  PRIMARY KEY (dictionary_id, condition, latent)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX associations_by_test_auroc ON associations(dictionary_id, condition, test_auroc);
+CREATE INDEX associations_by_latent ON associations(dictionary_id, latent);
+)sql"};
+
+static_assert(std::size(kMigrations) == kSchemaVersion);
+
+}  // namespace
+
+absl::Status Migrate(SQLite::Database& db) {
+  const int version = db.execAndGet("PRAGMA user_version").getInt();
+  if (version > kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        fmt::format("the database has schema {}, this saed knows {}; it was written by a newer "
+                    "saed, so install that one",
+                    version, kSchemaVersion));
+  }
+  for (int v = version; v < kSchemaVersion; ++v) {
+    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+    db.exec(kMigrations[v]);
+    db.exec(fmt::format("PRAGMA user_version = {}", v + 1));
+    transaction.commit();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace saed::storage
