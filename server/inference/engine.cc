@@ -1,0 +1,76 @@
+#include "server/inference/engine.h"
+
+#include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
+#include "server/sae/parallel.h"
+#include "server/sae/windows.h"
+
+namespace saed::inference {
+
+Engine::Engine(storage::ModelsTable& models, int threads)
+    : models_(models), arena_(threads, 1, tbb::task_arena::priority::high) {}
+
+absl::StatusOr<std::shared_ptr<const LoadedModel>> Engine::Get(const std::string& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = index_.find(id); it != index_.end()) {
+      recent_.splice(recent_.begin(), recent_, it->second);
+      return it->second->second;
+    }
+  }
+  auto loaded = std::make_shared<LoadedModel>();
+  SAED_ASSIGN_OR_RETURN(loaded->row, models_.Get(id));
+  SAED_ASSIGN_OR_RETURN(auto tensors, models_.Tensors(id));
+  SAED_ASSIGN_OR_RETURN(loaded->model, ToModel(loaded->row, std::move(tensors)));
+  loaded->unit_ids = UnitIds(loaded->row);
+  loaded->encoder = std::make_unique<sae::Encoder>(loaded->model);
+  const std::lock_guard lock(mutex_);
+  if (!index_.count(id)) {
+    recent_.emplace_front(id, loaded);
+    index_[id] = recent_.begin();
+    if (recent_.size() > kMaxLoaded) {
+      index_.erase(recent_.back().first);
+      recent_.pop_back();
+    }
+  }
+  return std::shared_ptr<const LoadedModel>(loaded);
+}
+
+void Engine::Forget(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto it = index_.find(id);
+  if (it == index_.end()) return;
+  recent_.erase(it->second);
+  index_.erase(it);
+}
+
+EncodeResult Engine::Encode(const LoadedModel& loaded, const EncodeRequest& request) {
+  const sae::Model& model = loaded.model;
+  const int64_t windows = request.counts.bins / model.S, inputs = model.inputs();
+  EncodeResult out;
+  const auto run = [&] {
+    std::vector<float> x(windows * inputs);
+    sae::ForBlocks(windows, 64, [&](int64_t, int64_t begin, int64_t end) {
+      for (int64_t w = begin; w < end; ++w) {
+        sae::ReadWindow(request.counts, model.normaliser, w * model.S, model.S,
+                        x.data() + w * inputs);
+      }
+    });
+    const sae::CodeRule rule = request.use_rule ? request.rule : sae::DefaultRule(model.spec);
+    loaded.encoder->Encode(x.data(), windows, rule, out.codes);
+    if (request.reconstruct) {
+      out.reconstruction.resize(windows * inputs);
+      loaded.encoder->Decode(out.codes, out.reconstruction.data());
+    }
+  };
+  // A few windows are done sooner on this thread than handed over.
+  constexpr int64_t kInline = 32;
+  if (windows <= kInline) {
+    run();
+  } else {
+    arena_.execute(run);
+  }
+  return out;
+}
+
+}  // namespace saed::inference

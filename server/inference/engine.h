@@ -1,0 +1,67 @@
+// Models held ready, and encoding with them.
+#pragma once
+
+#include <tbb/task_arena.h>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/base/counts.h"
+#include "server/sae/model.h"
+#include "storage/models_table.h"
+
+namespace saed::inference {
+
+// A model in memory. Immutable, shared by requests.
+struct LoadedModel {
+  storage::ModelRow row;
+  std::vector<int64_t> unit_ids;
+  sae::Model model;
+  std::unique_ptr<sae::Encoder> encoder;  // of `model`
+};
+
+// A batch of windows to encode: counts [windows, S, units], row-major, of any supported dtype.
+struct EncodeRequest {
+  CountView counts;  // bins = windows·S
+  bool use_rule = false;
+  sae::CodeRule rule = sae::CodeRule::kThreshold;  // where use_rule; else the model's own
+  bool reconstruct = false;
+};
+
+struct EncodeResult {
+  sae::Codes<float> codes;
+  std::vector<float> reconstruction;  // [windows, S, units] in normalised units; empty unless asked
+};
+
+inline constexpr int64_t kMaxEncodeWindows = 1 << 16;
+
+// Thread-safe. Encodes in a TBB arena of its own with high priority, so that training does not hold
+// live requests up.
+class Engine {
+ public:
+  Engine(storage::ModelsTable& models, int threads);
+
+  // From memory, or read from the store; NOT_FOUND where neither has it.
+  absl::StatusOr<std::shared_ptr<const LoadedModel>> Get(const std::string& id);
+  void Forget(const std::string& id);
+
+  EncodeResult Encode(const LoadedModel& loaded, const EncodeRequest& request);
+
+ private:
+  static constexpr size_t kMaxLoaded = 32;
+
+  storage::ModelsTable& models_;
+  tbb::task_arena arena_;
+  std::mutex mutex_;
+  using Entry = std::pair<std::string, std::shared_ptr<const LoadedModel>>;
+  std::list<Entry> recent_;  // most recently used first
+  std::unordered_map<std::string, std::list<Entry>::iterator> index_;
+};
+
+}  // namespace saed::inference

@@ -1,0 +1,84 @@
+#include "server/inference/model_record.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "server/inference/spec_json.h"
+
+namespace saed {
+
+nlohmann::json ToJson(const sae::Evaluation& e) {
+  nlohmann::json unit_r2 = nlohmann::json::array();
+  for (const auto& r2 : e.unit_r2) unit_r2.push_back(OptionalJson(r2));
+  return {{"windows", e.windows},
+          {"mse", e.mse},
+          {"r2", OptionalJson(e.r2)},
+          {"explained_variance", OptionalJson(e.explained_variance)},
+          {"cosine", e.cosine},
+          {"normalised_mse", OptionalJson(e.normalised_mse)},
+          {"bits_per_spike", OptionalJson(e.bits_per_spike)},
+          {"l0", e.l0},
+          {"l0_histogram", e.l0_histogram},
+          {"density", e.density},
+          {"dead_fraction", e.dead_fraction},
+          {"dense_fraction", e.dense_fraction},
+          {"unit_r2", unit_r2}};
+}
+
+}  // namespace saed
+
+namespace saed::inference {
+
+std::vector<storage::TensorRow> ToTensors(const sae::Model& model) {
+  const auto& p = model.parameters;
+  const int64_t F = p.features, D = p.inputs, N = model.units;
+  std::vector<storage::TensorRow> out = {
+      {"encoder", {F, D}, p.encoder},
+      {"encoder_bias", {F}, p.encoder_bias},
+      {"decoder", {F, D}, p.decoder},
+      {"decoder_bias", {D}, p.decoder_bias},
+      {"thresholds", {static_cast<int64_t>(model.thresholds.size())}, model.thresholds}};
+  if (!model.normaliser.identity()) {
+    out.push_back({"offset", {N}, model.normaliser.offset});
+    out.push_back({"scale", {N}, model.normaliser.scale});
+  }
+  return out;
+}
+
+absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
+                                   std::vector<storage::TensorRow> tensors) {
+  sae::Model model;
+  try {
+    model.spec = nlohmann::json::parse(row.spec).at("fit").at("model").get<sae::ModelSpec>();
+  } catch (const nlohmann::json::exception& e) {
+    return absl::DataLossError(fmt::format("models/{} has a damaged spec: {}", row.id, e.what()));
+  }
+  model.S = row.window;
+  model.units = row.units;
+  std::map<std::string, std::vector<float>*> places = {
+      {"encoder", &model.parameters.encoder}, {"encoder_bias", &model.parameters.encoder_bias},
+      {"decoder", &model.parameters.decoder}, {"decoder_bias", &model.parameters.decoder_bias},
+      {"thresholds", &model.thresholds},      {"offset", &model.normaliser.offset},
+      {"scale", &model.normaliser.scale}};
+  for (auto& t : tensors) {
+    if (const auto it = places.find(t.name); it != places.end()) *it->second = std::move(t.data);
+  }
+  auto& p = model.parameters;
+  p.features = model.spec.features();
+  p.inputs = model.inputs();
+  const auto F = static_cast<size_t>(p.features), D = static_cast<size_t>(p.inputs);
+  const size_t N = model.normaliser.offset.size();
+  if (p.encoder.size() != F * D || p.decoder.size() != F * D || p.encoder_bias.size() != F ||
+      p.decoder_bias.size() != D || model.thresholds.size() != model.spec.levels.size() ||
+      N != model.normaliser.scale.size() || (N != 0 && N != static_cast<size_t>(model.units))) {
+    return absl::DataLossError(fmt::format("models/{} has tensors of the wrong size", row.id));
+  }
+  return model;
+}
+
+std::vector<int64_t> UnitIds(const storage::ModelRow& row) {
+  return nlohmann::json::parse(row.provenance).at("unit_ids").get<std::vector<int64_t>>();
+}
+
+}  // namespace saed::inference

@@ -1,0 +1,26 @@
+// Between a stored model and one in memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/sae/model.h"
+#include "storage/models_table.h"
+
+namespace saed::inference {
+
+// Tensors:
+// encoder [F, D], encoder_bias [F], decoder [F, D], decoder_bias [D], thresholds [levels] and,
+// where the input is normalised, offset [N] and scale [N].
+std::vector<storage::TensorRow> ToTensors(const sae::Model& model);
+
+// `spec_json` is the "fit" spec of the stored model. DATA_LOSS where tensors and spec disagree.
+absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
+                                   std::vector<storage::TensorRow> tensors);
+
+// Ids of the units that the model's inputs are, in their order.
+std::vector<int64_t> UnitIds(const storage::ModelRow& row);
+
+}  // namespace saed::inference

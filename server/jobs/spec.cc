@@ -1,0 +1,66 @@
+#include "server/jobs/spec.h"
+
+#include <fmt/format.h>
+
+#include "server/inference/spec_json.h"
+
+namespace saed::recordings {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(NormaliserKind, {{NormaliserKind::kNone, "none"},
+                                              {NormaliserKind::kZscore, "zscore"},
+                                              {NormaliserKind::kMinmax, "minmax"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(SplitKind, {{SplitKind::kChronological, "chronological"},
+                                         {SplitKind::kColumn, "column"},
+                                         {SplitKind::kInSample, "in_sample"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Split, kind, train_fraction, table, column,
+                                                train_values, test_values)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataView, bin_width, unit_labels, unit_ids,
+                                                minimum_rate, start_time, stop_time, mask_table,
+                                                mask_filter, window, stride, normaliser, split)
+
+}  // namespace saed::recordings
+
+namespace saed::features {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(Anchor, {{Anchor::kWhole, "whole"},
+                                      {Anchor::kStart, "start"},
+                                      {Anchor::kStop, "stop"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Condition, name, table, filter, anchor, from, to)
+
+}  // namespace saed::features
+
+namespace saed::jobs {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit,
+                                                conditions, threads)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AnalyseSpec, model_id, recording_id, name,
+                                                conditions, threads)
+
+namespace {
+
+template <class T>
+absl::StatusOr<T> ParseAs(const std::string& text) {
+  try {
+    return nlohmann::json::parse(text).get<T>();
+  } catch (const nlohmann::json::exception& e) {
+    return absl::DataLossError(fmt::format("a stored spec is damaged: {}", e.what()));
+  }
+}
+
+}  // namespace
+
+nlohmann::json ToJson(const TrainSpec& spec) { return spec; }
+nlohmann::json ToJson(const AnalyseSpec& spec) { return spec; }
+nlohmann::json ToJson(const features::Condition& condition) { return condition; }
+
+absl::StatusOr<TrainSpec> ParseTrainSpec(const std::string& json) {
+  return ParseAs<TrainSpec>(json);
+}
+absl::StatusOr<AnalyseSpec> ParseAnalyseSpec(const std::string& json) {
+  return ParseAs<AnalyseSpec>(json);
+}
+absl::StatusOr<features::Condition> ParseCondition(const std::string& json) {
+  return ParseAs<features::Condition>(json);
+}
+
+}  // namespace saed::jobs

@@ -1,0 +1,114 @@
+#include "server/jobs/submit.h"
+
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
+#include "server/recordings/store_format.h"
+
+namespace saed::jobs {
+namespace {
+
+constexpr size_t kMaxName = 200;
+
+void CheckCommon(const std::string& name, int threads, int max_threads, Faults& faults) {
+  if (name.size() > kMaxName) {
+    faults.Add("name",
+               fmt::format("is {} bytes long; at most {} are allowed", name.size(), kMaxName));
+  }
+  if (threads < 0 || threads > max_threads) {
+    faults.Add("threads",
+               fmt::format("is {}; must be 0 (the server's choice) to {}", threads, max_threads));
+  }
+}
+
+template <class Spec>
+absl::StatusOr<storage::JobRow> Queue(const Stores& stores, const Clock& clock, const Spec& spec,
+                                      const std::string& request_id, int max_threads,
+                                      const char* kind) {
+  storage::JobRow row;
+  row.id = storage::NewId();
+  row.request_id = request_id;
+  row.kind = kind;
+  row.recording_id = spec.recording_id;
+  row.name = spec.name;
+  row.spec = ToJson(spec).dump();
+  row.request_digest = Sha256Hex(row.spec);
+  row.threads = spec.threads == 0 ? max_threads : spec.threads;
+  row.created_at = clock.NowMicros();
+  return stores.jobs.Insert(row);
+}
+
+}  // namespace
+
+absl::StatusOr<recordings::Recording> LoadRecording(const Stores& stores, const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(const storage::RecordingRow row, stores.recordings.Get(id));
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, stores.objects.Get(row.digest));
+  return recordings::Parse(bytes);
+}
+
+absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads) {
+  Faults faults;
+  CheckCommon(spec.name, spec.threads, max_threads, faults);
+  faults.Merge(recordings::Validate(spec.view), "view");
+  const bool zscored = spec.view.normaliser == recordings::NormaliserKind::kZscore;
+  const absl::Status model = sae::Validate(spec.fit, zscored);
+  faults.Merge(model);
+  const auto recording = LoadRecording(stores, spec.recording_id);
+  if (!recording.ok()) {
+    // Without the recording the faults found so far are still worth saying.
+    return faults.empty() ? recording.status() : faults.ToStatus();
+  }
+  faults.Merge(features::Validate(*recording, spec.conditions));
+  if (!recordings::Validate(spec.view).ok()) return faults.ToStatus();
+  const auto view = recordings::BuildView(*recording, spec.view);
+  if (!view.ok()) {
+    faults.Merge(view.status(), "view");
+    return faults.ToStatus();
+  }
+  const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());
+  if (inputs > sae::kMaxInputs) {
+    faults.Add("view.window", fmt::format("times the units makes {} inputs; at most {} are allowed",
+                                          inputs, sae::kMaxInputs));
+  }
+  if (inputs * spec.fit.model.features() > sae::kMaxParameters) {
+    faults.Add("model.levels", fmt::format("makes {} x {} encoder weights; at most {} are allowed",
+                                           spec.fit.model.features(), inputs, sae::kMaxParameters));
+  }
+  if (model.ok() && view->negative_target && !zscored) {
+    faults.Merge(sae::Validate(spec.fit, true));
+  }
+  return faults.ToStatus();
+}
+
+absl::Status Check(const Stores& stores, const AnalyseSpec& spec, int max_threads) {
+  Faults faults;
+  CheckCommon(spec.name, spec.threads, max_threads, faults);
+  SAED_ASSIGN_OR_RETURN(const storage::ModelRow model, stores.models.Get(spec.model_id));
+  SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
+  SAED_ASSIGN_OR_RETURN(const TrainSpec trained, ParseTrainSpec(model.spec));
+  faults.Merge(features::Validate(recording, spec.conditions));
+  faults.Merge(
+      recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(model), {}, {})
+          .status(),
+      "recording");
+  return faults.ToStatus();
+}
+
+absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
+                                       const TrainSpec& spec, const std::string& request_id,
+                                       int max_threads) {
+  SAED_RETURN_IF_ERROR(Check(stores, spec, max_threads));
+  return Queue(stores, clock, spec, request_id, max_threads, "train");
+}
+
+absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
+                                       const AnalyseSpec& spec, const std::string& request_id,
+                                       int max_threads) {
+  SAED_RETURN_IF_ERROR(Check(stores, spec, max_threads));
+  return Queue(stores, clock, spec, request_id, max_threads, "analyse");
+}
+
+}  // namespace saed::jobs
