@@ -228,13 +228,16 @@ absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const s
 
 absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<QueueStatistics> {
-    SQLite::Statement s(db,
-                        "SELECT count(*) FILTER (WHERE state = 'QUEUED'), count(*) FILTER (WHERE "
-                        "state = 'RUNNING'), min(created_at) FILTER (WHERE state = 'QUEUED') FROM "
-                        "jobs WHERE state IN ('QUEUED', 'RUNNING')");
-    s.executeStep();
-    return QueueStatistics{s.getColumn(0).getInt64(), s.getColumn(1).getInt64(),
-                           Time(s.getColumn(2))};
+    QueueStatistics out;
+    SQLite::Statement s(db, "SELECT state, kind, count(*) FROM jobs GROUP BY state, kind");
+    while (s.executeStep()) {
+      out.counts.push_back(
+          {s.getColumn(0).getString(), s.getColumn(1).getString(), s.getColumn(2).getInt64()});
+    }
+    SQLite::Statement oldest(db, "SELECT min(created_at) FROM jobs WHERE state = 'QUEUED'");
+    oldest.executeStep();
+    out.oldest_queued_at = Time(oldest.getColumn(0));
+    return out;
   });
 }
 

@@ -36,7 +36,11 @@ struct JobRow {
 };
 
 struct QueueStatistics {
-  int64_t queued = 0, running = 0;
+  struct Count {
+    std::string state, kind;
+    int64_t jobs = 0;
+  };
+  std::vector<Count> counts;                // only what is not 0
   std::optional<int64_t> oldest_queued_at;  // µs since 1970
 };
 

@@ -12,6 +12,7 @@
 #include "server/inference/model_record.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/dictionary_rows.h"
+#include "server/jobs/model_view.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/sae/evaluate.h"
@@ -59,7 +60,8 @@ class Reporter {
 absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
                         const sae::Trainer<float>& trainer) {
   const double start = context.clock.MonotonicSeconds();
-  const std::string state = trainer.Save();
+  // The job's id keeps two jobs of the same spec from sharing one object.
+  const std::string state = job.id + trainer.Save();
   SAED_ASSIGN_OR_RETURN(const std::string digest, context.stores.objects.Put(state));
   SAED_ASSIGN_OR_RETURN(const std::string replaced,
                         context.stores.jobs.SetCheckpoint(job.id, digest, trainer.step()));
@@ -73,7 +75,10 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
                    sae::Trainer<float>& trainer, Reporter& reporter) {
   if (!job.checkpoint.empty()) {
     SAED_ASSIGN_OR_RETURN(const std::string state, context.stores.objects.Get(job.checkpoint));
-    SAED_RETURN_IF_ERROR(trainer.Restore(state));
+    if (!state.starts_with(job.id)) {
+      return absl::DataLossError("the checkpoint belongs to another job");
+    }
+    SAED_RETURN_IF_ERROR(trainer.Restore(std::string_view(state).substr(job.id.size())));
   }
   const int64_t first_step = trainer.step();
   const double start = context.clock.MonotonicSeconds();
@@ -238,17 +243,10 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto row, context.stores.models.Get(spec.model_id));
   SAED_ASSIGN_OR_RETURN(auto tensors, context.stores.models.Tensors(spec.model_id));
   SAED_ASSIGN_OR_RETURN(const sae::Model model, inference::ToModel(row, std::move(tensors)));
-  SAED_ASSIGN_OR_RETURN(const TrainSpec trained, ParseTrainSpec(row.spec));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
-  // The recording that the model was trained on keeps its split; any other is held out as a whole.
-  absl::StatusOr<recordings::ViewData> view =
-      row.recording_id == job.recording_id
-          ? recordings::BuildView(recording, trained.view)
-          : recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(row),
-                                          model.normaliser.offset, model.normaliser.scale);
-  SAED_RETURN_IF_ERROR(view.status());
+  SAED_ASSIGN_OR_RETURN(const auto view, ViewFor(row, model, recording, job.recording_id));
   const sae::Encoder encoder(model);
-  return BuildAndStore(context, job, spec.model_id, encoder, recording, *view, spec.conditions,
+  return BuildAndStore(context, job, spec.model_id, encoder, recording, view, spec.conditions,
                        arena, reporter);
 }
 

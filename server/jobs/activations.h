@@ -1,0 +1,23 @@
+// A feature's activations over its dictionary's recording, computed when asked for.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/inference/engine.h"
+#include "server/jobs/stores.h"
+
+namespace saed::jobs {
+
+// Start times of windows (s, of the first bin) and their activations, both ascending in time.
+// Returns whether to go on.
+using ActivationSink =
+    std::function<bool(const std::vector<double>& start_times, const std::vector<float>& values)>;
+
+// Encodes the recording's windows block by block; training and held-out windows are in time order.
+absl::Status StreamActivations(const Stores& stores, const inference::LoadedModel& model,
+                               const storage::DictionaryRow& dictionary, int latent,
+                               const ActivationSink& sink);
+
+}  // namespace saed::jobs

@@ -1,0 +1,130 @@
+#include "server/jobs/library.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+#include "server/recordings/store_format.h"
+#include "server/recordings/table_filter.h"
+
+namespace saed::jobs {
+namespace {
+
+using nlohmann::json;
+using recordings::Column;
+
+constexpr size_t kShownValues = 50;
+constexpr size_t kCountedValues = 100'000;
+
+json Describe(const Column& column) {
+  const auto values = recordings::DistinctValues(column, kCountedValues);
+  const char* kinds[] = {"number", "text", "list"};
+  return {{"name", column.name},
+          {"kind", kinds[column.values.index()]},
+          {"distinct", values.size()},
+          {"values", std::vector<std::string>(values.begin(),
+                                              values.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                                   values.size(), kShownValues)))}};
+}
+
+json Names(const recordings::Table& table) {
+  json out = json::array();
+  for (const Column& c : table.columns) out.push_back(c.name);
+  return out;
+}
+
+json Summary(const recordings::Imported& imported) {
+  const recordings::Recording& r = imported.recording;
+  json tables = json::array(), series = json::array();
+  for (const auto& t : r.intervals) {
+    json columns = json::array();
+    for (const Column& c : t.table.columns) columns.push_back(Describe(c));
+    tables.push_back({{"name", t.table.name}, {"rows", t.rows()}, {"columns", columns}});
+  }
+  for (const auto& s : r.series) {
+    series.push_back({{"name", s.name},
+                      {"unit", s.unit},
+                      {"samples", s.timestamps.size()},
+                      {"channels", s.channels}});
+  }
+  return {{"sampling_rate", r.sampling_rate},
+          {"bin_width", r.counts.bin_width},
+          {"tables", tables},
+          {"series", series},
+          {"electrodes", r.electrodes.columns.empty() ? 0 : r.electrodes.columns[0].rows()},
+          {"electrode_columns", Names(r.electrodes)},
+          {"unit_columns", Names(r.unit_columns)},
+          {"warnings", imported.warnings}};
+}
+
+}  // namespace
+
+absl::StatusOr<storage::RecordingRow> Library::Import(
+    const recordings::ImportSpec& spec, const std::vector<recordings::ImportFile>& files,
+    const std::string& display_name, bool& created) {
+  SAED_ASSIGN_OR_RETURN(const recordings::Imported imported, recordings::Import(spec, files));
+  return Add(imported, display_name, created);
+}
+
+absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& imported,
+                                                   const std::string& display_name, bool& created) {
+  const recordings::Recording& r = imported.recording;
+  const std::string bytes = recordings::Serialise(r);
+  const std::lock_guard lock(mutex_);
+  storage::RecordingRow row;
+  SAED_ASSIGN_OR_RETURN(row.digest, stores_.objects.Put(bytes));
+  row.id = row.digest.substr(0, 16);
+  row.name = display_name.empty() ? row.id : display_name;
+  row.source = r.source;
+  row.created_at = clock_.NowMicros();
+  row.duration = r.duration;
+  row.unit_count = static_cast<int64_t>(r.units.size());
+  row.spike_count = r.spike_count();
+  row.bytes = static_cast<int64_t>(bytes.size());
+  row.summary = Summary(imported).dump();
+  std::vector<storage::UnitRow> units;
+  for (const auto& u : r.units) {
+    units.push_back({u.id, u.label, u.region,
+                     std::isnan(u.depth) ? std::nullopt : std::optional<double>(u.depth),
+                     static_cast<int64_t>(u.spike_times.size())});
+  }
+  return stores_.recordings.Insert(row, units, created);
+}
+
+absl::Status Library::Delete(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  SAED_ASSIGN_OR_RETURN(const std::string digest, stores_.recordings.Delete(id));
+  stores_.objects.Remove(digest);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
+                                                            recordings::Format format) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::vector<recordings::ImportFile> out;
+  if (!fs::is_directory(path, error)) {
+    if (!fs::is_regular_file(path, error)) {
+      return InvalidField("server_path",
+                          fmt::format("is '{}', which is neither a file nor a folder", path));
+    }
+    out.push_back({recordings::Role::kMain, fs::path(path).filename(), path});
+    return out;
+  }
+  if (format != recordings::Format::kPhy && format != recordings::Format::kSpikesNpy) {
+    return InvalidField("server_path",
+                        fmt::format("is the folder '{}'; this format is one file", path));
+  }
+  for (const char* name : {"spike_times.npy", "spike_clusters.npy", "cluster_group.tsv",
+                           "cluster_KSLabel.tsv", "cluster_info.tsv", "params.py"}) {
+    const std::string file = path + "/" + name;
+    if (fs::is_regular_file(file, error)) out.push_back({recordings::Role::kMain, name, file});
+  }
+  return out;
+}
+
+}  // namespace saed::jobs

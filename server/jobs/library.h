@@ -1,0 +1,40 @@
+// The recordings of the server: read, stored once, described, removed.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/stores.h"
+#include "server/recordings/import.h"
+
+namespace saed::jobs {
+
+// Thread-safe.
+class Library {
+ public:
+  Library(Stores stores, const Clock& clock) : stores_(stores), clock_(clock) {}
+
+  // Reads the files and stores the recording, or finds the one of the same content (`created`
+  // false). The object is on disk before the row is there.
+  absl::StatusOr<storage::RecordingRow> Import(const recordings::ImportSpec& spec,
+                                               const std::vector<recordings::ImportFile>& files,
+                                               const std::string& display_name, bool& created);
+  absl::StatusOr<storage::RecordingRow> Add(const recordings::Imported& imported,
+                                            const std::string& display_name, bool& created);
+  absl::Status Delete(const std::string& id);
+
+ private:
+  Stores stores_;
+  const Clock& clock_;
+  // Held from an object's storing to its row's, and from a row's removal to its object's, so that
+  // an import never relies on an object that is being removed.
+  std::mutex mutex_;
+};
+
+// Files of a folder that a format reads, or the single file; for imports by path.
+absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
+                                                            recordings::Format format);
+
+}  // namespace saed::jobs

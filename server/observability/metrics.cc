@@ -1,0 +1,191 @@
+#include "server/observability/metrics.h"
+
+#include <map>
+#include <prometheus/metric_family.h>
+
+#include "server/observability/process.h"
+
+namespace saed::observability {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+using prometheus::BuildHistogram;
+using prometheus::Histogram;
+
+Histogram::BucketBoundaries Seconds() {
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+          0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+}
+
+// Jobs by state and kind, and the queue's depth and age, read when someone asks.
+class QueueCollector : public prometheus::Collectable {
+ public:
+  explicit QueueCollector(std::function<QueueState()> queue) : queue_(std::move(queue)) {}
+
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    const QueueState state = queue_();
+    std::map<std::pair<std::string, std::string>, double> counts;
+    for (const char* s : {"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}) {
+      for (const char* kind : {"train", "analyse"}) counts[{s, kind}] = 0;
+    }
+    double depth = 0;
+    for (const auto& c : state.counts) {
+      counts[{c.state, c.kind}] += static_cast<double>(c.jobs);
+      if (c.state == "QUEUED") depth += static_cast<double>(c.jobs);
+    }
+    prometheus::MetricFamily jobs{
+        "saed_jobs", "Jobs by state and kind.", prometheus::MetricType::Gauge, {}};
+    for (const auto& [key, count] : counts) {
+      prometheus::ClientMetric metric;
+      metric.label = {{"state", key.first}, {"kind", key.second}};
+      metric.gauge.value = count;
+      jobs.metric.push_back(std::move(metric));
+    }
+    return {std::move(jobs), One("saed_queue_depth", "Jobs waiting.", depth),
+            One("saed_queue_oldest_age_seconds", "How long the oldest queued job has waited.",
+                state.oldest_age_seconds)};
+  }
+
+ private:
+  static prometheus::MetricFamily One(const char* name, const char* help, double value) {
+    prometheus::ClientMetric metric;
+    metric.gauge.value = value;
+    return {name, help, prometheus::MetricType::Gauge, {metric}};
+  }
+  std::function<QueueState()> queue_;
+};
+
+}  // namespace
+
+Metrics::Metrics(std::string_view version, std::string_view kernel)
+    : registry_(std::make_shared<prometheus::Registry>()),
+      process_(MakeProcessCollector()),
+      rpc_total_(BuildCounter()
+                     .Name("saed_rpc_requests_total")
+                     .Help("RPCs that ended, by method and canonical code.")
+                     .Register(*registry_)),
+      rpc_seconds_(BuildHistogram()
+                       .Name("saed_rpc_duration_seconds")
+                       .Help("Time from an RPC's arrival to its end.")
+                       .Register(*registry_)),
+      rpc_in_flight_(BuildGauge()
+                         .Name("saed_rpc_in_flight")
+                         .Help("RPCs being served.")
+                         .Register(*registry_)
+                         .Add({})),
+      jobs_finished_(BuildCounter()
+                         .Name("saed_jobs_finished_total")
+                         .Help("Jobs that ended, by kind and state.")
+                         .Register(*registry_)),
+      training_steps_(BuildCounter()
+                          .Name("saed_training_steps_total")
+                          .Help("Training steps done.")
+                          .Register(*registry_)
+                          .Add({})),
+      training_windows_(BuildCounter()
+                            .Name("saed_training_windows_total")
+                            .Help("Windows trained on.")
+                            .Register(*registry_)
+                            .Add({})),
+      training_rate_(BuildGauge()
+                         .Name("saed_training_windows_per_second")
+                         .Help("Speed of the job that reported last.")
+                         .Register(*registry_)
+                         .Add({})),
+      checkpoint_bytes_(BuildCounter()
+                            .Name("saed_checkpoint_bytes_total")
+                            .Help("Bytes of checkpoints written.")
+                            .Register(*registry_)
+                            .Add({})),
+      checkpoint_seconds_(BuildHistogram()
+                              .Name("saed_checkpoint_duration_seconds")
+                              .Help("Time to write one checkpoint.")
+                              .Register(*registry_)
+                              .Add({}, Seconds())),
+      encode_seconds_(BuildHistogram()
+                          .Name("saed_encode_duration_seconds")
+                          .Help("Time to encode one request, without the transport.")
+                          .Register(*registry_)
+                          .Add({}, Seconds())),
+      encode_windows_(
+          BuildHistogram()
+              .Name("saed_encode_batch_windows")
+              .Help("Windows per encode request.")
+              .Register(*registry_)
+              .Add({}, Histogram::BucketBoundaries{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536})),
+      encoded_total_(BuildCounter()
+                         .Name("saed_encoded_windows_total")
+                         .Help("Windows encoded.")
+                         .Register(*registry_)
+                         .Add({})),
+      transaction_seconds_(BuildHistogram()
+                               .Name("saed_sqlite_transaction_duration_seconds")
+                               .Help("Time of database transactions, by kind.")
+                               .Register(*registry_)),
+      received_bytes_(BuildCounter()
+                          .Name("saed_upload_received_bytes_total")
+                          .Help("Bytes of uploads received.")
+                          .Register(*registry_)
+                          .Add({})) {
+  BuildGauge()
+      .Name("saed_build_info")
+      .Help("Always 1; the labels say which saed this is.")
+      .Register(*registry_)
+      .Add({{"version", std::string(version)}, {"kernel", std::string(kernel)}})
+      .Set(1);
+  for (const char* kind : {"train", "analyse"}) {
+    for (const char* state : {"SUCCEEDED", "FAILED", "CANCELLED"}) {
+      jobs_finished_.Add({{"kind", kind}, {"state", state}});
+    }
+  }
+}
+
+void Metrics::RpcStarted() { rpc_in_flight_.Increment(); }
+
+void Metrics::RpcEnded(const std::string& method, const std::string& code, double seconds) {
+  rpc_in_flight_.Decrement();
+  rpc_total_.Add({{"method", method}, {"code", code}}).Increment();
+  rpc_seconds_.Add({{"method", method}}, Seconds()).Observe(seconds);
+}
+
+void Metrics::JobFinished(std::string_view kind, std::string_view state) {
+  jobs_finished_.Add({{"kind", std::string(kind)}, {"state", std::string(state)}}).Increment();
+}
+
+void Metrics::Trained(int64_t steps, int64_t windows, double seconds) {
+  training_steps_.Increment(static_cast<double>(steps));
+  training_windows_.Increment(static_cast<double>(windows));
+  if (seconds > 0) training_rate_.Set(static_cast<double>(windows) / seconds);
+}
+
+void Metrics::CheckpointWritten(int64_t bytes, double seconds) {
+  checkpoint_bytes_.Increment(static_cast<double>(bytes));
+  checkpoint_seconds_.Observe(seconds);
+}
+
+void Metrics::Encoded(int64_t windows, double seconds) {
+  encode_seconds_.Observe(seconds);
+  encode_windows_.Observe(static_cast<double>(windows));
+  encoded_total_.Increment(static_cast<double>(windows));
+}
+
+void Metrics::Transaction(std::string_view kind, double seconds) {
+  transaction_seconds_.Add({{"kind", std::string(kind)}}, Seconds()).Observe(seconds);
+}
+
+void Metrics::BytesReceived(int64_t bytes) {
+  received_bytes_.Increment(static_cast<double>(bytes));
+}
+
+void Metrics::WatchQueue(std::function<QueueState()> queue) {
+  queue_ = std::make_shared<QueueCollector>(std::move(queue));
+}
+
+std::vector<std::weak_ptr<prometheus::Collectable>> Metrics::Collectables() const {
+  std::vector<std::weak_ptr<prometheus::Collectable>> out = {registry_, process_};
+  if (queue_) out.push_back(queue_);
+  return out;
+}
+
+}  // namespace saed::observability

@@ -1,0 +1,67 @@
+// Every metric of the server, by Prometheus' naming conventions.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace saed::observability {
+
+// What the queue looks like at the moment of a scrape.
+struct QueueState {
+  struct Count {
+    std::string state, kind;
+    int64_t jobs = 0;
+  };
+  std::vector<Count> counts;
+  double oldest_age_seconds = 0;  // of the queue; 0 where it is empty
+};
+
+// Thread-safe.
+class Metrics {
+ public:
+  Metrics(std::string_view version, std::string_view kernel);
+
+  void RpcStarted();
+  void RpcEnded(const std::string& method, const std::string& code, double seconds);
+  void JobFinished(std::string_view kind, std::string_view state);
+  void Trained(int64_t steps, int64_t windows, double seconds);
+  void CheckpointWritten(int64_t bytes, double seconds);
+  void Encoded(int64_t windows, double seconds);
+  void Transaction(std::string_view kind, double seconds);
+  void BytesReceived(int64_t bytes);
+
+  // Asked at every scrape; must outlive the metrics.
+  void WatchQueue(std::function<QueueState()> queue);
+
+  // What a scrape endpoint serves.
+  std::vector<std::weak_ptr<prometheus::Collectable>> Collectables() const;
+
+ private:
+  std::shared_ptr<prometheus::Registry> registry_;
+  std::shared_ptr<prometheus::Collectable> process_, queue_;
+  prometheus::Family<prometheus::Counter>& rpc_total_;
+  prometheus::Family<prometheus::Histogram>& rpc_seconds_;
+  prometheus::Gauge& rpc_in_flight_;
+  prometheus::Family<prometheus::Counter>& jobs_finished_;
+  prometheus::Counter& training_steps_;
+  prometheus::Counter& training_windows_;
+  prometheus::Gauge& training_rate_;
+  prometheus::Counter& checkpoint_bytes_;
+  prometheus::Histogram& checkpoint_seconds_;
+  prometheus::Histogram& encode_seconds_;
+  prometheus::Histogram& encode_windows_;
+  prometheus::Counter& encoded_total_;
+  prometheus::Family<prometheus::Histogram>& transaction_seconds_;
+  prometheus::Counter& received_bytes_;
+};
+
+}  // namespace saed::observability

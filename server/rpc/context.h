@@ -1,0 +1,29 @@
+// What the services call.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "server/inference/engine.h"
+#include "server/jobs/library.h"
+#include "server/jobs/scheduler.h"
+#include "server/jobs/stores.h"
+#include "server/observability/metrics.h"
+
+namespace saed::rpc {
+
+struct Context {
+  jobs::Stores stores;
+  const jobs::Clock& clock;
+  jobs::Library& library;
+  jobs::Scheduler& scheduler;
+  inference::Engine& engine;
+  observability::Metrics& metrics;
+  std::string data_root;              // imports by path are allowed below it; empty: nowhere
+  int64_t max_upload_bytes = 0;       // of one file
+  const std::atomic<bool>& draining;  // streams end with UNAVAILABLE
+};
+
+inline constexpr int64_t kChunk = 1 << 20;
+
+}  // namespace saed::rpc

@@ -1,0 +1,48 @@
+// Between messages and the types of the layers below.
+#pragma once
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "saed/v1/features.pb.h"
+#include "saed/v1/jobs.pb.h"
+#include "saed/v1/models.pb.h"
+#include "saed/v1/recordings.pb.h"
+#include "saed/v1/types.pb.h"
+#include "server/base/counts.h"
+#include "server/jobs/progress.h"
+#include "server/jobs/spec.h"
+#include "storage/dictionaries_table.h"
+#include "storage/jobs_table.h"
+#include "storage/models_table.h"
+#include "storage/recordings_table.h"
+
+namespace saed::rpc {
+
+// Requests. Faults name fields as the message spells them; every one is reported at once.
+absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& message);
+absl::StatusOr<jobs::AnalyseSpec> FromProto(const v1::AnalyseSpec& message);
+
+// A tensor's bytes, checked against dtype and shape; INVALID_ARGUMENT on `field`. The view points
+// into the message. A leading size and any further ones: bins is the first, units the product of
+// the rest.
+absl::StatusOr<CountView> FromProto(const v1::Tensor& message, const std::string& field);
+
+// Answers.
+v1::TrainSpec ToProto(const jobs::TrainSpec& spec);
+v1::AnalyseSpec ToProto(const jobs::AnalyseSpec& spec);
+v1::Condition ToProto(const features::Condition& condition);
+v1::Recording ToProto(const storage::RecordingRow& row);
+absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row);
+v1::JobProgress ToProto(const storage::JobsTable::Progress& progress);
+absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row);
+v1::Dictionary ToProto(const storage::DictionaryRow& row);
+v1::Scores ToProto(const storage::ScoreRow& row);
+v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow& row,
+                    const std::string& best_condition);
+v1::Tensor FloatTensor(const std::vector<float>& values, const std::vector<int64_t>& shape);
+google::protobuf::Timestamp Timestamp(int64_t micros);
+
+}  // namespace saed::rpc

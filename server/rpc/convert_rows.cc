@@ -1,0 +1,262 @@
+// Stored rows as messages, and packed numbers.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
+#include "server/inference/spec_json.h"
+#include "server/rpc/convert.h"
+
+namespace saed::rpc {
+
+using nlohmann::json;
+
+google::protobuf::Timestamp Timestamp(int64_t micros) {
+  google::protobuf::Timestamp t;
+  t.set_seconds(micros / 1'000'000);
+  t.set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+  return t;
+}
+
+absl::StatusOr<CountView> FromProto(const v1::Tensor& m, const std::string& field) {
+  CountView out;
+  switch (m.dtype()) {
+    case v1::DATA_TYPE_U8:
+      out.dtype = DType::kU8;
+      break;
+    case v1::DATA_TYPE_U16:
+      out.dtype = DType::kU16;
+      break;
+    case v1::DATA_TYPE_F32:
+      out.dtype = DType::kF32;
+      break;
+    default:
+      return InvalidField(field + ".dtype", "is not set; must be U8, U16 or F32");
+  }
+  int64_t elements = 1;
+  for (int64_t size : m.shape()) {
+    if (size < 1 || size > (int64_t{1} << 40) / elements) {
+      return InvalidField(field + ".shape",
+                          fmt::format("holds {}; sizes must be at least 1 and fit the data", size));
+    }
+    elements *= size;
+  }
+  const auto bytes = elements * static_cast<int64_t>(SizeOf(out.dtype));
+  if (m.shape_size() == 0 || bytes != static_cast<int64_t>(m.data().size())) {
+    return InvalidField(field + ".data", fmt::format("has {} bytes; dtype and shape make {}",
+                                                     m.data().size(), bytes));
+  }
+  out.data = m.data().data();
+  out.bins = m.shape(0);
+  out.units = static_cast<int>(elements / m.shape(0));
+  if (out.dtype == DType::kF32) {
+    for (int64_t i = 0; i < elements; ++i) {
+      float v;
+      std::memcpy(&v, m.data().data() + i * sizeof(float), sizeof(float));
+      if (!std::isfinite(v)) {
+        return InvalidField(field + ".data",
+                            fmt::format("holds {} at element {}; must be finite", v, i));
+      }
+    }
+  }
+  return out;
+}
+
+v1::Tensor FloatTensor(const std::vector<float>& values, const std::vector<int64_t>& shape) {
+  v1::Tensor m;
+  m.set_dtype(v1::DATA_TYPE_F32);
+  m.mutable_shape()->Assign(shape.begin(), shape.end());
+  m.set_data(values.data(), values.size() * sizeof(float));
+  return m;
+}
+
+v1::Recording ToProto(const storage::RecordingRow& row) {
+  v1::Recording m;
+  m.set_name("recordings/" + row.id);
+  m.set_display_name(row.name);
+  m.set_source(row.source);
+  m.set_digest(row.digest);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  m.set_duration(row.duration);
+  m.set_unit_count(row.unit_count);
+  m.set_spike_count(row.spike_count);
+  m.set_stored_bytes(row.bytes);
+  const json summary = json::parse(row.summary, nullptr, false);
+  if (!summary.is_object()) return m;
+  m.set_sampling_rate(summary.value("sampling_rate", 0.0));
+  m.set_bin_width(summary.value("bin_width", 0.0));
+  for (const json& s : summary.value("series", json::array())) {
+    auto* series = m.add_series();
+    series->set_name(s.value("name", ""));
+    series->set_unit(s.value("unit", ""));
+    series->set_samples(s.value("samples", int64_t{0}));
+    for (const json& c : s.value("channels", json::array())) {
+      series->add_channels(c.get<std::string>());
+    }
+  }
+  for (const json& t : summary.value("tables", json::array())) {
+    m.add_interval_tables(t.value("name", ""));
+  }
+  m.set_electrode_count(summary.value("electrodes", int64_t{0}));
+  for (const json& c : summary.value("electrode_columns", json::array())) {
+    m.add_electrode_columns(c.get<std::string>());
+  }
+  for (const json& c : summary.value("unit_columns", json::array())) {
+    m.add_unit_columns(c.get<std::string>());
+  }
+  for (const json& w : summary.value("warnings", json::array())) {
+    m.add_warnings(w.get<std::string>());
+  }
+  return m;
+}
+
+absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
+  v1::Job m;
+  m.set_name("jobs/" + row.id);
+  m.set_display_name(row.name);
+  v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
+  v1::Job::State_Parse("STATE_" + row.state, &state);
+  m.set_state(state);
+  std::string model = row.id;
+  if (row.kind == "train") {
+    SAED_ASSIGN_OR_RETURN(const jobs::TrainSpec spec, jobs::ParseTrainSpec(row.spec));
+    *m.mutable_train() = ToProto(spec);
+  } else {
+    SAED_ASSIGN_OR_RETURN(const jobs::AnalyseSpec spec, jobs::ParseAnalyseSpec(row.spec));
+    *m.mutable_analyse() = ToProto(spec);
+    model = spec.model_id;
+  }
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  if (row.started_at) *m.mutable_start_time() = Timestamp(*row.started_at);
+  if (row.finished_at) *m.mutable_end_time() = Timestamp(*row.finished_at);
+  m.set_threads(row.threads);
+  m.set_attempt(row.attempt);
+  if (row.error_code != 0) {
+    m.mutable_error()->set_code(row.error_code);
+    m.mutable_error()->set_message(row.error_message);
+  }
+  if (row.state == "SUCCEEDED") {
+    m.set_model("models/" + model);
+    m.set_dictionary("dictionaries/" + row.id);
+  }
+  return m;
+}
+
+v1::JobProgress ToProto(const storage::JobsTable::Progress& progress) {
+  const jobs::ProgressReport r = jobs::ParseProgress(progress.body);
+  v1::JobProgress m;
+  m.set_sequence(progress.sequence);
+  *m.mutable_time() = Timestamp(r.time);
+  m.set_stage(r.stage);
+  m.set_stage_fraction(r.fraction);
+  m.set_step(r.step);
+  m.set_total_steps(r.total_steps);
+  m.set_loss(r.loss);
+  m.set_reconstruction_loss(r.reconstruction_loss);
+  m.set_l0(r.l0);
+  m.set_dead_fraction(r.dead_fraction);
+  m.set_learning_rate(r.learning_rate);
+  m.set_windows_per_second(r.windows_per_second);
+  if (r.seconds_left) m.set_seconds_left(*r.seconds_left);
+  m.set_attempt(r.attempt);
+  return m;
+}
+
+namespace {
+
+v1::Evaluation ParseEvaluation(const std::string& text) {
+  v1::Evaluation m;
+  const json e = json::parse(text, nullptr, false);
+  if (!e.is_object()) return m;
+  m.set_windows(e.value("windows", int64_t{0}));
+  m.set_mse(e.value("mse", 0.0));
+  if (const auto v = OptionalNumber(e, "r2")) m.set_r2(*v);
+  if (const auto v = OptionalNumber(e, "explained_variance")) m.set_explained_variance(*v);
+  m.set_cosine(e.value("cosine", 0.0));
+  if (const auto v = OptionalNumber(e, "normalised_mse")) m.set_normalised_mse(*v);
+  if (const auto v = OptionalNumber(e, "bits_per_spike")) m.set_bits_per_spike(*v);
+  m.set_l0(e.value("l0", 0.0));
+  for (const json& n : e.value("l0_histogram", json::array())) m.add_l0_histogram(n.get<int64_t>());
+  m.set_dead_fraction(e.value("dead_fraction", 0.0));
+  m.set_dense_fraction(e.value("dense_fraction", 0.0));
+  for (const json& d : e.value("density", json::array())) m.add_density(d.get<double>());
+  for (const json& r : e.value("unit_r2", json::array())) {
+    m.add_unit_r2(r.is_number() ? r.get<double>() : std::nan(""));
+  }
+  return m;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row) {
+  v1::Model m;
+  SAED_ASSIGN_OR_RETURN(const jobs::TrainSpec spec, jobs::ParseTrainSpec(row.spec));
+  m.set_name("models/" + row.id);
+  m.set_display_name(row.name);
+  m.set_recording("recordings/" + row.recording_id);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  *m.mutable_spec() = ToProto(spec);
+  m.set_features(row.features);
+  m.set_window(row.window);
+  m.set_units(row.units);
+  for (int64_t id : inference::UnitIds(row)) m.add_unit_ids(id);
+  m.set_tensor_digest(row.digest);
+  *m.mutable_evaluation() = ParseEvaluation(row.evaluation);
+  m.set_provenance(row.provenance);
+  return m;
+}
+
+v1::Dictionary ToProto(const storage::DictionaryRow& row) {
+  v1::Dictionary m;
+  m.set_name("dictionaries/" + row.id);
+  m.set_model("models/" + row.model_id);
+  m.set_recording("recordings/" + row.recording_id);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  m.set_feature_count(row.features);
+  m.set_train_windows(row.train_windows);
+  m.set_test_windows(row.test_windows);
+  const json warnings = json::parse(row.warnings, nullptr, false);
+  for (const json& w : warnings) m.add_warnings(w.get<std::string>());
+  return m;
+}
+
+v1::Scores ToProto(const storage::ScoreRow& row) {
+  v1::Scores m;
+  if (row.coverage) m.set_coverage(*row.coverage);
+  if (row.specificity) m.set_specificity(*row.specificity);
+  if (row.selectivity) m.set_selectivity(*row.selectivity);
+  if (row.precision) m.set_precision(*row.precision);
+  if (row.prevalence) m.set_prevalence(*row.prevalence);
+  if (row.auroc) m.set_auroc(*row.auroc);
+  return m;
+}
+
+v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow& row,
+                    const std::string& best_condition) {
+  v1::Feature m;
+  m.set_name(fmt::format("dictionaries/{}/features/{}", dictionary_id, row.latent));
+  m.set_latent(row.latent);
+  m.set_density(row.density);
+  m.set_mean_activation(row.mean_activation);
+  m.set_max_activation(row.max_activation);
+  m.set_active_windows(row.active_windows);
+  const json details = json::parse(row.details, nullptr, false);
+  if (details.is_object()) {
+    for (const json& u : details.value("top_units", json::array())) {
+      auto* unit = m.add_top_units();
+      unit->set_unit_id(u.value("unit_id", int64_t{0}));
+      unit->set_drive(u.value("drive", 0.0));
+      unit->set_share(u.value("share", 0.0));
+    }
+  }
+  if (row.best_condition) m.set_best_condition(best_condition);
+  if (row.best_train_auroc) m.set_best_train_auroc(*row.best_train_auroc);
+  if (row.best_test_auroc) m.set_best_test_auroc(*row.best_test_auroc);
+  return m;
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,164 @@
+#include "server/rpc/feature_service.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "server/base/status_macros.h"
+#include "server/jobs/activations.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(name, "dictionaries", "name"));
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.dictionaries.Get(id));
+  SAED_ASSIGN_OR_RETURN(const auto conditions, context.stores.dictionaries.Conditions(id));
+  out = ToProto(row);
+  for (const auto& c : conditions) {
+    SAED_ASSIGN_OR_RETURN(const features::Condition condition, jobs::ParseCondition(c.spec));
+    auto* m = out.add_conditions();
+    *m->mutable_condition() = ToProto(condition);
+    m->set_train_positive(c.train_positive);
+    m->set_test_positive(c.test_positive);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status List(Context& context, const v1::ListDictionariesRequest& request,
+                  v1::ListDictionariesResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  std::string model;
+  if (!request.model().empty()) {
+    SAED_ASSIGN_OR_RETURN(model, IdOf(request.model(), "models", "model"));
+  }
+  const std::string query = "dictionaries/" + model;
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 2));
+  const bool first = after.empty();
+  SAED_ASSIGN_OR_RETURN(const auto rows,
+                        context.stores.dictionaries.List(
+                            model, size, first ? 0 : std::strtoll(after[0].c_str(), nullptr, 10),
+                            first ? "" : after[1]));
+  for (const auto& row : rows) *response.add_dictionaries() = ToProto(row);
+  if (static_cast<int>(rows.size()) == size) {
+    response.set_next_page_token(
+        MakePageToken(query, {std::to_string(rows.back().created_at), rows.back().id}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Features(Context& context, const v1::ListFeaturesRequest& request,
+                      v1::ListFeaturesResponse& response) {
+  storage::FeatureQuery query;
+  SAED_ASSIGN_OR_RETURN(query.dictionary_id, IdOf(request.parent(), "dictionaries", "parent"));
+  SAED_ASSIGN_OR_RETURN(query.limit, PageSize(request.page_size()));
+  query.filter = request.filter();
+  query.order_by = request.order_by();
+  const std::string text =
+      fmt::format("features/{}\x1f{}\x1f{}", query.dictionary_id, query.filter, query.order_by);
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), text, 2));
+  if (!after.empty()) {
+    query.has_after = true;
+    query.after_key = std::strtod(after[0].c_str(), nullptr);
+    query.after_latent = static_cast<int>(std::strtol(after[1].c_str(), nullptr, 10));
+  }
+  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.dictionaries.ListFeatures(query));
+  for (const auto& row : rows) {
+    *response.add_features() = ToProto(query.dictionary_id, row.feature, row.best_condition_name);
+  }
+  if (static_cast<int>(rows.size()) == query.limit) {
+    // Hexadecimal keeps every bit of the key.
+    response.set_next_page_token(MakePageToken(
+        text, {fmt::format("{:a}", rows.back().key), std::to_string(rows.back().feature.latent)}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status One(Context& context, const std::string& name, v1::GetFeatureResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
+  auto& dictionaries = context.stores.dictionaries;
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, dictionaries.Get(f.dictionary));
+  SAED_ASSIGN_OR_RETURN(const auto row, dictionaries.GetFeature(f.dictionary, f.latent));
+  SAED_ASSIGN_OR_RETURN(const auto conditions, dictionaries.Conditions(f.dictionary));
+  SAED_ASSIGN_OR_RETURN(const auto associations, dictionaries.Associations(f.dictionary, f.latent));
+  SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
+  std::map<int, std::string> names;
+  for (const auto& c : conditions) names[c.position] = c.name;
+  *response.mutable_feature() =
+      ToProto(f.dictionary, row, row.best_condition ? names[*row.best_condition] : "");
+  const std::vector<int64_t> shape = {model->model.S, model->model.units};
+  *response.mutable_decoder() = FloatTensor(row.decoder, shape);
+  *response.mutable_trace_map() = FloatTensor(row.trace_map, shape);
+  response.mutable_unit_ids()->Assign(model->unit_ids.begin(), model->unit_ids.end());
+  const auto details = nlohmann::json::parse(row.details, nullptr, false);
+  if (details.is_object()) {
+    for (const auto& e : details.value("exemplars", nlohmann::json::array())) {
+      auto* exemplar = response.add_exemplars();
+      exemplar->set_kind(e.value("kind", ""));
+      exemplar->set_start_time(e.value("start_time", 0.0));
+      exemplar->set_activation(e.value("activation", 0.0));
+    }
+  }
+  for (const auto& a : associations) {
+    auto* m = response.add_associations();
+    m->set_condition(names[a.condition]);
+    *m->mutable_train() = ToProto(a.train);
+    *m->mutable_test() = ToProto(a.test);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Stream(Context& context, const std::string& name, grpc::ServerContext& server,
+                    grpc::ServerWriter<v1::GetActivationsResponse>& stream) {
+  SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(f.dictionary));
+  SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
+  if (f.latent >= model->model.spec.features()) {
+    return absl::NotFoundError(
+        fmt::format("dictionaries/{} has no feature {}", f.dictionary, f.latent));
+  }
+  const auto sink = [&](const std::vector<double>& times, const std::vector<float>& values) {
+    v1::GetActivationsResponse message;
+    message.mutable_start_times()->Assign(times.begin(), times.end());
+    message.mutable_values()->Assign(values.begin(), values.end());
+    return stream.Write(message) && !server.IsCancelled();
+  };
+  return jobs::StreamActivations(context.stores, *model, dictionary, f.latent, sink);
+}
+
+}  // namespace
+
+grpc::Status FeatureService::GetDictionary(grpc::ServerContext*,
+                                           const v1::GetDictionaryRequest* request,
+                                           v1::GetDictionaryResponse* response) {
+  return ToGrpc(Get(context_, request->name(), *response->mutable_dictionary()));
+}
+
+grpc::Status FeatureService::ListDictionaries(grpc::ServerContext*,
+                                              const v1::ListDictionariesRequest* request,
+                                              v1::ListDictionariesResponse* response) {
+  return ToGrpc(List(context_, *request, *response));
+}
+
+grpc::Status FeatureService::ListFeatures(grpc::ServerContext*,
+                                          const v1::ListFeaturesRequest* request,
+                                          v1::ListFeaturesResponse* response) {
+  return ToGrpc(Features(context_, *request, *response));
+}
+
+grpc::Status FeatureService::GetFeature(grpc::ServerContext*, const v1::GetFeatureRequest* request,
+                                        v1::GetFeatureResponse* response) {
+  return ToGrpc(One(context_, request->name(), *response));
+}
+
+grpc::Status FeatureService::GetActivations(
+    grpc::ServerContext* server, const v1::GetActivationsRequest* request,
+    grpc::ServerWriter<v1::GetActivationsResponse>* stream) {
+  return ToGrpc(Stream(context_, request->name(), *server, *stream));
+}
+
+}  // namespace saed::rpc

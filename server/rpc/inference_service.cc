@@ -1,0 +1,78 @@
+#include "server/rpc/inference_service.h"
+
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+// The model, or why it cannot encode: a job may still be training it.
+absl::StatusOr<std::shared_ptr<const inference::LoadedModel>> Ready(Context& context,
+                                                                    const std::string& id) {
+  auto loaded = context.engine.Get(id);
+  if (!absl::IsNotFound(loaded.status())) return loaded;
+  const auto job = context.stores.jobs.Get(id);
+  if (!job.ok() || job->kind != "train" || job->state == "SUCCEEDED") return loaded;
+  return WithReason(absl::FailedPreconditionError(
+                        fmt::format("models/{0} is not ready: jobs/{0} is {1}{2}", id, job->state,
+                                    job->finished() ? "" : "; wait for it with WatchJob")),
+                    "MODEL_NOT_READY");
+}
+
+absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
+                         v1::EncodeResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.model(), "models", "model"));
+  SAED_ASSIGN_OR_RETURN(const auto loaded, Ready(context, id));
+  SAED_ASSIGN_OR_RETURN(CountView counts, FromProto(request.counts(), "counts"));
+  const sae::Model& model = loaded->model;
+  const int64_t windows = counts.bins;
+  if (counts.units != model.inputs()) {
+    return InvalidField(
+        "counts.shape",
+        fmt::format("has {} values per window; models/{} takes {} bins x {} units = "
+                    "{}",
+                    counts.units, id, model.S, model.units, model.inputs()));
+  }
+  if (windows > inference::kMaxEncodeWindows) {
+    return InvalidField("counts.shape",
+                        fmt::format("has {} windows; at most {} are encoded in one call", windows,
+                                    inference::kMaxEncodeWindows));
+  }
+  if (!v1::CodeRule_IsValid(request.rule())) {
+    return InvalidField("rule",
+                        fmt::format("has the unknown value {}", static_cast<int>(request.rule())));
+  }
+  inference::EncodeRequest encode;
+  encode.counts = {counts.data, counts.dtype, windows * model.S, model.units};
+  encode.use_rule = request.rule() != v1::CODE_RULE_UNSPECIFIED;
+  encode.rule =
+      request.rule() == v1::CODE_RULE_TOP_K ? sae::CodeRule::kTopK : sae::CodeRule::kThreshold;
+  encode.reconstruct = request.reconstruct();
+  const double start = context.clock.MonotonicSeconds();
+  const inference::EncodeResult result = context.engine.Encode(*loaded, encode);
+  context.metrics.Encoded(windows, context.clock.MonotonicSeconds() - start);
+  auto* codes = response.mutable_codes();
+  codes->mutable_row_offsets()->Assign(result.codes.row_begin.begin(),
+                                       result.codes.row_begin.end());
+  codes->mutable_indices()->Assign(result.codes.latent.begin(), result.codes.latent.end());
+  codes->mutable_values()->Assign(result.codes.value.begin(), result.codes.value.end());
+  if (request.reconstruct()) {
+    *response.mutable_reconstruction() =
+        FloatTensor(result.reconstruction, {windows, model.S, model.units});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::Status InferenceService::Encode(grpc::ServerContext*, const v1::EncodeRequest* request,
+                                      v1::EncodeResponse* response) {
+  return ToGrpc(EncodeBatch(context_, *request, *response));
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,16 @@
+// Counts and times every RPC.
+#pragma once
+
+#include <grpcpp/support/server_interceptor.h>
+
+#include <memory>
+#include <vector>
+
+#include "server/observability/metrics.h"
+
+namespace saed::rpc {
+
+std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+MetricsInterceptors(observability::Metrics& metrics);
+
+}  // namespace saed::rpc

@@ -1,0 +1,84 @@
+#include "server/rpc/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "server/base/faults.h"
+#include "server/base/sha256.h"
+
+namespace saed::rpc {
+namespace {
+
+constexpr size_t kQueryDigits = 12;
+constexpr char kSeparator = '\x1f';
+
+bool GoodId(std::string_view id) {
+  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collection,
+                                 std::string_view field) {
+  const std::string prefix = std::string(collection) + "/";
+  if (!name.starts_with(prefix) || !GoodId(name.substr(prefix.size()))) {
+    return InvalidField(field, fmt::format("is '{}'; must be {}{{id}}", name, prefix));
+  }
+  return std::string(name.substr(prefix.size()));
+}
+
+absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name) {
+  const size_t at = name.find("/features/");
+  const auto bad = [&] {
+    return InvalidField(
+        "name", fmt::format("is '{}'; must be dictionaries/{{id}}/features/{{latent}}", name));
+  };
+  if (at == std::string_view::npos) return bad();
+  const auto dictionary = IdOf(name.substr(0, at), "dictionaries", "name");
+  const std::string latent(name.substr(at + 10));
+  const bool digits =
+      !latent.empty() && latent.size() < 10 &&
+      std::all_of(latent.begin(), latent.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!dictionary.ok() || !digits) return bad();
+  return FeatureName{*dictionary, std::stoi(latent)};
+}
+
+absl::StatusOr<int> PageSize(int asked) {
+  if (asked < 0 || asked > 1000) {
+    return InvalidField("page_size", fmt::format("is {}; must be 0 (50 rows) to 1000", asked));
+  }
+  return asked == 0 ? 50 : asked;
+}
+
+std::string MakePageToken(std::string_view query, const std::vector<std::string>& key) {
+  std::string raw = Sha256Hex(query).substr(0, kQueryDigits);
+  for (const std::string& part : key) raw += kSeparator + part;
+  return absl::WebSafeBase64Escape(raw);
+}
+
+absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
+                                                        std::string_view query, size_t parts) {
+  std::vector<std::string> out;
+  if (token.empty()) return out;
+  std::string raw;
+  const bool decoded = absl::WebSafeBase64Unescape(std::string(token), &raw);
+  if (!decoded || !raw.starts_with(Sha256Hex(query).substr(0, kQueryDigits))) {
+    return InvalidField(
+        "page_token",
+        "does not belong to this query; repeat the call that gave it, with the same "
+        "other fields, or leave it empty to begin again");
+  }
+  for (size_t at = kQueryDigits; at < raw.size();) {
+    const size_t end = std::min(raw.find(kSeparator, at + 1), raw.size());
+    out.push_back(raw.substr(at + 1, end - at - 1));
+    at = end;
+  }
+  if (out.size() != parts) return InvalidField("page_token", "is damaged; begin again without it");
+  return out;
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,33 @@
+// Resource names and page tokens.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace saed::rpc {
+
+// The id of "collection/id"; INVALID_ARGUMENT on `field` where the name has another form.
+absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collection,
+                                 std::string_view field);
+
+struct FeatureName {
+  std::string dictionary;
+  int latent = 0;
+};
+// Of "dictionaries/{id}/features/{latent}".
+absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name);
+
+// 0 is 50; INVALID_ARGUMENT below 0 or above 1000.
+absl::StatusOr<int> PageSize(int asked);
+
+// A token holds the key of the last row sent and a digest of the query, so that it is refused with
+// another query.
+std::string MakePageToken(std::string_view query, const std::vector<std::string>& key);
+// Empty where the token is empty (the first page).
+absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
+                                                        std::string_view query, size_t parts);
+
+}  // namespace saed::rpc

@@ -1,0 +1,238 @@
+#include "server/rpc/recording_service.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/recordings/simulate.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+#include "server/rpc/upload.h"
+
+namespace saed::rpc {
+namespace {
+
+absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
+  recordings::ImportSpec spec;
+  switch (header.format()) {
+    case v1::FORMAT_NWB:
+      spec.format = recordings::Format::kNwb;
+      break;
+    case v1::FORMAT_PHY:
+      spec.format = recordings::Format::kPhy;
+      break;
+    case v1::FORMAT_SPIKES_NPY:
+      spec.format = recordings::Format::kSpikesNpy;
+      break;
+    case v1::FORMAT_COUNTS_NPY:
+      spec.format = recordings::Format::kCountsNpy;
+      break;
+    default:
+      return InvalidField("header.format",
+                          "is not set; must be NWB, PHY, SPIKES_NPY or COUNTS_NPY");
+  }
+  if (header.display_name().size() > 200) {
+    return InvalidField("header.display_name", "is longer than 200 bytes");
+  }
+  spec.sampling_rate = header.sampling_rate();
+  spec.bin_width = header.bin_width();
+  return spec;
+}
+
+// The path with every link followed, if it lies below the data root.
+absl::StatusOr<std::string> AllowedPath(const std::string& root, const std::string& path) {
+  namespace fs = std::filesystem;
+  if (root.empty()) {
+    return WithReason(absl::PermissionDeniedError(
+                          "server_path: this server was started without --data-root, so files must "
+                          "be uploaded"),
+                      "NO_DATA_ROOT");
+  }
+  std::error_code error;
+  const fs::path base = fs::canonical(root, error);
+  const fs::path asked = fs::canonical(path.starts_with('/') ? fs::path(path) : base / path, error);
+  const auto inside = std::mismatch(base.begin(), base.end(), asked.begin(), asked.end());
+  if (error || inside.first != base.end()) {
+    return InvalidField(
+        "header.server_path",
+        fmt::format("is '{}'; must be a file or folder below the server's data root", path));
+  }
+  return asked.string();
+}
+
+absl::Status Receive(grpc::ServerReader<v1::ImportRecordingRequest>& stream, Context& context,
+                     v1::ImportRecordingResponse& response) {
+  v1::ImportRecordingRequest message;
+  if (!stream.Read(&message) || !message.has_header()) {
+    return InvalidField("header", "is missing; the first message must be the header");
+  }
+  const v1::ImportHeader header = message.header();
+  SAED_ASSIGN_OR_RETURN(const recordings::ImportSpec spec, SpecOf(header));
+  Upload upload(context.stores.objects, context.max_upload_bytes);
+  while (stream.Read(&message)) {
+    if (context.draining) return absl::UnavailableError("the server is stopping; try again");
+    if (message.has_file()) {
+      SAED_RETURN_IF_ERROR(upload.Begin(message.file()));
+    } else if (message.part_case() == v1::ImportRecordingRequest::kChunk) {
+      context.metrics.BytesReceived(static_cast<int64_t>(message.chunk().size()));
+      SAED_RETURN_IF_ERROR(upload.Append(message.chunk()));
+    } else {
+      return InvalidField("part", "is a second header or empty; send file headers and chunks");
+    }
+  }
+  SAED_RETURN_IF_ERROR(upload.End());
+  std::vector<recordings::ImportFile> files = upload.files();
+  if (!header.server_path().empty()) {
+    SAED_ASSIGN_OR_RETURN(const std::string path,
+                          AllowedPath(context.data_root, header.server_path()));
+    SAED_ASSIGN_OR_RETURN(const auto there, jobs::FilesAt(path, spec.format));
+    files.insert(files.end(), there.begin(), there.end());
+  }
+  bool created = false;
+  SAED_ASSIGN_OR_RETURN(const auto row,
+                        context.library.Import(spec, files, header.display_name(), created));
+  *response.mutable_recording() = ToProto(row);
+  response.set_created(created);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<recordings::PlantedSpec> PlantedOf(const v1::PlantedSimulation& m) {
+  SAED_ASSIGN_OR_RETURN(auto spec,
+                        recordings::PlantedLevel(m.level().empty() ? "easy" : m.level()));
+  spec.seed = m.seed();
+  if (m.units() != 0) spec.units = m.units();
+  if (m.features() != 0) spec.features = m.features();
+  if (m.bins() != 0) spec.bins = m.bins();
+  SAED_RETURN_IF_ERROR(recordings::Validate(spec));
+  return spec;
+}
+
+}  // namespace
+
+grpc::Status RecordingService::ImportRecording(
+    grpc::ServerContext*, grpc::ServerReader<v1::ImportRecordingRequest>* stream,
+    v1::ImportRecordingResponse* response) {
+  return ToGrpc(Receive(*stream, context_, *response));
+}
+
+grpc::Status RecordingService::SimulateRecording(grpc::ServerContext*,
+                                                 const v1::SimulateRecordingRequest* request,
+                                                 v1::SimulateRecordingResponse* response) {
+  recordings::Imported made;
+  if (request->has_rat()) {
+    made.recording = recordings::SimulateRat();
+  } else if (request->has_planted()) {
+    const auto spec = PlantedOf(request->planted());
+    if (!spec.ok()) return ToGrpc(spec.status());
+    made.recording = recordings::SimulatePlanted(*spec);
+  } else {
+    return ToGrpc(InvalidField("kind", "is not set; must be rat or planted"));
+  }
+  bool created = false;
+  const auto row = context_.library.Add(made, request->display_name(), created);
+  if (!row.ok()) return ToGrpc(row.status());
+  *response->mutable_recording() = ToProto(*row);
+  response->set_created(created);
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::GetRecording(grpc::ServerContext*,
+                                            const v1::GetRecordingRequest* request,
+                                            v1::GetRecordingResponse* response) {
+  const auto id = IdOf(request->name(), "recordings", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  const auto row = context_.stores.recordings.Get(*id);
+  if (!row.ok()) return ToGrpc(row.status());
+  *response->mutable_recording() = ToProto(*row);
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::ListRecordings(grpc::ServerContext*,
+                                              const v1::ListRecordingsRequest* request,
+                                              v1::ListRecordingsResponse* response) {
+  const auto size = PageSize(request->page_size());
+  if (!size.ok()) return ToGrpc(size.status());
+  const auto after = ParsePageToken(request->page_token(), "recordings", 2);
+  if (!after.ok()) return ToGrpc(after.status());
+  const bool first = after->empty();
+  const auto rows = context_.stores.recordings.List(
+      *size, first ? 0 : std::strtoll((*after)[0].c_str(), nullptr, 10), first ? "" : (*after)[1]);
+  if (!rows.ok()) return ToGrpc(rows.status());
+  for (const auto& row : *rows) *response->add_recordings() = ToProto(row);
+  if (static_cast<int>(rows->size()) == *size) {
+    response->set_next_page_token(
+        MakePageToken("recordings", {std::to_string(rows->back().created_at), rows->back().id}));
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::DeleteRecording(grpc::ServerContext*,
+                                               const v1::DeleteRecordingRequest* request,
+                                               v1::DeleteRecordingResponse*) {
+  const auto id = IdOf(request->name(), "recordings", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  return ToGrpc(context_.library.Delete(*id));
+}
+
+grpc::Status RecordingService::ListUnits(grpc::ServerContext*, const v1::ListUnitsRequest* request,
+                                         v1::ListUnitsResponse* response) {
+  const auto id = IdOf(request->parent(), "recordings", "parent");
+  if (!id.ok()) return ToGrpc(id.status());
+  const auto size = PageSize(request->page_size());
+  if (!size.ok()) return ToGrpc(size.status());
+  const std::string query = "units/" + *id;
+  const auto after = ParsePageToken(request->page_token(), query, 1);
+  if (!after.ok()) return ToGrpc(after.status());
+  const auto recording = context_.stores.recordings.Get(*id);
+  if (!recording.ok()) return ToGrpc(recording.status());
+  const int64_t position = after->empty() ? -1 : std::strtoll((*after)[0].c_str(), nullptr, 10);
+  const auto rows = context_.stores.recordings.Units(*id, *size, position);
+  if (!rows.ok()) return ToGrpc(rows.status());
+  for (const auto& row : *rows) {
+    auto* unit = response->add_units();
+    unit->set_id(row.id);
+    unit->set_label(row.label);
+    unit->set_region(row.region);
+    if (row.depth) unit->set_depth(*row.depth);
+    unit->set_spike_count(row.spike_count);
+    if (recording->duration > 0) {
+      unit->set_mean_rate(static_cast<double>(row.spike_count) / recording->duration);
+    }
+  }
+  if (static_cast<int>(rows->size()) == *size) {
+    response->set_next_page_token(MakePageToken(query, {std::to_string(position + *size)}));
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext*,
+                                                  const v1::ListIntervalTablesRequest* request,
+                                                  v1::ListIntervalTablesResponse* response) {
+  const auto id = IdOf(request->parent(), "recordings", "parent");
+  if (!id.ok()) return ToGrpc(id.status());
+  const auto row = context_.stores.recordings.Get(*id);
+  if (!row.ok()) return ToGrpc(row.status());
+  const auto summary = nlohmann::json::parse(row->summary, nullptr, false);
+  if (!summary.is_object()) return ToGrpc(absl::DataLossError("the summary is damaged"));
+  for (const auto& t : summary.value("tables", nlohmann::json::array())) {
+    auto* table = response->add_interval_tables();
+    table->set_name(t.value("name", ""));
+    table->set_row_count(t.value("rows", int64_t{0}));
+    for (const auto& c : t.value("columns", nlohmann::json::array())) {
+      auto* column = table->add_columns();
+      column->set_name(c.value("name", ""));
+      column->set_kind(c.value("kind", ""));
+      column->set_distinct_count(c.value("distinct", int64_t{0}));
+      for (const auto& v : c.value("values", nlohmann::json::array())) {
+        column->add_values(v.get<std::string>());
+      }
+    }
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace saed::rpc

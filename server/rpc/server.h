@@ -1,0 +1,41 @@
+// The gRPC server: all services, health and reflection on one port.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/rpc/context.h"
+
+namespace saed::rpc {
+
+// The largest message accepted, bytes. Tensors are limited to 64 MiB by their own check.
+inline constexpr int kMaxMessageBytes = 68 << 20;
+
+class RpcServer {
+ public:
+  // `address` is host:port; port 0 takes a free one. UNAVAILABLE where it is taken. The context
+  // must outlive the server.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Listen(const std::string& address,
+                                                           Context& context);
+  ~RpcServer();
+
+  int port() const { return port_; }
+  // Health goes NOT_SERVING; open calls get `seconds` to end and are then cut.
+  void Shutdown(double seconds);
+
+  // A channel that never leaves the process; for doors that must pass the same checks.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+ private:
+  struct Services;
+  RpcServer() = default;
+
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace saed::rpc

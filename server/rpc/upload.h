@@ -1,0 +1,49 @@
+// Receives the files of an import into a directory of its own.
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "saed/v1/recordings.pb.h"
+#include "server/base/sha256.h"
+#include "server/recordings/import.h"
+#include "storage/objects.h"
+
+namespace saed::rpc {
+
+// Not thread-safe. The directory goes away with the object.
+class Upload {
+ public:
+  Upload(const storage::ObjectStore& objects, int64_t max_file_bytes)
+      : objects_(objects), max_file_bytes_(max_file_bytes) {}
+  ~Upload();
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+
+  absl::Status Begin(const v1::FileHeader& header);
+  absl::Status Append(const std::string& chunk);
+  // After the last message: the last file must be whole.
+  absl::Status End();
+
+  const std::vector<recordings::ImportFile>& files() const { return files_; }
+
+ private:
+  static constexpr size_t kMaxFiles = 64;
+
+  absl::Status CloseFile();
+
+  const storage::ObjectStore& objects_;
+  int64_t max_file_bytes_;
+  std::string directory_;
+  std::vector<recordings::ImportFile> files_;
+  v1::FileHeader header_;
+  std::ofstream out_;
+  std::unique_ptr<Sha256> digest_;
+  int64_t received_ = 0;
+};
+
+}  // namespace saed::rpc
