@@ -12,7 +12,7 @@
 #include "server/base/text.h"
 #include "server/recordings/csv.h"
 #include "server/recordings/import.h"
-#include "server/recordings/npy.h"
+#include "server/base/npy.h"
 
 namespace saed::recordings {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "server/base/faults.h"
-#include "server/recordings/npy.h"
+#include "server/base/npy.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/nwb_writer.h"
 #include "tests/tools/temp_dir.h"

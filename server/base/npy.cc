@@ -1,4 +1,4 @@
-#include "server/recordings/npy.h"
+#include "server/base/npy.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "server/base/faults.h"
 #include "server/base/text.h"
 
-namespace saed::recordings {
+namespace saed {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
@@ -222,4 +222,4 @@ std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t
   return out;
 }
 
-}  // namespace saed::recordings
+}  // namespace saed

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace saed::recordings {
+namespace saed {
 
 struct NpyArray {
   char kind = 'f';    // 'i', 'u', 'b' or 'f'
@@ -34,4 +34,4 @@ absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const Npy
 // A C-order, little-endian .npy of float64 values, for tests and exports.
 std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape);
 
-}  // namespace saed::recordings
+}  // namespace saed

@@ -1,0 +1,223 @@
+#include "server/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "server/base/status_macros.h"
+#include "server/http/metrics_endpoint.h"
+#include "server/rpc/server.h"
+#include "storage/database.h"
+
+#ifndef SAED_VERSION
+#define SAED_VERSION "unknown"
+#endif
+
+namespace saed {
+namespace {
+
+class SystemClock : public jobs::Clock {
+ public:
+  int64_t NowMicros() const override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+  double MonotonicSeconds() const override {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+};
+
+// Passes what happens to jobs on to the metrics.
+class MetricsObserver : public jobs::Observer {
+ public:
+  explicit MetricsObserver(observability::Metrics& metrics) : metrics_(metrics) {}
+  void JobFinished(std::string_view kind, std::string_view state) override {
+    metrics_.JobFinished(kind, state);
+  }
+  void Trained(int64_t steps, int64_t windows, double seconds) override {
+    metrics_.Trained(steps, windows, seconds);
+  }
+  void CheckpointWritten(int64_t bytes, double seconds) override {
+    metrics_.CheckpointWritten(bytes, seconds);
+  }
+
+ private:
+  observability::Metrics& metrics_;
+};
+
+// Held as long as the server runs, so that no second one uses the directory.
+class DirectoryLock {
+ public:
+  static absl::StatusOr<std::unique_ptr<DirectoryLock>> Take(const std::string& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    std::unique_ptr<DirectoryLock> lock(new DirectoryLock);
+    lock->fd_ = ::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (error || lock->fd_ < 0) {
+      return absl::UnavailableError(fmt::format(
+          "cannot write to the data directory {}; choose another --data-dir", directory));
+    }
+    if (::flock(lock->fd_, LOCK_EX | LOCK_NB) != 0) {
+      return absl::FailedPreconditionError(
+          fmt::format("another saed uses the data directory {}; stop it or choose another "
+                      "--data-dir",
+                      directory));
+    }
+    return lock;
+  }
+  ~DirectoryLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  DirectoryLock() = default;
+  int fd_ = -1;
+};
+
+bool IsLoopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:") ||
+         listen.starts_with("[::1]:") || listen.starts_with("unix:");
+}
+
+absl::Status CheckOptions(const DaemonOptions& o) {
+  if (o.data_dir.empty()) return absl::InvalidArgumentError("--data-dir is missing");
+  if (o.threads < 0 || o.threads > 1024) {
+    return absl::InvalidArgumentError(
+        fmt::format("--threads is {}; must be 0 (one per core) to 1024", o.threads));
+  }
+  if (!(o.checkpoint_seconds > 0)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--checkpoint-seconds is {}; must be above 0", o.checkpoint_seconds));
+  }
+  if (!IsLoopback(o.listen) && !o.allow_remote_without_tls) {
+    return absl::InvalidArgumentError(
+        fmt::format("--listen is {}, which other machines reach, but there is no TLS and nobody is "
+                    "asked who they are; listen on 127.0.0.1, or accept that with "
+                    "--allow-remote-without-tls",
+                    o.listen));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
+  SAED_ASSIGN_OR_RETURN(const auto recordings, stores.recordings.Digests());
+  SAED_ASSIGN_OR_RETURN(const auto checkpoints, stores.jobs.Checkpoints());
+  std::set<std::string> named(recordings.begin(), recordings.end());
+  named.insert(checkpoints.begin(), checkpoints.end());
+  return stores.objects.Sweep(named);
+}
+
+}  // namespace
+
+const char* CodeVersion() { return SAED_VERSION; }
+
+struct Daemon::Parts {
+  Parts(std::unique_ptr<DirectoryLock> directory_lock, std::unique_ptr<storage::Database> database,
+        storage::ObjectStore object_store, std::unique_ptr<observability::Metrics> metric_set,
+        const DaemonOptions& options)
+      : lock(std::move(directory_lock)),
+        metrics(std::move(metric_set)),
+        db(std::move(database)),
+        objects(std::move(object_store)),
+        recordings(*db),
+        jobs(*db),
+        models(*db),
+        dictionaries(*db),
+        stores{recordings, jobs, models, dictionaries, objects},
+        observer(*metrics),
+        library(stores, clock),
+        scheduler(stores, clock, observer,
+                  {options.threads, options.checkpoint_seconds, CodeVersion()}),
+        engine(models, options.threads),
+        context{stores,  clock,    library,           scheduler,
+                engine,  *metrics, options.data_root, options.max_upload_bytes,
+                draining} {}
+
+  std::unique_ptr<DirectoryLock> lock;
+  std::unique_ptr<observability::Metrics> metrics;
+  std::unique_ptr<storage::Database> db;
+  storage::ObjectStore objects;
+  storage::RecordingsTable recordings;
+  storage::JobsTable jobs;
+  storage::ModelsTable models;
+  storage::DictionariesTable dictionaries;
+  jobs::Stores stores;
+  SystemClock clock;
+  MetricsObserver observer;
+  jobs::Library library;
+  jobs::Scheduler scheduler;
+  inference::Engine engine;
+  std::atomic<bool> draining{false};
+  rpc::Context context;
+  std::unique_ptr<rpc::RpcServer> server;
+  std::unique_ptr<http::MetricsEndpoint> metrics_endpoint;
+  int64_t orphans_removed = 0;
+};
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::~Daemon() { Drain(0); }
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given) {
+  DaemonOptions options = given;
+  SAED_RETURN_IF_ERROR(CheckOptions(options));
+  if (options.threads == 0) {
+    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  SAED_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.data_dir));
+  auto metrics = std::make_unique<observability::Metrics>(CodeVersion(), "x86-64-v3 fp32");
+  SAED_ASSIGN_OR_RETURN(
+      auto db, storage::Database::Open(options.data_dir + "/saed.db",
+                                       [m = metrics.get()](std::string_view kind, double seconds) {
+                                         m->Transaction(kind, seconds);
+                                       }));
+  SAED_ASSIGN_OR_RETURN(auto objects, storage::ObjectStore::Open(options.data_dir + "/objects"));
+  auto parts = std::make_unique<Parts>(std::move(lock), std::move(db), std::move(objects),
+                                       std::move(metrics), options);
+  Parts& p = *parts;
+  SAED_ASSIGN_OR_RETURN(p.orphans_removed, RemoveOrphans(p.stores));
+  p.metrics->WatchQueue([&p] {
+    observability::QueueState state;
+    const auto queue = p.jobs.Statistics();
+    if (!queue.ok()) return state;
+    for (const auto& c : queue->counts) state.counts.push_back({c.state, c.kind, c.jobs});
+    if (queue->oldest_queued_at) {
+      state.oldest_age_seconds =
+          1e-6 * static_cast<double>(p.clock.NowMicros() - *queue->oldest_queued_at);
+    }
+    return state;
+  });
+  SAED_RETURN_IF_ERROR(p.scheduler.Start());
+  SAED_ASSIGN_OR_RETURN(p.server, rpc::RpcServer::Listen(options.listen, p.context));
+  if (!options.metrics_listen.empty()) {
+    SAED_ASSIGN_OR_RETURN(p.metrics_endpoint,
+                          http::MetricsEndpoint::Listen(options.metrics_listen, *p.metrics));
+  }
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+int Daemon::port() const { return parts_->server->port(); }
+int Daemon::metrics_port() const {
+  return parts_->metrics_endpoint ? parts_->metrics_endpoint->port() : 0;
+}
+int64_t Daemon::orphans_removed() const { return parts_->orphans_removed; }
+
+void Daemon::Drain(double seconds) {
+  if (parts_->draining.exchange(true)) return;
+  parts_->scheduler.bell().Ring();
+  parts_->scheduler.Stop();
+  if (parts_->server) parts_->server->Shutdown(seconds);
+  parts_->metrics_endpoint.reset();
+}
+
+}  // namespace saed

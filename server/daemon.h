@@ -1,0 +1,49 @@
+// The whole server in one object: stores, scheduler, RPCs, metrics.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace saed {
+
+struct DaemonOptions {
+  std::string data_dir;                           // created where missing; one server at a time
+  std::string listen = "127.0.0.1:7070";          // host:port; port 0 takes a free one
+  std::string metrics_listen = "127.0.0.1:9464";  // empty: none
+  std::string data_root;                          // imports by path are allowed below it
+  int threads = 0;                                // for jobs; 0: one per core
+  double checkpoint_seconds = 15;
+  int64_t max_upload_bytes = int64_t{64} << 30;  // of one file
+  bool allow_remote_without_tls = false;
+};
+
+class Daemon {
+ public:
+  // Opens the data directory (which is locked), removes what a crash left over, resumes jobs and
+  // listens. Errors say which option to change.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const DaemonOptions& options);
+  // Drain(0).
+  ~Daemon();
+
+  int port() const;
+  int metrics_port() const;  // 0: none
+  int64_t orphans_removed() const;
+
+  // Running jobs checkpoint and go back to the queue, streams end with UNAVAILABLE, open calls get
+  // `seconds` to end.
+  void Drain(double seconds);
+
+ private:
+  struct Parts;
+  explicit Daemon(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+// The version that provenance and metrics carry.
+const char* CodeVersion();
+
+}  // namespace saed

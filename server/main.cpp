@@ -1,0 +1,125 @@
+// saed, the server: flags, config file, start, drain, stop.
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <toml++/toml.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "server/daemon.h"
+
+namespace {
+
+constexpr double kDrainSeconds = 10;
+
+// Values of the config file become defaults of the flags, which win. Unknown keys are errors.
+bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& error) {
+  try {
+    const toml::table config = toml::parse_file(path);
+    for (const auto& [key, value] : config) {
+      const std::string_view k = key.str();
+      const auto text = value.value<std::string>();
+      const auto number = value.value<double>();
+      if (k == "data_dir" && text)
+        o.data_dir = *text;
+      else if (k == "listen" && text)
+        o.listen = *text;
+      else if (k == "metrics_listen" && text)
+        o.metrics_listen = *text;
+      else if (k == "data_root" && text)
+        o.data_root = *text;
+      else if (k == "threads" && number)
+        o.threads = static_cast<int>(*number);
+      else if (k == "checkpoint_seconds" && number)
+        o.checkpoint_seconds = *number;
+      else if (k == "max_upload_bytes" && number)
+        o.max_upload_bytes = static_cast<int64_t>(*number);
+      else if (k == "allow_remote_without_tls" && value.is_boolean()) {
+        o.allow_remote_without_tls = *value.value<bool>();
+      } else {
+        error = fmt::format(
+            "{}: '{}' is not an option or has the wrong type; known are data_dir, "
+            "listen, metrics_listen, data_root, threads, checkpoint_seconds, "
+            "max_upload_bytes, allow_remote_without_tls",
+            path, k);
+        return false;
+      }
+    }
+  } catch (const toml::parse_error& e) {
+    error = fmt::format("{}: {} in line {}", path, e.description(), e.source().begin.line);
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    std::fputs("saed needs a processor with AVX2 and FMA (any since about 2013)\n", stderr);
+    return 1;
+  }
+  saed::DaemonOptions options;
+  std::string config, log_level = "info";
+  // The config file first, so that flags change what it says.
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (std::string_view(argv[i]) == "--config") config = argv[i + 1];
+  }
+  std::string error;
+  if (!config.empty() && !ReadConfig(config, options, error)) {
+    fmt::print(stderr, "saed: {}\n", error);
+    return 2;
+  }
+  CLI::App app{"saed: trains sparse autoencoders on neural recordings and serves their features"};
+  app.set_version_flag("--version", saed::CodeVersion());
+  app.add_option("--config", config, "TOML file with these options, - as _");
+  app.add_option("--data-dir", options.data_dir, "Where everything is stored")
+      ->required(options.data_dir.empty());
+  app.add_option("--listen", options.listen, "Address for RPCs")->capture_default_str();
+  app.add_option("--metrics-listen", options.metrics_listen, "Address for Prometheus; '' for none")
+      ->capture_default_str();
+  app.add_option("--data-root", options.data_root, "Allow imports by path below this folder");
+  app.add_option("--threads", options.threads, "Threads for jobs; 0 for one per core")
+      ->capture_default_str();
+  app.add_option("--checkpoint-seconds", options.checkpoint_seconds, "Time between checkpoints")
+      ->capture_default_str();
+  app.add_option("--max-upload-bytes", options.max_upload_bytes, "Largest uploaded file")
+      ->capture_default_str();
+  app.add_flag("--allow-remote-without-tls", options.allow_remote_without_tls,
+               "Listen beyond this machine although anyone may then do anything");
+  app.add_option("--log-level", log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  CLI11_PARSE(app, argc, argv);
+
+  spdlog::set_default_logger(spdlog::stderr_color_mt("saed"));
+  spdlog::set_pattern("time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=\"%v\"");
+  spdlog::set_level(spdlog::level::from_str(log_level));
+
+  // Signals are taken by sigwait below; every thread inherits the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto daemon = saed::Daemon::Start(options);
+  if (!daemon.ok()) {
+    fmt::print(stderr, "saed: {}\n", std::string(daemon.status().message()));
+    return 1;
+  }
+  spdlog::info("ready port={} metrics_port={} data_dir={} orphans_removed={} tls=off auth=off",
+               (*daemon)->port(), (*daemon)->metrics_port(), options.data_dir,
+               (*daemon)->orphans_removed());
+  // One line for scripts that started the server.
+  fmt::print("saed ready port={} metrics_port={}\n", (*daemon)->port(), (*daemon)->metrics_port());
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("stopping signal={}", signal);
+  (*daemon)->Drain(kDrainSeconds);
+  spdlog::info("stopped");
+  return 0;
+}
