@@ -43,7 +43,7 @@ absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
     SQLite::bind(insert, row.id, row.digest, row.name, row.source, row.created_at, row.duration,
                  row.unit_count, row.spike_count, row.bytes, row.summary);
     insert.exec();
-    SQLite::Statement unit(db, "INSERT INTO units VALUES (?,?,?,?,?,?,?)");
+    SQLite::Statement unit(db, "INSERT INTO units VALUES (?,?,?,?,?,?,?,?)");
     for (size_t i = 0; i < units.size(); ++i) {
       const UnitRow& u = units[i];
       unit.reset();
@@ -55,6 +55,7 @@ absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
       unit.bind(5, u.region);
       if (u.depth) unit.bind(6, *u.depth);
       unit.bind(7, u.spike_count);
+      unit.bind(8, u.columns);
       unit.exec();
     }
     return row;
@@ -88,7 +89,7 @@ absl::StatusOr<std::vector<UnitRow>> RecordingsTable::Units(const std::string& i
                                                             int64_t after) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UnitRow>> {
     SQLite::Statement s(db,
-                        "SELECT id, label, region, depth, spike_count FROM units "
+                        "SELECT id, label, region, depth, spike_count, columns FROM units "
                         "WHERE recording_id = ? AND position > ? ORDER BY position LIMIT ?");
     SQLite::bind(s, id, after, limit);
     std::vector<UnitRow> out;
@@ -99,6 +100,7 @@ absl::StatusOr<std::vector<UnitRow>> RecordingsTable::Units(const std::string& i
       u.region = s.getColumn(2).getString();
       if (!s.getColumn(3).isNull()) u.depth = s.getColumn(3).getDouble();
       u.spike_count = s.getColumn(4).getInt64();
+      u.columns = s.getColumn(5).getString();
       out.push_back(std::move(u));
     }
     return out;

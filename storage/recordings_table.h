@@ -16,6 +16,7 @@ struct UnitRow {
   std::string label, region;
   std::optional<double> depth;  // µm
   int64_t spike_count = 0;
+  std::string columns = "{}";  // JSON: further columns, as text
 };
 
 struct RecordingRow {

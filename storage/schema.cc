@@ -30,6 +30,7 @@ CREATE TABLE units (
   region TEXT NOT NULL,
   depth REAL,                    -- µm
   spike_count INTEGER NOT NULL,
+  columns TEXT NOT NULL,         -- JSON: further columns, as text
   PRIMARY KEY (recording_id, position)
 ) STRICT, WITHOUT ROWID;
 

@@ -19,6 +19,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Output, {{Output::kIdentity, "identity"},
                                       {Output::kSoftplus, "softplus"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(DecoderStart, {{DecoderStart::kTied, "tied"},
                                             {DecoderStart::kIndependent, "independent"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(BiasStart, {{BiasStart::kMean, "mean"}, {BiasStart::kZero, "zero"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::kWarmupHold, "warmup_hold"},
                                             {ScheduleKind::kConstant, "constant"},
                                             {ScheduleKind::kLinear, "linear"},
@@ -27,7 +28,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::kWarmupHold, "warmup_
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Level, features, k, weight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AuxK, weight, k, dead_after_steps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelSpec, selection, levels, loss, output,
-                                                decoder_start, aux)
+                                                decoder_start, bias_start, aux)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Schedule, kind, warmup_fraction, hold_fraction,
                                                 final_fraction)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Optimiser, learning_rate, beta1, beta2, epsilon,

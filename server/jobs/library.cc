@@ -37,6 +37,22 @@ json Names(const recordings::Table& table) {
   return out;
 }
 
+// The further columns of one unit, as text.
+json UnitColumns(const recordings::Table& table, size_t row) {
+  json out = json::object();
+  for (const Column& c : table.columns) {
+    if (const auto* numbers = std::get_if<recordings::Numbers>(&c.values)) {
+      out[c.name] = NumberText((*numbers)[row]);
+    } else if (const auto* texts = std::get_if<recordings::Texts>(&c.values)) {
+      out[c.name] = (*texts)[row];
+    } else {
+      out[c.name] =
+          fmt::format("{}", fmt::join(std::get<recordings::TextLists>(c.values)[row], ","));
+    }
+  }
+  return out;
+}
+
 json Summary(const recordings::Imported& imported) {
   const recordings::Recording& r = imported.recording;
   json tables = json::array(), series = json::array();
@@ -87,10 +103,12 @@ absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& i
   row.bytes = static_cast<int64_t>(bytes.size());
   row.summary = Summary(imported).dump();
   std::vector<storage::UnitRow> units;
-  for (const auto& u : r.units) {
+  for (size_t i = 0; i < r.units.size(); ++i) {
+    const auto& u = r.units[i];
     units.push_back({u.id, u.label, u.region,
                      std::isnan(u.depth) ? std::nullopt : std::optional<double>(u.depth),
-                     static_cast<int64_t>(u.spike_times.size())});
+                     static_cast<int64_t>(u.spike_times.size()),
+                     UnitColumns(r.unit_columns, i).dump()});
   }
   return stores_.recordings.Insert(row, units, created);
 }

@@ -109,6 +109,8 @@ sae::ModelSpec Model(const v1::ModelSpec& m, Faults& faults) {
   if (m.decoder_start() == v1::DECODER_START_INDEPENDENT) {
     out.decoder_start = sae::DecoderStart::kIndependent;
   }
+  CheckEnum(m.bias_start(), v1::BiasStart_IsValid(m.bias_start()), "model.bias_start", faults);
+  if (m.bias_start() == v1::BIAS_START_ZERO) out.bias_start = sae::BiasStart::kZero;
   if (m.has_aux()) {
     out.aux.weight = m.aux().weight();
     if (m.aux().k() != 0) out.aux.k = m.aux().k();
@@ -135,6 +137,8 @@ void SetModel(const sae::ModelSpec& spec, v1::ModelSpec& m) {
   m.set_decoder_start(spec.decoder_start == sae::DecoderStart::kIndependent
                           ? v1::DECODER_START_INDEPENDENT
                           : v1::DECODER_START_TIED);
+  m.set_bias_start(spec.bias_start == sae::BiasStart::kZero ? v1::BIAS_START_ZERO
+                                                            : v1::BIAS_START_MEAN);
   m.mutable_aux()->set_weight(spec.aux.weight);
   m.mutable_aux()->set_k(spec.aux.k);
   m.mutable_aux()->set_dead_after_steps(spec.aux.dead_after_steps);

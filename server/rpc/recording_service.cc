@@ -199,6 +199,10 @@ grpc::Status RecordingService::ListUnits(grpc::ServerContext*, const v1::ListUni
     unit->set_region(row.region);
     if (row.depth) unit->set_depth(*row.depth);
     unit->set_spike_count(row.spike_count);
+    const auto columns = nlohmann::json::parse(row.columns, nullptr, false);
+    for (const auto& [name, value] : columns.items()) {
+      (*unit->mutable_columns())[name] = value.get<std::string>();
+    }
     if (recording->duration > 0) {
       unit->set_mean_rate(static_cast<double>(row.spike_count) / recording->duration);
     }

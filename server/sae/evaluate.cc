@@ -38,7 +38,8 @@ struct Sums {
 // Poisson log-likelihood without the term that depends on y alone.
 double LogLikelihood(double y, double rate) { return y * std::log(rate + kPoissonEpsilon) - rate; }
 
-void AddWindow(const Array& y, const Array& prediction, const TargetStatistics* rates, Sums& sums) {
+void AddWindow(const Array& y, const Array& prediction, const std::vector<double>* rates,
+               Sums& sums) {
   const Array e = y - prediction;
   sums.y += y;
   sums.y2 += y.square();
@@ -51,7 +52,7 @@ void AddWindow(const Array& y, const Array& prediction, const TargetStatistics* 
   }
   if (rates == nullptr) return;
   for (Eigen::Index i = 0; i < y.size(); ++i) {
-    sums.log_likelihood += LogLikelihood(y[i], prediction[i]) - LogLikelihood(y[i], rates->mean[i]);
+    sums.log_likelihood += LogLikelihood(y[i], prediction[i]) - LogLikelihood(y[i], (*rates)[i]);
   }
   sums.spikes += y.sum();
 }
@@ -71,7 +72,7 @@ std::optional<double> Ratio(double part, double whole) {
   return 1 - part / whole;
 }
 
-void Finish(const Model& model, const Sums& sums, const TargetStatistics& training,
+void Finish(const Model& model, const Sums& sums, const std::vector<double>& training,
             const std::vector<int64_t>& active, bool counts, Evaluation& out) {
   const auto w = static_cast<double>(out.windows);
   const Array mean = sums.y / w;
@@ -83,7 +84,7 @@ void Finish(const Model& model, const Sums& sums, const TargetStatistics& traini
   out.r2 = Ratio(sums.e2.sum(), total.sum());
   out.explained_variance = Ratio(residual_variance.sum(), total.sum());
   if (sums.cosine_windows > 0) out.cosine = sums.cosine / static_cast<double>(sums.cosine_windows);
-  const Array m = Eigen::Map<const Array>(training.mean.data(), mean.size());
+  const Array m = Eigen::Map<const Array>(training.data(), mean.size());
   const double baseline = (sums.y2 - 2 * m * sums.y + w * m.square()).sum();
   if (baseline > 0) out.normalised_mse = sums.e2.sum() / baseline;
   if (counts && sums.spikes > 0) {
@@ -110,25 +111,8 @@ void Finish(const Model& model, const Sums& sums, const TargetStatistics& traini
 
 }  // namespace
 
-TargetStatistics MeanTarget(const CountView& counts, const Normaliser& normaliser, Starts starts,
-                            int S) {
-  const int64_t d = int64_t{S} * counts.units, n = static_cast<int64_t>(starts.size());
-  std::vector<Array> sums(BlockCount(n, 4096), Array::Zero(d));
-  ForBlocks(n, 4096, [&](int64_t block, int64_t begin, int64_t end) {
-    Eigen::ArrayXf x(d);
-    for (int64_t i = begin; i < end; ++i) {
-      ReadWindow(counts, normaliser, starts[i], S, x.data());
-      sums[block] += x.cast<double>();
-    }
-  });
-  Array total = Array::Zero(d);
-  for (const Array& s : sums) total += s;
-  total /= static_cast<double>(std::max<int64_t>(1, n));
-  return {{total.data(), total.data() + d}};
-}
-
 absl::StatusOr<Evaluation> EvaluateModel(const Encoder& encoder, const CountView& counts,
-                                         Starts starts, const TargetStatistics& training,
+                                         Starts starts, const std::vector<double>& training,
                                          const std::function<bool()>& keep_going) {
   const Model& model = encoder.model();
   const int64_t d = model.inputs();

@@ -11,11 +11,6 @@
 
 namespace saed::sae {
 
-// Statistics per output (bin s, unit n → s·N + n) of the training windows.
-struct TargetStatistics {
-  std::vector<double> mean;  // normalised target
-};
-
 struct Evaluation {
   int64_t windows = 0;
   double mse = 0;
@@ -38,14 +33,11 @@ struct Evaluation {
   std::vector<std::optional<double>> unit_r2;  // [N], over all lags; empty for a constant unit
 };
 
-// Means of the training target, for normalised MSE and bits per spike.
-TargetStatistics MeanTarget(const CountView& counts, const Normaliser& normaliser, Starts starts,
-                            int S);
-
+// `training`: MeanTarget of the training windows, for normalised MSE and bits per spike.
 // Streams the windows in blocks; memory does not grow with their number. Works in the caller's TBB
 // arena and gives the same bits for any number of threads. CANCELLED once keep_going() says no.
 absl::StatusOr<Evaluation> EvaluateModel(const Encoder& encoder, const CountView& counts,
-                                         Starts starts, const TargetStatistics& training,
+                                         Starts starts, const std::vector<double>& training,
                                          const std::function<bool()>& keep_going);
 
 }  // namespace saed::sae

@@ -29,6 +29,23 @@ T Activate(Output output, T a) {
   return a;
 }
 
+// The a with g(a) = ŷ, for the start of the decoder bias. ReLU and softplus cannot reach ŷ ≤ 0:
+// there softplus' inverse of a rate of 1e-3 is given, and 0.
+template <class T>
+T ActivateInverse(Output output, T prediction) {
+  switch (output) {
+    case Output::kIdentity:
+      return prediction;
+    case Output::kRelu:
+      return std::max(prediction, T(0));
+    case Output::kSoftplus: {
+      const T rate = std::max(prediction, T(1e-3));
+      return rate + std::log(-std::expm1(-rate));
+    }
+  }
+  return prediction;
+}
+
 // g'(a).
 template <class T>
 T ActivateSlope(Output output, T a) {

@@ -35,6 +35,12 @@ enum class DecoderStart {
   kTied,         // the encoder's rows, scaled to unit norm (Gao et al. 2024)
 };
 
+// Where the decoder bias starts.
+enum class BiasStart {
+  kMean,  // g⁻¹(training mean of the target): the best constant prediction
+  kZero,
+};
+
 // One Matryoshka level: latents [0, features) select k by themselves and reconstruct the target.
 struct Level {
   int features = 0;
@@ -55,6 +61,7 @@ struct ModelSpec {
   Loss loss = Loss::kMse;
   Output output = Output::kIdentity;
   DecoderStart decoder_start = DecoderStart::kTied;
+  BiasStart bias_start = BiasStart::kMean;
   AuxK aux;
 
   int features() const { return levels.empty() ? 0 : levels.back().features; }

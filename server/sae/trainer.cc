@@ -9,6 +9,7 @@
 #include "server/base/wire.h"
 #include "server/sae/adam.h"
 #include "server/sae/kernels/vector_ops.h"
+#include "server/sae/losses.h"
 #include "server/sae/parallel.h"
 #include "server/sae/random.h"
 #include "server/sae/schedule.h"
@@ -72,6 +73,13 @@ Trainer<T>::Trainer(const FitSpec& spec, const TrainingData& data)
   steps_per_epoch_ = BlockCount(windows, spec.batch_size);
   total_steps_ = steps_per_epoch_ * spec.epochs;
   if (spec.max_steps > 0) total_steps_ = std::min(total_steps_, spec.max_steps);
+  if (spec.model.bias_start == BiasStart::kMean) {
+    const std::vector<double> mean = MeanTarget(data.counts, data.normaliser, data.starts, data.S);
+    for (size_t i = 0; i < mean.size(); ++i) {
+      parameters_.decoder_bias[i] =
+          static_cast<T>(ActivateInverse(spec.model.output, static_cast<float>(mean[i])));
+    }
+  }
   Repack();
 }
 

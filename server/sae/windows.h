@@ -24,4 +24,9 @@ void ReadWindow(const CountView& counts, const Normaliser& normaliser, int64_t s
 // Start bins of windows; all of the same length S.
 using Starts = std::span<const int64_t>;
 
+// The mean of each normalised input over the windows, [S·units]. The same bits for any number of
+// threads.
+std::vector<double> MeanTarget(const CountView& counts, const Normaliser& normaliser, Starts starts,
+                               int S);
+
 }  // namespace saed::sae

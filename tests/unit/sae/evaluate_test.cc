@@ -34,7 +34,7 @@ TEST(Evaluate, PerfectCopyScoresOneAndConstantUnitIsMissing) {
   const std::vector<int64_t> starts = {0, 1, 2, 3};
   const Encoder encoder(model);
   const auto training = MeanTarget(view, {}, starts, 1);
-  EXPECT_DOUBLE_EQ(training.mean[0], 1.0);
+  EXPECT_DOUBLE_EQ(training[0], 1.0);
   const auto e = EvaluateModel(encoder, view, starts, training, kGoOn);
   ASSERT_TRUE(e.ok());
   EXPECT_DOUBLE_EQ(*e->r2, 1);
@@ -70,7 +70,7 @@ TEST(Evaluate, NormalisedMseUsesTheTrainingMean) {
   const std::vector<uint8_t> counts = {2, 0, 0, 4, 0, 0};
   const CountView view{counts.data(), DType::kU8, 2, 3};
   const std::vector<int64_t> starts = {0, 1};
-  const auto e = EvaluateModel(Encoder(model), view, starts, {{1, 0, 0}}, kGoOn);
+  const auto e = EvaluateModel(Encoder(model), view, starts, {1, 0, 0}, kGoOn);
   EXPECT_DOUBLE_EQ(*e->normalised_mse, (4.0 + 16.0) / (1.0 + 9.0));
   EXPECT_DOUBLE_EQ(*e->r2, 1 - 20.0 / 2.0);
   EXPECT_DOUBLE_EQ(*e->explained_variance, 0);

@@ -1,0 +1,307 @@
+"""The client: one method per thing a person does, protocol messages as answers."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import uuid
+
+import grpc
+import numpy as np
+from google.rpc import error_details_pb2, status_pb2
+
+from saed.v1 import (features_pb2, features_pb2_grpc, inference_pb2, inference_pb2_grpc, jobs_pb2,
+                     jobs_pb2_grpc, models_pb2, models_pb2_grpc, recordings_pb2,
+                     recordings_pb2_grpc, types_pb2)
+
+_CHUNK = 1 << 20
+_PHY_FILES = ("spike_times.npy", "spike_clusters.npy", "cluster_group.tsv", "cluster_KSLabel.tsv",
+              "cluster_info.tsv", "params.py")
+_DTYPES = {np.dtype("u1"): types_pb2.DATA_TYPE_U8, np.dtype("<u2"): types_pb2.DATA_TYPE_U16,
+           np.dtype("<f4"): types_pb2.DATA_TYPE_F32}
+
+
+class Error(Exception):
+    """What the server refused, and why. `code` is a grpc.StatusCode, `fields` maps each wrong
+    field to what is wrong with it, `reason` is stable and machine-readable."""
+
+    def __init__(self, rpc_error):
+        self.code = rpc_error.code()
+        self.fields, self.reason = {}, ""
+        for key, value in rpc_error.trailing_metadata() or ():
+            if key != "grpc-status-details-bin":
+                continue
+            for detail in status_pb2.Status.FromString(value).details:
+                bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
+                if detail.Unpack(bad):
+                    self.fields = {v.field: v.description for v in bad.field_violations}
+                elif detail.Unpack(info):
+                    self.reason = info.reason
+        super().__init__(f"{self.code.name}: {rpc_error.details()}")
+
+
+@dataclasses.dataclass
+class Codes:
+    """Sparse codes of a batch, as in SciPy's CSR: entries of window i are
+    row_offsets[i]:row_offsets[i+1] of indices (latents) and values (activations)."""
+    row_offsets: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
+    features: int
+    reconstruction: np.ndarray | None = None
+
+    def dense(self):
+        """Activations [windows, features]."""
+        rows = np.repeat(np.arange(len(self.row_offsets) - 1), np.diff(self.row_offsets))
+        out = np.zeros((len(self.row_offsets) - 1, self.features), np.float32)
+        out[rows, self.indices] = self.values
+        return out
+
+
+def connect(address="127.0.0.1:7070"):
+    """A client of the server at host:port (or unix:path)."""
+    return Client(grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]))
+
+
+def _tensor_to_array(tensor):
+    dtype = {v: k for k, v in _DTYPES.items()}[tensor.dtype]
+    return np.frombuffer(tensor.data, dtype).reshape(tuple(tensor.shape))
+
+
+class Client:
+    """Thread-safe, as gRPC channels are."""
+
+    def __init__(self, channel):
+        self.recordings = recordings_pb2_grpc.RecordingServiceStub(channel)
+        self.jobs = jobs_pb2_grpc.JobServiceStub(channel)
+        self.models = models_pb2_grpc.ModelServiceStub(channel)
+        self.inference = inference_pb2_grpc.InferenceServiceStub(channel)
+        self.features = features_pb2_grpc.FeatureServiceStub(channel)
+
+    def _call(self, method, request):
+        try:
+            return method(request)
+        except grpc.RpcError as error:
+            raise Error(error) from None
+
+    def _stream(self, method, request):
+        try:
+            yield from method(request)
+        except grpc.RpcError as error:
+            raise Error(error) from None
+
+    def _pages(self, method, request, field, limit):
+        while True:
+            request.page_size = 1000 if limit is None else min(1000, limit)
+            answer = self._call(method, request)
+            rows = getattr(answer, field)
+            yield from rows
+            if limit is not None:
+                limit -= len(rows)
+            if not answer.next_page_token or limit == 0:
+                return
+            request.page_token = answer.next_page_token
+
+    # Recordings.
+
+    def import_recording(self, path, format=None, name="", sampling_rate=0.0, bin_width=0.0,
+                         intervals=None, series=None):
+        """Uploads an NWB file, a Phy folder, or a .npy count matrix [bins, units] (bin_width in s),
+        with CSV interval tables and series as {name: path}. Returns the recording; the same
+        content again returns the same one."""
+        path = pathlib.Path(path)
+        if format is None:
+            format = "phy" if path.is_dir() else "counts_npy" if path.suffix == ".npy" else "nwb"
+        header = recordings_pb2.ImportHeader(
+            format=recordings_pb2.Format.Value("FORMAT_" + format.upper()),
+            display_name=name or path.stem, sampling_rate=sampling_rate, bin_width=bin_width)
+        roles = recordings_pb2.FileHeader
+        main = [path / f for f in _PHY_FILES if (path / f).exists()] if path.is_dir() else [path]
+        files = [(roles.ROLE_MAIN, f.name, f) for f in main]
+        files += [(roles.ROLE_INTERVALS, n, f) for n, f in (intervals or {}).items()]
+        files += [(roles.ROLE_SERIES, n, f) for n, f in (series or {}).items()]
+
+        def messages():
+            yield recordings_pb2.ImportRecordingRequest(header=header)
+            for role, file_name, file in files:
+                digest = hashlib.sha256()
+                with open(file, "rb") as data:
+                    while chunk := data.read(_CHUNK):
+                        digest.update(chunk)
+                    yield recordings_pb2.ImportRecordingRequest(file=roles(
+                        role=role, name=file_name, size=os.path.getsize(file),
+                        sha256=digest.hexdigest()))
+                    data.seek(0)
+                    while chunk := data.read(_CHUNK):
+                        yield recordings_pb2.ImportRecordingRequest(chunk=chunk)
+
+        return self._call(self.recordings.ImportRecording, messages()).recording
+
+    def simulate(self, kind="planted", level="easy", seed=0, name="", **sizes):
+        """Makes a recording with known structure: kind "rat" or "planted"."""
+        request = recordings_pb2.SimulateRecordingRequest(display_name=name)
+        if kind == "rat":
+            request.rat.SetInParent()
+        else:
+            request.planted.CopyFrom(
+                recordings_pb2.PlantedSimulation(level=level, seed=seed, **sizes))
+        return self._call(self.recordings.SimulateRecording, request).recording
+
+    def list_recordings(self, limit=None):
+        return list(self._pages(self.recordings.ListRecordings,
+                                recordings_pb2.ListRecordingsRequest(), "recordings", limit))
+
+    def list_units(self, recording, limit=None):
+        return list(self._pages(self.recordings.ListUnits,
+                                recordings_pb2.ListUnitsRequest(parent=recording), "units", limit))
+
+    def list_interval_tables(self, recording):
+        request = recordings_pb2.ListIntervalTablesRequest(parent=recording)
+        return list(self._call(self.recordings.ListIntervalTables, request).interval_tables)
+
+    # Jobs.
+
+    def train(self, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
+              selection="batch_top_k", loss="mse", output=None, normaliser="none", labels=(),
+              minimum_rate=0.0, mask=None, split=0.8, learning_rate=2e-3, batch_size=1024,
+              epochs=20, max_steps=0, seed=0, conditions=(), aux=None, decoder_start=None, bias_start=None,
+              threads=0, name="", request_id=None):
+        """Queues a training job and returns it.
+
+        levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
+        sample", or {"table", "column", "train", "test"}. conditions: dicts with name, table, filter
+        and, for a span around row starts or stops, anchor, from, to (s). aux: None or a dict of
+        weight, k, dead_after_steps."""
+        spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
+                                  max_steps=max_steps, seed=seed, threads=threads)
+        view = spec.view
+        view.bin_width, view.window, view.stride = bin_width, window, stride
+        view.unit_labels.extend(labels)
+        view.minimum_rate = minimum_rate
+        view.normaliser = types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper())
+        if mask is not None:
+            view.mask.table, view.mask.filter = mask
+        if isinstance(split, dict):
+            view.split.column.CopyFrom(types_pb2.ColumnSplit(
+                table=split["table"], column=split["column"], train_values=split["train"],
+                test_values=split["test"]))
+        elif split == "in sample":
+            view.split.in_sample = True
+        else:
+            view.split.train_fraction = split
+        for f, level_k in levels or [(features, k)]:
+            spec.model.levels.add(features=f, k=level_k)
+        spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())
+        spec.model.loss = types_pb2.Loss.Value("LOSS_" + loss.upper())
+        if output is not None:
+            spec.model.output = types_pb2.Output.Value("OUTPUT_" + output.upper())
+        if decoder_start is not None:
+            spec.model.decoder_start = types_pb2.DecoderStart.Value(
+                "DECODER_START_" + decoder_start.upper())
+        if bias_start is not None:
+            spec.model.bias_start = types_pb2.BiasStart.Value("BIAS_START_" + bias_start.upper())
+        if aux is not None:
+            spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
+        spec.optimiser.learning_rate = learning_rate
+        for c in conditions:
+            anchor = types_pb2.Anchor.Value("ANCHOR_" + c.get("anchor", "whole").upper())
+            condition = spec.conditions.add(name=c["name"], table=c["table"],
+                                            filter=c.get("filter", ""), anchor=anchor,
+                                            to=c.get("to", 0.0))
+            setattr(condition, "from", c.get("from", 0.0))
+        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
+                                            display_name=name, train=spec)
+        return self._call(self.jobs.CreateJob, request).job
+
+    def job(self, name):
+        return self._call(self.jobs.GetJob, jobs_pb2.GetJobRequest(name=name)).job
+
+    def cancel(self, name):
+        return self._call(self.jobs.CancelJob, jobs_pb2.CancelJobRequest(name=name)).job
+
+    def watch(self, name):
+        """Yields the job's progress from its beginning until it ends."""
+        for event in self._stream(self.jobs.WatchJob, jobs_pb2.WatchJobRequest(name=name)):
+            if event.HasField("progress"):
+                yield event.progress
+
+    def wait(self, name):
+        """The job once it ended; raises RuntimeError where it failed or was cancelled."""
+        for _ in self.watch(name):
+            pass
+        job = self.job(name)
+        if job.state != jobs_pb2.Job.STATE_SUCCEEDED:
+            state = jobs_pb2.Job.State.Name(job.state)[6:]
+            raise RuntimeError(f"{name} {state}: {job.error.message}")
+        return job
+
+    # Models and features.
+
+    def model(self, name):
+        return self._call(self.models.GetModel, models_pb2.GetModelRequest(name=name)).model
+
+    def encode(self, model, counts, rule=None, reconstruct=False):
+        """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
+        uint16 as they are, other types as float32. rule: None (the model's own), "threshold" or
+        "top_k"."""
+        counts = np.ascontiguousarray(counts)
+        if counts.dtype not in _DTYPES:
+            small = (np.issubdtype(counts.dtype, np.integer) and counts.size
+                     and counts.min() >= 0 and counts.max() < 65536)
+            counts = counts.astype("<u2" if small else "<f4")
+        request = inference_pb2.EncodeRequest(
+            model=model, reconstruct=reconstruct,
+            counts=types_pb2.Tensor(dtype=_DTYPES[counts.dtype], shape=counts.shape,
+                                    data=counts.tobytes()))
+        if rule is not None:
+            request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
+        answer = self._call(self.inference.Encode, request)
+        codes = answer.codes
+        return Codes(np.array(codes.row_offsets, np.int64), np.array(codes.indices, np.int32),
+                     np.array(codes.values, np.float32), self._features(model),
+                     _tensor_to_array(answer.reconstruction) if reconstruct else None)
+
+    def _features(self, model):
+        cache = self.__dict__.setdefault("_feature_counts", {})
+        if model not in cache:
+            cache[model] = self.model(model).features
+        return cache[model]
+
+    def dictionary(self, name):
+        return self._call(self.features.GetDictionary,
+                          features_pb2.GetDictionaryRequest(name=name)).dictionary
+
+    def list_features(self, dictionary, filter="", order_by="", limit=None):
+        request = features_pb2.ListFeaturesRequest(parent=dictionary, filter=filter,
+                                                   order_by=order_by)
+        return list(self._pages(self.features.ListFeatures, request, "features", limit))
+
+    def feature(self, name):
+        """Everything about one feature: the answer of GetFeature, and its arrays."""
+        answer = self._call(self.features.GetFeature, features_pb2.GetFeatureRequest(name=name))
+        return answer, _tensor_to_array(answer.decoder), _tensor_to_array(answer.trace_map)
+
+    def activations(self, name):
+        """(start times in s, activations) of a feature's active windows, in time order."""
+        times, values = [], []
+        for part in self._stream(self.features.GetActivations,
+                                 features_pb2.GetActivationsRequest(name=name)):
+            times.extend(part.start_times)
+            values.extend(part.values)
+        return np.array(times), np.array(values, np.float32)
+
+    def tensors(self, model):
+        """The model's tensors as {name: float32 array}, checked against the digest sent."""
+        data, digest = bytearray(), ""
+        for part in self._stream(self.models.DownloadModel,
+                                 models_pb2.DownloadModelRequest(name=model)):
+            data += part.chunk
+            digest = part.sha256 or digest
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise IOError(f"{model}: the tensors arrived damaged")
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(bytes(data[8:8 + size]))
+        body = bytes(data[8 + size:])
+        return {n: np.frombuffer(body[slice(*t["data_offsets"])], "<f4").reshape(t["shape"])
+                for n, t in header.items()}
