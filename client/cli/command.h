@@ -1,0 +1,51 @@
+// What every command of saectl shares.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/cpp/client.h"
+
+namespace saed::cli {
+
+// Exit codes.
+enum ExitCode {
+  kOk = 0,
+  kFailed = 1,       // the server refused or failed
+  kUsage = 2,        // wrong flags
+  kJobFailed = 3,    // a watched job failed or was cancelled
+  kUnreachable = 4,  // no server there
+};
+
+struct Session {
+  std::string server = "127.0.0.1:7070";
+  bool json = false;
+  std::unique_ptr<client::Client> client;  // made before the command runs
+  int exit_code = kOk;
+};
+
+// A command's body; its status becomes the message and the exit code.
+using Body = std::function<absl::Status()>;
+
+// Sets the body of a (sub)command.
+void Run(CLI::App* command, Session& session, Body body);
+
+// "abc" or "collection/abc" → "collection/abc".
+std::string FullName(const std::string& collection, const std::string& name);
+
+void AddRecordingCommands(CLI::App& app, Session& session);
+void AddTrainCommand(CLI::App& app, Session& session);
+void AddAnalyseCommand(CLI::App& app, Session& session);
+void AddJobCommands(CLI::App& app, Session& session);
+void AddModelCommands(CLI::App& app, Session& session);
+void AddFeatureCommands(CLI::App& app, Session& session);
+void AddEncodeCommand(CLI::App& app, Session& session);
+void AddCompletionCommand(CLI::App& app, Session& session);
+
+// Follows a job to its end with a progress line; prints what it made.
+absl::Status WatchJob(Session& session, const std::string& name);
+
+}  // namespace saed::cli

@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "client/cli/command.h"
+#include "client/cli/output.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+std::string Score(bool there, double value) { return there ? fmt::format("{:.3f}", value) : "-"; }
+
+std::string UnitsText(const v1::Feature& f, int most) {
+  std::string out;
+  for (int i = 0; i < f.top_units_size() && i < most; ++i) {
+    out += fmt::format("{}{} ({:.0f} %)", out.empty() ? "" : ", ", f.top_units(i).unit_id(),
+                       100 * f.top_units(i).share());
+  }
+  return out;
+}
+
+struct ListFlags {
+  std::string dictionary, filter, order_by = "best_auroc desc";
+  int limit = 20;
+};
+
+absl::Status List(Session& session, const ListFlags& flags) {
+  v1::ListFeaturesRequest request;
+  request.set_parent(FullName("dictionaries", flags.dictionary));
+  request.set_filter(flags.filter);
+  request.set_order_by(flags.order_by);
+  v1::ListFeaturesResponse all;
+  do {
+    request.set_page_size(std::min(1000, flags.limit - all.features_size()));
+    grpc::ClientContext context;
+    v1::ListFeaturesResponse page;
+    SAED_RETURN_IF_ERROR(
+        client::FromGrpc(session.client->features().ListFeatures(&context, request, &page)));
+    all.MergeFrom(page);
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty() && all.features_size() < flags.limit);
+  if (session.json) {
+    fmt::print("{}", Json(all));
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& f : all.features()) {
+    rows.push_back({std::to_string(f.latent()), fmt::format("{:.2f} %", 100 * f.density()),
+                    fmt::format("{:.2f}", f.mean_activation()),
+                    f.has_best_condition() ? f.best_condition() : "-",
+                    Score(f.has_best_train_auroc(), f.best_train_auroc()),
+                    Score(f.has_best_test_auroc(), f.best_test_auroc()), UnitsText(f, 3)});
+  }
+  fmt::print("{}", Table({"FEATURE", "ACTIVE", "MEAN", "BEST CONDITION", "AUROC TRAIN", "HELD OUT",
+                          "TOP UNITS"},
+                         rows, TerminalWidth(), {0, 1, 2, 4, 5}));
+  return absl::OkStatus();
+}
+
+void PrintMap(const v1::Tensor& map, const v1::GetFeatureResponse& r) {
+  const auto bins = map.shape(0), units = map.shape(1);
+  const auto value = [&](int64_t s, int64_t n) {
+    float v;
+    std::memcpy(&v, map.data().data() + (s * units + n) * sizeof(float), sizeof(float));
+    return v;
+  };
+  std::vector<std::string> titles = {"UNIT"};
+  for (int64_t s = 0; s < bins; ++s) titles.push_back(fmt::format("LAG {}", s - bins + 1));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& top : r.feature().top_units()) {
+    for (int n = 0; n < r.unit_ids_size(); ++n) {
+      if (r.unit_ids(n) != top.unit_id()) continue;
+      std::vector<std::string> row = {std::to_string(top.unit_id())};
+      for (int64_t s = 0; s < bins; ++s) row.push_back(fmt::format("{:.3f}", value(s, n)));
+      rows.push_back(std::move(row));
+    }
+  }
+  fmt::print("{}", Table(titles, rows, TerminalWidth()));
+}
+
+absl::Status Show(Session& session, const std::string& dictionary, int latent) {
+  grpc::ClientContext context;
+  v1::GetFeatureRequest request;
+  request.set_name(fmt::format("{}/features/{}", FullName("dictionaries", dictionary), latent));
+  v1::GetFeatureResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().GetFeature(&context, request, &r)));
+  if (session.json) {
+    fmt::print("{}", Json(r));
+    return absl::OkStatus();
+  }
+  const auto& f = r.feature();
+  fmt::print(
+      "{}\n  active      {:.2f} % of windows ({})\n  activation  mean {:.3f}, max {:.3f}\n\n",
+      f.name(), 100 * f.density(), f.active_windows(), f.mean_activation(), f.max_activation());
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& a : r.associations()) {
+    if (rows.size() == 15) break;
+    const auto& t = a.test();
+    rows.push_back(
+        {a.condition(), Score(a.train().has_auroc(), a.train().auroc()),
+         Score(t.has_auroc(), t.auroc()), Score(t.has_coverage(), t.coverage()),
+         Score(t.has_specificity(), t.specificity()), Score(t.has_selectivity(), t.selectivity()),
+         Score(t.has_precision(), t.precision()), Score(t.has_prevalence(), t.prevalence())});
+  }
+  fmt::print("best conditions on held-out windows\n{}\n",
+             Table({"CONDITION", "AUROC TRAIN", "AUROC", "COVERAGE", "SPECIFICITY", "SELECTIVITY",
+                    "PRECISION", "PREVALENCE"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7}));
+  fmt::print("trace-back: mean gradient x input of the top units\n");
+  PrintMap(r.trace_map(), r);
+  fmt::print("\nexemplars\n");
+  rows.clear();
+  for (const auto& e : r.exemplars()) {
+    rows.push_back(
+        {e.kind(), fmt::format("{:.3f} s", e.start_time()), fmt::format("{:.3f}", e.activation())});
+  }
+  fmt::print("{}", Table({"KIND", "WINDOW START", "ACTIVATION"}, rows, TerminalWidth(), {1, 2}));
+  return absl::OkStatus();
+}
+
+absl::Status Conditions(Session& session, const std::string& dictionary) {
+  grpc::ClientContext context;
+  v1::GetDictionaryRequest request;
+  request.set_name(FullName("dictionaries", dictionary));
+  v1::GetDictionaryResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().GetDictionary(&context, request, &r)));
+  if (session.json) {
+    fmt::print("{}", Json(r));
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& c : r.dictionary().conditions()) {
+    rows.push_back({c.condition().name(), std::to_string(c.train_positive()),
+                    std::to_string(c.test_positive())});
+  }
+  fmt::print("{} of {} training and {} held-out windows\n\n{}", r.dictionary().name(),
+             r.dictionary().train_windows(), r.dictionary().test_windows(),
+             Table({"CONDITION", "TRAIN", "HELD OUT"}, rows, TerminalWidth(), {1, 2}));
+  for (const auto& w : r.dictionary().warnings()) fmt::print("warning: {}\n", w);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddFeatureCommands(CLI::App& app, Session& session) {
+  auto* group = app.add_subcommand("features", "Feature dictionaries: list, show, conditions");
+  group->require_subcommand(1);
+  auto* list = group->add_subcommand("list", "Features by statistics and scores");
+  auto flags = std::make_shared<ListFlags>();
+  list->add_option("dictionary", flags->dictionary, "Its name or id")->required();
+  list->add_option("--filter", flags->filter,
+                   "e.g. 'auroc(\"stimuli.kind=flash\") > 0.9 AND density < 0.1'");
+  list->add_option("--order-by", flags->order_by, "A field or score, then asc or desc")
+      ->capture_default_str();
+  list->add_option("--limit", flags->limit, "Most rows")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  Run(list, session, [&session, flags] { return List(session, *flags); });
+
+  auto* show = group->add_subcommand("show", "Everything about one feature");
+  auto dictionary = std::make_shared<std::string>();
+  auto latent = std::make_shared<int>(0);
+  show->add_option("dictionary", *dictionary, "Its name or id")->required();
+  show->add_option("feature", *latent, "Its number")->required();
+  Run(show, session,
+      [&session, dictionary, latent] { return Show(session, *dictionary, *latent); });
+
+  auto* conditions = group->add_subcommand("conditions", "The conditions of a dictionary");
+  auto of = std::make_shared<std::string>();
+  conditions->add_option("dictionary", *of, "Its name or id")->required();
+  Run(conditions, session, [&session, of] { return Conditions(session, *of); });
+}
+
+}  // namespace saed::cli

@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include "client/cli/command.h"
+#include "client/cli/output.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+std::string StateName(v1::Job::State state) {
+  return v1::Job::State_Name(state).substr(6);  // without STATE_
+}
+
+std::string What(const v1::Job& job) {
+  if (job.has_analyse()) return "analyse " + job.analyse().model();
+  std::string levels;
+  for (const auto& l : job.train().model().levels()) {
+    levels += fmt::format("{}{}:{}", levels.empty() ? "" : ",", l.features(), l.k());
+  }
+  return fmt::format("train {} {}", job.train().recording(), levels);
+}
+
+std::string Describe(const v1::JobProgress& p) {
+  if (p.stage() != "training") return p.stage();
+  std::string text = fmt::format("step {}/{}  loss {:.5f}  L0 {:.1f}  dead {:.0f} %  {:.0f} win/s",
+                                 p.step(), p.total_steps(), p.reconstruction_loss(), p.l0(),
+                                 100 * p.dead_fraction(), p.windows_per_second());
+  if (p.has_seconds_left()) text += "  " + Seconds(p.seconds_left()) + " left";
+  return text;
+}
+
+void Print(const v1::Job& job) {
+  using google::protobuf::util::TimeUtil;
+  fmt::print(
+      "{}\n  name       {}\n  what       {}\n  state      {}\n  threads    {}\n  attempt    "
+      "{}\n  created    {}\n",
+      job.name(), job.display_name(), What(job), StateName(job.state()), job.threads(),
+      job.attempt(), TimeUtil::ToString(job.create_time()));
+  if (job.has_start_time()) {
+    fmt::print("  started    {}\n", TimeUtil::ToString(job.start_time()));
+  }
+  if (job.has_end_time()) fmt::print("  ended      {}\n", TimeUtil::ToString(job.end_time()));
+  if (job.has_error()) fmt::print("  error      {}\n", job.error().message());
+  if (!job.model().empty()) fmt::print("  model      {}\n", job.model());
+  if (!job.dictionary().empty()) fmt::print("  dictionary {}\n", job.dictionary());
+}
+
+absl::Status List(Session& session, const std::string& state) {
+  v1::ListJobsRequest request;
+  if (!state.empty()) {
+    v1::Job::State value;
+    if (!v1::Job::State_Parse("STATE_" + state, &value)) {
+      return absl::InvalidArgumentError("--state is unknown");
+    }
+    request.set_state(value);
+  }
+  v1::ListJobsResponse all;
+  do {
+    grpc::ClientContext context;
+    v1::ListJobsResponse page;
+    SAED_RETURN_IF_ERROR(
+        client::FromGrpc(session.client->jobs().ListJobs(&context, request, &page)));
+    all.MergeFrom(page);
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty() && all.jobs_size() < 1000);
+  if (session.json) {
+    fmt::print("{}", Json(all));
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& j : all.jobs()) {
+    rows.push_back({j.name(), StateName(j.state()), j.display_name(), What(j),
+                    google::protobuf::util::TimeUtil::ToString(j.create_time()).substr(0, 19),
+                    j.error().message()});
+  }
+  fmt::print("{}",
+             Table({"JOB", "STATE", "NAME", "WHAT", "CREATED", "ERROR"}, rows, TerminalWidth()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Job> Get(Session& session, const std::string& name) {
+  grpc::ClientContext context;
+  v1::GetJobRequest request;
+  request.set_name(FullName("jobs", name));
+  v1::GetJobResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->jobs().GetJob(&context, request, &response)));
+  return response.job();
+}
+
+}  // namespace
+
+absl::Status WatchJob(Session& session, const std::string& name) {
+  v1::Job last;
+  {
+    ProgressLine line;
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(FullName("jobs", name));
+    const auto stream = session.client->jobs().WatchJob(&context, request);
+    v1::WatchJobResponse event;
+    while (stream->Read(&event)) {
+      if (event.has_job()) {
+        last = event.job();
+        if (last.state() == v1::Job::STATE_QUEUED) line.Show(0, "queued");
+      } else {
+        line.Show(event.progress().stage_fraction(), Describe(event.progress()));
+      }
+    }
+    SAED_RETURN_IF_ERROR(client::FromGrpc(stream->Finish()));
+  }
+  if (last.state() != v1::Job::STATE_SUCCEEDED) {
+    return absl::AbortedError(fmt::format("{} {}{}{}", last.name(), StateName(last.state()),
+                                          last.error().message().empty() ? "" : ": ",
+                                          last.error().message()));
+  }
+  if (session.json) {
+    fmt::print("{}", Json(last));
+  } else {
+    fmt::print("{}\n{}\n\nNext: saectl features list {}\n", last.model(), last.dictionary(),
+               last.dictionary());
+  }
+  return absl::OkStatus();
+}
+
+void AddJobCommands(CLI::App& app, Session& session) {
+  auto* group = app.add_subcommand("jobs", "The queue: list, show, watch, cancel");
+  group->require_subcommand(1);
+  auto* list = group->add_subcommand("list", "All jobs, newest first");
+  auto state = std::make_shared<std::string>();
+  list->add_option("--state", *state, "Only these")
+      ->check(CLI::IsMember({"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}));
+  Run(list, session, [&session, state] { return List(session, *state); });
+
+  const auto named = [&](const char* command, const char* help, auto fn) {
+    auto* sub = group->add_subcommand(command, help);
+    auto name = std::make_shared<std::string>();
+    sub->add_option("job", *name, "Its name or id")->required();
+    Run(sub, session, [&session, name, fn] { return fn(session, *name); });
+  };
+  named("show", "One job", [](Session& s, const std::string& name) -> absl::Status {
+    SAED_ASSIGN_OR_RETURN(const v1::Job job, Get(s, name));
+    if (s.json) {
+      fmt::print("{}", Json(job));
+    } else {
+      Print(job);
+    }
+    return absl::OkStatus();
+  });
+  named("watch", "Follow a job to its end", WatchJob);
+  named("cancel", "Cancel a queued or running job",
+        [](Session& s, const std::string& name) -> absl::Status {
+          grpc::ClientContext context;
+          v1::CancelJobRequest request;
+          request.set_name(FullName("jobs", name));
+          v1::CancelJobResponse response;
+          SAED_RETURN_IF_ERROR(
+              client::FromGrpc(s.client->jobs().CancelJob(&context, request, &response)));
+          if (s.json) {
+            fmt::print("{}", Json(response.job()));
+          } else {
+            fmt::print("{} {}\n", response.job().name(),
+                       response.job().state() == v1::Job::STATE_RUNNING
+                           ? "is being cancelled"
+                           : StateName(response.job().state()));
+          }
+          return absl::OkStatus();
+        });
+  named("delete", "Forget a finished job whose model is gone",
+        [](Session& s, const std::string& name) -> absl::Status {
+          grpc::ClientContext context;
+          v1::DeleteJobRequest request;
+          request.set_name(FullName("jobs", name));
+          v1::DeleteJobResponse response;
+          return client::FromGrpc(s.client->jobs().DeleteJob(&context, request, &response));
+        });
+}
+
+}  // namespace saed::cli

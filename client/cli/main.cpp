@@ -1,0 +1,71 @@
+// saectl, the command line of saed.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "client/cli/command.h"
+
+namespace saed::cli {
+
+void Run(CLI::App* command, Session& session, Body body) {
+  command->callback([&session, body = std::move(body)] {
+    session.client = std::make_unique<client::Client>(session.server);
+    const absl::Status status = body();
+    if (status.ok()) return;
+    const bool unreachable = status.code() == absl::StatusCode::kUnavailable &&
+                             status.message().find("connect") != absl::string_view::npos;
+    if (unreachable) {
+      fmt::print(
+          stderr,
+          "saectl: no saed server answers at {}\n  Start one with: saed --data-dir DIR\n  Or "
+          "name another with --server or the environment variable SAED_SERVER.\n",
+          session.server);
+    } else {
+      fmt::print(stderr, "saectl: {}\n", std::string(status.message()));
+    }
+    session.exit_code = unreachable                                   ? kUnreachable
+                        : status.code() == absl::StatusCode::kAborted ? kJobFailed
+                                                                      : kFailed;
+  });
+}
+
+std::string FullName(const std::string& collection, const std::string& name) {
+  return name.starts_with(collection + "/") ? name : collection + "/" + name;
+}
+
+}  // namespace saed::cli
+
+int main(int argc, char** argv) {
+  using namespace saed::cli;
+  Session session;
+  if (const char* server = std::getenv("SAED_SERVER")) session.server = server;
+  CLI::App app{
+      "saectl talks to a saed server: it imports recordings, trains sparse autoencoders on them, "
+      "and "
+      "asks which features stand for what.\n\nExit codes: 0 done, 1 refused or failed, 2 wrong "
+      "flags, 3 a watched job failed, 4 no server."};
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--server", session.server, "Server address (or SAED_SERVER)")
+      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--output", [&](const std::string& v) { session.json = v == "json"; }, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->trigger_on_parse();
+  AddRecordingCommands(app, session);
+  AddTrainCommand(app, session);
+  AddAnalyseCommand(app, session);
+  AddJobCommands(app, session);
+  AddModelCommands(app, session);
+  AddFeatureCommands(app, session);
+  AddEncodeCommand(app, session);
+  AddCompletionCommand(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);
+    return code == 0 ? kOk : kUsage;
+  }
+  return session.exit_code;
+}

@@ -1,0 +1,42 @@
+// What a person sees: tables that fit the terminal, progress lines, JSON.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace saed::cli {
+
+// Rows of text under titles. Columns are as wide as their content; where the terminal is too
+// narrow, the widest ones are cut with "…". Numbers (columns named in `right`) align right.
+std::string Table(const std::vector<std::string>& titles,
+                  const std::vector<std::vector<std::string>>& rows, int width,
+                  const std::vector<size_t>& right = {});
+
+// Columns of the terminal on standard output; a large number where it is none.
+int TerminalWidth();
+
+// A line on standard error that is rewritten in place on a terminal, and printed now and then
+// elsewhere.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  void Show(double fraction, const std::string& text);
+  // Ends the line, so that other output starts on its own.
+  void End();
+
+ private:
+  bool terminal_, shown_ = false;
+  double last_ = -1e9;
+};
+
+std::string Json(const google::protobuf::Message& message);
+std::string Seconds(double seconds);  // "1:02:03", "4:05", "7 s"
+std::string Bytes(double bytes);      // "1.2 MB"
+
+}  // namespace saed::cli

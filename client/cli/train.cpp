@@ -1,0 +1,275 @@
+#include <fmt/format.h>
+
+#include <random>
+#include <regex>
+
+#include "client/cli/command.h"
+#include "client/cli/output.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+struct TrainFlags {
+  std::string recording, name, mask, split_column, selection, loss, output, decoder_start,
+      normaliser = "none", schedule;
+  std::vector<std::string> labels, levels, conditions, train_values, test_values;
+  std::vector<int64_t> unit_ids;
+  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 2e-3;
+  double aux_weight = 1.0 / 32;
+  int window = 1, stride = 1, features = 0, k = 0, batch = 1024, epochs = 20, threads = 0;
+  int dead_after = 1000;
+  int64_t max_steps = 0;
+  uint64_t seed = 0;
+  bool in_sample = false, detach = false, check = false;
+  std::string request_id;
+};
+
+std::string NewRequestId() {
+  std::random_device device;
+  return fmt::format("saectl-{:08x}{:08x}", device(), device());
+}
+
+// "NAME: TABLE[FILTER]" for whole rows, or followed by "start 0.04..0.16" or "stop -0.1..0".
+absl::StatusOr<v1::Condition> ParseCondition(const std::string& text) {
+  static const std::regex pattern(
+      R"(^\s*([^:]+?)\s*:\s*([^\[\s]+)\s*(?:\[(.*)\])?\s*(?:(start|stop)\s*\+?(-?[0-9.eE]+)\s*\.\.\s*\+?(-?[0-9.eE]+))?\s*$)");
+  std::smatch m;
+  if (!std::regex_match(text, m, pattern)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "--condition is '{}'; must be 'NAME: TABLE[FILTER]', with 'start FROM..TO' behind it for a "
+        "span in seconds, e.g. 'flash: stimuli[kind = flash AND side = left] start 0.04..0.16'",
+        text));
+  }
+  v1::Condition out;
+  out.set_name(m[1]);
+  out.set_table(m[2]);
+  out.set_filter(m[3]);
+  out.set_anchor(v1::ANCHOR_WHOLE);
+  if (m[4].matched) {
+    out.set_anchor(m[4] == "start" ? v1::ANCHOR_START : v1::ANCHOR_STOP);
+    out.set_from(std::strtod(m[5].str().c_str(), nullptr));
+    out.set_to(std::strtod(m[6].str().c_str(), nullptr));
+  }
+  return out;
+}
+
+template <class Repeated>
+absl::Status AddConditions(const std::vector<std::string>& texts, Repeated* out) {
+  for (const auto& text : texts) {
+    SAED_ASSIGN_OR_RETURN(*out->Add(), ParseCondition(text));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
+  view.set_bin_width(f.bin);
+  view.mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
+  view.mutable_unit_ids()->Assign(f.unit_ids.begin(), f.unit_ids.end());
+  view.set_minimum_rate(f.minimum_rate);
+  view.set_start_time(f.start);
+  view.set_stop_time(f.stop);
+  view.set_window(f.window);
+  view.set_stride(f.stride);
+  view.set_normaliser(f.normaliser == "zscore"   ? v1::NORMALISER_ZSCORE
+                      : f.normaliser == "minmax" ? v1::NORMALISER_MINMAX
+                                                 : v1::NORMALISER_NONE);
+  if (!f.mask.empty()) {
+    const size_t bracket = f.mask.find('[');
+    view.mutable_mask()->set_table(f.mask.substr(0, bracket));
+    if (bracket != std::string::npos && f.mask.back() == ']') {
+      view.mutable_mask()->set_filter(f.mask.substr(bracket + 1, f.mask.size() - bracket - 2));
+    }
+  }
+  if (!f.split_column.empty()) {
+    const size_t dot = f.split_column.rfind('.');
+    if (dot == std::string::npos) {
+      return absl::InvalidArgumentError(
+          fmt::format("--split-column is '{}'; must be TABLE.COLUMN", f.split_column));
+    }
+    auto* column = view.mutable_split()->mutable_column();
+    column->set_table(f.split_column.substr(0, dot));
+    column->set_column(f.split_column.substr(dot + 1));
+    column->mutable_train_values()->Assign(f.train_values.begin(), f.train_values.end());
+    column->mutable_test_values()->Assign(f.test_values.begin(), f.test_values.end());
+  } else if (f.in_sample) {
+    view.mutable_split()->set_in_sample(true);
+  } else {
+    view.mutable_split()->set_train_fraction(f.split);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetModel(const TrainFlags& f, v1::ModelSpec& model) {
+  if (f.levels.empty() == (f.features == 0)) {
+    return absl::InvalidArgumentError(
+        "give --features and --k, or one --level FEATURES:K for each Matryoshka level");
+  }
+  if (f.levels.empty()) {
+    auto* level = model.add_levels();
+    level->set_features(f.features);
+    level->set_k(f.k);
+  }
+  for (const std::string& text : f.levels) {
+    int features = 0, k = 0;
+    if (std::sscanf(text.c_str(), "%d:%d", &features, &k) != 2) {
+      return absl::InvalidArgumentError(
+          fmt::format("--level is '{}'; must be FEATURES:K, e.g. 64:8", text));
+    }
+    auto* level = model.add_levels();
+    level->set_features(features);
+    level->set_k(k);
+  }
+  if (f.selection == "topk") model.set_selection(v1::SELECTION_TOP_K);
+  model.set_loss(f.loss == "msle"      ? v1::LOSS_MSLE
+                 : f.loss == "poisson" ? v1::LOSS_POISSON
+                                       : v1::LOSS_MSE);
+  if (f.output == "identity") model.set_output(v1::OUTPUT_IDENTITY);
+  if (f.output == "relu") model.set_output(v1::OUTPUT_RELU);
+  if (f.output == "softplus") model.set_output(v1::OUTPUT_SOFTPLUS);
+  if (f.decoder_start == "independent") model.set_decoder_start(v1::DECODER_START_INDEPENDENT);
+  model.mutable_aux()->set_weight(f.aux_weight);
+  model.mutable_aux()->set_dead_after_steps(f.dead_after);
+  return absl::OkStatus();
+}
+
+absl::Status Submit(Session& session, const v1::CreateJobRequest& request, bool detach) {
+  grpc::ClientContext context;
+  v1::CreateJobResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->jobs().CreateJob(&context, request, &response)));
+  if (request.validate_only()) {
+    if (!session.json) fmt::print("the specification is good\n");
+    return absl::OkStatus();
+  }
+  if (session.json && detach) fmt::print("{}", Json(response));
+  if (!session.json) fmt::print("{}\n", response.job().name());
+  if (detach) return absl::OkStatus();
+  return WatchJob(session, response.job().name());
+}
+
+absl::Status Train(Session& session, const TrainFlags& f) {
+  v1::CreateJobRequest request;
+  request.set_request_id(f.request_id.empty() ? NewRequestId() : f.request_id);
+  request.set_display_name(f.name);
+  request.set_validate_only(f.check);
+  auto* spec = request.mutable_train();
+  spec->set_recording(FullName("recordings", f.recording));
+  SAED_RETURN_IF_ERROR(SetView(f, *spec->mutable_view()));
+  SAED_RETURN_IF_ERROR(SetModel(f, *spec->mutable_model()));
+  auto* optimiser = spec->mutable_optimiser();
+  optimiser->set_learning_rate(f.learning_rate);
+  optimiser->mutable_schedule()->set_kind(f.schedule == "constant" ? v1::SCHEDULE_KIND_CONSTANT
+                                          : f.schedule == "linear" ? v1::SCHEDULE_KIND_LINEAR
+                                          : f.schedule == "cosine" ? v1::SCHEDULE_KIND_COSINE
+                                                                   : v1::SCHEDULE_KIND_WARMUP_HOLD);
+  spec->set_batch_size(f.batch);
+  spec->set_epochs(f.epochs);
+  spec->set_max_steps(f.max_steps);
+  spec->set_seed(f.seed);
+  spec->set_threads(f.threads);
+  SAED_RETURN_IF_ERROR(AddConditions(f.conditions, spec->mutable_conditions()));
+  return Submit(session, request, f.detach || f.check);
+}
+
+}  // namespace
+
+void AddTrainCommand(CLI::App& app, Session& session) {
+  auto* c = app.add_subcommand(
+      "train", "Train a sparse autoencoder on a recording and build its feature dictionary");
+  auto f = std::make_shared<TrainFlags>();
+  c->add_option("recording", f->recording, "Its name or id")->required();
+  c->add_option("--name", f->name, "Name for people");
+  c->add_option("--bin", f->bin, "Bin width, s")->group("Data")->capture_default_str();
+  c->add_option("--window", f->window, "Bins per window")->group("Data")->capture_default_str();
+  c->add_option("--stride", f->stride, "Bins between windows")->group("Data");
+  c->add_option("--label", f->labels, "Only units with this label (repeatable)")->group("Data");
+  c->add_option("--unit", f->unit_ids, "Only this unit id (repeatable)")->group("Data");
+  c->add_option("--min-rate", f->minimum_rate, "Only units of at least this rate, Hz")
+      ->group("Data");
+  c->add_option("--start", f->start, "Start of the time range, s")->group("Data");
+  c->add_option("--stop", f->stop, "End of the time range, s")->group("Data");
+  c->add_option("--mask", f->mask, "Only bins inside intervals: TABLE or TABLE[FILTER]")
+      ->group("Data");
+  c->add_option("--normaliser", f->normaliser, "Fitted on training bins")
+      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->group("Data")
+      ->capture_default_str();
+  c->add_option("--split", f->split, "Fraction of bins that train, from the start")
+      ->group("Data")
+      ->capture_default_str();
+  c->add_option("--split-column", f->split_column, "Split by values of TABLE.COLUMN")
+      ->group("Data");
+  c->add_option("--train-values", f->train_values, "Values that train, e.g. 0-22")->group("Data");
+  c->add_option("--test-values", f->test_values, "Values that are held out")->group("Data");
+  c->add_flag("--in-sample", f->in_sample, "Train on everything; scores are not held out")
+      ->group("Data");
+  c->add_option("--features", f->features, "Latents in the dictionary, F")->group("Model");
+  c->add_option("--k", f->k, "Active latents per window")->group("Model");
+  c->add_option("--level", f->levels, "Matryoshka level FEATURES:K (repeatable, ascending)")
+      ->group("Model");
+  c->add_option("--selection", f->selection, "batch_topk (default) or topk")
+      ->check(CLI::IsMember({"topk", "batch_topk"}))
+      ->group("Model");
+  c->add_option("--loss", f->loss, "mse (default), msle or poisson")
+      ->check(CLI::IsMember({"mse", "msle", "poisson"}))
+      ->group("Model");
+  c->add_option("--output-function", f->output, "Default: what the loss needs")
+      ->check(CLI::IsMember({"identity", "relu", "softplus"}))
+      ->group("Model");
+  c->add_option("--decoder-start", f->decoder_start, "tied (default) or independent")
+      ->check(CLI::IsMember({"tied", "independent"}))
+      ->group("Model");
+  c->add_option("--aux-weight", f->aux_weight, "Weight of AuxK; 0 switches it off")->group("Model");
+  c->add_option("--dead-after", f->dead_after, "Steps unselected that make a latent dead")
+      ->group("Model");
+  c->add_option("--lr", f->learning_rate, "Learning rate")
+      ->group("Training")
+      ->capture_default_str();
+  c->add_option("--schedule", f->schedule, "warmup_hold (default), constant, linear or cosine")
+      ->check(CLI::IsMember({"warmup_hold", "constant", "linear", "cosine"}))
+      ->group("Training");
+  c->add_option("--batch", f->batch, "Windows per step")->group("Training")->capture_default_str();
+  c->add_option("--epochs", f->epochs, "Passes over the data")
+      ->group("Training")
+      ->capture_default_str();
+  c->add_option("--max-steps", f->max_steps, "End early after this many steps")->group("Training");
+  c->add_option("--seed", f->seed, "Of everything random")
+      ->group("Training")
+      ->capture_default_str();
+  c->add_option("--threads", f->threads, "Results do not depend on it")->group("Training");
+  c->add_option("--condition", f->conditions,
+                "'NAME: TABLE[FILTER] start FROM..TO' beside the automatic conditions (repeatable)")
+      ->group("Dictionary");
+  c->add_option("--request-id", f->request_id, "Makes the call safe to repeat");
+  c->add_flag("--detach", f->detach, "Do not wait for the job");
+  c->add_flag("--check", f->check, "Only check the specification");
+  Run(c, session, [&session, f] { return Train(session, *f); });
+}
+
+void AddAnalyseCommand(CLI::App& app, Session& session) {
+  auto* c = app.add_subcommand("analyse", "Build a dictionary of a model on another recording");
+  struct Flags {
+    std::string model, recording, name;
+    std::vector<std::string> conditions;
+    bool detach = false;
+  };
+  auto f = std::make_shared<Flags>();
+  c->add_option("model", f->model, "Its name or id")->required();
+  c->add_option("recording", f->recording, "Its name or id")->required();
+  c->add_option("--name", f->name, "Name for people");
+  c->add_option("--condition", f->conditions, "As of train (repeatable)");
+  c->add_flag("--detach", f->detach, "Do not wait for the job");
+  Run(c, session, [&session, f]() -> absl::Status {
+    v1::CreateJobRequest request;
+    request.set_request_id(NewRequestId());
+    request.set_display_name(f->name);
+    request.mutable_analyse()->set_model(FullName("models", f->model));
+    request.mutable_analyse()->set_recording(FullName("recordings", f->recording));
+    SAED_RETURN_IF_ERROR(
+        AddConditions(f->conditions, request.mutable_analyse()->mutable_conditions()));
+    return Submit(session, request, f->detach);
+  });
+}
+
+}  // namespace saed::cli

@@ -1,0 +1,60 @@
+// A connection to a saed server: the stubs of all services, uploads, and errors in words.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "saed/v1/features.grpc.pb.h"
+#include "saed/v1/inference.grpc.pb.h"
+#include "saed/v1/jobs.grpc.pb.h"
+#include "saed/v1/models.grpc.pb.h"
+#include "saed/v1/recordings.grpc.pb.h"
+
+namespace saed::client {
+
+// A file to upload and what it is.
+struct UploadFile {
+  v1::FileHeader::Role role = v1::FileHeader::ROLE_MAIN;
+  std::string name;  // the file's own name, or the table's or series'
+  std::string path;
+};
+
+// Bytes sent so far, of all.
+using UploadProgress = std::function<void(int64_t sent, int64_t total)>;
+
+// Thread-safe, as gRPC channels are.
+class Client {
+ public:
+  // `address`: host:port or unix:path. Nothing is sent before the first call.
+  explicit Client(const std::string& address);
+
+  const std::string& address() const { return address_; }
+  v1::RecordingService::Stub& recordings() { return *recordings_; }
+  v1::JobService::Stub& jobs() { return *jobs_; }
+  v1::ModelService::Stub& models() { return *models_; }
+  v1::InferenceService::Stub& inference() { return *inference_; }
+  v1::FeatureService::Stub& features() { return *features_; }
+
+  // Sends the files in chunks of 1 MiB, each with its SHA-256.
+  absl::StatusOr<v1::ImportRecordingResponse> Import(const v1::ImportHeader& header,
+                                                     const std::vector<UploadFile>& files,
+                                                     const UploadProgress& progress);
+
+ private:
+  std::string address_;
+  std::unique_ptr<v1::RecordingService::Stub> recordings_;
+  std::unique_ptr<v1::JobService::Stub> jobs_;
+  std::unique_ptr<v1::ModelService::Stub> models_;
+  std::unique_ptr<v1::InferenceService::Stub> inference_;
+  std::unique_ptr<v1::FeatureService::Stub> features_;
+};
+
+// The same code and message; every wrong field on a line of its own where the server named them.
+absl::Status FromGrpc(const grpc::Status& status);
+
+}  // namespace saed::client
