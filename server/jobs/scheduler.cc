@@ -30,7 +30,7 @@ absl::Status Scheduler::Start() {
 void Scheduler::Stop() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    stopping_ = work_ = true;
     for (auto& [id, running] : running_) running->stop = true;
   }
   wake_.notify_all();
@@ -60,7 +60,7 @@ void Scheduler::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     // The timeout picks up a job whose start failed for a passing reason.
-    wake_.wait_for(lock, std::chrono::seconds(5), [&] { return work_ || stopping_; });
+    wake_.wait_for(lock, std::chrono::seconds(5), [&] { return work_; });
     work_ = false;
     for (auto it = running_.begin(); it != running_.end();) {
       if (!it->second->done) {

@@ -451,6 +451,16 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view) {
   }
   faults.Merge(SplitBins(r, view.split, *valid, data));
   SAED_RETURN_IF_ERROR(faults.ToStatus());
+  const auto has = [&](Side side) {
+    return std::find(data.sides.begin(), data.sides.end(), side) != data.sides.end();
+  };
+  const bool in_sample = view.split.kind == SplitKind::kInSample;
+  if (!has(Side::kTrain) || (!has(Side::kTest) && !in_sample)) {
+    const char* side = has(Side::kTrain) ? "test" : "train";
+    return InvalidField(view.split.kind == SplitKind::kColumn ? fmt::format("split.{}_values", side)
+                                                              : "split.train_fraction",
+                        fmt::format("leaves no bin of {} bins on the {} side", data.bins, side));
+  }
   int64_t longest = 0;
   FindWindows(view.stride, data, longest);
   if (longest < view.window) {
@@ -458,7 +468,6 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view) {
                                               "side of the split has {}",
                                               view.window, longest));
   }
-  const bool in_sample = view.split.kind == SplitKind::kInSample;
   if (in_sample) data.test = data.train;
   if (data.train.empty() || data.test.empty()) {
     return InvalidField(

@@ -45,6 +45,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(-1);
+  // How long a polling thread may miss a shutdown; the default is ten seconds.
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::CQ_TIMEOUT_MSEC, 500);
   for (grpc::Service* service : {static_cast<grpc::Service*>(&out->services_->recordings),
                                  static_cast<grpc::Service*>(&out->services_->jobs),
                                  static_cast<grpc::Service*>(&out->services_->models),

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace saed::testing {
+namespace saed::test_tools {
 
 class NwbWriter {
  public:
@@ -106,4 +106,4 @@ inline void WriteSmallNwb(const std::string& path, int64_t last_index = 5) {
   w.NumberAttribute("processing/behavior/speed/starting_time", "rate", 2);
 }
 
-}  // namespace saed::testing
+}  // namespace saed::test_tools

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-namespace saed::testing {
+namespace saed::test_tools {
 
 class TempDir {
  public:
@@ -40,4 +40,4 @@ inline std::string RealData() {
   return std::filesystem::is_directory(path) ? path : "";
 }
 
-}  // namespace saed::testing
+}  // namespace saed::test_tools

@@ -11,8 +11,8 @@
 namespace saed::recordings {
 namespace {
 
-using saed::testing::RealData;
-using saed::testing::TempDir;
+using saed::test_tools::RealData;
+using saed::test_tools::TempDir;
 
 ImportFile Main(const std::string& name, const std::string& path) {
   return {Role::kMain, name, path};
@@ -25,7 +25,7 @@ std::string FirstField(const absl::Status& status) {
 
 TEST(Import, SmallNwbWithEverything) {
   TempDir dir;
-  saed::testing::WriteSmallNwb(dir / "a.nwb");
+  saed::test_tools::WriteSmallNwb(dir / "a.nwb");
   const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
   ASSERT_TRUE(got.ok()) << got.status();
   const Recording& r = got->recording;
@@ -45,7 +45,7 @@ TEST(Import, SmallNwbWithEverything) {
 
 TEST(Import, StoredFormIsExactAndRefusesDamage) {
   TempDir dir;
-  saed::testing::WriteSmallNwb(dir / "a.nwb");
+  saed::test_tools::WriteSmallNwb(dir / "a.nwb");
   const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
   ASSERT_TRUE(got.ok());
   const std::string bytes = Serialise(got->recording);
@@ -59,7 +59,7 @@ TEST(Import, StoredFormIsExactAndRefusesDamage) {
 
 TEST(Import, IndexPastTheDataNamesTheDataset) {
   TempDir dir;
-  saed::testing::WriteSmallNwb(dir / "a.nwb", 9);
+  saed::test_tools::WriteSmallNwb(dir / "a.nwb", 9);
   const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
   EXPECT_EQ(FirstField(got.status()), "units/spike_times_index");
   EXPECT_NE(got.status().message().find("9"), std::string::npos);
@@ -67,7 +67,7 @@ TEST(Import, IndexPastTheDataNamesTheDataset) {
 
 TEST(Import, EveryTruncationIsRefusedOrReadsWell) {
   TempDir dir;
-  saed::testing::WriteSmallNwb(dir / "a.nwb");
+  saed::test_tools::WriteSmallNwb(dir / "a.nwb");
   const std::string bytes = *ReadFile(dir / "a.nwb");
   for (size_t cut = 0; cut < bytes.size(); cut += 97) {
     dir.Write("cut.nwb", bytes.substr(0, cut));

@@ -1,0 +1,133 @@
+#include <cstring>
+
+#include "tests/integration/fixture.h"
+
+namespace saed {
+namespace {
+
+class Features : public test_tools::ServerTest {
+ protected:
+  v1::EncodeResponse Encode(const std::string& model, const std::string& data,
+                            std::vector<int64_t> shape, v1::CodeRule rule, bool reconstruct) {
+    v1::EncodeRequest request;
+    request.set_model(model);
+    request.mutable_counts()->set_dtype(v1::DATA_TYPE_U8);
+    request.mutable_counts()->mutable_shape()->Assign(shape.begin(), shape.end());
+    request.mutable_counts()->set_data(data);
+    request.set_rule(rule);
+    request.set_reconstruct(reconstruct);
+    grpc::ClientContext context;
+    v1::EncodeResponse response;
+    const auto s = client_->inference().Encode(&context, request, &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    return response;
+  }
+};
+
+TEST_F(Features, ListingPagesThroughAllFeaturesInOrder) {
+  const v1::Job job = Trained();
+  v1::ListFeaturesRequest request;
+  request.set_parent(job.dictionary());
+  request.set_order_by("density desc");
+  request.set_page_size(5);
+  std::vector<double> densities;
+  do {
+    grpc::ClientContext context;
+    v1::ListFeaturesResponse response;
+    ASSERT_TRUE(client_->features().ListFeatures(&context, request, &response).ok());
+    for (const auto& f : response.features()) densities.push_back(f.density());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  ASSERT_EQ(densities.size(), 16u);
+  EXPECT_TRUE(std::is_sorted(densities.rbegin(), densities.rend()));
+}
+
+TEST_F(Features, OneFeatureHasEverything) {
+  const v1::Job job = Trained();
+  v1::ListFeaturesRequest list;
+  list.set_parent(job.dictionary());
+  list.set_order_by("active_windows desc");
+  list.set_page_size(1);
+  grpc::ClientContext list_context, context, stream_context;
+  v1::ListFeaturesResponse listed;
+  ASSERT_TRUE(client_->features().ListFeatures(&list_context, list, &listed).ok());
+  v1::GetFeatureRequest request;
+  request.set_name(listed.features(0).name());
+  v1::GetFeatureResponse r;
+  ASSERT_TRUE(client_->features().GetFeature(&context, request, &r).ok());
+  EXPECT_EQ(r.decoder().shape(0), 2);
+  EXPECT_EQ(r.decoder().shape(1), 20);
+  EXPECT_EQ(r.trace_map().data().size(), 2 * 20 * sizeof(float));
+  EXPECT_EQ(r.unit_ids_size(), 20);
+  EXPECT_GT(r.exemplars_size(), 10);
+  EXPECT_EQ(r.associations_size(), 8);
+  double norm = 0;
+  for (int i = 0; i < 40; ++i) {
+    float v;
+    std::memcpy(&v, r.decoder().data().data() + 4 * i, 4);
+    norm += static_cast<double>(v) * v;
+  }
+  EXPECT_NEAR(norm, 1, 1e-5);
+  // The streamed activations are those that the statistics count.
+  v1::GetActivationsRequest activations;
+  activations.set_name(request.name());
+  const auto stream = client_->features().GetActivations(&stream_context, activations);
+  v1::GetActivationsResponse part;
+  int64_t n = 0;
+  double most = 0, last = -1;
+  while (stream->Read(&part)) {
+    for (int i = 0; i < part.values_size(); ++i, ++n) {
+      most = std::max<double>(most, part.values(i));
+      EXPECT_GT(part.start_times(i), last);
+      last = part.start_times(i);
+    }
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(n, r.feature().active_windows());
+  EXPECT_FLOAT_EQ(most, r.feature().max_activation());
+}
+
+TEST_F(Features, CodesDoNotDependOnTheBatch) {
+  const v1::Job job = Trained();
+  std::string data(70 * 40, '\0');
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * 7 % 11 == 0 ? i % 3 : 0);
+  const auto all = Encode(job.model(), data, {70, 2, 20}, v1::CODE_RULE_UNSPECIFIED, true);
+  for (int w : {0, 33, 69}) {
+    const auto one =
+        Encode(job.model(), data.substr(w * 40, 40), {1, 40}, v1::CODE_RULE_UNSPECIFIED, true);
+    const auto begin = all.codes().row_offsets(w), end = all.codes().row_offsets(w + 1);
+    ASSERT_EQ(one.codes().indices_size(), end - begin);
+    for (int64_t e = begin; e < end; ++e) {
+      EXPECT_EQ(one.codes().indices(e - begin), all.codes().indices(e));
+      EXPECT_EQ(one.codes().values(e - begin), all.codes().values(e));
+    }
+    EXPECT_EQ(one.reconstruction().data(), all.reconstruction().data().substr(w * 160, 160));
+  }
+  const auto top = Encode(job.model(), data, {70, 2, 20}, v1::CODE_RULE_TOP_K, false);
+  for (int w = 0; w < 70; ++w) {
+    EXPECT_LE(top.codes().row_offsets(w + 1) - top.codes().row_offsets(w), 3);
+  }
+}
+
+TEST_F(Features, DownloadIsASafetensorsFileWithItsDigest) {
+  const v1::Job job = Trained();
+  grpc::ClientContext context;
+  v1::DownloadModelRequest request;
+  request.set_name(job.model());
+  const auto stream = client_->models().DownloadModel(&context, request);
+  v1::DownloadModelResponse part;
+  std::string bytes, digest;
+  while (stream->Read(&part)) {
+    bytes += part.chunk();
+    digest = part.sha256();
+  }
+  ASSERT_TRUE(stream->Finish().ok());
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), 8);
+  EXPECT_NE(bytes.substr(8, header).find("\"encoder\""), std::string::npos);
+  EXPECT_EQ(bytes.size(), 8 + header + 4 * (2 * 16 * 40 + 16 + 40 + 1));
+  EXPECT_EQ(digest.size(), 64u);
+}
+
+}  // namespace
+}  // namespace saed

@@ -1,0 +1,151 @@
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/integration/fixture.h"
+
+namespace saed {
+namespace {
+
+class Jobs : public test_tools::ServerTest {};
+
+v1::CreateJobRequest Long(v1::CreateJobRequest request) {
+  request.mutable_train()->set_epochs(100000);
+  request.mutable_train()->set_max_steps(50'000'000);
+  return request;
+}
+
+TEST_F(Jobs, TrainWatchAndFindAgain) {
+  const v1::Job job = Trained();
+  EXPECT_EQ(job.model().substr(0, 7), "models/");
+  // A late watcher sees everything from the beginning.
+  const auto events = Watch(job.name());
+  std::set<std::string> stages;
+  int64_t sequence = 0;
+  for (const auto& e : events) {
+    if (!e.has_progress()) continue;
+    EXPECT_EQ(e.progress().sequence(), ++sequence);
+    stages.insert(e.progress().stage());
+  }
+  EXPECT_EQ(stages, (std::set<std::string>{"loading", "training", "calibrating", "evaluating",
+                                           "dictionary", "finished"}));
+  grpc::ClientContext context;
+  v1::GetModelRequest request;
+  request.set_name(job.model());
+  v1::GetModelResponse response;
+  ASSERT_TRUE(client_->models().GetModel(&context, request, &response).ok());
+  EXPECT_EQ(response.model().unit_ids_size(), 20);
+  EXPECT_GT(response.model().evaluation().windows(), 300);
+  EXPECT_NEAR(response.model().evaluation().l0(), 3, 1.5);
+}
+
+TEST_F(Jobs, SubmissionIsIdempotent) {
+  auto request = TrainRequest(Simulate());
+  request.set_request_id("once");
+  const auto first = Create(request), second = Create(request);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->name(), second->name());
+  request.mutable_train()->set_seed(1);
+  EXPECT_TRUE(absl::IsAlreadyExists(Create(request).status()));
+}
+
+TEST_F(Jobs, CancelEndsARunningAndAQueuedJobWithinASecond) {
+  const std::string recording = Simulate();
+  const auto running = Create(Long(TrainRequest(recording)));
+  const auto queued = Create(Long(TrainRequest(recording)));
+  ASSERT_TRUE(running.ok() && queued.ok()) << running.status();
+  const auto state = [&](const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name(name);
+    v1::GetJobResponse response;
+    client_->jobs().GetJob(&context, request, &response);
+    return response.job().state();
+  };
+  for (int i = 0; i < 500 && state(running->name()) != v1::Job::STATE_RUNNING; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(state(running->name()), v1::Job::STATE_RUNNING);
+  EXPECT_EQ(state(queued->name()), v1::Job::STATE_QUEUED);
+  const auto start = std::chrono::steady_clock::now();
+  for (const auto* job : {&*queued, &*running}) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest request;
+    request.set_name(job->name());
+    v1::CancelJobResponse response;
+    ASSERT_TRUE(client_->jobs().CancelJob(&context, request, &response).ok());
+    EXPECT_EQ(Watch(job->name()).back().job().state(), v1::Job::STATE_CANCELLED);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  // A cancelled job cannot be cancelled again.
+  grpc::ClientContext context;
+  v1::CancelJobRequest request;
+  request.set_name(running->name());
+  v1::CancelJobResponse response;
+  EXPECT_EQ(client_->jobs().CancelJob(&context, request, &response).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(Jobs, AStoppedServerGoesOnToTheSameTensors) {
+  const std::string recording = Simulate();
+  auto request = TrainRequest(recording);
+  request.mutable_train()->set_epochs(400);
+  const auto whole = Create(request);
+  ASSERT_TRUE(whole.ok());
+  Watch(whole->name());
+  const auto broken = Create(request);
+  ASSERT_TRUE(broken.ok());
+  for (int i = 0; i < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    Restart();
+  }
+  const auto events = Watch(broken->name());
+  ASSERT_EQ(events.back().job().state(), v1::Job::STATE_SUCCEEDED)
+      << events.back().job().error().message();
+  const auto digest = [&](const std::string& id) {
+    grpc::ClientContext context;
+    v1::GetModelRequest get;
+    get.set_name("models/" + id.substr(5));
+    v1::GetModelResponse response;
+    EXPECT_TRUE(client_->models().GetModel(&context, get, &response).ok());
+    return response.model().tensor_digest();
+  };
+  EXPECT_EQ(digest(whole->name()), digest(broken->name()));
+  EXPECT_GE(events.back().job().attempt(), 2);
+}
+
+TEST_F(Jobs, AFailedJobSaysWhy) {
+  auto request = TrainRequest(Simulate());
+  request.mutable_train()->mutable_optimiser()->set_learning_rate(10);
+  request.mutable_train()->mutable_model()->set_loss(v1::LOSS_POISSON);
+  request.mutable_train()->set_epochs(200);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const v1::Job end = Watch(job->name()).back().job();
+  if (end.state() == v1::Job::STATE_FAILED) {
+    EXPECT_NE(end.error().message().find("learning_rate"), std::string::npos);
+  } else {
+    EXPECT_EQ(end.state(), v1::Job::STATE_SUCCEEDED);
+  }
+}
+
+TEST_F(Jobs, AnalyseAnotherRecordingWithTheModelsUnits) {
+  const v1::Job trained = Trained();
+  v1::CreateJobRequest request;
+  request.mutable_analyse()->set_model(trained.model());
+  request.mutable_analyse()->set_recording(Simulate(1500));
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const v1::Job end = Watch(job->name()).back().job();
+  ASSERT_EQ(end.state(), v1::Job::STATE_SUCCEEDED) << end.error().message();
+  grpc::ClientContext context;
+  v1::GetDictionaryRequest get;
+  get.set_name(end.dictionary());
+  v1::GetDictionaryResponse response;
+  ASSERT_TRUE(client_->features().GetDictionary(&context, get, &response).ok());
+  EXPECT_EQ(response.dictionary().train_windows(), 0);
+  EXPECT_EQ(response.dictionary().test_windows(), 1499);
+}
+
+}  // namespace
+}  // namespace saed

@@ -1,0 +1,114 @@
+#include "server/features/association.h"
+
+#include <gtest/gtest.h>
+
+#include "server/features/conditions.h"
+#include "server/recordings/csv.h"
+#include "server/sae/random.h"
+
+namespace saed::features {
+namespace {
+
+// AUROC by its definition over all pairs.
+double PairAuroc(const std::vector<float>& a, const std::vector<uint8_t>& label) {
+  double sum = 0, pairs = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (size_t j = 0; j < a.size(); ++j) {
+      if (!label[i] || label[j]) continue;
+      pairs += 1;
+      sum += a[i] > a[j] ? 1 : a[i] == a[j] ? 0.5 : 0;
+    }
+  }
+  return sum / pairs;
+}
+
+TEST(Association, MatchesTheDefinitionsOnRandomSparseActivationsWithTies) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const sae::CounterRandom random(seed, 2);
+    const int n = 120;
+    std::vector<float> a(n);
+    std::vector<std::vector<uint8_t>> labels(2, std::vector<uint8_t>(n));
+    Activations sparse;
+    for (int i = 0; i < n; ++i) {
+      if (random.Uniform(3 * i) < 0.4) a[i] = 1 + static_cast<float>(random.Below(3 * i + 1, 5));
+      if (a[i] > 0) sparse.emplace_back(i, a[i]);
+      labels[0][i] = random.Uniform(3 * i + 2) < 0.3;
+      labels[1][i] = a[i] > 2;
+    }
+    const auto scores = Score(sparse, ByWindow(labels, n));
+    for (int c = 0; c < 2; ++c) {
+      double tp = 0, fp = 0, positive = 0;
+      for (int i = 0; i < n; ++i) {
+        positive += labels[c][i];
+        tp += labels[c][i] && a[i] > 0;
+        fp += !labels[c][i] && a[i] > 0;
+      }
+      const double tpr = tp / positive, fpr = fp / (n - positive);
+      EXPECT_NEAR(*scores[c].auroc, PairAuroc(a, labels[c]), 1e-12);
+      EXPECT_NEAR(*scores[c].coverage, tpr, 1e-12);
+      EXPECT_NEAR(*scores[c].specificity, 1 - fpr, 1e-12);
+      EXPECT_NEAR(*scores[c].selectivity, tpr / (tpr + fpr), 1e-12);
+      EXPECT_NEAR(*scores[c].precision, tp / (tp + fp), 1e-12);
+      EXPECT_NEAR(*scores[c].prevalence, positive / n, 1e-12);
+    }
+  }
+}
+
+TEST(Association, UndefinedScoresAreMissing) {
+  const auto none = Score({{0, 1.0f}}, ByWindow({{0, 0, 0}}, 3));
+  EXPECT_FALSE(none[0].auroc.has_value());
+  EXPECT_FALSE(none[0].coverage.has_value());
+  EXPECT_EQ(*none[0].precision, 0);
+  const auto silent = Score({}, ByWindow({{1, 0, 0}}, 3));
+  EXPECT_EQ(*silent[0].auroc, 0.5);
+  EXPECT_EQ(*silent[0].selectivity, 0);
+  EXPECT_FALSE(silent[0].precision.has_value());
+}
+
+recordings::Recording Trials() {
+  recordings::Recording r;
+  r.units.resize(1);
+  r.duration = 4;
+  r.intervals.push_back(*recordings::ParseIntervalsCsv(
+      "trials", "start_time,stop_time,kind,speed,n\n0,1,a,0.5,1\n1,2,b,1.5,2\n2,3,a,2.5,1\n"));
+  return r;
+}
+
+TEST(Conditions, EveryValueOfEveryCategoricalColumnMakesOne) {
+  std::vector<std::string> warnings, names;
+  for (const auto& c : AutomaticConditions(Trials(), warnings)) names.push_back(c.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"trials.kind=a", "trials.kind=b", "trials.n=1",
+                                             "trials.n=2"}));
+}
+
+TEST(Conditions, LabelsBinsByTheirCentre) {
+  const auto r = Trials();
+  recordings::DataView view;
+  view.bin_width = 0.25;
+  const auto data = recordings::BuildView(r, view);
+  ASSERT_TRUE(data.ok());
+  const auto text = [&](const Condition& c) {
+    std::string out;
+    const auto bins = LabelBins(r, *data, c);
+    for (uint8_t b : *bins) out += b ? '1' : '0';
+    return out;
+  };
+  EXPECT_EQ(text({"x", "trials", "kind = a", Anchor::kWhole, 0, 0}), "1111000011110000");
+  EXPECT_EQ(text({"x", "trials", "kind = b", Anchor::kStart, 0.125, 0.375}), "0000100000000000");
+  EXPECT_EQ(text({"x", "trials", "kind = b", Anchor::kStart, 0.126, 0.376}), "0000010000000000");
+  EXPECT_EQ(text({"x", "trials", "", Anchor::kStop, -0.5, 0}), "0011001100110000");
+}
+
+TEST(Conditions, FaultsNameTheirPlace) {
+  const auto status = Validate(Trials(), {{"", "trials", "", Anchor::kWhole, 0, 0},
+                                          {"b", "nothing", "", Anchor::kWhole, 0, 0},
+                                          {"c", "trials", "colour = a", Anchor::kStart, 1, 0}});
+  const std::string text(status.message());
+  EXPECT_NE(text.find("conditions[0].name"), std::string::npos);
+  EXPECT_NE(text.find("conditions[1].table"), std::string::npos);
+  EXPECT_NE(text.find("conditions[2].filter"), std::string::npos);
+  EXPECT_NE(text.find("conditions[2].from"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace saed::features

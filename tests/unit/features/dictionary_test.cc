@@ -1,0 +1,91 @@
+#include "server/features/dictionary.h"
+
+#include <gtest/gtest.h>
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
+#include "server/recordings/csv.h"
+
+namespace saed::features {
+namespace {
+
+// Unit 0 fires in trials of kind a, unit 1 in the others; latent n copies unit n.
+struct TwoUnits {
+  recordings::Recording recording;
+  recordings::ViewData view;
+  sae::Model model;
+
+  TwoUnits() {
+    std::string csv = "start_time,stop_time,kind\n";
+    recording.units.resize(2);
+    recording.units[0].id = 50;
+    recording.units[1].id = 60;
+    for (int trial = 0; trial < 100; ++trial) {
+      csv +=
+          std::to_string(trial) + "," + std::to_string(trial + 1) + (trial % 2 ? ",b\n" : ",a\n");
+      for (int i = 0; i < 5; ++i) {
+        recording.units[trial % 2].spike_times.push_back(trial + 0.05 + 0.2 * i);
+      }
+    }
+    recording.intervals.push_back(*recordings::ParseIntervalsCsv("trials", csv));
+    recording.duration = 100;
+    recordings::DataView spec;
+    spec.bin_width = 0.1;
+    spec.split.train_fraction = 0.5;
+    view = *recordings::BuildView(recording, spec);
+    model.spec.levels = {{2, 2}};
+    model.units = 2;
+    auto& p = model.parameters;
+    p.features = p.inputs = 2;
+    p.encoder = p.decoder = {2, 0, 0, 1};
+    p.encoder_bias = p.decoder_bias = {0, 0};
+    model.thresholds = {0};
+  }
+};
+
+const Progress kGoOn = [](double) { return true; };
+
+TEST(Dictionary, FindsConditionUnitAndExemplars) {
+  const TwoUnits s;
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  ASSERT_EQ(d->conditions.size(), 2u);
+  const Feature& f = d->features[0];
+  EXPECT_EQ(f.active_windows, 250);
+  EXPECT_DOUBLE_EQ(f.density, 0.25);
+  EXPECT_DOUBLE_EQ(f.mean_activation, 2);
+  ASSERT_EQ(f.best_condition, 0);
+  EXPECT_DOUBLE_EQ(*f.test[0].auroc, 0.75);  // half of the positive windows have a spike
+  EXPECT_DOUBLE_EQ(*f.test[0].precision, 1);
+  EXPECT_EQ(f.top_units[0].unit_id, 50);
+  EXPECT_FLOAT_EQ(f.trace_map[0], 2);
+  EXPECT_DOUBLE_EQ(f.top_units[0].share, 1);
+  EXPECT_GE(f.exemplars.size(), 15u);
+}
+
+TEST(Dictionary, SameForAnyNumberOfThreads) {
+  const TwoUnits s;
+  const sae::Encoder encoder(s.model);
+  tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
+  const auto in = [&](int threads) {
+    tbb::task_arena arena(threads);
+    return arena.execute([&] { return BuildDictionary(encoder, s.recording, s.view, {}, kGoOn); });
+  };
+  const auto one = in(1), four = in(4);
+  for (int j = 0; j < 2; ++j) {
+    EXPECT_EQ(one->features[j].trace_map, four->features[j].trace_map);
+    EXPECT_EQ(one->features[j].test[0].auroc, four->features[j].test[0].auroc);
+  }
+}
+
+TEST(Dictionary, StopsWhenAsked) {
+  const TwoUnits s;
+  const sae::Encoder encoder(s.model);
+  const auto d =
+      BuildDictionary(encoder, s.recording, s.view, {}, [](double f) { return f < 0.5; });
+  EXPECT_TRUE(absl::IsCancelled(d.status()));
+}
+
+}  // namespace
+}  // namespace saed::features

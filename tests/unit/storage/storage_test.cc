@@ -1,0 +1,220 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "server/base/faults.h"
+#include "storage/database.h"
+#include "storage/dictionaries_table.h"
+#include "storage/jobs_table.h"
+#include "storage/models_table.h"
+#include "storage/objects.h"
+#include "storage/recordings_table.h"
+#include "tests/tools/temp_dir.h"
+
+namespace saed::storage {
+namespace {
+
+class Storage : public testing::Test {
+ protected:
+  Storage()
+      : db(*Database::Open(dir / "saed.db")),
+        recordings(*db),
+        jobs(*db),
+        models(*db),
+        dictionaries(*db) {
+    bool created = false;
+    EXPECT_TRUE(recordings.Insert(Rec("r1"), {{7, "good", "V1", 12.5, 3, "{}"}}, created).ok());
+  }
+  static RecordingRow Rec(const std::string& id) {
+    return {id, "digest-" + id, "name", "nwb", 5, 1.5, 1, 3, 10, "{}"};
+  }
+  static JobRow Job(const std::string& id, const std::string& request = "") {
+    JobRow row;
+    row.id = id;
+    row.request_id = request;
+    row.request_digest = "d";
+    row.kind = "train";
+    row.recording_id = "r1";
+    row.spec = "{}";
+    return row;
+  }
+
+  saed::test_tools::TempDir dir;
+  std::unique_ptr<Database> db;
+  RecordingsTable recordings;
+  JobsTable jobs;
+  ModelsTable models;
+  DictionariesTable dictionaries;
+};
+
+TEST_F(Storage, TheSameDigestIsOneRecording) {
+  bool created = true;
+  RecordingRow again = Rec("r1");
+  again.name = "other name";
+  EXPECT_EQ(recordings.Insert(again, {}, created)->name, "name");
+  EXPECT_FALSE(created);
+  EXPECT_EQ((*recordings.Units("r1", 10, -1))[0].depth, 12.5);
+  EXPECT_TRUE(absl::IsNotFound(recordings.Get("nothing").status()));
+}
+
+TEST_F(Storage, ARecordingInUseStays) {
+  ASSERT_TRUE(jobs.Insert(Job("j1")).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(recordings.Delete("r1").status()));
+  ASSERT_TRUE(jobs.RequestCancel("j1", 9).ok());
+  ASSERT_TRUE(jobs.Delete("j1").ok());
+  EXPECT_EQ(*recordings.Delete("r1"), "digest-r1");
+  EXPECT_TRUE(absl::IsNotFound(recordings.Delete("r1").status()));
+}
+
+TEST_F(Storage, SubmissionIsIdempotentByRequestId) {
+  EXPECT_EQ(jobs.Insert(Job("j1", "req"))->id, "j1");
+  EXPECT_EQ(jobs.Insert(Job("j2", "req"))->id, "j1");
+  JobRow other = Job("j3", "req");
+  other.request_digest = "something else";
+  EXPECT_TRUE(absl::IsAlreadyExists(jobs.Insert(other).status()));
+  JobRow lost = Job("j4");
+  lost.recording_id = "nothing";
+  EXPECT_TRUE(absl::IsNotFound(jobs.Insert(lost).status()));
+}
+
+TEST_F(Storage, StatesChangeOnlyFromTheStateTheyLeave) {
+  ASSERT_TRUE(jobs.Insert(Job("j1")).ok());
+  EXPECT_TRUE(*jobs.Start("j1", 1));
+  EXPECT_FALSE(*jobs.Start("j1", 2));
+  EXPECT_EQ(*jobs.SetCheckpoint("j1", "c1", 10), "");
+  EXPECT_EQ(*jobs.SetCheckpoint("j1", "c2", 20), "c1");
+  EXPECT_EQ(*jobs.Checkpoints(), std::vector<std::string>{"c2"});
+  EXPECT_EQ(*jobs.RequeueRunning(), 1);
+  EXPECT_TRUE(*jobs.Start("j1", 3));
+  EXPECT_EQ(jobs.Get("j1")->attempt, 2);
+  EXPECT_EQ(jobs.Get("j1")->started_at, 1);
+  EXPECT_EQ(*jobs.Finish("j1", "SUCCEEDED", 0, "", 4), "c2");
+  EXPECT_TRUE(jobs.Checkpoints()->empty());
+  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Finish("j1", "FAILED", 13, "", 5).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.RequestCancel("j1", 6).status()));
+}
+
+TEST_F(Storage, ProgressIsKeptInOrder) {
+  ASSERT_TRUE(jobs.Insert(Job("j1")).ok());
+  for (const char* body : {"a", "b", "c"}) ASSERT_TRUE(jobs.AppendProgress("j1", body).ok());
+  const auto rows = jobs.ReadProgress("j1", 1, 10);
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ((*rows)[0].sequence, 2);
+  EXPECT_EQ((*rows)[1].body, "c");
+}
+
+TEST_F(Storage, AFailedTransactionLeavesNothing) {
+  const auto status = db->Write([](SQLite::Database& d) -> absl::Status {
+    d.exec("DELETE FROM units");
+    return absl::AbortedError("no");
+  });
+  EXPECT_TRUE(absl::IsAborted(status));
+  EXPECT_EQ(recordings.Units("r1", 10, -1)->size(), 1u);
+}
+
+class Features : public Storage {
+ protected:
+  Features() {
+    EXPECT_TRUE(models
+                    .Insert({"m1", "r1", "", 1, 4, 1, 1, "x", "{}", "{}", "{}"},
+                            {{"encoder", {4, 1}, {1, 2, 3, 4}}})
+                    .ok());
+    std::vector<FeatureRow> features(4);
+    std::vector<AssociationRow> associations;
+    for (int j = 0; j < 4; ++j) {
+      features[j].latent = j;
+      features[j].density = 0.1 * j;
+      features[j].decoder = features[j].trace_map = {1};
+      AssociationRow a;
+      a.condition = 0;
+      a.latent = j;
+      a.test.auroc = j == 3 ? std::nullopt : std::optional<double>(0.9 - 0.1 * j);
+      a.train.auroc = 0.5 + 0.1 * j;
+      associations.push_back(a);
+    }
+    features[2].best_condition = 0;
+    EXPECT_TRUE(dictionaries
+                    .Insert({"d1", "m1", "r1", 2, 4, 10, 5, "[]"}, {{0, "t.kind=a", "{}", 3, 2}},
+                            features, associations)
+                    .ok());
+  }
+  std::string List(const std::string& filter, const std::string& order, int limit = 10,
+                   const ListedFeature* after = nullptr) {
+    FeatureQuery q{"d1", filter, order, limit, after != nullptr, 0, 0};
+    if (after != nullptr) {
+      q.after_key = after->key;
+      q.after_latent = after->feature.latent;
+    }
+    const auto rows = dictionaries.ListFeatures(q);
+    if (!rows.ok()) return std::string(rows.status().message());
+    last = rows->empty() ? ListedFeature{} : rows->back();
+    std::string out;
+    for (const auto& r : *rows) out += std::to_string(r.feature.latent);
+    return out;
+  }
+  ListedFeature last;
+};
+
+TEST_F(Features, FilterAndOrderInSql) {
+  EXPECT_EQ(List("", ""), "0123");
+  EXPECT_EQ(List("density > 0.05 AND density < 0.25", "density desc"), "21");
+  EXPECT_EQ(List("auroc(\"t.kind=a\") > 0.75", ""), "01");
+  EXPECT_EQ(List("NOT auroc(\"t.kind=a\") > 0.75", ""), "23");
+  EXPECT_EQ(List("", "auroc(\"t.kind=a\") desc"), "0123");
+  EXPECT_EQ(List("", "auroc(\"t.kind=a\", \"train\") desc"), "3210");
+  EXPECT_EQ(List("best_condition = \"t.kind=a\"", ""), "2");
+}
+
+TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
+  const std::string order = "auroc(\"t.kind=a\") asc";
+  EXPECT_EQ(List("", order, 2), "21");
+  const ListedFeature first = last;
+  EXPECT_EQ(List("", order, 2, &first), "03");
+}
+
+TEST_F(Features, BadQueriesSayWhatIsKnown) {
+  EXPECT_NE(List("colour = 3", "").find("known are latent, density"), std::string::npos);
+  EXPECT_NE(List("auroc(\"x\") > 1", "").find("e.g. 't.kind=a'"), std::string::npos);
+  EXPECT_NE(List("density > a", "").find("give a number"), std::string::npos);
+  EXPECT_NE(List("", "density desc; DROP TABLE features").find("order_by"), std::string::npos);
+  EXPECT_NE(List("density > ", "").find("expected a value"), std::string::npos);
+}
+
+TEST_F(Features, DeletingAModelTakesItsDictionaries) {
+  ASSERT_TRUE(models.Delete("m1").ok());
+  EXPECT_TRUE(absl::IsNotFound(dictionaries.Get("d1").status()));
+}
+
+TEST_F(Features, TensorsComeBackExactly) {
+  const auto tensors = models.Tensors("m1");
+  ASSERT_TRUE(tensors.ok());
+  EXPECT_EQ((*tensors)[0].shape, (std::vector<int64_t>{4, 1}));
+  EXPECT_EQ((*tensors)[0].data, (std::vector<float>{1, 2, 3, 4}));
+}
+
+TEST(Objects, StoreCheckSweep) {
+  saed::test_tools::TempDir dir;
+  const auto store = ObjectStore::Open(dir / "objects");
+  ASSERT_TRUE(store.ok());
+  const auto a = store->Put("alpha"), b = store->Put("beta");
+  EXPECT_EQ(*store->Put("alpha"), *a);
+  EXPECT_EQ(*store->Get(*a), "alpha");
+  ASSERT_TRUE(store->NewUploadDirectory().ok());
+  EXPECT_EQ(*store->Sweep({*a}), 2);  // beta and the upload
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(*b).status()));
+  std::ofstream(dir / ("objects/" + a->substr(0, 2) + "/" + *a)) << "changed";
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(*a).status()));
+}
+
+TEST(Schema, RefusesADatabaseFromTheFuture) {
+  saed::test_tools::TempDir dir;
+  { ASSERT_TRUE(Database::Open(dir / "x.db").ok()); }
+  {
+    SQLite::Database raw(dir / "x.db", SQLite::OPEN_READWRITE);
+    raw.exec("PRAGMA user_version = 99");
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(Database::Open(dir / "x.db").status()));
+}
+
+}  // namespace
+}  // namespace saed::storage
