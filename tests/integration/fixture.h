@@ -1,6 +1,7 @@
 // A server and a client in one process, with shorthands for what most tests do.
 #pragma once
 
+#include <grpc/grpc.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -14,7 +15,13 @@ namespace saed::test_tools {
 
 class ServerTest : public ::testing::Test {
  protected:
-  ServerTest() { Start(); }
+  ServerTest() {
+    // Keeps the library up between tests: taking it down after a refused large message can wait
+    // ten seconds for its poller.
+    static const bool library = (grpc_init(), true);
+    EXPECT_TRUE(library);
+    Start();
+  }
 
   void Start() {
     DaemonOptions options;
