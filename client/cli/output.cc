@@ -54,7 +54,7 @@ std::string Table(const std::vector<std::string>& titles,
   };
   while (total() > static_cast<size_t>(std::max(width, 1))) {
     auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= 8) break;
+    if (*widest <= 6) break;
     --*widest;
   }
   std::string out;
