@@ -45,6 +45,23 @@ void AddFeatureCommands(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 
+// All pages of a list call as one response, without a page token; stops after `most` pages.
+//   call(grpc::ClientContext*, const Request&, Response*) → grpc::Status
+template <class Response, class Request, class Call>
+absl::StatusOr<Response> AllPages(Request request, const Call& call, int most = 1000) {
+  Response all;
+  for (int page_number = 0; page_number < most; ++page_number) {
+    grpc::ClientContext context;
+    Response page;
+    if (auto s = client::FromGrpc(call(&context, request, &page)); !s.ok()) return s;
+    all.MergeFrom(page);
+    request.set_page_token(page.next_page_token());
+    if (request.page_token().empty()) break;
+  }
+  all.clear_next_page_token();
+  return all;
+}
+
 // Follows a job to its end with a progress line; prints what it made.
 absl::Status WatchJob(Session& session, const std::string& name);
 

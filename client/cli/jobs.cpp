@@ -55,15 +55,13 @@ absl::Status List(Session& session, const std::string& state) {
     }
     request.set_state(value);
   }
-  v1::ListJobsResponse all;
-  do {
-    grpc::ClientContext context;
-    v1::ListJobsResponse page;
-    SAED_RETURN_IF_ERROR(
-        client::FromGrpc(session.client->jobs().ListJobs(&context, request, &page)));
-    all.MergeFrom(page);
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty() && all.jobs_size() < 1000);
+  SAED_ASSIGN_OR_RETURN(const auto all, AllPages<v1::ListJobsResponse>(
+                                            request,
+                                            [&](auto* context, const auto& r, auto* out) {
+                                              return session.client->jobs().ListJobs(context, r,
+                                                                                     out);
+                                            },
+                                            20));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();

@@ -16,15 +16,11 @@ std::string Number(bool there, double value) { return there ? fmt::format("{:.3f
 absl::Status List(Session& session, const std::string& recording) {
   v1::ListModelsRequest request;
   if (!recording.empty()) request.set_recording(FullName("recordings", recording));
-  v1::ListModelsResponse all;
-  do {
-    grpc::ClientContext context;
-    v1::ListModelsResponse page;
-    SAED_RETURN_IF_ERROR(
-        client::FromGrpc(session.client->models().ListModels(&context, request, &page)));
-    all.MergeFrom(page);
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  SAED_ASSIGN_OR_RETURN(
+      const auto all,
+      AllPages<v1::ListModelsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->models().ListModels(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();

@@ -116,21 +116,16 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
 
 absl::Status List(Session& session) {
   v1::ListRecordingsRequest request;
-  std::vector<std::vector<std::string>> rows;
-  v1::ListRecordingsResponse all;
-  do {
-    grpc::ClientContext context;
-    v1::ListRecordingsResponse page;
-    SAED_RETURN_IF_ERROR(
-        client::FromGrpc(session.client->recordings().ListRecordings(&context, request, &page)));
-    all.MergeFrom(page);
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  all.clear_next_page_token();
+  SAED_ASSIGN_OR_RETURN(
+      const auto all,
+      AllPages<v1::ListRecordingsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->recordings().ListRecordings(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
   }
+  std::vector<std::vector<std::string>> rows;
   for (const auto& r : all.recordings()) {
     rows.push_back({r.name(), r.display_name(), r.source(), std::to_string(r.unit_count()),
                     std::to_string(r.spike_count()), Seconds(r.duration()),
@@ -178,15 +173,11 @@ absl::Status Units(Session& session, const std::string& name) {
   v1::ListUnitsRequest request;
   request.set_parent(FullName("recordings", name));
   request.set_page_size(1000);
-  v1::ListUnitsResponse all;
-  do {
-    grpc::ClientContext context;
-    v1::ListUnitsResponse page;
-    SAED_RETURN_IF_ERROR(
-        client::FromGrpc(session.client->recordings().ListUnits(&context, request, &page)));
-    all.MergeFrom(page);
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  SAED_ASSIGN_OR_RETURN(
+      const auto all,
+      AllPages<v1::ListUnitsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->recordings().ListUnits(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();

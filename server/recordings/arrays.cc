@@ -8,11 +8,11 @@
 #include <optional>
 
 #include "server/base/faults.h"
+#include "server/base/npy.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/csv.h"
 #include "server/recordings/import.h"
-#include "server/base/npy.h"
 
 namespace saed::recordings {
 namespace {

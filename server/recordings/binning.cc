@@ -1,0 +1,178 @@
+#include "server/recordings/binning.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+
+namespace saed::recordings {
+namespace {
+
+void SelectUnits(const Recording& r, const DataView& view, double start, double stop, ViewData& out,
+                 Faults& faults) {
+  const std::set<std::string> labels(view.unit_labels.begin(), view.unit_labels.end());
+  const std::set<int64_t> ids(view.unit_ids.begin(), view.unit_ids.end());
+  std::set<int64_t> known;
+  std::set<std::string> known_labels;
+  for (size_t i = 0; i < r.units.size(); ++i) {
+    const Unit& unit = r.units[i];
+    known.insert(unit.id);
+    known_labels.insert(unit.label);
+    if (!labels.empty() && !labels.count(unit.label)) continue;
+    if (!ids.empty() && !ids.count(unit.id)) continue;
+    if (view.minimum_rate > 0 && !r.counts.present()) {
+      const auto first = std::lower_bound(unit.spike_times.begin(), unit.spike_times.end(), start);
+      const auto last = std::lower_bound(first, unit.spike_times.end(), stop);
+      if (static_cast<double>(last - first) < view.minimum_rate * (stop - start)) continue;
+    }
+    out.units.push_back(static_cast<int>(i));
+  }
+  for (int64_t id : ids) {
+    if (!known.count(id))
+      faults.Add("unit_ids", fmt::format("names the unit {}, which the "
+                                         "recording does not have",
+                                         id));
+  }
+  if (out.units.empty()) {
+    std::string have;
+    for (const auto& l : known_labels) have += (have.empty() ? "'" : ", '") + l + "'";
+    faults.Add("unit_labels",
+               fmt::format("and the other unit filters leave none of the recording's {} units; "
+                           "its labels are: {}",
+                           r.units.size(), have));
+  }
+}
+
+// Bin of a time by the edges start + i·w.
+int64_t BinOf(const ViewData& view, double t) {
+  t += kTimeTolerance;
+  auto bin = static_cast<int64_t>(std::floor((t - view.start_time) / view.bin_width));
+  while (t < view.bin_start(bin)) --bin;
+  while (t >= view.bin_start(bin + 1)) ++bin;
+  return bin;
+}
+
+// Counts spikes; exact integer arithmetic where times, start and width are whole samples.
+absl::Status BinSpikes(const Recording& r, ViewData& out) {
+  const double rate = r.sampling_rate;
+  const double width = out.bin_width * rate, first = out.start_time * rate;
+  const bool exact = rate > 0 && std::abs(width - std::round(width)) < 1e-6 &&
+                     std::abs(first - std::round(first)) < 1e-6 && std::round(width) >= 1;
+  const auto width_samples = static_cast<int64_t>(std::llround(exact ? width : 1));
+  const auto first_sample = static_cast<int64_t>(std::llround(exact ? first : 0));
+  const size_t units = out.units.size();
+  std::vector<uint16_t> wide(static_cast<size_t>(out.bins) * units, 0);
+  uint16_t most = 0;
+  for (size_t n = 0; n < units; ++n) {
+    for (double t : r.units[out.units[n]].spike_times) {
+      if (t < out.start_time) continue;
+      const int64_t bin =
+          exact ? (std::llround(t * rate) - first_sample) / width_samples : BinOf(out, t);
+      if (bin >= out.bins) break;
+      uint16_t& count = wide[static_cast<size_t>(bin) * units + n];
+      if (count == 65535) {
+        return InvalidField("bin_width",
+                            fmt::format("is {} s, which puts more than 65535 spikes of "
+                                        "unit {} into one bin; use narrower bins",
+                                        out.bin_width, r.units[out.units[n]].id));
+      }
+      most = std::max(most, ++count);
+    }
+  }
+  if (most <= 255) {
+    out.dtype = DType::kU8;
+    out.bytes.assign(wide.begin(), wide.end());
+  } else {
+    out.dtype = DType::kU16;
+    out.bytes.resize(wide.size() * 2);
+    std::memcpy(out.bytes.data(), wide.data(), out.bytes.size());
+  }
+  return absl::OkStatus();
+}
+
+// Adds up the bins of a recorded count matrix into the view's bins.
+absl::Status Rebin(const Recording& r, int64_t factor, ViewData& out) {
+  const CountView in{r.counts.bytes.data(), r.counts.dtype, r.counts.bins,
+                     static_cast<int>(r.units.size())};
+  const auto skip = static_cast<int64_t>(std::llround(out.start_time / r.counts.bin_width));
+  const size_t units = out.units.size();
+  std::vector<float> sums(static_cast<size_t>(out.bins) * units, 0);
+  float most = 0;
+  bool whole = r.counts.dtype != DType::kF32;
+  for (int64_t bin = 0; bin < out.bins * factor; ++bin) {
+    for (size_t n = 0; n < units; ++n) {
+      float& sum = sums[static_cast<size_t>(bin / factor) * units + n];
+      sum += static_cast<float>(ValueAt(in, (skip + bin) * in.units + out.units[n]));
+      most = std::max(most, sum);
+    }
+  }
+  out.dtype = !whole || most > 65535 ? DType::kF32 : most > 255 ? DType::kU16 : DType::kU8;
+  const auto fill = [&]<class T>(T) {
+    out.bytes.resize(sums.size() * sizeof(T));
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const T v = static_cast<T>(sums[i]);
+      std::memcpy(out.bytes.data() + i * sizeof(T), &v, sizeof(T));
+    }
+  };
+  if (out.dtype == DType::kU8) fill(uint8_t{});
+  if (out.dtype == DType::kU16) fill(uint16_t{});
+  if (out.dtype == DType::kF32) fill(float{});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+double ValueAt(const CountView& view, int64_t i) {
+  switch (view.dtype) {
+    case DType::kU8:
+      return static_cast<const uint8_t*>(view.data)[i];
+    case DType::kU16:
+      return static_cast<const uint16_t*>(view.data)[i];
+    case DType::kF32:
+      return static_cast<double>(static_cast<const float*>(view.data)[i]);
+  }
+  return 0;
+}
+
+absl::Status MakeCounts(const Recording& r, const DataView& view, ViewData& out) {
+  Faults faults;
+  out.start_time = view.start_time;
+  out.bin_width = view.bin_width;
+  const double stop = view.stop_time > 0 ? std::min(view.stop_time, r.duration) : r.duration;
+  if (view.start_time >= r.duration) {
+    faults.Add("start_time",
+               fmt::format("is {} s; the recording lasts {} s", view.start_time, r.duration));
+    return faults.ToStatus();
+  }
+  SelectUnits(r, view, view.start_time, stop, out, faults);
+  const double span = stop - view.start_time;
+  out.bins = static_cast<int64_t>(std::floor(span / view.bin_width + kTimeTolerance));
+  if (out.bins < 1) {
+    faults.Add("bin_width", fmt::format("is {} s; the recording's time range lasts only {} s",
+                                        view.bin_width, span));
+  }
+  const auto units = static_cast<int64_t>(std::max<size_t>(1, out.units.size()));
+  if (out.bins > kMaxCountElements / units) {
+    faults.Add("bin_width",
+               fmt::format("is {} s, which makes {} bins x {} units; at most {} counts "
+                           "are allowed",
+                           view.bin_width, out.bins, units, kMaxCountElements));
+  }
+  const double factor = r.counts.present() ? view.bin_width / r.counts.bin_width : 1;
+  if (r.counts.present() &&
+      (std::abs(factor - std::round(factor)) > 1e-6 || std::round(factor) < 1)) {
+    faults.Add("bin_width", fmt::format("is {} s; must be a whole multiple of the recorded bins of "
+                                        "{} s",
+                                        view.bin_width, r.counts.bin_width));
+  }
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  if (!r.counts.present()) return BinSpikes(r, out);
+  return Rebin(r, std::llround(factor), out);
+}
+
+}  // namespace saed::recordings

@@ -1,0 +1,181 @@
+#include "server/recordings/split.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/recordings/binning.h"
+#include "server/recordings/table_filter.h"
+
+namespace saed::recordings {
+namespace {
+
+// Half-open [start, stop) intervals, sorted, touching ones merged.
+using Spans = std::vector<std::pair<double, double>>;
+
+Spans Merge(Spans spans) {
+  std::sort(spans.begin(), spans.end());
+  Spans out;
+  for (const auto& [start, stop] : spans) {
+    if (!out.empty() && start <= out.back().second + kTimeTolerance) {
+      out.back().second = std::max(out.back().second, stop);
+    } else {
+      out.emplace_back(start, stop);
+    }
+  }
+  return out;
+}
+
+Spans RowsOf(const IntervalTable& table, const std::vector<uint8_t>& rows) {
+  Spans out;
+  for (size_t i = 0; i < table.rows(); ++i) {
+    if (rows[i]) out.emplace_back(table.start[i], table.stop[i]);
+  }
+  return Merge(std::move(out));
+}
+
+std::string TableNames(const Recording& r) {
+  std::string out;
+  for (const auto& t : r.intervals) out += (out.empty() ? "" : ", ") + t.table.name;
+  return out.empty() ? "none" : out;
+}
+
+absl::StatusOr<const IntervalTable*> FindTable(const Recording& r, const std::string& name,
+                                               std::string_view field) {
+  if (const IntervalTable* t = r.FindIntervals(name)) return t;
+  return InvalidField(
+      field, fmt::format("is '{}'; the recording's interval tables are: {}", name, TableNames(r)));
+}
+
+// The bins that lie wholly inside one of the spans.
+std::vector<uint8_t> BinsInside(const ViewData& view, const Spans& spans) {
+  std::vector<uint8_t> inside(view.bins, 0);
+  for (const auto& [start, stop] : spans) {
+    auto bin = static_cast<int64_t>(
+        std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width));
+    for (bin = std::max<int64_t>(bin, 0);
+         bin < view.bins && view.bin_start(bin + 1) <= stop + kTimeTolerance; ++bin) {
+      inside[bin] = 1;
+    }
+  }
+  return inside;
+}
+
+// One value or, for numbers, an inclusive range "low-high".
+absl::StatusOr<std::pair<double, double>> NumberRange(const std::string& text) {
+  char* end = nullptr;
+  const double low = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() && *end == '\0') return std::pair(low, low);
+  if (end != text.c_str() && *end == '-') {
+    const char* second = end + 1;
+    const double high = std::strtod(second, &end);
+    if (end != second && *end == '\0' && high >= low) return std::pair(low, high);
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("'{}' is neither a number nor a range such as 0-22", text));
+}
+
+absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const IntervalTable& table,
+                                                    const Column& column,
+                                                    const std::vector<std::string>& values,
+                                                    std::string_view field) {
+  std::vector<uint8_t> rows(table.rows(), 0);
+  for (const std::string& value : values) {
+    if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
+      const auto range = NumberRange(value);
+      if (!range.ok()) {
+        return InvalidField(field, fmt::format("holds {} (the column '{}' is numeric)",
+                                               std::string(range.status().message()), column.name));
+      }
+      for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i] |= (*numbers)[i] >= range->first && (*numbers)[i] <= range->second;
+      }
+    } else if (const auto* texts = std::get_if<Texts>(&column.values)) {
+      for (size_t i = 0; i < rows.size(); ++i) rows[i] |= (*texts)[i] == value;
+    } else {
+      const auto& lists = std::get<TextLists>(column.values);
+      for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i] |= std::find(lists[i].begin(), lists[i].end(), value) != lists[i].end();
+      }
+    }
+  }
+  return rows;
+}
+
+// Which bins are inside the mask.
+absl::StatusOr<std::vector<uint8_t>> MaskedBins(const Recording& r, const DataView& view,
+                                                const ViewData& data) {
+  if (view.mask_table.empty()) return std::vector<uint8_t>(data.bins, 1);
+  SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, view.mask_table, "mask.table"));
+  const auto rows = MatchRows(table->table, view.mask_filter);
+  if (!rows.ok()) {
+    Faults faults;
+    faults.Merge(rows.status(), "mask");
+    return faults.ToStatus();
+  }
+  return BinsInside(data, RowsOf(*table, *rows));
+}
+
+absl::Status SplitByColumn(const Recording& r, const Split& split,
+                           const std::vector<uint8_t>& valid, ViewData& data) {
+  SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, split.table, "split.table"));
+  const Column* column = table->table.Find(split.column);
+  if (column == nullptr) {
+    std::string names;
+    for (const Column& c : table->table.columns) names += (names.empty() ? "" : ", ") + c.name;
+    return InvalidField("split.column", fmt::format("is '{}'; the table '{}' has {}", split.column,
+                                                    split.table, names));
+  }
+  SAED_ASSIGN_OR_RETURN(const auto train,
+                        RowsWithValues(*table, *column, split.train_values, "split.train_values"));
+  SAED_ASSIGN_OR_RETURN(const auto test,
+                        RowsWithValues(*table, *column, split.test_values, "split.test_values"));
+  for (size_t i = 0; i < train.size(); ++i) {
+    if (train[i] && test[i]) {
+      return InvalidField("split.test_values", fmt::format("and train_values both hold row {} of "
+                                                           "'{}'; a row may be on one side only",
+                                                           i, split.table));
+    }
+  }
+  const auto train_bins = BinsInside(data, RowsOf(*table, train));
+  const auto test_bins = BinsInside(data, RowsOf(*table, test));
+  for (int64_t i = 0; i < data.bins; ++i) {
+    if (!valid[i] || (train_bins[i] && test_bins[i])) continue;
+    data.sides[i] = train_bins[i] ? Side::kTrain : test_bins[i] ? Side::kTest : Side::kNone;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SplitBins(const Recording& r, const Split& split, const std::vector<uint8_t>& valid,
+                       ViewData& data) {
+  data.sides.assign(data.bins, Side::kNone);
+  if (split.kind == SplitKind::kColumn) return SplitByColumn(r, split, valid, data);
+  const int64_t usable = std::count(valid.begin(), valid.end(), uint8_t{1});
+  const auto train =
+      split.kind == SplitKind::kInSample
+          ? usable
+          : static_cast<int64_t>(std::floor(static_cast<double>(usable) * split.train_fraction));
+  int64_t seen = 0;
+  for (int64_t i = 0; i < data.bins; ++i) {
+    if (valid[i]) data.sides[i] = seen++ < train ? Side::kTrain : Side::kTest;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AssignSides(const Recording& r, const DataView& view, ViewData& data) {
+  Faults faults;
+  auto valid = MaskedBins(r, view, data);
+  if (!valid.ok()) {
+    faults.Merge(valid.status());
+    valid = std::vector<uint8_t>(data.bins, 1);
+  }
+  faults.Merge(SplitBins(r, view.split, *valid, data));
+  return faults.ToStatus();
+}
+
+}  // namespace saed::recordings
