@@ -95,8 +95,8 @@ absl::Status Validate(const recordings::Recording& recording,
     } else {
       faults.Merge(recordings::MatchRows(table->table, c.filter).status(), at);
     }
-    if (c.anchor != Anchor::kWhole &&
-        !(std::isfinite(c.from) && std::isfinite(c.to) && c.from < c.to)) {
+    const bool finite = std::isfinite(c.from) && std::isfinite(c.to);
+    if (!finite || (c.anchor != Anchor::kWhole && !(c.from < c.to))) {
       faults.Add(at + ".from", fmt::format("is {} s with to = {} s; both must be finite and from "
                                            "before to",
                                            c.from, c.to));

@@ -50,6 +50,11 @@ inline std::optional<double> OptionalNumber(const nlohmann::json& object, const 
   return it->get<double>();
 }
 
+// A number that must be there; `otherwise` where it is missing or was not finite when written.
+inline double NumberOr(const nlohmann::json& object, const char* key, double otherwise = 0) {
+  return OptionalNumber(object, key).value_or(otherwise);
+}
+
 nlohmann::json ToJson(const sae::Evaluation& evaluation);
 
 }  // namespace saed

@@ -25,17 +25,17 @@ ProgressReport ParseProgress(const std::string& json) {
   const auto j = nlohmann::json::parse(json, nullptr, false);
   if (!j.is_object()) return r;
   r.stage = j.value("stage", "");
-  r.fraction = j.value("fraction", 0.0);
+  r.fraction = NumberOr(j, "fraction");
   r.time = j.value("time", int64_t{0});
   r.attempt = j.value("attempt", 0);
   r.step = j.value("step", int64_t{0});
   r.total_steps = j.value("total_steps", int64_t{0});
-  r.loss = j.value("loss", 0.0);
-  r.reconstruction_loss = j.value("reconstruction_loss", 0.0);
-  r.l0 = j.value("l0", 0.0);
-  r.dead_fraction = j.value("dead_fraction", 0.0);
-  r.learning_rate = j.value("learning_rate", 0.0);
-  r.windows_per_second = j.value("windows_per_second", 0.0);
+  r.loss = NumberOr(j, "loss");
+  r.reconstruction_loss = NumberOr(j, "reconstruction_loss");
+  r.l0 = NumberOr(j, "l0");
+  r.dead_fraction = NumberOr(j, "dead_fraction");
+  r.learning_rate = NumberOr(j, "learning_rate");
+  r.windows_per_second = NumberOr(j, "windows_per_second");
   r.seconds_left = OptionalNumber(j, "seconds_left");
   return r;
 }

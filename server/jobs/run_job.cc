@@ -1,6 +1,7 @@
 #include "server/jobs/run_job.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <tbb/task_arena.h>
 #include <tbb/version.h>
 
@@ -74,11 +75,16 @@ absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
 absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::task_arena& arena,
                    sae::Trainer<float>& trainer, Reporter& reporter) {
   if (!job.checkpoint.empty()) {
-    SAED_ASSIGN_OR_RETURN(const std::string state, context.stores.objects.Get(job.checkpoint));
-    if (!state.starts_with(job.id)) {
-      return absl::DataLossError("the checkpoint belongs to another job");
+    const auto state = context.stores.objects.Get(job.checkpoint);
+    if (state.ok() && state->starts_with(job.id)) {
+      SAED_RETURN_IF_ERROR(trainer.Restore(std::string_view(*state).substr(job.id.size())));
+    } else if (!absl::IsDataLoss(state.status())) {
+      SAED_RETURN_IF_ERROR(state.status());
+    } else {
+      // A damaged checkpoint costs its steps, not the job.
+      spdlog::warn("starting over job={} reason=\"{}\"", job.id,
+                   std::string(state.status().message()));
     }
-    SAED_RETURN_IF_ERROR(trainer.Restore(std::string_view(state).substr(job.id.size())));
   }
   const int64_t first_step = trainer.step();
   const double start = context.clock.MonotonicSeconds();

@@ -1,7 +1,8 @@
 #include "server/observability/metrics.h"
 
-#include <map>
 #include <prometheus/metric_family.h>
+
+#include <map>
 
 #include "server/observability/process.h"
 

@@ -1,9 +1,8 @@
 #include "server/observability/process.h"
 
+#include <prometheus/metric_family.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <prometheus/metric_family.h>
 
 #include <chrono>
 #include <filesystem>

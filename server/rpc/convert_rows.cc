@@ -87,8 +87,8 @@ v1::Recording ToProto(const storage::RecordingRow& row) {
   m.set_stored_bytes(row.bytes);
   const json summary = json::parse(row.summary, nullptr, false);
   if (!summary.is_object()) return m;
-  m.set_sampling_rate(summary.value("sampling_rate", 0.0));
-  m.set_bin_width(summary.value("bin_width", 0.0));
+  m.set_sampling_rate(NumberOr(summary, "sampling_rate"));
+  m.set_bin_width(NumberOr(summary, "bin_width"));
   for (const json& s : summary.value("series", json::array())) {
     auto* series = m.add_series();
     series->set_name(s.value("name", ""));
@@ -173,17 +173,18 @@ v1::Evaluation ParseEvaluation(const std::string& text) {
   const json e = json::parse(text, nullptr, false);
   if (!e.is_object()) return m;
   m.set_windows(e.value("windows", int64_t{0}));
-  m.set_mse(e.value("mse", 0.0));
+  m.set_mse(NumberOr(e, "mse"));
   if (const auto v = OptionalNumber(e, "r2")) m.set_r2(*v);
   if (const auto v = OptionalNumber(e, "explained_variance")) m.set_explained_variance(*v);
-  m.set_cosine(e.value("cosine", 0.0));
+  m.set_cosine(NumberOr(e, "cosine"));
   if (const auto v = OptionalNumber(e, "normalised_mse")) m.set_normalised_mse(*v);
   if (const auto v = OptionalNumber(e, "bits_per_spike")) m.set_bits_per_spike(*v);
-  m.set_l0(e.value("l0", 0.0));
+  m.set_l0(NumberOr(e, "l0"));
   for (const json& n : e.value("l0_histogram", json::array())) m.add_l0_histogram(n.get<int64_t>());
-  m.set_dead_fraction(e.value("dead_fraction", 0.0));
-  m.set_dense_fraction(e.value("dense_fraction", 0.0));
-  for (const json& d : e.value("density", json::array())) m.add_density(d.get<double>());
+  m.set_dead_fraction(NumberOr(e, "dead_fraction"));
+  m.set_dense_fraction(NumberOr(e, "dense_fraction"));
+  for (const json& d : e.value("density", json::array()))
+    m.add_density(d.is_number() ? d.get<double>() : 0);
   for (const json& r : e.value("unit_r2", json::array())) {
     m.add_unit_r2(r.is_number() ? r.get<double>() : std::nan(""));
   }
@@ -249,8 +250,8 @@ v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow&
     for (const json& u : details.value("top_units", json::array())) {
       auto* unit = m.add_top_units();
       unit->set_unit_id(u.value("unit_id", int64_t{0}));
-      unit->set_drive(u.value("drive", 0.0));
-      unit->set_share(u.value("share", 0.0));
+      unit->set_drive(NumberOr(u, "drive"));
+      unit->set_share(NumberOr(u, "share"));
     }
   }
   if (row.best_condition) m.set_best_condition(best_condition);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/status_macros.h"
+#include "server/inference/spec_json.h"
 #include "server/jobs/activations.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
@@ -99,8 +100,8 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     for (const auto& e : details.value("exemplars", nlohmann::json::array())) {
       auto* exemplar = response.add_exemplars();
       exemplar->set_kind(e.value("kind", ""));
-      exemplar->set_start_time(e.value("start_time", 0.0));
-      exemplar->set_activation(e.value("activation", 0.0));
+      exemplar->set_start_time(NumberOr(e, "start_time"));
+      exemplar->set_activation(NumberOr(e, "activation"));
     }
   }
   for (const auto& a : associations) {

@@ -283,6 +283,13 @@ TEST_F(BadInput, TrainSpecs) {
                c->set_filter("((");
              }),
              "conditions[0].filter");
+  EXPECT_BAD(with([](auto& t) {
+               auto* c = t.add_conditions();
+               c->set_name("x");
+               c->set_table("planted");
+               c->set_to(NAN);
+             }),
+             "conditions[0].from");
   EXPECT_BAD(with([](auto& t) { t.set_recording("nonsense"); }), "recording");
   EXPECT_EQ(with([](auto& t) { t.set_recording("recordings/nothing"); }).code,
             StatusCode::NOT_FOUND);
