@@ -72,19 +72,14 @@ int TopKOfRow(const T* z, int width, int k, const int32_t* names,
 template <class T>
 void TopKRows(const T* z, int64_t rows, int64_t stride, int width, int k, const int32_t* names,
               Codes<T>& out) {
-  thread_local std::vector<int32_t> latents, counts;
-  thread_local std::vector<T> values;
-  latents.resize(rows * k);
-  values.resize(rows * k);
-  counts.resize(rows);
-  // References, because a thread_local names another object on every worker.
-  auto &all_latents = latents, &all_counts = counts;
-  auto& all_values = values;
+  // Not thread_local: a worker that waits below may begin another selection.
+  std::vector<int32_t> latents(rows * k), counts(rows);
+  std::vector<T> values(rows * k);
   ForBlocks(rows, kRowBlock, [&](int64_t, int64_t begin, int64_t end) {
     thread_local std::vector<std::pair<T, int32_t>> scratch;
     for (int64_t b = begin; b < end; ++b) {
-      all_counts[b] = TopKOfRow(z + b * stride, width, k, names, scratch,
-                                all_latents.data() + b * k, all_values.data() + b * k);
+      counts[b] = TopKOfRow(z + b * stride, width, k, names, scratch, latents.data() + b * k,
+                            values.data() + b * k);
     }
   });
   Compact(counts, latents, values, k, out);

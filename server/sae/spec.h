@@ -103,7 +103,8 @@ struct FitSpec {
 // Explicit limits of one model.
 inline constexpr int kMaxFeatures = 1 << 17;
 inline constexpr int kMaxInputs = 1 << 20;
-inline constexpr int64_t kMaxParameters = int64_t{1} << 30;
+inline constexpr int64_t kMaxParameters = int64_t{1}
+                                          << 27;  // of one matrix; a stored tensor fits a blob
 inline constexpr int kMaxBatch = 1 << 16;
 inline constexpr int kMaxEpochs = 100000;
 inline constexpr int64_t kMaxSteps = 100'000'000;

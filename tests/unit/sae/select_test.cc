@@ -1,6 +1,9 @@
 #include "server/sae/select.h"
 
 #include <gtest/gtest.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
@@ -80,6 +83,32 @@ TEST(Select, BothRulesMatchASortOnAwkwardValues) {
     SelectBatchTopK(z.data(), rows, stride, width, k, codes);
     ASSERT_EQ(List(codes), Reference(z, 0, rows, stride, width, rows * k))
         << "BatchTopK, seed " << seed;
+  }
+}
+
+// A worker that waits inside one selection may run another: they must not share anything.
+TEST(Select, SelectionsInsideParallelLoopsDoNotMix) {
+  tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
+  constexpr int64_t kRows = 200;
+  constexpr int kWidth = 60, kK = 7, kMatrices = 64;
+  std::vector<std::vector<float>> z(kMatrices);
+  std::vector<std::vector<Kept>> expected(kMatrices), got(kMatrices);
+  Codes<float> codes;
+  for (int m = 0; m < kMatrices; ++m) {
+    z[m] = Awkward(kRows * kWidth, 1000 + m);
+    SelectTopK(z[m].data(), kRows, kWidth, kWidth, kK, codes);
+    expected[m] = List(codes);
+  }
+  tbb::task_arena arena(4);
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    arena.execute([&] {
+      tbb::parallel_for(0, kMatrices, [&](int m) {
+        Codes<float> mine;
+        SelectTopK(z[m].data(), kRows, kWidth, kWidth, kK, mine);
+        got[m] = List(mine);
+      });
+    });
+    ASSERT_EQ(got, expected) << "repeat " << repeat;
   }
 }
 
