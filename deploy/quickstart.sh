@@ -55,6 +55,11 @@ else
   settings=(--bin 0.02 --window 5 --features 128 --k 12 --epochs 20)
 fi
 recording=$("$bin/saectl" recordings list | awk 'NR == 2 {print $1}')
+if [ -n "$recording_path" ]; then
+  # Inside the first interval table only, so that the held-out end has labels too.
+  table=$("$bin/saectl" recordings show "$recording" | awk '$1 == "intervals" {print $2; exit}')
+  [ -n "$table" ] && settings+=(--mask "$table")
+fi
 
 step "Training: saectl train $recording ${settings[*]}"
 "$bin/saectl" train "$recording" "${settings[@]}"

@@ -128,7 +128,9 @@ Activations Part(const Activations& all, int64_t begin, int64_t end) {
 void ChooseBest(const WindowConditions& train, Feature& out) {
   for (size_t c = 0; c < out.train.size(); ++c) {
     const Scores& s = out.train[c];
-    if (!s.auroc || *s.coverage * static_cast<double>(train.positive[c]) < kMinimumSupport)
+    // A condition that never happens in the held-out windows could not be reported on.
+    if (!s.auroc || !out.test[c].auroc ||
+        *s.coverage * static_cast<double>(train.positive[c]) < kMinimumSupport)
       continue;
     if (!out.best_condition || *s.auroc > *out.train[*out.best_condition].auroc) {
       out.best_condition = static_cast<int>(c);

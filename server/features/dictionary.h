@@ -41,7 +41,7 @@ struct Feature {
   std::vector<TopUnit> top_units;  // largest drive first, at most 10
   std::vector<Exemplar> exemplars;
   std::vector<Scores> train, test;    // per condition
-  std::optional<int> best_condition;  // highest AUROC on training windows with enough support
+  std::optional<int> best_condition;  // highest training AUROC with support
 };
 
 struct Dictionary {
@@ -53,7 +53,8 @@ struct Dictionary {
 };
 
 // A pair may become a feature's best condition only where at least this many training windows are
-// active and positive: below it an AUROC is luck.
+// active and positive (below it an AUROC is luck) and the condition also happens in held-out
+// windows.
 inline constexpr double kMinimumSupport = 20;
 
 using Progress = std::function<bool(double fraction)>;  // false: stop

@@ -64,6 +64,22 @@ TEST(Dictionary, FindsConditionUnitAndExemplars) {
   EXPECT_GE(f.exemplars.size(), 15u);
 }
 
+TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
+  TwoUnits s;
+  // In training, "early" is exactly what unit 0 does in its first 25 trials; it never comes again.
+  s.recording.intervals.push_back(
+      *recordings::ParseIntervalsCsv("once", "start_time,stop_time,kind\n0,50,early\n"));
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(
+      encoder, s.recording, s.view,
+      {{"spikes", "trials", "kind = a AND start_time < 50", Anchor::kStart, 0, 1}}, kGoOn);
+  ASSERT_TRUE(d.ok());
+  const Feature& f = d->features[0];
+  EXPECT_FALSE(f.test[0].auroc.has_value());
+  ASSERT_TRUE(f.best_condition.has_value());
+  EXPECT_EQ(d->conditions[*f.best_condition].name, "trials.kind=a");
+}
+
 TEST(Dictionary, SameForAnyNumberOfThreads) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
