@@ -114,21 +114,6 @@ TEST_F(Jobs, AStoppedServerGoesOnToTheSameTensors) {
   EXPECT_GE(events.back().job().attempt(), 2);
 }
 
-TEST_F(Jobs, AFailedJobSaysWhy) {
-  auto request = TrainRequest(Simulate());
-  request.mutable_train()->mutable_optimiser()->set_learning_rate(10);
-  request.mutable_train()->mutable_model()->set_loss(v1::LOSS_POISSON);
-  request.mutable_train()->set_epochs(200);
-  const auto job = Create(request);
-  ASSERT_TRUE(job.ok()) << job.status();
-  const v1::Job end = Watch(job->name()).back().job();
-  if (end.state() == v1::Job::STATE_FAILED) {
-    EXPECT_NE(end.error().message().find("learning_rate"), std::string::npos);
-  } else {
-    EXPECT_EQ(end.state(), v1::Job::STATE_SUCCEEDED);
-  }
-}
-
 TEST_F(Jobs, AnalyseAnotherRecordingWithTheModelsUnits) {
   const v1::Job trained = Trained();
   v1::CreateJobRequest request;
