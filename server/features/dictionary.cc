@@ -55,6 +55,11 @@ void TraceBack(const sae::Model& model, const recordings::Recording& recording,
     sae::ReadWindow(view.counts(), model.normaliser, starts[w], model.S, x.data());
     for (int i = 0; i < inputs; ++i) sum[i] += static_cast<double>(x[i]);
   }
+  if (model.spec.subtract_bias) {
+    for (int i = 0; i < inputs; ++i) {
+      sum[i] -= static_cast<double>(active.size()) * model.parameters.decoder_bias[i];
+    }
+  }
   const float* row = model.parameters.encoder_row(out.latent);
   out.trace_map.assign(inputs, 0);
   std::vector<double> drive(model.units, 0);
@@ -145,7 +150,7 @@ absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
                                                   const std::vector<int64_t>& starts,
                                                   const Progress& progress) {
   const sae::Model& model = encoder.model();
-  const int64_t inputs = model.inputs(), windows = static_cast<int64_t>(starts.size());
+  const auto windows = static_cast<int64_t>(starts.size());
   std::vector<Activations> out(model.spec.features());
   constexpr int64_t kGroup = 16 * kBlock;
   for (int64_t g = 0; g < windows; g += kGroup) {
@@ -155,12 +160,8 @@ absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
     const int64_t group = std::min(kGroup, windows - g);
     std::vector<sae::Codes<float>> codes(sae::BlockCount(group, kBlock));
     sae::ForBlocks(group, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
-      std::vector<float> x((end - begin) * inputs);
-      for (int64_t b = begin; b < end; ++b) {
-        sae::ReadWindow(view.counts(), model.normaliser, starts[g + b], model.S,
-                        x.data() + (b - begin) * inputs);
-      }
-      encoder.Encode(x.data(), end - begin, sae::DefaultRule(model.spec), codes[block]);
+      encoder.Encode(view.counts(), sae::Starts(starts).subspan(g + begin, end - begin),
+                     sae::DefaultRule(model.spec), codes[block]);
     });
     for (size_t block = 0; block < codes.size(); ++block) {
       const auto& c = codes[block];

@@ -2,8 +2,6 @@
 
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
-#include "server/sae/parallel.h"
-#include "server/sae/windows.h"
 
 namespace saed::inference {
 
@@ -46,20 +44,15 @@ void Engine::Forget(const std::string& id) {
 
 EncodeResult Engine::Encode(const LoadedModel& loaded, const EncodeRequest& request) {
   const sae::Model& model = loaded.model;
-  const int64_t windows = request.counts.bins / model.S, inputs = model.inputs();
+  const int64_t windows = request.counts.bins / model.S;
   EncodeResult out;
   const auto run = [&] {
-    std::vector<float> x(windows * inputs);
-    sae::ForBlocks(windows, 64, [&](int64_t, int64_t begin, int64_t end) {
-      for (int64_t w = begin; w < end; ++w) {
-        sae::ReadWindow(request.counts, model.normaliser, w * model.S, model.S,
-                        x.data() + w * inputs);
-      }
-    });
+    std::vector<int64_t> starts(windows);
+    for (int64_t w = 0; w < windows; ++w) starts[w] = w * model.S;
     const sae::CodeRule rule = request.use_rule ? request.rule : sae::DefaultRule(model.spec);
-    loaded.encoder->Encode(x.data(), windows, rule, out.codes);
+    loaded.encoder->Encode(request.counts, starts, rule, out.codes);
     if (request.reconstruct) {
-      out.reconstruction.resize(windows * inputs);
+      out.reconstruction.resize(windows * model.outputs());
       loaded.encoder->Decode(out.codes, out.reconstruction.data());
     }
   };

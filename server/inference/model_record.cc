@@ -5,6 +5,7 @@
 #include <map>
 
 #include "server/inference/spec_json.h"
+#include "server/sae/architectures/architecture.h"
 
 namespace saed {
 
@@ -30,19 +31,35 @@ nlohmann::json ToJson(const sae::Evaluation& e) {
 
 namespace saed::inference {
 
+namespace {
+
+// Whether the stored spec names a paired population.
+bool IsPaired(const storage::ModelRow& row) {
+  const auto spec = nlohmann::json::parse(row.spec, nullptr, false);
+  return spec.is_object() && spec.contains("target") && spec.at("target").is_object();
+}
+
+}  // namespace
+
 std::vector<storage::TensorRow> ToTensors(const sae::Model& model) {
   const auto& p = model.parameters;
-  const int64_t F = p.features, D = p.inputs, N = model.units;
+  const int64_t F = p.features, D = p.inputs, E = p.outputs, N = model.units;
   std::vector<storage::TensorRow> out = {
       {"encoder", {F, D}, p.encoder},
       {"encoder_bias", {F}, p.encoder_bias},
-      {"decoder", {F, D}, p.decoder},
-      {"decoder_bias", {D}, p.decoder_bias},
+      {"decoder", {F, E}, p.decoder},
+      {"decoder_bias", {E}, p.decoder_bias},
       {"thresholds", {static_cast<int64_t>(model.thresholds.size())}, model.thresholds}};
   if (!model.normaliser.identity()) {
     out.push_back({"offset", {N}, model.normaliser.offset});
     out.push_back({"scale", {N}, model.normaliser.scale});
   }
+  if (model.paired() && !model.target_normaliser.identity()) {
+    out.push_back({"target_offset", {model.target_units}, model.target_normaliser.offset});
+    out.push_back({"target_scale", {model.target_units}, model.target_normaliser.scale});
+  }
+  const auto names = sae::LatentParameters(model.spec);
+  for (size_t x = 0; x < names.size(); ++x) out.push_back({names[x].name, {F}, p.extra[x]});
   return out;
 }
 
@@ -57,21 +74,38 @@ absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
   model.S = row.window;
   model.units = row.units;
   std::map<std::string, std::vector<float>*> places = {
-      {"encoder", &model.parameters.encoder}, {"encoder_bias", &model.parameters.encoder_bias},
-      {"decoder", &model.parameters.decoder}, {"decoder_bias", &model.parameters.decoder_bias},
-      {"thresholds", &model.thresholds},      {"offset", &model.normaliser.offset},
-      {"scale", &model.normaliser.scale}};
+      {"encoder", &model.parameters.encoder},
+      {"encoder_bias", &model.parameters.encoder_bias},
+      {"decoder", &model.parameters.decoder},
+      {"decoder_bias", &model.parameters.decoder_bias},
+      {"thresholds", &model.thresholds},
+      {"offset", &model.normaliser.offset},
+      {"scale", &model.normaliser.scale},
+      {"target_offset", &model.target_normaliser.offset},
+      {"target_scale", &model.target_normaliser.scale}};
+  const auto extras = sae::LatentParameters(model.spec);
+  model.parameters.extra.resize(extras.size());
+  for (size_t x = 0; x < extras.size(); ++x) {
+    places[extras[x].name] = &model.parameters.extra[x];
+  }
   for (auto& t : tensors) {
     if (const auto it = places.find(t.name); it != places.end()) *it->second = std::move(t.data);
   }
   auto& p = model.parameters;
   p.features = model.spec.features();
   p.inputs = model.inputs();
+  if (IsPaired(row)) model.target_units = static_cast<int>(p.decoder_bias.size()) / model.S;
+  p.outputs = model.outputs();
   const auto F = static_cast<size_t>(p.features), D = static_cast<size_t>(p.inputs);
-  const size_t N = model.normaliser.offset.size();
-  if (p.encoder.size() != F * D || p.decoder.size() != F * D || p.encoder_bias.size() != F ||
-      p.decoder_bias.size() != D || model.thresholds.size() != model.spec.levels.size() ||
-      N != model.normaliser.scale.size() || (N != 0 && N != static_cast<size_t>(model.units))) {
+  const auto E = static_cast<size_t>(p.outputs);
+  const size_t N = model.normaliser.offset.size(), M = model.target_normaliser.offset.size();
+  bool extra = true;
+  for (const auto& tensor : p.extra) extra = extra && tensor.size() == F;
+  if (p.encoder.size() != F * D || p.decoder.size() != F * E || p.encoder_bias.size() != F ||
+      p.decoder_bias.size() != E || !extra || M != model.target_normaliser.scale.size() ||
+      (M != 0 && M != static_cast<size_t>(model.target_units)) ||
+      model.thresholds.size() != model.spec.levels.size() || N != model.normaliser.scale.size() ||
+      (N != 0 && N != static_cast<size_t>(model.units))) {
     return absl::DataLossError(fmt::format("models/{} has tensors of the wrong size", row.id));
   }
   return model;

@@ -17,6 +17,7 @@
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/sae/evaluate.h"
+#include "server/sae/kernels/dispatch.h"
 #include "server/sae/trainer.h"
 
 namespace saed::jobs {
@@ -139,18 +140,21 @@ nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
                           int64_t steps) {
   std::vector<int64_t> ids;
   for (int u : view.units) ids.push_back(recording.units[u].id);
-  return {{"unit_ids", ids},
-          {"recording_digest", recording_digest},
-          {"job", job.id},
-          {"code_version", context.code_version},
-          {"steps", steps},
-          {"train_windows", view.train.size()},
-          {"test_windows", view.test.size()},
-          {"kernel", "x86-64-v3 fp32"},
-          {"libraries", {{"tbb", TBB_runtime_version()}, {"compiler", __VERSION__}}}};
+  return {
+      {"unit_ids", ids},
+      {"recording_digest", recording_digest},
+      {"job", job.id},
+      {"code_version", context.code_version},
+      {"steps", steps},
+      {"train_windows", view.train.size()},
+      {"test_windows", view.test.size()},
+      {"kernel", view.dtype == DType::kU8 ? fmt::format("{}, exact counts", sae::KernelPathName())
+                                          : fmt::format("{}, fp32", sae::KernelPathName())},
+      {"libraries", {{"tbb", TBB_runtime_version()}, {"compiler", __VERSION__}}}};
 }
 
 absl::StatusOr<sae::Model> CalibratedModel(const TrainSpec& spec, const recordings::ViewData& view,
+                                           const std::optional<recordings::ViewData>& target,
                                            tbb::task_arena& arena, sae::Trainer<float>& trainer,
                                            Reporter& reporter) {
   const features::Progress go_on = reporter.Stage("calibrating");
@@ -164,19 +168,23 @@ absl::StatusOr<sae::Model> CalibratedModel(const TrainSpec& spec, const recordin
   model.parameters = trainer.parameters();
   model.thresholds.assign(thresholds->begin(), thresholds->end());
   model.normaliser = {view.offset, view.scale};
+  if (target) {
+    model.target_units = static_cast<int>(target->units.size());
+    model.target_normaliser = {target->offset, target->scale};
+  }
   return model;
 }
 
-absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view,
+absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view, const CountView& target,
                                         const sae::Encoder& encoder, tbb::task_arena& arena,
                                         Reporter& reporter) {
   const features::Progress go_on = reporter.Stage("evaluating");
   absl::StatusOr<sae::Evaluation> evaluation;
   arena.execute([&] {
     const auto mean =
-        sae::MeanTarget(view.counts(), encoder.model().normaliser, view.train, view.window);
-    evaluation =
-        sae::EvaluateModel(encoder, view.counts(), view.test, mean, [&] { return go_on(0); });
+        sae::MeanTarget(target, encoder.model().output_normaliser(), view.train, view.window);
+    evaluation = sae::EvaluateModel(encoder, view.counts(), target, view.test, mean,
+                                    [&] { return go_on(0); });
   });
   SAED_RETURN_IF_ERROR(evaluation.status());
   return saed::ToJson(*evaluation);
@@ -212,15 +220,22 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto recording_row, context.stores.recordings.Get(job.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto view, recordings::BuildView(recording, spec.view));
+  SAED_ASSIGN_OR_RETURN(const auto target, TargetOf(context.stores, spec, recording, view));
 
-  const sae::TrainingData data{view.counts(), {view.offset, view.scale}, view.train, view.window};
+  sae::TrainingData data{view.counts(), {view.offset, view.scale}, view.train, view.window};
+  if (target) {
+    data.target = target->counts();
+    data.target_normaliser = {target->offset, target->scale};
+  }
   std::unique_ptr<sae::Trainer<float>> trainer;
   arena.execute([&] { trainer = std::make_unique<sae::Trainer<float>>(spec.fit, data); });
   SAED_RETURN_IF_ERROR(Train(context, job, arena, *trainer, reporter));
   SAED_ASSIGN_OR_RETURN(const sae::Model model,
-                        CalibratedModel(spec, view, arena, *trainer, reporter));
+                        CalibratedModel(spec, view, target, arena, *trainer, reporter));
   const sae::Encoder encoder(model);
-  SAED_ASSIGN_OR_RETURN(const auto evaluation, Evaluate(view, encoder, arena, reporter));
+  SAED_ASSIGN_OR_RETURN(
+      const auto evaluation,
+      Evaluate(view, target ? target->counts() : view.counts(), encoder, arena, reporter));
 
   storage::ModelRow row;
   row.id = job.id;

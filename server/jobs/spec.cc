@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 
 namespace saed::recordings {
@@ -15,8 +16,9 @@ NLOHMANN_JSON_SERIALIZE_ENUM(SplitKind, {{SplitKind::kChronological, "chronologi
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Split, kind, train_fraction, table, column,
                                                 train_values, test_values)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataView, bin_width, unit_labels, unit_ids,
-                                                minimum_rate, start_time, stop_time, mask_table,
-                                                mask_filter, window, stride, normaliser, split)
+                                                unit_regions, minimum_rate, start_time, stop_time,
+                                                mask_table, mask_filter, window, stride, normaliser,
+                                                split)
 
 }  // namespace saed::recordings
 
@@ -31,6 +33,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Condition, name, table, filter, 
 
 namespace saed::jobs {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Target, recording_id, unit_labels, unit_ids,
+                                                unit_regions, normaliser)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit,
                                                 conditions, threads)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AnalyseSpec, model_id, recording_id, name,
@@ -49,12 +53,21 @@ absl::StatusOr<T> ParseAs(const std::string& text) {
 
 }  // namespace
 
-nlohmann::json ToJson(const TrainSpec& spec) { return spec; }
+nlohmann::json ToJson(const TrainSpec& spec) {
+  nlohmann::json out = spec;
+  if (spec.target) out["target"] = *spec.target;
+  return out;
+}
 nlohmann::json ToJson(const AnalyseSpec& spec) { return spec; }
 nlohmann::json ToJson(const features::Condition& condition) { return condition; }
 
 absl::StatusOr<TrainSpec> ParseTrainSpec(const std::string& json) {
-  return ParseAs<TrainSpec>(json);
+  SAED_ASSIGN_OR_RETURN(TrainSpec spec, ParseAs<TrainSpec>(json));
+  const auto parsed = nlohmann::json::parse(json);
+  if (parsed.contains("target")) {
+    SAED_ASSIGN_OR_RETURN(spec.target, ParseAs<Target>(parsed.at("target").dump()));
+  }
+  return spec;
 }
 absl::StatusOr<AnalyseSpec> ParseAnalyseSpec(const std::string& json) {
   return ParseAs<AnalyseSpec>(json);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,20 @@
 
 namespace saed::jobs {
 
+// A paired population: the model reconstructs these units from those of the view, on the same bins.
+struct Target {
+  std::string recording_id;              // empty: the same recording
+  std::vector<std::string> unit_labels;  // each empty: any
+  std::vector<int64_t> unit_ids;
+  std::vector<std::string> unit_regions;
+  recordings::NormaliserKind normaliser = recordings::NormaliserKind::kNone;
+};
+
 struct TrainSpec {
   std::string recording_id;
   std::string name;  // for people; may be empty
   recordings::DataView view;
+  std::optional<Target> target;  // absent: the input itself
   sae::FitSpec fit;
   std::vector<features::Condition> conditions;  // beside the automatic ones
   int threads = 0;                              // 0: as many as the server gives one job

@@ -49,11 +49,45 @@ absl::StatusOr<recordings::Recording> LoadRecording(const Stores& stores, const 
   return recordings::Parse(bytes);
 }
 
+absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& stores,
+                                                             const TrainSpec& spec,
+                                                             const recordings::Recording& recording,
+                                                             const recordings::ViewData& view) {
+  std::optional<recordings::ViewData> out;
+  if (!spec.target) return out;
+  recordings::DataView target = spec.view;
+  target.unit_labels = spec.target->unit_labels;
+  target.unit_ids = spec.target->unit_ids;
+  target.unit_regions = spec.target->unit_regions;
+  target.normaliser = spec.target->normaliser;
+  target.minimum_rate = 0;
+  const auto build = [&](const recordings::Recording& from) {
+    auto built = recordings::BuildTarget(from, target, view);
+    if (built.ok()) out = *std::move(built);
+    Faults faults;
+    faults.Merge(built.status(), "target");
+    return faults.ToStatus();
+  };
+  if (spec.target->recording_id.empty() || spec.target->recording_id == spec.recording_id) {
+    SAED_RETURN_IF_ERROR(build(recording));
+  } else {
+    SAED_ASSIGN_OR_RETURN(const auto other, LoadRecording(stores, spec.target->recording_id));
+    SAED_RETURN_IF_ERROR(build(other));
+  }
+  return out;
+}
+
 absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads) {
   Faults faults;
   CheckCommon(spec.name, spec.threads, max_threads, faults);
   faults.Merge(recordings::Validate(spec.view), "view");
-  const bool zscored = spec.view.normaliser == recordings::NormaliserKind::kZscore;
+  const bool zscored = (spec.target ? spec.target->normaliser : spec.view.normaliser) ==
+                       recordings::NormaliserKind::kZscore;
+  if (spec.target && spec.fit.model.subtract_bias) {
+    faults.Add("model.subtract_bias",
+               "is set with a paired target; the decoder bias is in the target's space and cannot "
+               "be subtracted from the input");
+  }
   const absl::Status model = sae::Validate(spec.fit, zscored);
   faults.Merge(model);
   const auto recording = LoadRecording(stores, spec.recording_id);
@@ -68,16 +102,26 @@ absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads)
     faults.Merge(view.status(), "view");
     return faults.ToStatus();
   }
+  const auto target = TargetOf(stores, spec, *recording, *view);
+  faults.Merge(target.status());
   const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());
   if (inputs > sae::kMaxInputs) {
     faults.Add("view.window", fmt::format("times the units makes {} inputs; at most {} are allowed",
                                           inputs, sae::kMaxInputs));
   }
+  if (target.ok() && target->has_value() &&
+      int64_t{spec.view.window} * static_cast<int64_t>((*target)->units.size()) *
+              spec.fit.model.features() >
+          sae::kMaxParameters) {
+    faults.Add("target", fmt::format("makes more than {} decoder weights", sae::kMaxParameters));
+  }
   if (inputs * spec.fit.model.features() > sae::kMaxParameters) {
     faults.Add("model.levels", fmt::format("makes {} x {} encoder weights; at most {} are allowed",
                                            spec.fit.model.features(), inputs, sae::kMaxParameters));
   }
-  if (model.ok() && view->negative_target && !zscored) {
+  const bool negative =
+      target.ok() && (target->has_value() ? (*target)->negative_target : view->negative_target);
+  if (model.ok() && negative && !zscored) {
     faults.Merge(sae::Validate(spec.fit, true));
   }
   return faults.ToStatus();

@@ -17,6 +17,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
                  Faults& faults) {
   const std::set<std::string> labels(view.unit_labels.begin(), view.unit_labels.end());
   const std::set<int64_t> ids(view.unit_ids.begin(), view.unit_ids.end());
+  const std::set<std::string> regions(view.unit_regions.begin(), view.unit_regions.end());
   std::set<int64_t> known;
   std::set<std::string> known_labels;
   for (size_t i = 0; i < r.units.size(); ++i) {
@@ -25,6 +26,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
     known_labels.insert(unit.label);
     if (!labels.empty() && !labels.count(unit.label)) continue;
     if (!ids.empty() && !ids.count(unit.id)) continue;
+    if (!regions.empty() && !regions.count(unit.region)) continue;
     if (view.minimum_rate > 0 && !r.counts.present()) {
       const auto first = std::lower_bound(unit.spike_times.begin(), unit.spike_times.end(), start);
       const auto last = std::lower_bound(first, unit.spike_times.end(), stop);

@@ -158,12 +158,33 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view) {
   return data;
 }
 
+absl::StatusOr<ViewData> BuildTarget(const Recording& r, const DataView& view,
+                                     const ViewData& input) {
+  SAED_RETURN_IF_ERROR(Validate(view));
+  ViewData data;
+  data.window = input.window;
+  SAED_RETURN_IF_ERROR(MakeCounts(r, view, data));
+  if (data.bins != input.bins) {
+    return InvalidField("recording",
+                        fmt::format("has {} bins of {} s in this time range, the input has {}; "
+                                    "choose start_time and stop_time that both cover",
+                                    data.bins, view.bin_width, input.bins));
+  }
+  data.sides = input.sides;
+  data.train = input.train;
+  data.test = input.test;
+  FitNormaliser(view.normaliser, data);
+  data.negative_target = AnyNegative(data);
+  return data;
+}
+
 absl::StatusOr<ViewData> BuildAnalysisView(const Recording& r, const DataView& view,
                                            const std::vector<int64_t>& unit_ids,
                                            const std::vector<float>& offset,
                                            const std::vector<float>& scale) {
   DataView all = view;
   all.unit_labels.clear();
+  all.unit_regions.clear();
   all.unit_ids = unit_ids;
   all.minimum_rate = 0;
   all.mask_table.clear();

@@ -28,13 +28,14 @@ struct Split {
 };
 
 struct DataView {
-  double bin_width = 0.02;               // s
-  std::vector<std::string> unit_labels;  // empty: any
-  std::vector<int64_t> unit_ids;         // empty: any
-  double minimum_rate = 0;               // Hz over the time range
-  double start_time = 0;                 // s
-  double stop_time = 0;                  // s; 0: the recording's end
-  std::string mask_table;                // only bins inside these intervals; empty: all bins
+  double bin_width = 0.02;                // s
+  std::vector<std::string> unit_labels;   // empty: any
+  std::vector<int64_t> unit_ids;          // empty: any
+  std::vector<std::string> unit_regions;  // empty: any
+  double minimum_rate = 0;                // Hz over the time range
+  double start_time = 0;                  // s
+  double stop_time = 0;                   // s; 0: the recording's end
+  std::string mask_table;                 // only bins inside these intervals; empty: all bins
   std::string mask_filter;
   int window = 1;  // S, bins
   int stride = 1;  // bins between window starts
@@ -68,6 +69,12 @@ absl::Status Validate(const DataView& view);
 
 // Bins the recording and finds the windows. All faults at once, each on its field below "view".
 absl::StatusOr<ViewData> BuildView(const Recording& recording, const DataView& view);
+
+// The paired population that a model of `input` predicts: counts of the units that `view` chooses
+// of `recording`, on the bins of `input`, with their own normaliser fitted on its training bins.
+// Faults are on fields of `view`.
+absl::StatusOr<ViewData> BuildTarget(const Recording& recording, const DataView& view,
+                                     const ViewData& input);
 
 // The view of another recording for a trained model: same bins and windows, all windows in `test`,
 // the given normaliser; units are matched by id. NOT_FOUND-like faults name missing units.

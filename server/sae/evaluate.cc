@@ -99,11 +99,11 @@ void Finish(const Model& model, const Sums& sums, const std::vector<double>& tra
   }
   out.dead_fraction = static_cast<double>(dead) / static_cast<double>(active.size());
   out.dense_fraction = static_cast<double>(dense) / static_cast<double>(active.size());
-  for (int n = 0; n < model.units; ++n) {
+  for (int n = 0; n < model.output_units(); ++n) {
     double sse = 0, sst = 0;
     for (int s = 0; s < model.S; ++s) {
-      sse += sums.e2[s * model.units + n];
-      sst += total[s * model.units + n];
+      sse += sums.e2[s * model.output_units() + n];
+      sst += total[s * model.output_units() + n];
     }
     out.unit_r2.push_back(Ratio(sse, sst));
   }
@@ -112,11 +112,12 @@ void Finish(const Model& model, const Sums& sums, const std::vector<double>& tra
 }  // namespace
 
 absl::StatusOr<Evaluation> EvaluateModel(const Encoder& encoder, const CountView& counts,
-                                         Starts starts, const std::vector<double>& training,
+                                         const CountView& target, Starts starts,
+                                         const std::vector<double>& training,
                                          const std::function<bool()>& keep_going) {
   const Model& model = encoder.model();
-  const int64_t d = model.inputs();
-  const bool count_rates = counts.dtype != DType::kF32 && model.normaliser.identity() &&
+  const int64_t d = model.outputs();
+  const bool count_rates = target.dtype != DType::kF32 && model.output_normaliser().identity() &&
                            model.spec.output != Output::kIdentity;
   Evaluation out;
   out.windows = static_cast<int64_t>(starts.size());
@@ -134,9 +135,11 @@ absl::StatusOr<Evaluation> EvaluateModel(const Encoder& encoder, const CountView
       const int64_t rows = end - begin;
       std::vector<float> x(rows * d), prediction(rows * d);
       for (int64_t b = 0; b < rows; ++b) {
-        ReadWindow(counts, model.normaliser, starts[g + begin + b], model.S, x.data() + b * d);
+        ReadWindow(target, model.output_normaliser(), starts[g + begin + b], model.S,
+                   x.data() + b * d);
       }
-      encoder.Encode(x.data(), rows, DefaultRule(model.spec), codes[block]);
+      encoder.Encode(counts, starts.subspan(g + begin, rows), DefaultRule(model.spec),
+                     codes[block]);
       encoder.Decode(codes[block], prediction.data());
       for (int64_t b = 0; b < rows; ++b) {
         AddWindow(Eigen::Map<Eigen::ArrayXf>(x.data() + b * d, d).cast<double>(),

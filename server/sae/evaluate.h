@@ -30,14 +30,17 @@ struct Evaluation {
   std::vector<double> density;        // [F] fraction of windows in which each latent is active
   double dead_fraction = 0;           // latents active in no window
   double dense_fraction = 0;          // latents active in more than half
-  std::vector<std::optional<double>> unit_r2;  // [N], over all lags; empty for a constant unit
+  std::vector<std::optional<double>> unit_r2;  // [M], over all lags; empty for a constant unit
 };
 
-// `training`: MeanTarget of the training windows, for normalised MSE and bits per spike.
-// Streams the windows in blocks; memory does not grow with their number. Works in the caller's TBB
-// arena and gives the same bits for any number of threads. CANCELLED once keep_going() says no.
+// `target`: what is reconstructed, on the same bins; `counts` itself unless the model's target is a
+// paired population. `training`: MeanTarget of the training windows, for normalised MSE and bits
+// per spike. Streams the windows in blocks; memory does not grow with their number. Works in the
+// caller's TBB arena and gives the same bits for any number of threads. CANCELLED once keep_going()
+// says no.
 absl::StatusOr<Evaluation> EvaluateModel(const Encoder& encoder, const CountView& counts,
-                                         Starts starts, const std::vector<double>& training,
+                                         const CountView& target, Starts starts,
+                                         const std::vector<double>& training,
                                          const std::function<bool()>& keep_going);
 
 }  // namespace saed::sae

@@ -3,11 +3,17 @@
 #include <algorithm>
 
 #include "server/base/sha256.h"
-#include "server/sae/kernels/vector_ops.h"
+#include "server/sae/architectures/architecture.h"
+#include "server/sae/kernels/dispatch.h"
 #include "server/sae/losses.h"
 #include "server/sae/parallel.h"
 
 namespace saed::sae {
+namespace {
+
+constexpr int64_t kBlock = 16;
+
+}  // namespace
 
 CodeRule DefaultRule(const ModelSpec& spec) {
   return spec.selection == Selection::kTopK ? CodeRule::kTopK : CodeRule::kThreshold;
@@ -20,38 +26,108 @@ std::string TensorDigest(const Model& model) {
        {&p.encoder, &p.encoder_bias, &p.decoder, &p.decoder_bias, &model.thresholds}) {
     digest.Update(tensor->data(), tensor->size() * sizeof(float));
   }
+  for (const auto& extra : p.extra) digest.Update(extra.data(), extra.size() * sizeof(float));
   return digest.Hex();
 }
 
 Encoder::Encoder(const Model& model)
-    : model_(model), packed_(model.spec.features(), model.inputs()) {
-  packed_.Pack(model.parameters.encoder.data(), model.parameters.encoder_bias.data());
+    : model_(model),
+      counts_(model.spec.features(), model.inputs(), PerInput(model.normaliser.offset, model.S),
+              PerInput(model.normaliser.scale, model.S)),
+      floats_(model.spec.features(), model.inputs()) {
+  const int64_t features = model.spec.features();
+  for (int64_t begin = 0; begin < features; begin += kPackLatents) {
+    const int64_t end = std::min<int64_t>(features, begin + kPackLatents);
+    counts_.Pack(model.parameters, model.spec.subtract_bias, begin, end);
+    floats_.Pack(model.parameters, model.spec.subtract_bias, begin, end);
+  }
 }
 
-void Encoder::Encode(const float* x, int64_t rows, CodeRule rule, Codes<float>& out) const {
-  const int64_t features = model_.spec.features(), inputs = model_.inputs();
-  std::vector<float> z(rows * features);
-  ForBlocks(rows, kEncodeRows, [&](int64_t, int64_t begin, int64_t end) {
-    packed_.Encode(x + begin * inputs, static_cast<int>(end - begin), z.data() + begin * features);
+// Whether a window holds only integers from 0 to 255, and these.
+template <class In>
+bool AsCounts(const In* in, int64_t n, uint8_t* out) {
+  bool counts = true;
+  for (int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<float>(in[i]);
+    const bool fits = value >= 0 && value <= 255;
+    out[i] = fits ? static_cast<uint8_t>(value) : 0;
+    counts = counts && fits && static_cast<float>(out[i]) == value;
+  }
+  return counts;
+}
+
+void Encoder::Activations(const CountView& counts, Starts starts, float* z) const {
+  const int64_t inputs = model_.inputs(), features = model_.spec.features();
+  const auto rows = static_cast<int64_t>(starts.size());
+  std::vector<uint8_t> x(rows * inputs);
+  std::vector<int64_t> others;  // rows that are not counts
+  for (int64_t b = 0; b < rows; ++b) {
+    const int64_t at = starts[b] * counts.units;
+    uint8_t* out = x.data() + b * inputs;
+    if (counts.dtype == DType::kU8) {
+      std::copy_n(static_cast<const uint8_t*>(counts.data) + at, inputs, out);
+    } else if (counts.dtype == DType::kU16
+                   ? !AsCounts(static_cast<const uint16_t*>(counts.data) + at, inputs, out)
+                   : !AsCounts(static_cast<const float*>(counts.data) + at, inputs, out)) {
+      others.push_back(b);
+    }
+  }
+  if (static_cast<int64_t>(others.size()) < rows) {
+    counts_.Encode(x.data(), static_cast<int>(rows), z);
+  }
+  std::vector<float> window(others.empty() ? 0 : inputs);
+  for (int64_t b : others) {
+    ReadWindow(counts, model_.normaliser, starts[b], model_.S, window.data());
+    floats_.Encode(window.data(), 1, z + b * features);
+  }
+}
+
+void Encoder::Encode(const CountView& counts, Starts starts, CodeRule rule,
+                     Codes<float>& out) const {
+  const int64_t features = model_.spec.features(), rows = static_cast<int64_t>(starts.size());
+  const CodeInput input{model_.spec, model_.parameters, model_.thresholds.back(),
+                        rule == CodeRule::kTopK};
+  struct Part {
+    std::vector<int32_t> latent;
+    std::vector<float> value;
+  };
+  std::vector<Part> parts(BlockCount(rows, kBlock));
+  std::vector<int64_t> count(rows);
+  ForBlocks(rows, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
+    Part& part = parts[block];
+    std::vector<float> z((end - begin) * features), scratch(2 * (features + kLanes));
+    Activations(counts, starts.subspan(begin, end - begin), z.data());
+    size_t used = 0;
+    for (int64_t b = begin; b < end; ++b) {
+      part.latent.resize(used + features + kLanes);
+      part.value.resize(used + features + kLanes);
+      count[b] = CodeOfRow(input, z.data() + (b - begin) * features, scratch.data(),
+                           part.latent.data() + used, part.value.data() + used);
+      used += count[b];
+    }
+    part.latent.resize(used);
+    part.value.resize(used);
   });
-  const int width = static_cast<int>(features);
-  if (rule == CodeRule::kTopK) {
-    SelectTopK(z.data(), rows, features, width, model_.spec.k(), out);
-  } else {
-    SelectThreshold(z.data(), rows, features, width, model_.thresholds.back(), out);
+  out.row_begin.assign(rows + 1, 0);
+  for (int64_t b = 0; b < rows; ++b) out.row_begin[b + 1] = out.row_begin[b] + count[b];
+  out.latent.clear();
+  out.value.clear();
+  for (const Part& part : parts) {
+    out.latent.insert(out.latent.end(), part.latent.begin(), part.latent.end());
+    out.value.insert(out.value.end(), part.value.begin(), part.value.end());
   }
 }
 
 void Encoder::Decode(const Codes<float>& codes, float* out) const {
   const auto& p = model_.parameters;
-  ForBlocks(codes.rows(), 16, [&](int64_t, int64_t begin, int64_t end) {
+  ForBlocks(codes.rows(), kBlock, [&](int64_t, int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
-      float* row = out + b * p.inputs;
-      std::copy_n(p.decoder_bias.data(), p.inputs, row);
-      for (int64_t e = codes.row_begin[b]; e < codes.row_begin[b + 1]; ++e) {
-        AddScaled(codes.value[e], p.decoder_row(codes.latent[e]), p.inputs, row);
-      }
-      for (int i = 0; i < p.inputs; ++i) row[i] = Activate(model_.spec.output, row[i]);
+      float* row = out + b * p.outputs;
+      const int64_t at = codes.row_begin[b];
+      Kernels<float>().weighted_rows(p.decoder_bias.data(), p.decoder.data(), p.outputs,
+                                     codes.latent.data() + at, codes.value.data() + at,
+                                     static_cast<int>(codes.row_begin[b + 1] - at), p.outputs, row);
+      for (int i = 0; i < p.outputs; ++i) row[i] = Activate(model_.spec.output, row[i]);
     }
   });
 }

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "server/sae/codes.h"
 #include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
-#include "server/sae/select.h"
 #include "server/sae/spec.h"
 #include "server/sae/windows.h"
 
@@ -15,13 +15,19 @@ namespace saed::sae {
 
 struct Model {
   ModelSpec spec;
-  int S = 1;      // bins per window
-  int units = 0;  // N
+  int S = 1;             // bins per window
+  int units = 0;         // N
+  int target_units = 0;  // M; 0: the target is the input itself
   Parameters<float> parameters;
   std::vector<float> thresholds;  // one per level
   Normaliser normaliser;
+  Normaliser target_normaliser;  // of a paired population
 
   int inputs() const { return S * units; }
+  bool paired() const { return target_units > 0; }
+  int output_units() const { return paired() ? target_units : units; }
+  int outputs() const { return S * output_units(); }
+  const Normaliser& output_normaliser() const { return paired() ? target_normaliser : normaliser; }
 };
 
 enum class CodeRule {
@@ -29,11 +35,12 @@ enum class CodeRule {
   kTopK,       // keep the k largest of each window
 };
 
-// BatchTopK models use their calibrated thresholds, TopK models the k largest.
+// BatchTopK models use their calibrated thresholds, TopK models the k largest; the others have one
+// rule of their own and ignore this.
 CodeRule DefaultRule(const ModelSpec& spec);
 
 // SHA-256 over the tensors in a fixed order (encoder, encoder_bias, decoder, decoder_bias,
-// thresholds), as raw little-endian float32.
+// thresholds, then the architecture's own), as raw little-endian float32.
 std::string TensorDigest(const Model& model);
 
 // Encodes windows with a model. Thread-safe after construction; a window's code never depends on
@@ -42,16 +49,21 @@ class Encoder {
  public:
   explicit Encoder(const Model& model);
 
-  // x [rows, S·units], already normalised (see ReadWindow) → codes of the whole dictionary.
-  void Encode(const float* x, int64_t rows, CodeRule rule, Codes<float>& out) const;
-  // ŷ [rows, S·units] in normalised units.
+  // Windows of `counts` that begin at the bins `starts`, in raw units → codes of the whole
+  // dictionary. A window of integers from 0 to 255, whatever their dtype, takes the exact integer
+  // path, others floating point.
+  void Encode(const CountView& counts, Starts starts, CodeRule rule, Codes<float>& out) const;
+  // ŷ [rows, S·M] in normalised units of the target.
   void Decode(const Codes<float>& codes, float* out) const;
 
   const Model& model() const { return model_; }
 
  private:
+  void Activations(const CountView& counts, Starts starts, float* z) const;
+
   const Model& model_;
-  PackedEncoder<float> packed_;
+  CountEncoder counts_;
+  FloatEncoder<float> floats_;
 };
 
 }  // namespace saed::sae

@@ -60,6 +60,7 @@ class CounterRandom {
 enum RandomStream : uint64_t {
   kEncoderStream = 1,
   kDecoderStream = 2,
+  kResampleStream = 3,
   kShuffleStream = uint64_t{1} << 32,  // plus the epoch
 };
 

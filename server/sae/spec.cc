@@ -57,6 +57,13 @@ void CheckLoss(const ModelSpec& model, bool signed_target, Faults& faults) {
             "is {} but the target has negative values (z-scored or signed input); use identity",
             Name(model.output)));
   }
+  const bool chooses_k =
+      model.selection == Selection::kTopK || model.selection == Selection::kBatchTopK;
+  if (!chooses_k && model.levels.size() > 1) {
+    faults.Add("model.levels", fmt::format("has {} entries; Matryoshka levels need the selection "
+                                           "topk or batch_topk, {} takes one level",
+                                           model.levels.size(), Name(model.selection)));
+  }
   if (!(model.aux.weight >= 0) || !std::isfinite(model.aux.weight)) {
     faults.Add("model.aux.weight", fmt::format("is {}; must be finite and >= 0", model.aux.weight));
   }
@@ -67,6 +74,27 @@ void CheckLoss(const ModelSpec& model, bool signed_target, Faults& faults) {
     faults.Add("model.aux.dead_after_steps",
                fmt::format("is {}; must be at least 1", model.aux.dead_after_steps));
   }
+}
+
+void CheckPenalty(const ModelSpec& model, Faults& faults) {
+  const auto need = [&](bool good, const char* field, double value, const char* right) {
+    if (!good) {
+      faults.Add(fmt::format("model.{}", field), fmt::format("is {}; must be {}", value, right));
+    }
+  };
+  const auto fraction = [](double v) { return v >= 0 && v <= 1; };
+  const Penalty& p = model.penalty;
+  need(p.weight >= 0 && std::isfinite(p.weight), "penalty.weight", p.weight,
+       "0 (adjusted to the level's k) or above");
+  need(fraction(p.warmup_fraction), "penalty.warmup_fraction", p.warmup_fraction, "in [0, 1]");
+  need(p.final_p > 0 && p.final_p <= 1, "penalty.final_p", p.final_p, "in (0, 1]");
+  need(fraction(p.anneal_start), "penalty.anneal_start", p.anneal_start, "in [0, 1]");
+  need(p.bandwidth > 0 && std::isfinite(p.bandwidth), "penalty.bandwidth", p.bandwidth, "above 0");
+  need(p.threshold > 0 && std::isfinite(p.threshold), "penalty.threshold", p.threshold, "above 0");
+  need(model.resampling.every_steps >= 1, "resampling.every_steps", model.resampling.every_steps,
+       "at least 1");
+  need(fraction(model.resampling.until_fraction), "resampling.until_fraction",
+       model.resampling.until_fraction, "in [0, 1]");
 }
 
 void CheckOptimiser(const Optimiser& opt, Faults& faults) {
@@ -83,6 +111,9 @@ void CheckOptimiser(const Optimiser& opt, Faults& faults) {
   range("beta1", opt.beta1, 0, 1, false, true);
   range("beta2", opt.beta2, 0, 1, false, true);
   range("epsilon", opt.epsilon, 0, 1, true, false);
+  range("weight_decay", opt.weight_decay, 0, 10, false, false);
+  range("clip_norm", opt.clip_norm, 0, 1e30, false, false);
+  range("average", opt.average, 0, 1, false, true);
   range("schedule.warmup_fraction", opt.schedule.warmup_fraction, 0, 1, false, false);
   range("schedule.hold_fraction", opt.schedule.hold_fraction, 0, 1, false, false);
   range("schedule.final_fraction", opt.schedule.final_fraction, 0, 1, false, false);
@@ -94,6 +125,7 @@ absl::Status Validate(const FitSpec& spec, bool signed_target) {
   Faults faults;
   CheckLevels(spec.model, faults);
   CheckLoss(spec.model, signed_target, faults);
+  CheckPenalty(spec.model, faults);
   CheckOptimiser(spec.optimiser, faults);
   if (spec.batch_size < 1 || spec.batch_size > kMaxBatch) {
     faults.Add("batch_size", fmt::format("is {}; must be 1 to {}", spec.batch_size, kMaxBatch));
@@ -107,7 +139,35 @@ absl::Status Validate(const FitSpec& spec, bool signed_target) {
   return faults.ToStatus();
 }
 
-std::string_view Name(Selection value) { return value == Selection::kTopK ? "topk" : "batch_topk"; }
+std::string_view Name(Selection value) {
+  switch (value) {
+    case Selection::kTopK:
+      return "topk";
+    case Selection::kBatchTopK:
+      return "batch_topk";
+    case Selection::kRelu:
+      return "relu";
+    case Selection::kJumpRelu:
+      return "jumprelu";
+    case Selection::kGated:
+      return "gated";
+  }
+  return "unknown";
+}
+
+std::string_view Name(Revival value) {
+  switch (value) {
+    case Revival::kAuxK:
+      return "auxk";
+    case Revival::kNldisco:
+      return "nldisco";
+    case Revival::kResample:
+      return "resample";
+    case Revival::kNone:
+      return "none";
+  }
+  return "unknown";
+}
 
 std::string_view Name(Loss value) {
   switch (value) {

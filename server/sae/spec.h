@@ -10,24 +10,19 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/sae/kinds.h"
 
 namespace saed::sae {
 
-// How the code f is chosen from the pre-activations z (both after ReLU).
+// The architecture: how the code f comes from the pre-activations z. Each is a file below
+// architectures/, which states its formulas.
 enum class Selection {
   kTopK,       // the k largest of each window (Gao et al. 2024)
   kBatchTopK,  // the B·k largest of the whole minibatch (Bussmann et al. 2024)
+  kRelu,       // max(z, 0) with an L1 penalty (Bricken et al. 2023)
+  kJumpRelu,   // z·1[z > θ_j] with an L0 penalty (Rajamanoharan et al. 2024)
+  kGated,      // 1[π > 0]·max(m, 0) (Rajamanoharan et al. 2024)
 };
-
-// Reconstruction loss, averaged over windows, bins and units.
-enum class Loss {
-  kMse,      // (ŷ − y)²
-  kMsle,     // (log(1+ŷ) − log(1+y))², y ≥ 0
-  kPoisson,  // ŷ − y·log(ŷ + 1e-8), y ≥ 0: the likelihood of counts
-};
-
-// Output function g of the decoder.
-enum class Output { kIdentity, kRelu, kSoftplus };
 
 // How the decoder starts.
 enum class DecoderStart {
@@ -39,6 +34,7 @@ enum class DecoderStart {
 enum class BiasStart {
   kMean,  // g⁻¹(training mean of the target): the best constant prediction
   kZero,
+  kGeometricMedian,  // g⁻¹(the point with the least sum of distances to the training targets)
 };
 
 // One Matryoshka level: latents [0, features) select k by themselves and reconstruct the target.
@@ -48,11 +44,41 @@ struct Level {
   double weight = 1.0;
 };
 
-// AuxK (Gao et al. 2024): dead latents reconstruct what the others left over.
+// What is done for latents that died.
+enum class Revival {
+  kAuxK,      // dead latents reconstruct what the others left over (Gao et al. 2024)
+  kNldisco,   // NLDisco's: a BatchTopK over the dead ones, plain MSE, weight 1
+  kResample,  // dead latents start again from badly reconstructed inputs (Bricken et al. 2023)
+  kNone,
+};
+
 struct AuxK {
   double weight = 1.0 / 32.0;   // α; 0 switches it off
   int k = 512;                  // dead latents used per window, at most
   int dead_after_steps = 1000;  // a latent unselected for more steps than this is dead
+  // Use z itself as the auxiliary code, negative values too: a dead latent whose pre-activation is
+  // never positive then still gets a gradient (SAELens').
+  bool pre_activation = false;
+};
+
+struct Resampling {
+  int every_steps = 500;
+  double until_fraction = 0.5;  // of training
+};
+
+// Sparsity of architectures without a k of their own (ReLU, JumpReLU, Gated). λ multiplies a sum
+// over latents, averaged over windows, beside a loss averaged over outputs as well: a λ meant for a
+// loss summed over outputs is divided by their number.
+struct Penalty {
+  // λ; 0: adjusted during training so that the mean L0 becomes the level's k.
+  double weight = 0;
+  double warmup_fraction = 0.05;  // λ rises linearly over the first steps
+  // ReLU only, p-anneal: Σ f^p with p falling from 1 to this between the fractions of training.
+  double final_p = 1;
+  double anneal_start = 0.5;
+  // JumpReLU only: width ε of the straight-through window, and every θ's start.
+  double bandwidth = 0.001;
+  double threshold = 0.001;
 };
 
 struct ModelSpec {
@@ -62,7 +88,12 @@ struct ModelSpec {
   Output output = Output::kIdentity;
   DecoderStart decoder_start = DecoderStart::kTied;
   BiasStart bias_start = BiasStart::kMean;
+  Revival revival = Revival::kAuxK;
   AuxK aux;
+  Resampling resampling;
+  Penalty penalty;
+  // z = W_e·(x − b_d) + b_e, as the TopK and Gated papers have it; not for paired populations.
+  bool subtract_bias = false;
 
   int features() const { return levels.empty() ? 0 : levels.back().features; }
   int k() const { return levels.empty() ? 0 : levels.back().k; }
@@ -82,12 +113,24 @@ struct Schedule {
   double final_fraction = 0.01;
 };
 
-// Adam with PyTorch's meaning of every constant.
+enum class OptimiserKind {
+  kAdam,
+  kAdamW,     // Adam with decoupled weight decay of the two matrices
+  kMomentum,  // SGD with momentum β₁
+};
+
+// PyTorch's meaning of every constant.
 struct Optimiser {
+  OptimiserKind kind = OptimiserKind::kAdam;
   double learning_rate = 2e-3;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  double weight_decay = 0;  // AdamW and momentum
+  double clip_norm = 0;     // gradients are scaled down to this global norm; 0: never
+  // Decay of a moving average of the weights, which then is the model; 0: none. Early steps use
+  // min(decay, (1 + t)/(10 + t)).
+  double average = 0;
   Schedule schedule;
 };
 
@@ -117,5 +160,6 @@ absl::Status Validate(const FitSpec& spec, bool signed_target);
 std::string_view Name(Selection value);
 std::string_view Name(Loss value);
 std::string_view Name(Output value);
+std::string_view Name(Revival value);
 
 }  // namespace saed::sae

@@ -1,145 +1,294 @@
 #include "server/sae/step.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <type_traits>
 
-#include "server/sae/kernels/vector_ops.h"
-#include "server/sae/losses.h"
+#include "server/sae/architectures/rows.h"
+#include "server/sae/architectures/topk_of_all.h"
+#include "server/sae/kernels/dispatch.h"
 #include "server/sae/parallel.h"
 
 namespace saed::sae {
 namespace {
 
-constexpr int64_t kRowBlock = 16;
-constexpr int64_t kLatentBlock = 8;
 constexpr int64_t kColumnBlock = 64;
+constexpr int kSlack = 16;  // bytes that count kernels may read behind the last row
 
-// Writes W_d·f (+ b_d where given) of one window into out[0, D).
+// Adds the time until destruction to a stage; nothing where there is no clock.
+class Timed {
+ public:
+  Timed(StageClock* clock, Stage stage)
+      : clock_(clock), stage_(stage), start_(clock == nullptr ? 0 : clock->now()) {}
+  ~Timed() {
+    if (clock_ != nullptr) clock_->spent[stage_] += clock_->now() - start_;
+  }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  StageClock* clock_;
+  Stage stage_;
+  int64_t start_;
+};
+
 template <class T>
-void DecodeRow(const Parameters<T>& p, const Codes<T>& codes, int64_t b, const T* bias, T* out) {
-  if (bias != nullptr) {
-    std::copy_n(bias, p.inputs, out);
-  } else {
-    std::fill_n(out, p.inputs, T(0));
-  }
-  for (int64_t e = codes.row_begin[b]; e < codes.row_begin[b + 1]; ++e) {
-    AddScaled(codes.value[e], p.decoder_row(codes.latent[e]), p.inputs, out);
-  }
+void DecodeRow(const Parameters<T>& p, const Pass<T>& pass, int64_t b, const T* bias, T* out) {
+  const int64_t at = pass.begin[b];
+  Kernels<T>().weighted_rows(bias, p.decoder.data(), p.outputs, pass.latent.data() + at,
+                             pass.value.data() + at, static_cast<int>(pass.end[b] - at), p.outputs,
+                             out);
 }
 
 // ∂L/∂f of one window: dot products of the output slope with the used decoder rows.
 template <class T>
 void CodeSlopes(const Parameters<T>& p, int64_t b, Pass<T>& pass) {
-  const T* slope = pass.output_slope.data() + b * p.inputs;
-  for (int64_t e = pass.codes.row_begin[b]; e < pass.codes.row_begin[b + 1]; ++e) {
-    pass.code_slope[e] = Dot(slope, p.decoder_row(pass.codes.latent[e]), p.inputs);
-  }
+  const int64_t at = pass.begin[b];
+  Kernels<T>().dots(pass.output_slope.data() + b * p.outputs, p.decoder.data(), p.outputs,
+                    pass.latent.data() + at, static_cast<int>(pass.end[b] - at), p.outputs,
+                    pass.slope.data() + at);
 }
 
-// Turns a (pre-activation outputs) into slopes in place; returns Σ loss of the row.
-template <class T>
-double SlopeRow(Loss loss, Output output, const T* y, T scale, int n, T* a, T* residual) {
+double Sum(const std::vector<double>& values) {
   double sum = 0;
-  if (loss == Loss::kMse && output == Output::kIdentity) {
-    AddScaled(T(-1), y, n, a);
-    sum = static_cast<double>(Dot(a, a, n));
-    if (residual != nullptr) {
-      for (int i = 0; i < n; ++i) residual[i] = -a[i];
-    }
-    Scale(2 * scale, n, a);
-    return sum;
-  }
-  for (int i = 0; i < n; ++i) {
-    const T prediction = Activate(output, a[i]);
-    const LossValue<T> l = Evaluate(loss, prediction, y[i]);
-    sum += static_cast<double>(l.value);
-    if (residual != nullptr) residual[i] = y[i] - prediction;
-    a[i] = scale * l.slope * ActivateSlope(output, a[i]);
-  }
+  for (double v : values) sum += v;
   return sum;
 }
 
 }  // namespace
 
 template <class T>
-Step<T>::Step(const ModelSpec& spec, int inputs)
-    : spec_(spec), inputs_(inputs), levels_(spec.levels.size()), cutoffs_(spec.levels.size()) {}
-
-template <class T>
-void Step<T>::Load(const CountView& counts, const Normaliser& normaliser, Starts starts, int S) {
-  rows_ = static_cast<int64_t>(starts.size());
-  x_.resize(rows_ * inputs_);
-  ForBlocks(rows_, kRowBlock, [&](int64_t, int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      ReadWindow(counts, normaliser, starts[b], S, x_.data() + b * inputs_);
-    }
-  });
-}
-
-template <class T>
-void Step<T>::Encode(const PackedEncoder<T>& encoder) {
-  const int64_t features = encoder.features();
-  z_.resize(rows_ * features);
-  ForBlocks(rows_, kEncodeRows, [&](int64_t, int64_t begin, int64_t end) {
-    encoder.Encode(x_.data() + begin * inputs_, static_cast<int>(end - begin),
-                   z_.data() + begin * features);
-  });
-}
-
-template <class T>
-void Step<T>::Select() {
-  const int64_t stride = spec_.features();
-  for (size_t l = 0; l < levels_.size(); ++l) {
-    const Level& level = spec_.levels[l];
-    auto& codes = levels_[l].codes;
-    const Selected<T> selected =
-        spec_.selection == Selection::kTopK
-            ? SelectTopK(z_.data(), rows_, stride, level.features, level.k, codes)
-            : SelectBatchTopK(z_.data(), rows_, stride, level.features, level.k, codes);
-    cutoffs_[l] = selected.cutoff;
+Step<T>::Step(const ModelSpec& spec, const TrainingData& data)
+    : spec_(spec),
+      data_(data),
+      features_(spec.features()),
+      inputs_(data.inputs()),
+      outputs_(data.outputs()),
+      counts_path_(std::is_same_v<T, float> && data.counts.dtype == DType::kU8),
+      input_offset_(PerInput(data.normaliser.offset, data.S)),
+      input_scale_(PerInput(data.normaliser.scale, data.S)),
+      architecture_(MakeArchitecture<T>(spec)),
+      latent_parameters_(LatentParameters(spec)),
+      main_(spec.levels.size() - 1),
+      passes_(architecture_->Passes()),
+      row_losses_(passes_.size()) {
+  if (counts_path_) {
+    count_encoder_ = CountEncoder(features_, inputs_, input_offset_, input_scale_);
+  } else {
+    float_encoder_ = FloatEncoder<T>(features_, inputs_);
   }
 }
 
 template <class T>
-double Step<T>::LevelLoss(const Parameters<T>& p, size_t l) {
-  Pass<T>& pass = levels_[l];
-  const bool last = l + 1 == levels_.size();
-  const bool keep_residual = last && spec_.aux.weight > 0;
-  pass.output_slope.resize(rows_ * inputs_);
-  pass.code_slope.resize(pass.codes.value.size());
-  if (keep_residual) residual_.resize(rows_ * inputs_);
-  row_loss_.resize(rows_);
-  const double elements = static_cast<double>(rows_) * inputs_;
-  const T scale = static_cast<T>(spec_.levels[l].weight / elements);
-  ForBlocks(rows_, kRowBlock, [&](int64_t, int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      T* a = pass.output_slope.data() + b * inputs_;
-      DecodeRow(p, pass.codes, b, p.decoder_bias.data(), a);
-      row_loss_[b] = SlopeRow(spec_.loss, spec_.output, x_.data() + b * inputs_, scale, inputs_, a,
-                              keep_residual ? residual_.data() + b * inputs_ : nullptr);
-      CodeSlopes(p, b, pass);
-    }
-  });
-  double sum = 0;
-  for (int64_t b = 0; b < rows_; ++b) sum += row_loss_[b];
-  if (last) reconstruction_loss_ = sum / elements;
-  return spec_.levels[l].weight * sum / elements;
+void Step<T>::Pack(const Parameters<T>& p, int64_t begin, int64_t end) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (counts_path_) return count_encoder_.Pack(p, spec_.subtract_bias, begin, end);
+  }
+  float_encoder_.Pack(p, spec_.subtract_bias, begin, end);
 }
 
 template <class T>
-double Step<T>::AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead) {
-  aux_.codes = {};
-  if (dead.empty() || spec_.aux.weight <= 0) return 0;
-  SelectTopKAmong(z_.data(), rows_, spec_.features(), dead, spec_.aux.k, aux_.codes);
+void Step<T>::PackAll(const Parameters<T>& p) {
+  ForBlocks(features_, kPackLatents,
+            [&](int64_t, int64_t begin, int64_t end) { Pack(p, begin, end); });
+}
 
-  // var(e): the residual's variance around its mean per output, over the whole minibatch.
-  std::vector<double> column_variance(inputs_);
-  ForBlocks(inputs_, kColumnBlock, [&](int64_t, int64_t begin, int64_t end) {
+template <class T>
+void Step<T>::LoadRows(Starts starts, int64_t first, int64_t last) {
+  const Timed timed(clock, kLoadStage);
+  for (int64_t b = first; b < last; ++b) {
+    if (counts_path_) {
+      std::memcpy(counts_.data() + b * inputs_,
+                  static_cast<const uint8_t*>(data_.counts.data) + starts[b] * data_.counts.units,
+                  inputs_);
+    } else {
+      ReadWindow(data_.counts, data_.normaliser, starts[b], data_.S, x_.data() + b * inputs_);
+    }
+    ReadWindow(data_.target_counts(), data_.target_norm(), starts[b], data_.S,
+               y_.data() + b * outputs_);
+  }
+}
+
+template <class T>
+void Step<T>::EncodeRows(int64_t first, int64_t last) {
+  const Timed timed(clock, kEncodeStage);
+  const int rows = static_cast<int>(last - first);
+  if constexpr (std::is_same_v<T, float>) {
+    if (counts_path_) {
+      return count_encoder_.Encode(counts_.data() + first * inputs_, rows,
+                                   z_.data() + first * features_);
+    }
+  }
+  float_encoder_.Encode(x_.data() + first * inputs_, rows, z_.data() + first * features_);
+}
+
+template <class T>
+void Step<T>::ReadInput(int64_t row, T* out) const {
+  if (!counts_path_) {
+    std::copy_n(x_.data() + row * inputs_, inputs_, out);
+    return;
+  }
+  const CountView view{counts_.data() + row * inputs_, DType::kU8, data_.S, data_.counts.units};
+  ReadWindow(view, data_.normaliser, 0, data_.S, out);
+}
+
+template <class T>
+void Step<T>::SizeSlopes() {
+  for (Pass<T>& pass : passes_) {
+    pass.slope.resize(pass.latent.size());
+    for (auto& extra : pass.extra_slope) extra.resize(pass.latent.size());
+    pass.output_slope.resize(rows_ * outputs_);
+  }
+}
+
+template <class T>
+void Step<T>::LossRows(const Batch<T>& batch, int64_t first, int64_t last) {
+  const Timed timed(clock, kLossStage);
+  const auto& k = Kernels<T>();
+  const double elements = static_cast<double>(rows_) * outputs_;
+  for (size_t i = 0; i < passes_.size(); ++i) {
+    Pass<T>& pass = passes_[i];
+    const T scale = static_cast<T>(pass.weight / elements);
+    const bool keep = i == main_ && !residual_.empty();
+    for (int64_t b = first; b < last; ++b) {
+      T* a = pass.output_slope.data() + b * outputs_;
+      DecodeRow(batch.parameters, pass, b, batch.parameters.decoder_bias.data(), a);
+      row_losses_[i][b] =
+          k.loss_slope(spec_.loss, spec_.output, y_.data() + b * outputs_, scale, outputs_, a,
+                       keep ? residual_.data() + b * outputs_ : nullptr);
+      CodeSlopes(batch.parameters, b, pass);
+      row_penalties_[b] += architecture_->FinishRow(batch, b, i, pass);
+    }
+  }
+}
+
+template <class T>
+void Step<T>::SelectAll(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
+                        bool losses) {
+  rows_ = static_cast<int64_t>(starts.size());
+  if (counts_path_) {
+    counts_.resize(rows_ * inputs_ + kSlack);
+  } else {
+    x_.resize(rows_ * inputs_);
+  }
+  y_.resize(rows_ * outputs_);
+  z_.resize(rows_ * features_);
+  for (auto& rows : row_losses_) rows.resize(rows_);
+  row_penalties_.assign(rows_, 0.0);
+  architecture_->Begin(rows_, passes_);
+  const bool at_once = losses && !architecture_->needs_batch();
+  if (at_once) SizeSlopes();
+  const Batch<T> batch{p, z_.data(), rows_, coefficients};
+  // Where codes do not depend on other windows, a block of rows goes all the way while in cache.
+  ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
+    LoadRows(starts, first, last);
+    EncodeRows(first, last);
+    {
+      const Timed timed(clock, kSelectStage);
+      architecture_->SelectRows(batch, first, last, passes_);
+    }
+    if (at_once) LossRows(batch, first, last);
+  });
+  if (at_once) return;
+  {
+    const Timed timed(clock, kSelectStage);
+    architecture_->SelectBatch(batch, passes_);
+  }
+  if (!losses) return;
+  SizeSlopes();
+  ForBlocks(rows_, RowBlock(rows_),
+            [&](int64_t, int64_t first, int64_t last) { LossRows(batch, first, last); });
+}
+
+template <class T>
+void Step<T>::Select(Starts starts, const Parameters<T>& p, const Coefficients& coefficients) {
+  SelectAll(starts, p, coefficients, false);
+}
+
+template <class T>
+double Step<T>::Forward(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
+                        const std::vector<int32_t>& dead) {
+  residual_.resize(dead.empty() ? 0 : starts.size() * outputs_);
+  SelectAll(starts, p, coefficients, true);
+  const double elements = static_cast<double>(rows_) * outputs_;
+  double total = 0;
+  for (size_t i = 0; i < passes_.size(); ++i) {
+    const double loss = Sum(row_losses_[i]) / elements;
+    passes_[i].loss = passes_[i].weight * loss;
+    if (i == main_) reconstruction_loss_ = loss;
+    total += passes_[i].loss;
+  }
+  penalty_ = Sum(row_penalties_);
+  aux_.loss = AuxLoss(p, dead);
+  return total + penalty_ + aux_.loss;
+}
+
+// Chooses the auxiliary code among the dead latents' pre-activations.
+template <class T>
+void Step<T>::SelectDead(const std::vector<int32_t>& dead) {
+  const int width = static_cast<int>(dead.size());
+  const auto gather = [&](int64_t b, T* out) {
+    for (int i = 0; i < width; ++i) out[i] = z_[b * features_ + dead[i]];
+  };
+  if (spec_.revival == Revival::kNldisco) {
+    // max(1, min(dead, ⌊0.1·F⌋)) per window, shared by the minibatch.
+    const int64_t budget = std::max(1, std::min(width, features_ / 10));
+    GatheredRows<T> gathered;
+    gathered.Begin(rows_);
+    ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
+      std::vector<T> z(width);
+      gathered.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
+        gather(b, z.data());
+        return Kernels<T>().at_least(z.data(), width, T(0), index, value);
+      });
+    });
+    KeepLargest(gathered, rows_, rows_ * budget, aux_);
+  } else {
+    const int k = std::min(spec_.aux.k, width);
+    aux_.begin.resize(rows_);
+    aux_.end.resize(rows_);
+    aux_.latent.resize(rows_ * k);
+    aux_.value.resize(rows_ * k);
+    ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
+      std::vector<T> z(width), scratch(2 * (width + kLanes));
+      std::vector<int32_t> order(width);
+      for (int64_t b = first; b < last; ++b) {
+        gather(b, z.data());
+        int32_t* index = aux_.latent.data() + b * k;
+        T* value = aux_.value.data() + b * k;
+        aux_.begin[b] = b * k;
+        if (!spec_.aux.pre_activation) {
+          aux_.end[b] =
+              b * k + Kernels<T>().top_k(z.data(), width, k, scratch.data(), index, value);
+          continue;
+        }
+        for (int i = 0; i < width; ++i) order[i] = i;
+        if (k < width) {
+          std::nth_element(order.begin(), order.begin() + (k - 1), order.end(),
+                           [&](int i, int j) { return z[i] != z[j] ? z[i] > z[j] : i < j; });
+          std::sort(order.begin(), order.begin() + k);
+        }
+        for (int e = 0; e < k; ++e) {
+          index[e] = order[e];
+          value[e] = z[order[e]];
+        }
+        aux_.end[b] = b * k + k;
+      }
+    });
+  }
+  for (int32_t& j : aux_.latent) j = dead[std::min<size_t>(j, dead.size() - 1)];
+}
+
+// The residual's variance around its mean per output, averaged over outputs.
+template <class T>
+double Step<T>::ResidualVariance() const {
+  std::vector<double> column_variance(outputs_);
+  ForBlocks(outputs_, kColumnBlock, [&](int64_t, int64_t begin, int64_t end) {
     const int64_t width = end - begin;
     std::vector<double> sum(width, 0.0), square(width, 0.0);
     for (int64_t b = 0; b < rows_; ++b) {
-      const T* e = residual_.data() + b * inputs_ + begin;
+      const T* e = residual_.data() + b * outputs_ + begin;
       for (int64_t i = 0; i < width; ++i) {
         sum[i] += static_cast<double>(e[i]);
         square[i] += static_cast<double>(e[i]) * static_cast<double>(e[i]);
@@ -150,97 +299,219 @@ double Step<T>::AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead
       column_variance[begin + i] = square[i] / static_cast<double>(rows_) - mean * mean;
     }
   });
-  double variance = 0;
-  for (double v : column_variance) variance += v;
-  variance = std::max(variance / inputs_, 1e-12);
+  return std::max(Sum(column_variance) / outputs_, 1e-12);
+}
 
-  aux_.output_slope.resize(rows_ * inputs_);
-  aux_.code_slope.resize(aux_.codes.value.size());
-  const double elements = static_cast<double>(rows_) * inputs_;
-  const double weight = spec_.aux.weight / variance;
+template <class T>
+double Step<T>::AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead) {
+  aux_.begin.clear();
+  aux_.end.clear();
+  aux_.latent.clear();
+  const bool nldisco = spec_.revival == Revival::kNldisco;
+  if (dead.empty() || !(nldisco || spec_.revival == Revival::kAuxK) || spec_.aux.weight <= 0) {
+    return 0;
+  }
+  SelectDead(dead);
+  aux_.output_slope.resize(rows_ * outputs_);
+  aux_.slope.resize(aux_.latent.size());
+  const double elements = static_cast<double>(rows_) * outputs_;
+  const double weight = nldisco ? 1.0 : spec_.aux.weight / ResidualVariance();
   const T scale = static_cast<T>(weight / elements);
-  ForBlocks(rows_, kRowBlock, [&](int64_t, int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      T* a = aux_.output_slope.data() + b * inputs_;
-      DecodeRow<T>(p, aux_.codes, b, nullptr, a);
-      row_loss_[b] = SlopeRow<T>(Loss::kMse, Output::kIdentity, residual_.data() + b * inputs_,
-                                 scale, inputs_, a, nullptr);
+  std::vector<double> losses(rows_);
+  ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t b = first; b < last; ++b) {
+      T* a = aux_.output_slope.data() + b * outputs_;
+      DecodeRow<T>(p, aux_, b, nullptr, a);
+      losses[b] =
+          Kernels<T>().loss_slope(Loss::kMse, Output::kIdentity, residual_.data() + b * outputs_,
+                                  scale, outputs_, a, nullptr);
       CodeSlopes(p, b, aux_);
     }
   });
-  double sum = 0;
-  for (int64_t b = 0; b < rows_; ++b) sum += row_loss_[b];
-  return weight * sum / elements;
+  return weight * Sum(losses) / elements;
 }
 
 template <class T>
-double Step<T>::Loss(const Parameters<T>& p, const std::vector<int32_t>& dead) {
-  double total = 0;
-  for (size_t l = 0; l < levels_.size(); ++l) {
-    levels_[l].loss = LevelLoss(p, l);
-    total += levels_[l].loss;
+void Step<T>::SortByLatent(Pass<T>& pass) {
+  pass.column_begin.assign(features_ + 1, 0);
+  const auto rows = static_cast<int64_t>(pass.begin.size());
+  for (int64_t b = 0; b < rows; ++b) {
+    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) ++pass.column_begin[pass.latent[e] + 1];
   }
-  aux_.loss = AuxLoss(p, dead);
-  return total + aux_.loss;
-}
-
-template <class T>
-void Step<T>::SortByLatent() {
-  latent_begin_.assign(spec_.features() + 1, 0);
-  const auto each = [&](const auto& fn) {
-    for (size_t l = 0; l < levels_.size(); ++l) fn(static_cast<int32_t>(l), levels_[l]);
-    if (aux_.codes.rows() > 0) fn(static_cast<int32_t>(levels_.size()), aux_);
-  };
-  each([&](int32_t, const Pass<T>& pass) {
-    for (int32_t j : pass.codes.latent) ++latent_begin_[j + 1];
-  });
-  for (int j = 0; j < spec_.features(); ++j) latent_begin_[j + 1] += latent_begin_[j];
-  entries_.resize(latent_begin_.back());
-  std::vector<int64_t> next(latent_begin_.begin(), latent_begin_.end() - 1);
-  each([&](int32_t index, const Pass<T>& pass) {
-    const auto& codes = pass.codes;
-    for (int64_t b = 0; b < codes.rows(); ++b) {
-      for (int64_t e = codes.row_begin[b]; e < codes.row_begin[b + 1]; ++e) {
-        entries_[next[codes.latent[e]]++] = {index, static_cast<int32_t>(b), codes.value[e],
-                                             pass.code_slope[e]};
+  for (int j = 0; j < features_; ++j) pass.column_begin[j + 1] += pass.column_begin[j];
+  const int64_t n = pass.column_begin.back();
+  pass.column_row.resize(n);
+  pass.column_value.resize(n);
+  pass.column_slope.resize(n);
+  pass.column_extra.resize(pass.extra_slope.size());
+  for (auto& extra : pass.column_extra) extra.resize(n);
+  std::vector<int64_t> next(pass.column_begin.begin(), pass.column_begin.end() - 1);
+  for (int64_t b = 0; b < rows; ++b) {
+    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) {
+      const int64_t at = next[pass.latent[e]]++;
+      pass.column_row[at] = static_cast<int32_t>(b);
+      pass.column_value[at] = pass.value[e];
+      pass.column_slope[at] = pass.slope[e];
+      for (size_t x = 0; x < pass.extra_slope.size(); ++x) {
+        pass.column_extra[x][at] = pass.extra_slope[x][e];
       }
     }
-  });
+  }
+}
+
+template <class T>
+void Step<T>::EncoderColumns(int64_t first, int64_t last, int64_t column, int width) {
+  const auto& k = Kernels<T>();
+  for (int64_t j = first; j < last; ++j) {
+    T* out = encoder_gradient_.data() + (j - first) * inputs_ + column;
+    const T* start = nullptr;
+    const auto add = [&](const Pass<T>& pass) {
+      const int64_t at = pass.column_begin[j];
+      const int count = static_cast<int>(pass.column_begin[j + 1] - at);
+      if (count == 0) return;
+      const int32_t* rows = pass.column_row.data() + at;
+      const T* slope = pass.column_slope.data() + at;
+      if (counts_path_) {
+        k.weighted_counts(start, counts_.data() + column, inputs_, rows, slope, count, width, out);
+      } else {
+        k.weighted_rows(start, x_.data() + column, inputs_, rows, slope, count, width, out);
+      }
+      start = out;
+    };
+    for (const Pass<T>& pass : passes_) add(pass);
+    if (!aux_.begin.empty()) add(aux_);
+    if (start == nullptr) std::fill_n(out, width, T(0));
+  }
+}
+
+template <class T>
+void Step<T>::DecoderColumns(int64_t first, int64_t last, int64_t column, int width) {
+  const auto& k = Kernels<T>();
+  for (int64_t j = first; j < last; ++j) {
+    T* out = decoder_gradient_.data() + (j - first) * outputs_ + column;
+    const T* start = nullptr;
+    const auto add = [&](const Pass<T>& pass) {
+      const int64_t at = pass.column_begin[j];
+      const int count = static_cast<int>(pass.column_begin[j + 1] - at);
+      if (count == 0 || !pass.trains_decoder) return;
+      k.weighted_rows(start, pass.output_slope.data() + column, outputs_,
+                      pass.column_row.data() + at, pass.column_value.data() + at, count, width,
+                      out);
+      start = out;
+    };
+    for (const Pass<T>& pass : passes_) add(pass);
+    if (!aux_.begin.empty()) add(aux_);
+    if (start == nullptr) std::fill_n(out, width, T(0));
+  }
+}
+
+template <class T>
+LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t first, T* extra,
+                                  T& slopes) {
+  LatentGradient<T> out{j, encoder_gradient_.data() + (j - first) * inputs_,
+                        decoder_gradient_.data() + (j - first) * outputs_, T(0), extra};
+  std::fill_n(extra, latent_parameters_.size(), T(0));
+  slopes = T(0);
+  const auto add = [&](const Pass<T>& pass) {
+    for (int64_t e = pass.column_begin[j]; e < pass.column_begin[j + 1]; ++e) {
+      slopes += pass.column_slope[e];
+      if (pass.trains_bias) out.encoder_bias += pass.column_slope[e];
+      for (size_t x = 0; x < pass.column_extra.size(); ++x) extra[x] += pass.column_extra[x][e];
+    }
+  };
+  for (const Pass<T>& pass : passes_) add(pass);
+  if (!aux_.begin.empty()) add(aux_);
+  if (counts_path_ && !input_offset_.empty()) {
+    // ∂z/∂W = x' = (count − offset)/scale.
+    for (int i = 0; i < inputs_; ++i) {
+      out.encoder[i] = (out.encoder[i] - static_cast<T>(input_offset_[i]) * slopes) /
+                       static_cast<T>(input_scale_[i]);
+    }
+  }
+  if (spec_.subtract_bias) {
+    Kernels<T>().add_scaled(-slopes, p.decoder_bias.data(), inputs_, out.encoder);
+  }
+  return out;
 }
 
 template <class T>
 void Step<T>::Backward(const Parameters<T>& p,
-                       const std::function<void(const LatentGradient<T>&)>& sink) {
-  SortByLatent();
-  decoder_bias_gradient_.assign(inputs_, T(0));
-  ForBlocks(inputs_, kColumnBlock, [&](int64_t, int64_t begin, int64_t end) {
-    T* sum = decoder_bias_gradient_.data() + begin;
-    for (const Pass<T>& pass : levels_) {
-      for (int64_t b = 0; b < rows_; ++b) {
-        AddScaled(T(1), pass.output_slope.data() + b * inputs_ + begin, end - begin, sum);
+                       const std::function<void(const LatentGradient<T>&)>& sink,
+                       const std::function<void(int64_t, int64_t)>& block_done) {
+  {
+    const Timed timed(clock, kSortStage);
+    const int64_t passes = static_cast<int64_t>(passes_.size()) + (aux_.begin.empty() ? 0 : 1);
+    ForBlocks(passes, 1, [&](int64_t i, int64_t, int64_t) {
+      SortByLatent(i < static_cast<int64_t>(passes_.size()) ? passes_[i] : aux_);
+    });
+  }
+  decoder_bias_gradient_.assign(outputs_, T(0));
+  const int64_t blocks = BlockCount(features_, kPackLatents);
+  // Through the encoder's input, where b_d is subtracted from it.
+  std::vector<T> through_input(spec_.subtract_bias ? blocks * inputs_ : 0, T(0));
+
+  // All windows' slopes for these columns fit the second cache.
+  const int64_t width = rows_ <= 1024 ? 64 : rows_ <= 2048 ? 32 : 16;
+  const int64_t input_chunks = BlockCount(inputs_, 64), output_chunks = BlockCount(outputs_, width);
+  // At most this many gradients are held at once.
+  constexpr int64_t kHeld = int64_t{1} << 24;
+  const int64_t group =
+      std::clamp<int64_t>(kHeld / (inputs_ + outputs_) / kPackLatents, 1, blocks) * kPackLatents;
+  encoder_gradient_.resize(std::min<int64_t>(group, features_) * inputs_);
+  decoder_gradient_.resize(std::min<int64_t>(group, features_) * outputs_);
+  for (int64_t first = 0; first < features_; first += group) {
+    const int64_t last = std::min<int64_t>(features_, first + group);
+    ForBlocks(input_chunks + output_chunks, 1, [&](int64_t chunk, int64_t, int64_t) {
+      const Timed timed(clock, kGradientStage);
+      if (chunk < input_chunks) {
+        const int64_t column = chunk * 64;
+        return EncoderColumns(first, last, column,
+                              static_cast<int>(std::min<int64_t>(64, inputs_ - column)));
       }
-    }
-  });
-  ForBlocks(p.features, kLatentBlock, [&](int64_t, int64_t begin, int64_t end) {
-    thread_local std::vector<T> encoder, decoder;
-    encoder.resize(inputs_);
-    decoder.resize(inputs_);
-    for (int64_t j = begin; j < end; ++j) {
-      std::fill(encoder.begin(), encoder.end(), T(0));
-      std::fill(decoder.begin(), decoder.end(), T(0));
-      T bias = T(0);
-      for (int64_t i = latent_begin_[j]; i < latent_begin_[j + 1]; ++i) {
-        const Entry& e = entries_[i];
-        const Pass<T>& pass =
-            e.pass < static_cast<int32_t>(levels_.size()) ? levels_[e.pass] : aux_;
-        AddScaled(e.slope, x_.data() + int64_t{e.row} * inputs_, inputs_, encoder.data());
-        AddScaled(e.value, pass.output_slope.data() + int64_t{e.row} * inputs_, inputs_,
-                  decoder.data());
-        bias += e.slope;
+      const int64_t column = (chunk - input_chunks) * width;
+      const int n = static_cast<int>(std::min<int64_t>(width, outputs_ - column));
+      DecoderColumns(first, last, column, n);
+      for (const Pass<T>& pass : passes_) {
+        if (first != 0 || !pass.trains_decoder) continue;
+        for (int64_t b = 0; b < rows_; ++b) {
+          Kernels<T>().add_scaled(T(1), pass.output_slope.data() + b * outputs_ + column, n,
+                                  decoder_bias_gradient_.data() + column);
+        }
       }
-      sink({j, encoder.data(), decoder.data(), bias});
+    });
+    ForBlocks(BlockCount(last - first, kPackLatents), 1, [&](int64_t block, int64_t, int64_t) {
+      const Timed timed(clock, kUpdateStage);
+      const int64_t begin = first + block * kPackLatents,
+                    end = std::min<int64_t>(last, begin + kPackLatents);
+      std::vector<T> extra(latent_parameters_.size());
+      for (int64_t j = begin; j < end; ++j) {
+        T slopes;
+        const LatentGradient<T> gradient = Gather(p, j, first, extra.data(), slopes);
+        if (spec_.subtract_bias) {
+          Kernels<T>().add_scaled(-slopes, p.encoder_row(j), inputs_,
+                                  through_input.data() + begin / kPackLatents * inputs_);
+        }
+        sink(gradient);
+      }
+      block_done(begin, end);
+    });
+  }
+  if (spec_.subtract_bias) {
+    for (int64_t block = 0; block < blocks; ++block) {
+      Kernels<T>().add_scaled(T(1), through_input.data() + block * inputs_, inputs_,
+                              decoder_bias_gradient_.data());
     }
-  });
+  }
+}
+
+template <class T>
+double Step<T>::l0() const {
+  int64_t active = 0;
+  const Pass<T>& pass = main_pass();
+  for (size_t b = 0; b < pass.begin.size(); ++b) {
+    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) active += pass.value[e] > T(0);
+  }
+  return static_cast<double>(active) / static_cast<double>(std::max<int64_t>(1, rows_));
 }
 
 template class Step<float>;

@@ -1,28 +1,40 @@
 // Forward and backward of one minibatch. Only selected latents are touched after the encoder: the
-// decoder adds k rows per window, ∂L/∂f is k dot products per window, and gradients are summed
-// latent by latent over the windows that used it, in ascending window order. No gradient matrix is
-// stored: each latent's gradient rows exist only while its parameters are updated.
+// decoder adds the chosen rows per window, ∂L/∂f is a dot product per entry, and gradients are
+// summed latent by latent over the windows that used it, in ascending window order, a few columns
+// at a time so that all windows' slopes for them stay in cache. Gradients of a bounded number of
+// latents exist at once, until their parameters are updated.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "server/sae/architectures/architecture.h"
 #include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
-#include "server/sae/select.h"
 #include "server/sae/spec.h"
 #include "server/sae/windows.h"
 
 namespace saed::sae {
 
-// One reconstruction of the minibatch: a Matryoshka level, or the auxiliary code of dead latents.
-template <class T>
-struct Pass {
-  Codes<T> codes;
-  std::vector<T> code_slope;    // ∂L/∂f, beside codes.value
-  std::vector<T> output_slope;  // ∂L/∂(W_d·f + b_d), [B, D]
-  double loss = 0;              // weighted
+// Where training reads from. The data behind the views must outlive the user.
+struct TrainingData {
+  CountView counts;
+  Normaliser normaliser;
+  Starts starts;  // training windows
+  int S = 1;
+  // The paired population on the same bins; data is null where the target is the input itself.
+  CountView target = {};
+  Normaliser target_normaliser = {};
+
+  bool paired() const { return target.data != nullptr; }
+  const CountView& target_counts() const { return paired() ? target : counts; }
+  const Normaliser& target_norm() const { return paired() ? target_normaliser : normaliser; }
+  int inputs() const { return S * counts.units; }
+  int outputs() const { return S * target_counts().units; }
 };
 
 // Gradient of one latent, passed to the sink while it is in cache.
@@ -30,64 +42,111 @@ template <class T>
 struct LatentGradient {
   int64_t latent;
   T* encoder;  // [D]
-  T* decoder;  // [D]
+  T* decoder;  // [E]
   T encoder_bias;
+  const T* extra;  // one per LatentParameter
+};
+
+// Time by stage, summed over threads, in the clock's units.
+enum Stage {
+  kLoadStage,
+  kEncodeStage,
+  kSelectStage,
+  kLossStage,
+  kSortStage,
+  kGradientStage,
+  kUpdateStage,
+  kStages
+};
+struct StageClock {
+  std::function<int64_t()> now;
+  std::array<std::atomic<int64_t>, kStages> spent{};
 };
 
 template <class T>
 class Step {
  public:
-  // `max_rows`: the largest minibatch. Buffers are kept between calls; not thread-safe, but works
-  // in parallel inside the caller's TBB arena.
-  Step(const ModelSpec& spec, int inputs);
+  // Buffers are kept between calls; not thread-safe, but works in parallel inside the caller's TBB
+  // arena.
+  Step(const ModelSpec& spec, const TrainingData& data);
 
-  // Reads the windows of the minibatch.
-  void Load(const CountView& counts, const Normaliser& normaliser, Starts starts, int S);
-  // z = W_e·x + b_e.
-  void Encode(const PackedEncoder<T>& encoder);
-  // Selects every level's code. After this `cutoff(l)` and `levels()` are valid.
-  void Select();
-  // Losses and slopes of all levels, and of AuxK where `dead` (ascending) is not empty.
-  // Returns the total loss. Level losses are means over windows, bins and units.
-  double Loss(const Parameters<T>& p, const std::vector<int32_t>& dead);
-  // Calls sink once for every latent (in parallel) with its gradient, and once for the decoder
-  // bias.
-  void Backward(const Parameters<T>& p, const std::function<void(const LatentGradient<T>&)>& sink);
+  // Packs the encoder of latents [begin, end) (begin a multiple of kPackLatents) after its
+  // parameters changed. Ranges may be packed at once.
+  void Pack(const Parameters<T>& p, int64_t begin, int64_t end);
+  void PackAll(const Parameters<T>& p);
+
+  // Reads windows, encodes and chooses the codes; enough for cutoffs().
+  void Select(Starts starts, const Parameters<T>& p, const Coefficients& coefficients);
+  // The same, then losses and slopes, and those of the dead latents (ascending) where there are
+  // any. Returns the total loss. Reconstruction losses are means over windows, bins and units.
+  double Forward(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
+                 const std::vector<int32_t>& dead);
+  // Calls sink once for every latent (in parallel) with its gradient, and block_done for every
+  // range of latents that is finished. decoder_bias_gradient() is complete afterwards.
+  void Backward(const Parameters<T>& p, const std::function<void(const LatentGradient<T>&)>& sink,
+                const std::function<void(int64_t, int64_t)>& block_done);
   const std::vector<T>& decoder_bias_gradient() const { return decoder_bias_gradient_; }
 
   int64_t rows() const { return rows_; }
-  const std::vector<T>& z() const { return z_; }
-  T cutoff(size_t level) const { return cutoffs_[level]; }
-  const std::vector<Pass<T>>& levels() const { return levels_; }
+  std::vector<T> cutoffs() const { return architecture_->Cutoffs(passes_); }
+  const std::vector<Pass<T>>& passes() const { return passes_; }
+  // The reconstruction by all latents with the final code.
+  const Pass<T>& main_pass() const { return passes_[main_]; }
   const Pass<T>& aux() const { return aux_; }
-  // Reconstruction loss of the last level, without its weight.
+  double penalty() const { return penalty_; }
+  // Of the main pass, without its weight.
   double reconstruction_loss() const { return reconstruction_loss_; }
+  // Σ over outputs of each window's loss in the main pass.
+  const std::vector<double>& row_losses() const { return row_losses_[main_]; }
+  // The windows as the model sees them, [D] and [E] each.
+  void ReadInput(int64_t row, T* out) const;
+  const T* target(int64_t row) const { return y_.data() + row * outputs_; }
+  // Mean active latents per window.
+  double l0() const;
+
+  StageClock* clock = nullptr;
 
  private:
-  double LevelLoss(const Parameters<T>& p, size_t level);
+  void LoadRows(Starts starts, int64_t first, int64_t last);
+  void EncodeRows(int64_t first, int64_t last);
+  void LossRows(const Batch<T>& batch, int64_t first, int64_t last);
+  void SizeSlopes();
+  void SelectAll(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
+                 bool losses);
   double AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead);
-  void SortByLatent();
+  void SelectDead(const std::vector<int32_t>& dead);
+  double ResidualVariance() const;
+  void SortByLatent(Pass<T>& pass);
+  // Gradients of latents [first, last) for a range of columns, into the two buffers.
+  void EncoderColumns(int64_t first, int64_t last, int64_t column, int width);
+  void DecoderColumns(int64_t first, int64_t last, int64_t column, int width);
+  // The latent's gradient from the buffers, with the sums over its entries.
+  LatentGradient<T> Gather(const Parameters<T>& p, int64_t j, int64_t first, T* extra, T& slopes);
 
   ModelSpec spec_;
-  int inputs_;
-  int64_t rows_ = 0;
-  std::vector<T> x_, z_;
-  std::vector<Pass<T>> levels_;
-  Pass<T> aux_;
-  std::vector<T> cutoffs_;
-  std::vector<T> residual_;  // y − ŷ of the last level, [B, D]
-  std::vector<double> row_loss_;
-  std::vector<T> decoder_bias_gradient_;
-  double reconstruction_loss_ = 0;
+  TrainingData data_;
+  int features_, inputs_, outputs_;
+  bool counts_path_;  // counts as they are go through the exact integer encoder
+  std::vector<float> input_offset_, input_scale_;
+  CountEncoder count_encoder_;
+  FloatEncoder<T> float_encoder_;
+  std::unique_ptr<Architecture<T>> architecture_;
+  std::vector<LatentParameter> latent_parameters_;
+  size_t main_;
 
-  // Active entries ordered by latent, then pass, then row.
-  struct Entry {
-    int32_t pass;
-    int32_t row;
-    T value, slope;
-  };
-  std::vector<int64_t> latent_begin_;
-  std::vector<Entry> entries_;
+  int64_t rows_ = 0;
+  std::vector<uint8_t> counts_;  // [B, D]
+  std::vector<T> x_;             // [B, D], where not counts_path_
+  std::vector<T> y_;             // [B, E]
+  std::vector<T> z_;             // [B, F]
+  std::vector<Pass<T>> passes_;
+  Pass<T> aux_;
+  std::vector<T> residual_;  // y − ŷ of the main pass, [B, E]
+  std::vector<std::vector<double>> row_losses_;
+  std::vector<double> row_penalties_;
+  std::vector<T> encoder_gradient_, decoder_gradient_;  // of some latents, [latents, D] and [, E]
+  std::vector<T> decoder_bias_gradient_;
+  double reconstruction_loss_ = 0, penalty_ = 0;
 };
 
 }  // namespace saed::sae

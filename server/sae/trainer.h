@@ -10,22 +10,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/sae/optimiser.h"
 #include "server/sae/parameters.h"
 #include "server/sae/spec.h"
 #include "server/sae/step.h"
 #include "server/sae/windows.h"
 
 namespace saed::sae {
-
-// Where training reads from. The data behind `counts` and `starts` must outlive the trainer.
-struct TrainingData {
-  CountView counts;
-  Normaliser normaliser;
-  Starts starts;  // training windows
-  int S = 1;
-
-  int inputs() const { return S * counts.units; }
-};
 
 struct StepReport {
   int64_t step = 0;                // steps done so far, this one included
@@ -34,6 +25,8 @@ struct StepReport {
   double l0 = 0;                   // mean number of active latents per window, last level
   double dead_fraction = 0;
   double learning_rate = 0;
+  double lambda = 0;         // λ of the sparsity penalty; 0 for architectures without one
+  double gradient_norm = 0;  // before clipping; 0 where clipping is off
   int64_t rows = 0;
 };
 
@@ -50,8 +43,9 @@ class Trainer {
   int64_t step() const { return step_; }
   bool done() const { return step_ >= total_steps_; }
 
-  // One minibatch. FAILED_PRECONDITION where the loss is no longer finite; the parameters are then
-  // useless and training must stop.
+  // One minibatch. FAILED_PRECONDITION where the loss, or after the last step a weight, is not
+  // finite; the parameters are then useless and training must stop. After the last step the
+  // parameters are the moving average, where the optimiser keeps one.
   absl::StatusOr<StepReport> Next();
 
   const Parameters<T>& parameters() const { return parameters_; }
@@ -68,20 +62,31 @@ class Trainer {
   std::string Save() const;
   absl::Status Restore(std::string_view state);
 
+  // Adds the time of every stage to the clock; null: none.
+  void set_clock(StageClock* clock) { work_.clock = clock; }
+
  private:
-  void Repack();
   // Start bins of minibatch `index` of its epoch.
-  std::vector<int64_t> Batch(int64_t epoch, int64_t index);
+  std::vector<int64_t> BatchStarts(int64_t epoch, int64_t index);
+  Coefficients CoefficientsNow() const;
+  std::vector<int32_t> Dead() const;
+  // Norm of all gradients after projection.
+  double GradientNorm();
+  void Update(double factor, double learning_rate);
+  void Average();
+  void Resample(const std::vector<int32_t>& dead);
+  void AdjustLambda(double l0);
+  absl::Status Finish();
 
   FitSpec spec_;
   TrainingData data_;
   int64_t steps_per_epoch_, total_steps_, step_ = 0;
-  Parameters<T> parameters_;
-  Parameters<T> first_moment_, second_moment_;
+  Parameters<T> parameters_, average_;
+  Moments<T> moments_;
   std::vector<int32_t> idle_steps_;  // steps since each latent was last selected
   std::vector<double> running_thresholds_;
-  PackedEncoder<T> packed_;
-  std::unique_ptr<Step<T>> work_;
+  double lambda_ = 0;
+  Step<T> work_;
   int64_t order_epoch_ = -1;
   std::vector<int64_t> order_;
 };

@@ -1,6 +1,7 @@
 #include "server/sae/windows.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "server/sae/parallel.h"
 
@@ -58,6 +59,52 @@ std::vector<double> MeanTarget(const CountView& counts, const Normaliser& normal
   }
   for (double& m : mean) m /= static_cast<double>(std::max<int64_t>(1, n));
   return mean;
+}
+
+std::vector<double> GeometricMedian(const CountView& counts, const Normaliser& normaliser,
+                                    Starts starts, int S) {
+  constexpr int64_t kMost = 8192, kBlock = 256;
+  constexpr int kRounds = 100;
+  const int64_t d = int64_t{S} * counts.units, all = static_cast<int64_t>(starts.size());
+  const int64_t n = std::min(kMost, all);
+  std::vector<int64_t> sample(n);
+  for (int64_t i = 0; i < n; ++i) sample[i] = starts[i * all / n];
+  std::vector<double> median = MeanTarget(counts, normaliser, sample, S);
+  for (int round = 0; round < kRounds; ++round) {
+    struct Part {
+      std::vector<double> sum;
+      double weight = 0;
+    };
+    std::vector<Part> parts(BlockCount(n, kBlock));
+    ForBlocks(n, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
+      Part& part = parts[block];
+      part.sum.assign(d, 0.0);
+      std::vector<float> x(d);
+      for (int64_t i = begin; i < end; ++i) {
+        ReadWindow(counts, normaliser, sample[i], S, x.data());
+        double square = 0;
+        for (int64_t j = 0; j < d; ++j) square += (x[j] - median[j]) * (x[j] - median[j]);
+        // A window on the median itself has no direction to pull in.
+        const double weight = 1 / std::max(std::sqrt(square), 1e-12);
+        part.weight += weight;
+        for (int64_t j = 0; j < d; ++j) part.sum[j] += weight * static_cast<double>(x[j]);
+      }
+    });
+    std::vector<double> next(d, 0.0);
+    double weight = 0, change = 0, size = 0;
+    for (const Part& part : parts) {
+      weight += part.weight;
+      for (int64_t j = 0; j < d; ++j) next[j] += part.sum[j];
+    }
+    for (int64_t j = 0; j < d; ++j) {
+      next[j] /= weight;
+      change += (next[j] - median[j]) * (next[j] - median[j]);
+      size += next[j] * next[j];
+    }
+    median = std::move(next);
+    if (change <= 1e-10 * (size + 1e-30)) break;
+  }
+  return median;
 }
 
 }  // namespace saed::sae

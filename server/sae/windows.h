@@ -29,4 +29,9 @@ using Starts = std::span<const int64_t>;
 std::vector<double> MeanTarget(const CountView& counts, const Normaliser& normaliser, Starts starts,
                                int S);
 
+// The point with the least sum of distances to (at most 8192 evenly spread) windows, by Weiszfeld's
+// iteration from the mean; the same bits for any number of threads.
+std::vector<double> GeometricMedian(const CountView& counts, const Normaliser& normaliser,
+                                    Starts starts, int S);
+
 }  // namespace saed::sae

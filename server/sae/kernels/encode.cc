@@ -4,106 +4,212 @@
 #include <cmath>
 #include <cstring>
 
-#include "server/sae/kernels/vector_ops.h"
+#include "server/sae/kernels/dispatch.h"
 
 namespace saed::sae {
 namespace {
 
-// Non-zero inputs of a row block, row after row.
-template <class T>
-struct Nonzeros {
-  std::vector<int32_t> index;
-  std::vector<T> value;
-  int begin[kEncodeRows + 1];
+constexpr int kBits = 23;  // |integer weight| ≤ 2²³
+
+int Panels(int features) { return (features + kPanel - 1) / kPanel; }
+
+// Non-zero counts of a few windows.
+struct Found {
+  std::vector<uint16_t> offsets;
+  std::vector<uint8_t> counts;
+  std::vector<CountSpan> spans;
+  std::vector<int32_t> totals;
 };
 
-template <class T>
-void FindNonzeros(const T* x, int rows, int inputs, Nonzeros<T>& out) {
-  const size_t most = static_cast<size_t>(rows) * inputs;
-  if (out.index.size() < most) {
-    out.index.resize(most);
-    out.value.resize(most);
+CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
+  const int blocks = (inputs + kInputBlock - 1) / kInputBlock;
+  // Every count repeated, and padding.
+  const size_t most = static_cast<size_t>(rows) * blocks * (kRepeated * kInputBlock + 4);
+  if (out.offsets.size() < most) {
+    out.offsets.resize(most);
+    out.counts.resize(most);
   }
-  int count = 0;
+  out.spans.resize(static_cast<size_t>(rows) * blocks);
+  out.totals.resize(rows);
+  uint16_t* offset = out.offsets.data();
+  uint16_t larger_offsets[kInputBlock];
+  uint8_t larger[kInputBlock];
   for (int r = 0; r < rows; ++r) {
-    out.begin[r] = count;
-    const T* row = x + static_cast<int64_t>(r) * inputs;
-    for (int i = 0; i < inputs; ++i) {
-      out.index[count] = i;
-      out.value[count] = row[i];
-      count += row[i] != T(0);
+    out.totals[r] = 0;
+    for (int block = 0; block < blocks; ++block) {
+      const uint8_t* row = x + static_cast<int64_t>(r) * inputs + block * kInputBlock;
+      const int width = std::min(kInputBlock, inputs - block * kInputBlock);
+      CountSpan& span = out.spans[static_cast<size_t>(r) * blocks + block];
+      span.added = static_cast<int32_t>(offset - out.offsets.data());
+      int many = 0, total = 0;
+      const auto add = [&](int i) {
+        const uint8_t c = row[i];
+        total += c;
+        if (c > kRepeated) {
+          larger_offsets[many] = static_cast<uint16_t>(i * kPanel);
+          larger[many++] = c;
+          return;
+        }
+        // Written as often as it could be; how often it counts is hard to guess.
+        for (int n = 0; n < kRepeated; ++n) offset[n] = static_cast<uint16_t>(i * kPanel);
+        offset += c;
+      };
+      int i = 0;
+      for (; i + 8 <= width; i += 8) {
+        uint64_t word;
+        std::memcpy(&word, row + i, 8);
+        // The highest bit of every byte that is not 0.
+        uint64_t set = (word | ((word & 0x7f7f7f7f7f7f7f7full) + 0x7f7f7f7f7f7f7f7full)) &
+                       0x8080808080808080ull;
+        for (; set != 0; set &= set - 1) add(i + __builtin_ctzll(set) / 8);
+      }
+      for (; i < width; ++i) {
+        if (row[i] != 0) add(i);
+      }
+      while ((offset - out.offsets.data() - span.added) % 4 != 0) *offset++ = kInputBlock * kPanel;
+      span.multiplied = static_cast<int32_t>(offset - out.offsets.data());
+      std::copy_n(larger_offsets, many, offset);
+      std::copy_n(larger, many, out.counts.data() + span.multiplied);
+      offset += many;
+      span.end = span.multiplied + many;
+      span.total = total;
+      out.totals[r] += total;
     }
   }
-  out.begin[rows] = count;
+  return {rows, blocks, out.offsets.data(), out.counts.data(), out.spans.data(), out.totals.data()};
 }
 
-template <class T>
-void EncodeRow(const T* weights, const T* bias, const int32_t* index, const T* value, int count,
-               T* z, int width) {
-  using V = typename Vec<T>::type;
-  constexpr int kVectors = kPanel / kLanes<T>;
-  V sum[kVectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) sum[v] = Load(bias + v * kLanes<T>);
-  for (int e = 0; e < count; ++e) {
-    const T* w = weights + static_cast<int64_t>(index[e]) * kPanel;
-    const V x = value[e] - V{};
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) sum[v] += x * Load(w + v * kLanes<T>);
+int InputBlocks(int inputs) { return (inputs + kInputBlock - 1) / kInputBlock; }
+
+float LargestMagnitude(const float* row, int n) {
+  float lanes[kLanes] = {};
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int l = 0; l < kLanes; ++l) {
+      const float v = std::abs(row[i + l]);
+      lanes[l] = v > lanes[l] ? v : lanes[l];
+    }
   }
-  if (width == kPanel) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) Store(z + v * kLanes<T>, sum[v]);
-  } else {
-    std::memcpy(z, sum, sizeof(T) * width);
-  }
+  for (; i < n; ++i) lanes[0] = std::max(lanes[0], std::abs(row[i]));
+  return *std::max_element(lanes, lanes + kLanes);
 }
 
 }  // namespace
 
 template <class T>
-PackedEncoder<T>::PackedEncoder(int features, int inputs) : features_(features), inputs_(inputs) {
-  weights_.assign(static_cast<size_t>(panels()) * inputs * kPanel, T(0));
-  bias_.assign(static_cast<size_t>(panels()) * kPanel, T(0));
+T EffectiveBias(const Parameters<T>& p, bool subtract_bias, int64_t j) {
+  if (!subtract_bias) return p.encoder_bias[j];
+  return p.encoder_bias[j] - Kernels<T>().dot(p.encoder_row(j), p.decoder_bias.data(), p.inputs);
+}
+
+std::vector<float> PerInput(const std::vector<float>& per_unit, int S) {
+  std::vector<float> out;
+  for (int s = 0; s < S; ++s) out.insert(out.end(), per_unit.begin(), per_unit.end());
+  return out;
 }
 
 template <class T>
-void PackedEncoder<T>::PackPanel(int panel, const T* encoder, const T* bias) {
-  const int first = panel * kPanel, width = std::min(kPanel, features_ - first);
-  T* out = weights_.data() + static_cast<size_t>(panel) * inputs_ * kPanel;
+FloatEncoder<T>::FloatEncoder(int features, int inputs)
+    : features_(features),
+      inputs_(inputs),
+      weights_(static_cast<size_t>(Panels(features)) * inputs * kPanel, T(0)),
+      bias_(static_cast<size_t>(Panels(features)) * kPanel, T(0)) {}
+
+template <class T>
+void FloatEncoder<T>::Pack(const Parameters<T>& p, bool subtract_bias, int64_t begin, int64_t end) {
   // Tiles of 16 inputs keep both sides in the first-level cache.
   for (int i0 = 0; i0 < inputs_; i0 += 16) {
     const int i1 = std::min(inputs_, i0 + 16);
-    for (int j = 0; j < width; ++j) {
-      const T* row = encoder + static_cast<int64_t>(first + j) * inputs_;
-      for (int i = i0; i < i1; ++i) out[static_cast<int64_t>(i) * kPanel + j] = row[i];
+    for (int64_t j = begin; j < end; ++j) {
+      const T* row = p.encoder_row(j);
+      T* out = weights_.data() + (j / kPanel) * inputs_ * kPanel + j % kPanel;
+      for (int i = i0; i < i1; ++i) out[static_cast<int64_t>(i) * kPanel] = row[i];
     }
   }
-  std::copy_n(bias + first, width, bias_.data() + first);
+  for (int64_t j = begin; j < end; ++j) bias_[j] = EffectiveBias(p, subtract_bias, j);
 }
 
 template <class T>
-void PackedEncoder<T>::Pack(const T* encoder, const T* bias) {
-  for (int p = 0; p < panels(); ++p) PackPanel(p, encoder, bias);
+void FloatEncoder<T>::Encode(const T* x, int rows, T* z) const {
+  const auto& k = Kernels<T>();
+  for (int panel = 0; panel < Panels(features_); ++panel) {
+    const int first = panel * kPanel;
+    k.encode_floats(weights_.data() + static_cast<int64_t>(panel) * inputs_ * kPanel,
+                    bias_.data() + first, x, rows, inputs_, std::min(kPanel, features_ - first),
+                    features_, z + first);
+  }
 }
 
-template <class T>
-void PackedEncoder<T>::Encode(const T* x, int rows, T* z) const {
-  thread_local Nonzeros<T> nonzeros;
-  FindNonzeros(x, rows, inputs_, nonzeros);
-  for (int p = 0; p < panels(); ++p) {
-    const T* weights = weights_.data() + static_cast<size_t>(p) * inputs_ * kPanel;
-    const int first = p * kPanel, width = std::min(kPanel, features_ - first);
-    for (int r = 0; r < rows; ++r) {
-      const int begin = nonzeros.begin[r];
-      EncodeRow(weights, bias_.data() + first, nonzeros.index.data() + begin,
-                nonzeros.value.data() + begin, nonzeros.begin[r + 1] - begin,
-                z + static_cast<int64_t>(r) * features_ + first, width);
+CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
+                           std::vector<float> scale)
+    : features_(features),
+      inputs_(inputs),
+      offset_(std::move(offset)),
+      scale_(std::move(scale)),
+      weights_(static_cast<size_t>(Panels(features)) * InputBlocks(inputs) * kBlockRows * kPanel,
+               0),
+      step_(static_cast<size_t>(Panels(features)) * kPanel, 0),
+      bias_(static_cast<size_t>(Panels(features)) * kPanel, 0) {}
+
+void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin,
+                        int64_t end) {
+  const bool identity = offset_.empty();
+  thread_local std::vector<float> folded;
+  const float* rows = p.encoder_row(begin);
+  if (!identity) {
+    folded.resize((end - begin) * inputs_);
+    for (int64_t j = 0; j < end - begin; ++j) {
+      for (int i = 0; i < inputs_; ++i) {
+        folded[j * inputs_ + i] = rows[j * inputs_ + i] / scale_[i];
+      }
+    }
+    rows = folded.data();
+  }
+  float factor[kPackLatents];
+  for (int64_t j = begin; j < end; ++j) {
+    const float* row = rows + (j - begin) * inputs_;
+    const float largest = LargestMagnitude(row, inputs_);
+    const bool usable = std::isfinite(largest) && largest > 1e-30f;
+    // A power of two, so that scaling rounds nothing by itself: largest·factor in [2²², 2²³].
+    const int exponent = usable ? std::ilogb(largest) + 1 : 0;
+    factor[j - begin] = usable ? std::ldexp(1.0f, kBits - exponent) : 0;
+    step_[j] = usable ? std::ldexp(1.0f, exponent - kBits) : 0;
+    bias_[j] = EffectiveBias(p, subtract_bias, j);
+    if (!identity) {
+      double shift = 0;
+      for (int i = 0; i < inputs_; ++i) shift += static_cast<double>(row[i]) * offset_[i];
+      bias_[j] = static_cast<float>(bias_[j] - shift);
+    }
+  }
+  const int blocks = InputBlocks(inputs_);
+  for (int block = 0; block < blocks; ++block) {
+    const int first = block * kInputBlock;
+    Kernels<float>().pack_counts(
+        rows + first, inputs_, std::min(kInputBlock, inputs_ - first),
+        static_cast<int>(end - begin), factor,
+        weights_.data() + ((begin / kPanel) * blocks + block) * kBlockRows * kPanel);
+  }
+}
+
+void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
+  thread_local Found found;
+  const auto& k = Kernels<float>();
+  for (int r0 = 0; r0 < rows; r0 += kCountRows) {
+    const CountRows some = FindCounts(counts + static_cast<int64_t>(r0) * inputs_,
+                                      std::min(kCountRows, rows - r0), inputs_, found);
+    for (int panel = 0; panel < Panels(features_); ++panel) {
+      const int first = panel * kPanel;
+      k.encode_counts(weights_.data() + int64_t{panel} * some.blocks * kBlockRows * kPanel, some,
+                      step_.data() + first, bias_.data() + first,
+                      std::min(kPanel, features_ - first), features_,
+                      z + static_cast<int64_t>(r0) * features_ + first);
     }
   }
 }
 
-template class PackedEncoder<float>;
-template class PackedEncoder<double>;
+template float EffectiveBias<float>(const Parameters<float>&, bool, int64_t);
+template double EffectiveBias<double>(const Parameters<double>&, bool, int64_t);
+template class FloatEncoder<float>;
+template class FloatEncoder<double>;
 
 }  // namespace saed::sae

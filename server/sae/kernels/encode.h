@@ -1,41 +1,65 @@
-// z = X·W_eᵀ + b_e for a block of rows, skipping zero inputs.
-//
-// Each z[b, j] is summed over inputs in ascending order with one fused multiply-add per non-zero
-// input, so a row's result never depends on the rows beside it, on the block or on the thread. At
-// the sparsity of spike counts (60-95 % zeros) skipping beats a dense product.
+// z = X·W_eᵀ + b_e, with the encoder packed by panels of latents.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "server/sae/kernels/aligned.h"
+#include "server/sae/kernels/table.h"
+#include "server/sae/parameters.h"
+#include "server/sae/windows.h"
+
 namespace saed::sae {
 
-inline constexpr int kPanel = 64;  // latents per panel; W_e is packed [F/64][D][64]
+inline constexpr int kPackLatents = kPanel;  // latents packed together
 
-// The encoder packed by panels of 64 latents, zero-padded at the end.
+// For inputs of any kind: a dense product in floating point, inputs summed in ascending order with
+// fused multiply-adds, so that a row's result never depends on the rows beside it.
 template <class T>
-class PackedEncoder {
+class FloatEncoder {
  public:
-  PackedEncoder() = default;
-  PackedEncoder(int features, int inputs);
+  FloatEncoder() = default;
+  FloatEncoder(int features, int inputs);
 
-  // Packs latents [64·panel, …) from encoder rows [F, D] and biases [F]. Panels are independent.
-  void PackPanel(int panel, const T* encoder, const T* bias);
-  void Pack(const T* encoder, const T* bias);
-
-  int features() const { return features_; }
-  int inputs() const { return inputs_; }
-  int panels() const { return (features_ + kPanel - 1) / kPanel; }
-
-  // z [rows, F] row-major from x [rows, D]. Thread-safe. At most kEncodeRows rows.
+  // Packs latents [begin, end), begin a multiple of kPackLatents. Ranges are independent. `bias`:
+  // see EffectiveBias.
+  void Pack(const Parameters<T>& p, bool subtract_bias, int64_t begin, int64_t end);
+  // z [rows, F] from x [rows, D]. Thread-safe.
   void Encode(const T* x, int rows, T* z) const;
 
  private:
   int features_ = 0, inputs_ = 0;
-  std::vector<T> weights_;  // [panels][D][64]
-  std::vector<T> bias_;     // [panels·64]
+  AlignedVector<T> weights_;  // [F/32][D][32]
+  AlignedVector<T> bias_;
 };
 
-inline constexpr int kEncodeRows = 32;
+// For counts of at most 255, exactly: each latent's weights are rounded to 24-bit integers with a
+// power of two of their own (error at most 2^-23 of the latent's largest weight), counts times
+// weights are summed in integers, and one fused multiply-add makes z. The order of the sum does not
+// matter, so every instruction set gives the same bits, and silent inputs are skipped. The
+// normaliser is folded into weights and bias.
+class CountEncoder {
+ public:
+  CountEncoder() = default;
+  // `offset`, `scale`: of each input [D]; empty where x' = x.
+  CountEncoder(int features, int inputs, std::vector<float> offset, std::vector<float> scale);
+
+  void Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin, int64_t end);
+  // z [rows, F] from counts [rows, D]. Thread-safe.
+  void Encode(const uint8_t* counts, int rows, float* z) const;
+
+ private:
+  int features_ = 0, inputs_ = 0;
+  std::vector<float> offset_, scale_;
+  AlignedVector<int32_t> weights_;    // [F/32][D/120][128][32], see kInputBlock
+  AlignedVector<float> step_, bias_;  // [F], padded to whole panels
+};
+
+// b_e, minus W_e·b_d where the decoder bias is subtracted from the input.
+template <class T>
+T EffectiveBias(const Parameters<T>& p, bool subtract_bias, int64_t j);
+
+// A normaliser's offset and scale for every input of a window of S bins.
+std::vector<float> PerInput(const std::vector<float>& per_unit, int S);
 
 }  // namespace saed::sae

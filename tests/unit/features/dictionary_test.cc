@@ -36,7 +36,7 @@ struct TwoUnits {
     model.spec.levels = {{2, 2}};
     model.units = 2;
     auto& p = model.parameters;
-    p.features = p.inputs = 2;
+    p.features = p.inputs = p.outputs = 2;
     p.encoder = p.decoder = {2, 0, 0, 1};
     p.encoder_bias = p.decoder_bias = {0, 0};
     model.thresholds = {0};

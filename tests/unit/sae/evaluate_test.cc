@@ -15,7 +15,7 @@ Model Copier(Output output) {
   model.units = 3;
   model.S = 1;
   auto& p = model.parameters;
-  p.features = p.inputs = 3;
+  p.features = p.inputs = p.outputs = 3;
   p.encoder.assign(9, 0);
   p.decoder.assign(9, 0);
   for (int n = 0; n < 3; ++n) p.encoder[n * 3 + n] = p.decoder[n * 3 + n] = 1;
@@ -35,7 +35,7 @@ TEST(Evaluate, PerfectCopyScoresOneAndConstantUnitIsMissing) {
   const Encoder encoder(model);
   const auto training = MeanTarget(view, {}, starts, 1);
   EXPECT_DOUBLE_EQ(training[0], 1.0);
-  const auto e = EvaluateModel(encoder, view, starts, training, kGoOn);
+  const auto e = EvaluateModel(encoder, view, view, starts, training, kGoOn);
   ASSERT_TRUE(e.ok());
   EXPECT_DOUBLE_EQ(*e->r2, 1);
   EXPECT_DOUBLE_EQ(e->mse, 0);
@@ -60,7 +60,7 @@ TEST(Evaluate, BitsPerSpikeNeedNonNegativeRates) {
   const CountView view{counts.data(), DType::kU8, 2, 3};
   const std::vector<int64_t> starts = {0, 1};
   const auto e =
-      EvaluateModel(Encoder(model), view, starts, MeanTarget(view, {}, starts, 1), kGoOn);
+      EvaluateModel(Encoder(model), view, view, starts, MeanTarget(view, {}, starts, 1), kGoOn);
   EXPECT_FALSE(e->bits_per_spike.has_value());
 }
 
@@ -70,7 +70,7 @@ TEST(Evaluate, NormalisedMseUsesTheTrainingMean) {
   const std::vector<uint8_t> counts = {2, 0, 0, 4, 0, 0};
   const CountView view{counts.data(), DType::kU8, 2, 3};
   const std::vector<int64_t> starts = {0, 1};
-  const auto e = EvaluateModel(Encoder(model), view, starts, {1, 0, 0}, kGoOn);
+  const auto e = EvaluateModel(Encoder(model), view, view, starts, {1, 0, 0}, kGoOn);
   EXPECT_DOUBLE_EQ(*e->normalised_mse, (4.0 + 16.0) / (1.0 + 9.0));
   EXPECT_DOUBLE_EQ(*e->r2, 1 - 20.0 / 2.0);
   EXPECT_DOUBLE_EQ(*e->explained_variance, 0);

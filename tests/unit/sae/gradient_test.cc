@@ -1,7 +1,10 @@
-// Analytic gradients of the training step against central differences, in double precision, for
-// every selection × loss × output that Validate allows, with Matryoshka levels and AuxK.
+// Analytic gradients against central differences of a dense restatement of every architecture,
+// loss, output and revival, in double precision. The restatement shares no code with the step: it
+// loops over all latents and writes the objective as the papers have it, with what they hold
+// constant (residual, frozen decoder, straight-through windows) taken from unperturbed parameters.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -11,146 +14,370 @@
 namespace saed::sae {
 namespace {
 
+using Matrix = std::vector<std::vector<double>>;
+
 struct Case {
-  Selection selection;
-  Loss loss;
-  Output output;
-  bool aux;
+  std::string name;
+  ModelSpec spec;
+  bool dead = false, paired = false, normalised = false;
+};
+
+constexpr int kS = 2, kUnits = 5, kTargetUnits = 3, kBins = 60, kRows = 20;
+constexpr double kLambda = 0.03, kPower = 0.6;
+
+class Problem {
+ public:
+  explicit Problem(const Case& c)
+      : case_(c), counts_(kBins * kUnits), target_(kBins * kTargetUnits) {
+    const CounterRandom random(11, 5);
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      counts_[i] = static_cast<uint8_t>(random.Below(i, 4));
+    }
+    for (size_t i = 0; i < target_.size(); ++i) {
+      target_[i] = static_cast<uint8_t>(random.Below(5000 + i, 3));
+    }
+    starts_.resize(kRows);
+    std::iota(starts_.begin(), starts_.end(), 3);
+    data_ = {{counts_.data(), DType::kU8, kBins, kUnits}, {}, starts_, kS};
+    if (c.normalised) data_.normaliser = {{0.5f, 1, 0.25f, 0, 1.5f}, {1, 2, 0.5f, 1, 1.25f}};
+    if (c.paired) data_.target = {target_.data(), DType::kU8, kBins, kTargetUnits};
+    p_ = InitialParameters<double>(c.spec, data_.inputs(), data_.outputs(), 9);
+    for (size_t i = 0; i < p_.decoder_bias.size(); ++i) {
+      p_.decoder_bias[i] = 0.1 * random.Normal(900 + i);
+    }
+    for (size_t i = 0; i < p_.encoder_bias.size(); ++i) {
+      p_.encoder_bias[i] = 0.1 * random.Normal(950 + i);
+    }
+    for (size_t x = 0; x < p_.extra.size(); ++x) {
+      for (size_t j = 0; j < p_.extra[x].size(); ++j) {
+        p_.extra[x][j] += 0.2 * random.Normal(1000 + 100 * x + j);
+      }
+    }
+    if (c.dead) dead_ = {3, 8, 11};
+  }
+
+  const TrainingData& data() const { return data_; }
+  const Parameters<double>& parameters() const { return p_; }
+  const std::vector<int32_t>& dead() const { return dead_; }
+  const std::vector<int64_t>& starts() const { return starts_; }
+  static Coefficients coefficients() { return {kLambda, kPower}; }
+
+  double x(const Parameters<double>& q, int b, int i) const {
+    const int n = i % kUnits;
+    double v = counts_[(starts_[b] * kUnits) + i];
+    if (case_.normalised) {
+      v = (v - data_.normaliser.offset[n]) / static_cast<double>(data_.normaliser.scale[n]);
+    }
+    return case_.spec.subtract_bias ? v - q.decoder_bias[i] : v;
+  }
+  double y(int b, int i) const {
+    if (case_.paired) return target_[starts_[b] * kTargetUnits + i];
+    const double v = counts_[starts_[b] * kUnits + i];
+    if (!case_.normalised) return v;
+    const int n = i % kUnits;
+    return (v - data_.normaliser.offset[n]) / static_cast<double>(data_.normaliser.scale[n]);
+  }
+
+  Matrix Z(const Parameters<double>& q) const {
+    Matrix z(kRows, std::vector<double>(q.features));
+    for (int b = 0; b < kRows; ++b) {
+      for (int j = 0; j < q.features; ++j) {
+        z[b][j] = q.encoder_bias[j];
+        for (int i = 0; i < q.inputs; ++i) z[b][j] += q.encoder_row(j)[i] * x(q, b, i);
+      }
+    }
+    return z;
+  }
+
+  // Keeps the n largest positive entries of some latents over rows [b0, b1).
+  static void Keep(const Matrix& z, const std::vector<int>& latents, int b0, int b1, int n,
+                   bool positive, Matrix& f) {
+    std::vector<std::tuple<double, int, int>> all;
+    for (int b = b0; b < b1; ++b) {
+      for (int j : latents) {
+        if (!positive || z[b][j] > 0) all.emplace_back(-z[b][j], b, j);
+      }
+    }
+    std::sort(all.begin(), all.end());
+    for (int e = 0; e < std::min<int>(n, static_cast<int>(all.size())); ++e) {
+      const auto [v, b, j] = all[e];
+      f[b][j] = -v;
+    }
+  }
+
+  Matrix Code(const Parameters<double>& q, const Matrix& z, int features, int k) const {
+    Matrix f(kRows, std::vector<double>(q.features, 0.0));
+    std::vector<int> latents(features);
+    std::iota(latents.begin(), latents.end(), 0);
+    for (int b = 0; b < kRows; ++b) {
+      for (int j = 0; j < features; ++j) {
+        const double v = z[b][j];
+        switch (case_.spec.selection) {
+          case Selection::kRelu:
+            f[b][j] = std::max(v, 0.0);
+            break;
+          case Selection::kJumpRelu:
+            f[b][j] = v > std::exp(q.extra[0][j]) ? v : 0.0;
+            break;
+          case Selection::kGated:
+            if (v > 0) {
+              f[b][j] =
+                  std::max(0.0, std::exp(q.extra[0][j]) * (v - q.encoder_bias[j]) + q.extra[1][j]);
+            }
+            break;
+          default:
+            break;
+        }
+      }
+      if (case_.spec.selection == Selection::kTopK) Keep(z, latents, b, b + 1, k, true, f);
+    }
+    if (case_.spec.selection == Selection::kBatchTopK) {
+      Keep(z, latents, 0, kRows, kRows * k, true, f);
+    }
+    return f;
+  }
+
+  static double Out(Output output, double a) {
+    if (output == Output::kIdentity) return a;
+    return output == Output::kRelu ? std::max(a, 0.0) : std::log1p(std::exp(a));
+  }
+  static double LossOf(Loss loss, double prediction, double y) {
+    if (loss == Loss::kMse) return (prediction - y) * (prediction - y);
+    if (loss == Loss::kMsle) return std::pow(std::log1p(prediction) - std::log1p(y), 2);
+    return prediction - y * std::log(prediction + 1e-8);
+  }
+  // W_d·f + b_d with the given decoder.
+  static double Linear(const Parameters<double>& decoder, const std::vector<double>& f, int i) {
+    double a = decoder.decoder_bias[i];
+    for (size_t j = 0; j < f.size(); ++j) a += f[j] * decoder.decoder_row(j)[i];
+    return a;
+  }
+  double Reconstruction(const Parameters<double>& decoder, const Matrix& f) const {
+    double sum = 0;
+    for (int b = 0; b < kRows; ++b) {
+      for (int i = 0; i < decoder.outputs; ++i) {
+        sum += LossOf(case_.spec.loss, Out(case_.spec.output, Linear(decoder, f[b], i)), y(b, i));
+      }
+    }
+    return sum / (kRows * decoder.outputs);
+  }
+
+  // The objective at q; constants of the step come from the unperturbed parameters.
+  double Objective(const Parameters<double>& q) const {
+    const ModelSpec& spec = case_.spec;
+    const Matrix z = Z(q);
+    double total = 0;
+    Matrix f;
+    for (const Level& level : spec.levels) {
+      f = Code(q, z, level.features, level.k);
+      total += level.weight * Reconstruction(q, f);
+    }
+    if (spec.selection == Selection::kRelu) {
+      for (const auto& row : f) {
+        for (double v : row) {
+          total += kLambda * (std::pow(v + 0.01, kPower) - std::pow(0.01, kPower)) / kRows;
+        }
+      }
+    }
+    if (spec.selection == Selection::kGated) {
+      Matrix gate = z;
+      for (auto& row : gate) {
+        for (double& v : row) {
+          v = std::max(v, 0.0);
+          total += kLambda * v / kRows;
+        }
+      }
+      total += spec.levels[0].weight * Reconstruction(p_, gate);
+    }
+    if (!dead_.empty() && spec.revival != Revival::kNone) total += Auxiliary(q, z);
+    return total;
+  }
+
+  double Auxiliary(const Parameters<double>& q, const Matrix& z) const {
+    const ModelSpec& spec = case_.spec;
+    const Matrix f0 = Code(p_, Z(p_), spec.features(), spec.k());
+    const int E = q.outputs;
+    Matrix residual(kRows, std::vector<double>(E));
+    double variance = 0;
+    for (int i = 0; i < E; ++i) {
+      double mean = 0, square = 0;
+      for (int b = 0; b < kRows; ++b) {
+        const double e = y(b, i) - Out(spec.output, Linear(p_, f0[b], i));
+        residual[b][i] = e;
+        mean += e / kRows;
+        square += e * e / kRows;
+      }
+      variance += (square - mean * mean) / E;
+    }
+    const std::vector<int> latents(dead_.begin(), dead_.end());
+    Matrix f(kRows, std::vector<double>(q.features, 0.0));
+    double weight = spec.aux.weight / variance;
+    if (spec.revival == Revival::kNldisco) {
+      weight = 1;
+      const int budget =
+          std::max(1, std::min<int>(static_cast<int>(dead_.size()), q.features / 10));
+      Keep(z, latents, 0, kRows, kRows * budget, true, f);
+    } else {
+      for (int b = 0; b < kRows; ++b) {
+        Keep(z, latents, b, b + 1, spec.aux.k, !spec.aux.pre_activation, f);
+      }
+    }
+    double sum = 0;
+    for (int b = 0; b < kRows; ++b) {
+      for (int i = 0; i < E; ++i) {
+        double a = 0;
+        for (int j : latents) a += f[b][j] * q.decoder_row(j)[i];
+        sum += (a - residual[b][i]) * (a - residual[b][i]);
+      }
+    }
+    return weight * sum / (kRows * E);
+  }
+
+  // JumpReLU's ∂/∂log θ by its definition: straight-through, so no difference quotient shows it.
+  std::vector<double> ThresholdGradient() const {
+    const ModelSpec& spec = case_.spec;
+    const Matrix z = Z(p_), f = Code(p_, z, spec.features(), spec.k());
+    const double width = spec.penalty.bandwidth;
+    std::vector<double> out(p_.features, 0.0);
+    for (int b = 0; b < kRows; ++b) {
+      for (int j = 0; j < p_.features; ++j) {
+        const double theta = std::exp(p_.extra[0][j]);
+        if (std::abs(z[b][j] - theta) >= width / 2) continue;
+        double slope = 0;  // ∂L/∂f, by a difference quotient in f
+        for (int i = 0; i < p_.outputs; ++i) {
+          const double a = Linear(p_, f[b], i), h = 1e-6, w = p_.decoder_row(j)[i];
+          slope += spec.levels[0].weight *
+                   (LossOf(spec.loss, Out(spec.output, a + h * w), y(b, i)) -
+                    LossOf(spec.loss, Out(spec.output, a - h * w), y(b, i))) /
+                   (2 * h * kRows * p_.outputs);
+        }
+        out[j] += theta * (-theta / width * slope - kLambda / kRows / width);
+      }
+    }
+    return out;
+  }
+
+ private:
+  const Case& case_;
+  std::vector<uint8_t> counts_, target_;
+  std::vector<int64_t> starts_;
+  TrainingData data_;
+  Parameters<double> p_;
+  std::vector<int32_t> dead_;
 };
 
 class Gradient : public testing::TestWithParam<Case> {};
 
 TEST_P(Gradient, MatchesCentralDifferences) {
-  const Case c = GetParam();
-  const int S = 2, units = 5, inputs = S * units, features = 14;
-  ModelSpec spec;
-  spec.selection = c.selection;
-  spec.levels = {{6, 2, 1.5}, {features, 3, 0.75}};
-  spec.loss = c.loss;
-  spec.output = c.output;
-  spec.aux.weight = c.aux ? 0.5 : 0;
-  spec.aux.k = 2;
-  const std::vector<int32_t> dead = c.aux ? std::vector<int32_t>{3, 8, 11} : std::vector<int32_t>{};
+  const Case& c = GetParam();
+  const Problem problem(c);
+  const Parameters<double>& p = problem.parameters();
+  Step<double> step(c.spec, problem.data());
+  step.PackAll(p);
+  const double loss = step.Forward(problem.starts(), p, Problem::coefficients(), problem.dead());
+  double l0_penalty = 0;
+  if (c.spec.selection == Selection::kJumpRelu) l0_penalty = kLambda * step.l0();
+  EXPECT_NEAR(loss, problem.Objective(p) + l0_penalty, 1e-12 + 1e-12 * std::abs(loss));
 
-  std::vector<uint8_t> counts(60 * units);
-  const CounterRandom random(11, 5);
-  for (size_t i = 0; i < counts.size(); ++i) {
-    counts[i] = static_cast<uint8_t>(random.Below(i, 4));
-  }
-  const CountView view{counts.data(), DType::kU8, 60, units};
-  std::vector<int64_t> starts(20);
-  std::iota(starts.begin(), starts.end(), 3);
-  auto p = InitialParameters<double>(features, inputs, DecoderStart::kIndependent, 9);
-  for (size_t i = 0; i < p.decoder_bias.size(); ++i)
-    p.decoder_bias[i] = 0.1 * random.Normal(900 + i);
-  for (size_t i = 0; i < p.encoder_bias.size(); ++i)
-    p.encoder_bias[i] = 0.1 * random.Normal(950 + i);
-
-  // The auxiliary target e = y − ŷ and var(e) are constants of the step, so the auxiliary loss is
-  // recomputed here with those of the unperturbed parameters.
-  const auto forward = [&](const Parameters<double>& q, Step<double>& step) {
-    PackedEncoder<double> packed(features, inputs);
-    packed.Pack(q.encoder.data(), q.encoder_bias.data());
-    step.Load(view, {}, starts, S);
-    step.Encode(packed);
-    step.Select();
-    return step.Loss(q, dead);
-  };
-  Step<double> base(spec, inputs);
-  forward(p, base);
   Parameters<double> gradient = p;
-  base.Backward(p, [&](const LatentGradient<double>& g) {
-    std::copy_n(g.encoder, inputs, gradient.encoder_row(g.latent));
-    std::copy_n(g.decoder, inputs, gradient.decoder_row(g.latent));
-    gradient.encoder_bias[g.latent] = g.encoder_bias;
-  });
-  gradient.decoder_bias = base.decoder_bias_gradient();
-  if (c.aux) {
-    ASSERT_GT(base.aux().codes.value.size(), 5u);
-  }
+  step.Backward(
+      p,
+      [&](const LatentGradient<double>& g) {
+        std::copy_n(g.encoder, p.inputs, gradient.encoder_row(g.latent));
+        std::copy_n(g.decoder, p.outputs, gradient.decoder_row(g.latent));
+        gradient.encoder_bias[g.latent] = g.encoder_bias;
+        for (size_t x = 0; x < p.extra.size(); ++x) gradient.extra[x][g.latent] = g.extra[x];
+      },
+      [](int64_t, int64_t) {});
+  gradient.decoder_bias = step.decoder_bias_gradient();
 
-  // Loss of perturbed parameters with the frozen residual: levels directly, aux by hand.
-  std::vector<double> residual(starts.size() * inputs), frozen_variance(1);
-  {
-    ModelSpec plain = spec;
-    Step<double> again(plain, inputs);
-    forward(p, again);
-    // Recover e from the last level's reconstruction.
-    const auto& codes = again.levels().back().codes;
-    std::vector<double> mean(inputs), square(inputs);
-    for (size_t b = 0; b < starts.size(); ++b) {
-      for (int i = 0; i < inputs; ++i) {
-        double a = p.decoder_bias[i];
-        for (int64_t e = codes.row_begin[b]; e < codes.row_begin[b + 1]; ++e) {
-          a += codes.value[e] * p.decoder_row(codes.latent[e])[i];
-        }
-        const double y_hat = c.output == Output::kIdentity ? a
-                             : c.output == Output::kRelu   ? std::max(a, 0.0)
-                                                           : std::log1p(std::exp(a));
-        residual[b * inputs + i] = counts[starts[b] * units + i] - y_hat;
-        mean[i] += residual[b * inputs + i] / starts.size();
-        square[i] += residual[b * inputs + i] * residual[b * inputs + i] / starts.size();
-      }
-    }
-    for (int i = 0; i < inputs; ++i) frozen_variance[0] += (square[i] - mean[i] * mean[i]) / inputs;
-  }
-  const auto total = [&](const Parameters<double>& q) {
-    Step<double> step(spec, inputs);
-    forward(q, step);
-    double sum = 0;
-    for (const auto& level : step.levels()) sum += level.loss;
-    if (!c.aux) return sum;
-    const auto& codes = step.aux().codes;
-    double aux = 0;
-    for (size_t b = 0; b < starts.size(); ++b) {
-      for (int i = 0; i < inputs; ++i) {
-        double a = 0;
-        for (int64_t e = codes.row_begin[b]; e < codes.row_begin[b + 1]; ++e) {
-          a += codes.value[e] * q.decoder_row(codes.latent[e])[i];
-        }
-        aux += std::pow(a - residual[b * inputs + i], 2);
-      }
-    }
-    return sum + spec.aux.weight * aux / (frozen_variance[0] * starts.size() * inputs);
-  };
-  const auto check = [&](std::vector<double> Parameters<double>::*tensor, const char* name) {
+  const auto compare = [&](const std::vector<double>& want, const std::vector<double>& got,
+                           const std::string& name) {
     double error = 0, norm = 0;
-    for (size_t i = 0; i < (p.*tensor).size(); ++i) {
-      const double h = 1e-6;
-      Parameters<double> up = p, down = p;
-      (up.*tensor)[i] += h;
-      (down.*tensor)[i] -= h;
-      const double numeric = (total(up) - total(down)) / (2 * h);
-      error += std::pow(numeric - (gradient.*tensor)[i], 2);
-      norm += numeric * numeric;
+    for (size_t i = 0; i < want.size(); ++i) {
+      error += std::pow(want[i] - got[i], 2);
+      norm += want[i] * want[i];
     }
     ASSERT_GT(norm, 1e-12) << name;
     EXPECT_LE(std::sqrt(error / norm), 1e-5) << name;
   };
-  check(&Parameters<double>::encoder, "encoder");
-  check(&Parameters<double>::encoder_bias, "encoder_bias");
-  check(&Parameters<double>::decoder, "decoder");
-  check(&Parameters<double>::decoder_bias, "decoder_bias");
+  const auto numeric = [&](auto tensor_of, const std::string& name) {
+    std::vector<double> want;
+    for (size_t i = 0; i < tensor_of(gradient).size(); ++i) {
+      const double h = 1e-6;
+      Parameters<double> up = p, down = p;
+      tensor_of(up)[i] += h;
+      tensor_of(down)[i] -= h;
+      want.push_back((problem.Objective(up) - problem.Objective(down)) / (2 * h));
+    }
+    compare(want, tensor_of(gradient), name);
+  };
+  using P = Parameters<double>;
+  numeric([](P& q) -> std::vector<double>& { return q.encoder; }, "encoder");
+  numeric([](P& q) -> std::vector<double>& { return q.encoder_bias; }, "encoder_bias");
+  numeric([](P& q) -> std::vector<double>& { return q.decoder; }, "decoder");
+  numeric([](P& q) -> std::vector<double>& { return q.decoder_bias; }, "decoder_bias");
+  if (c.spec.selection == Selection::kGated) {
+    numeric([](P& q) -> std::vector<double>& { return q.extra[0]; }, "log_gain");
+    numeric([](P& q) -> std::vector<double>& { return q.extra[1]; }, "magnitude_bias");
+  }
+  if (c.spec.selection == Selection::kJumpRelu) {
+    compare(problem.ThresholdGradient(), gradient.extra[0], "log_threshold");
+  }
 }
 
 std::vector<Case> Cases() {
   std::vector<Case> out;
-  for (Selection s : {Selection::kTopK, Selection::kBatchTopK}) {
-    for (bool aux : {false, true}) {
-      for (Output o : {Output::kIdentity, Output::kRelu, Output::kSoftplus}) {
-        out.push_back({s, Loss::kMse, o, aux});
-        if (o != Output::kIdentity) out.push_back({s, Loss::kMsle, o, aux});
-        if (o == Output::kSoftplus) out.push_back({s, Loss::kPoisson, o, aux});
+  const std::pair<Loss, Output> losses[] = {
+      {Loss::kMse, Output::kIdentity},  {Loss::kMse, Output::kRelu},
+      {Loss::kMse, Output::kSoftplus},  {Loss::kMsle, Output::kRelu},
+      {Loss::kMsle, Output::kSoftplus}, {Loss::kPoisson, Output::kSoftplus}};
+  for (Selection s : {Selection::kTopK, Selection::kBatchTopK, Selection::kRelu,
+                      Selection::kJumpRelu, Selection::kGated}) {
+    for (const auto& [loss, output] : losses) {
+      for (Revival r : {Revival::kNone, Revival::kAuxK, Revival::kNldisco}) {
+        Case c;
+        c.spec.selection = s;
+        c.spec.levels = {{14, 3, 0.75}};
+        if (s == Selection::kTopK || s == Selection::kBatchTopK) {
+          c.spec.levels = {{6, 2, 1.5}, {14, 3, 0.75}};
+        }
+        c.spec.loss = loss;
+        c.spec.output = output;
+        c.spec.decoder_start = DecoderStart::kIndependent;
+        c.spec.revival = r;
+        c.spec.aux.weight = 0.5;
+        c.spec.aux.k = 2;
+        c.spec.penalty.bandwidth = 0.4;
+        c.spec.penalty.threshold = 0.3;
+        c.dead = r != Revival::kNone;
+        c.name = std::string(Name(s)) + "_" + std::string(Name(loss)) + "_" +
+                 std::string(Name(output)) + "_" + std::string(Name(r));
+        out.push_back(c);
+        if (loss != Loss::kMse || output != Output::kIdentity) continue;
+        if (r == Revival::kAuxK) {
+          Case signed_code = c;
+          signed_code.spec.aux.pre_activation = true;
+          signed_code.name += "_pre";
+          out.push_back(signed_code);
+        }
+        if (r != Revival::kNone) continue;
+        Case paired = c, subtracted = c, normalised = c;
+        paired.paired = true;
+        paired.name += "_paired";
+        subtracted.spec.subtract_bias = true;
+        subtracted.name += "_minus_bias";
+        normalised.normalised = true;
+        normalised.name += "_normalised";
+        out.insert(out.end(), {paired, subtracted, normalised});
       }
     }
   }
   return out;
 }
 
-INSTANTIATE_TEST_SUITE_P(Sae, Gradient, testing::ValuesIn(Cases()), [](const auto& info) {
-  return std::string(Name(info.param.selection)) + "_" + std::string(Name(info.param.loss)) + "_" +
-         std::string(Name(info.param.output)) + (info.param.aux ? "_aux" : "");
-});
+INSTANTIATE_TEST_SUITE_P(Sae, Gradient, testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace saed::sae

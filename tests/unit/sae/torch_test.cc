@@ -33,8 +33,12 @@ TEST_P(Torch, SameParametersAndLosses) {
   std::vector<int64_t> starts(kBins - 1);
   std::iota(starts.begin(), starts.end(), 0);
   FitSpec spec;
-  spec.model = {c.selection,      c.levels, c.loss, c.output, DecoderStart::kIndependent,
-                BiasStart::kMean, c.aux};
+  spec.model.selection = c.selection;
+  spec.model.levels = c.levels;
+  spec.model.loss = c.loss;
+  spec.model.output = c.output;
+  spec.model.decoder_start = DecoderStart::kIndependent;
+  spec.model.aux = c.aux;
   spec.batch_size = 32;
   spec.epochs = 8;
   spec.seed = 3;

@@ -1,0 +1,81 @@
+// ReLU with an L1 penalty (Bricken et al. 2023): f = max(z, 0), and the loss gains
+// λ · mean_B Σ_j f_j·‖W_d[:,j]‖₂, where the columns have unit norm. p-anneal (Karvonen et al. 2024)
+// replaces f by (f + ε)^p − ε^p with p falling from 1; ε = 0.01 bounds the slope at 0.
+#include <cmath>
+
+#include "server/sae/architectures/rows.h"
+#include "server/sae/kernels/dispatch.h"
+
+namespace saed::sae {
+namespace {
+
+constexpr double kSoft = 0.01;
+
+template <class T>
+class Relu final : public Architecture<T> {
+ public:
+  explicit Relu(const ModelSpec& spec) : weight_(spec.levels.back().weight) {}
+
+  std::vector<Pass<T>> Passes() const override {
+    std::vector<Pass<T>> out(1);
+    out[0].weight = weight_;
+    return out;
+  }
+
+  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
+
+  bool needs_batch() const override { return true; }
+
+  void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
+                  std::vector<Pass<T>>& /*passes*/) override {
+    const int width = batch.parameters.features;
+    gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
+      return Kernels<T>().at_least(batch.row(b), width, T(0), index, value);
+    });
+  }
+
+  void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
+    gathered_.Write(batch.rows, passes[0]);
+  }
+
+  double FinishRow(const Batch<T>& batch, int64_t b, size_t /*pass*/,
+                   Pass<T>& pass) const override {
+    const auto& c = batch.coefficients;
+    const double lambda = c.lambda / static_cast<double>(batch.rows);
+    double penalty = 0;
+    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) {
+      const auto f = static_cast<double>(pass.value[e]);
+      if (c.p == 1) {
+        penalty += lambda * f;
+        pass.slope[e] += static_cast<T>(lambda);
+      } else {
+        penalty += lambda * (std::pow(f + kSoft, c.p) - std::pow(kSoft, c.p));
+        pass.slope[e] += static_cast<T>(lambda * c.p * std::pow(f + kSoft, c.p - 1));
+      }
+    }
+    return penalty;
+  }
+
+ private:
+  double weight_;
+  GatheredRows<T> gathered_;
+};
+
+int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
+  return Kernels<float>().at_least(z, in.spec.features(), 0, index, value);
+}
+
+}  // namespace
+
+ArchitectureEntry ReluEntry() {
+  return {Selection::kRelu, [](const ModelSpec&) { return std::vector<LatentParameter>{}; },
+          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
+            return std::make_unique<Relu<float>>(s);
+          },
+          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
+            return std::make_unique<Relu<double>>(s);
+          },
+          Code};
+}
+
+}  // namespace saed::sae

@@ -1,0 +1,145 @@
+#include "server/sae/kernels/dispatch.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "server/sae/kernels/reference.h"
+#include "server/sae/kernels/tables.h"
+#include "server/sae/random.h"
+
+namespace saed::sae {
+namespace {
+
+const KernelTable<float> kReference = reference::Table<float>();
+const KernelTable<double> kReferenceDouble = reference::Table<double>();
+
+// Sums, selection, integer encoding and an update, bit for bit against the reference.
+bool RepeatsReference(const KernelTable<float>& t) {
+  constexpr int n = 203, k = 9;
+  const CounterRandom random(7, 7);
+  std::vector<float> a(n), b(n), scratch(2 * (n + kLanes)), value(n + kLanes), expected(n);
+  std::vector<int32_t> index(n + kLanes), expected_index(n), weights(n * kPanel);
+  std::vector<uint16_t> offsets;
+  std::vector<uint8_t> counts(n, 3);
+  for (int i = 0; i < n; ++i) {
+    a[i] = static_cast<float>(random.Normal(i));
+    b[i] = static_cast<float>(random.Normal(1000 + i));
+    if (i % 3 == 0 && i < kInputBlock) offsets.push_back(static_cast<uint16_t>(i * kPanel));
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = static_cast<int32_t>(random.Below(5000 + i, 1 << 24)) - (1 << 23);
+  }
+  if (t.dot(a.data(), b.data(), n) != kReference.dot(a.data(), b.data(), n)) return false;
+  const int count = t.top_k(a.data(), n, k, scratch.data(), index.data(), value.data());
+  const int wanted =
+      kReference.top_k(a.data(), n, k, nullptr, expected_index.data(), expected.data());
+  if (count != wanted ||
+      std::memcmp(index.data(), expected_index.data(), count * sizeof(int32_t)) != 0) {
+    return false;
+  }
+  const auto entries = static_cast<int32_t>(offsets.size());
+  const int32_t total = 20 + 3 * (entries - 20);
+  const CountSpan span{0, 20, entries, total};
+  const CountRows rows{1, 1, offsets.data(), counts.data(), &span, &total};
+  float z[kPanel], reference_z[kPanel];
+  t.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, z);
+  kReference.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, reference_z);
+  if (std::memcmp(z, reference_z, sizeof z) != 0) return false;
+  std::vector<float> m(n, 0.1f), v(n, 0.2f), p = a, m2 = m, v2 = v, p2 = a;
+  UpdateConstants<float> c;
+  c.beta1 = 0.9f;
+  c.beta2 = 0.999f;
+  c.step_size = 0.01f;
+  c.root_correction = 2;
+  c.epsilon = 1e-8f;
+  t.adam(c, b.data(), n, m.data(), v.data(), p.data());
+  kReference.adam(c, b.data(), n, m2.data(), v2.data(), p2.data());
+  return std::memcmp(p.data(), p2.data(), n * sizeof(float)) == 0;
+}
+
+struct Path {
+  const KernelTable<float>* table;
+  bool (*has)();
+  const char* needs;
+};
+
+const std::vector<Path>& Paths() {
+  static const std::vector<Path> paths = {
+      {&kReference, [] { return true; }, ""},
+      {&kAvx2Table,
+       [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
+       "AVX2 and FMA"},
+      {&kAvx512Table,
+       [] {
+         return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+                __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+       },
+       "AVX-512 (F, BW, DQ, VL)"}};
+  return paths;
+}
+
+std::string Missing(const Path& path) {
+  if (!path.has()) return fmt::format("the processor lacks {}", path.needs);
+  if (!RepeatsReference(*path.table)) return "it does not repeat the reference's results";
+  return "";
+}
+
+const KernelTable<float>* Choose() {
+  const char* wanted = std::getenv("SAED_KERNELS");
+  const Path* best = nullptr;
+  for (const Path& path : Paths()) {
+    if (wanted != nullptr && *wanted != 0 && path.table->name != std::string_view(wanted)) continue;
+    if (Missing(path).empty()) best = &path;
+  }
+  // A wish that cannot be met falls back to the plain loops; KernelPathName says so.
+  return best == nullptr ? &kReference : best->table;
+}
+
+std::atomic<const KernelTable<float>*>& Current() {
+  static std::atomic<const KernelTable<float>*> current{Choose()};
+  return current;
+}
+
+}  // namespace
+
+template <>
+const KernelTable<float>& Kernels<float>() {
+  return *Current().load(std::memory_order_relaxed);
+}
+
+template <>
+const KernelTable<double>& Kernels<double>() {
+  return kReferenceDouble;
+}
+
+std::vector<KernelPath> KernelPaths() {
+  std::vector<KernelPath> out;
+  for (const Path& path : Paths()) {
+    const std::string missing = Missing(path);
+    out.push_back({path.table->name, missing.empty(), missing});
+  }
+  return out;
+}
+
+std::string_view KernelPathName() { return Kernels<float>().name; }
+
+absl::Status SelectKernels(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Path& path : Paths()) {
+    names.push_back(path.table->name);
+    if (path.table->name != name) continue;
+    if (const std::string missing = Missing(path); !missing.empty()) {
+      return absl::FailedPreconditionError(fmt::format("kernels '{}': {}", name, missing));
+    }
+    Current().store(path.table);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("kernels is '{}'; must be one of {}", name, fmt::join(names, ", ")));
+}
+
+}  // namespace saed::sae
