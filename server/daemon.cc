@@ -14,6 +14,7 @@
 #include "server/base/status_macros.h"
 #include "server/http/metrics_endpoint.h"
 #include "server/rpc/server.h"
+#include "server/sae/kernels/dispatch.h"
 #include "storage/database.h"
 
 #ifndef SAED_VERSION
@@ -175,7 +176,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
   SAED_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.data_dir));
-  auto metrics = std::make_unique<observability::Metrics>(CodeVersion(), "x86-64-v3 fp32");
+  auto metrics = std::make_unique<observability::Metrics>(CodeVersion(), sae::KernelPathName());
   SAED_ASSIGN_OR_RETURN(
       auto db, storage::Database::Open(options.data_dir + "/saed.db",
                                        [m = metrics.get()](std::string_view kind, double seconds) {

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "server/daemon.h"
+#include "server/sae/kernels/dispatch.h"
 
 namespace {
 
@@ -110,9 +111,14 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "saed: {}\n", std::string(daemon.status().message()));
     return 1;
   }
-  spdlog::info("ready port={} metrics_port={} data_dir={} orphans_removed={} tls=off auth=off",
-               (*daemon)->port(), (*daemon)->metrics_port(), options.data_dir,
-               (*daemon)->orphans_removed());
+  spdlog::info(
+      "ready port={} metrics_port={} data_dir={} orphans_removed={} kernels={} tls=off "
+      "auth=off",
+      (*daemon)->port(), (*daemon)->metrics_port(), options.data_dir, (*daemon)->orphans_removed(),
+      saed::sae::KernelPathName());
+  for (const auto& path : saed::sae::KernelPaths()) {
+    if (!path.available) spdlog::info("kernels {} not used: {}", path.name, path.reason);
+  }
   // One line for scripts that started the server.
   fmt::print("saed ready port={} metrics_port={}\n", (*daemon)->port(), (*daemon)->metrics_port());
   std::fflush(stdout);

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "client/cli/command.h"
 #include "client/cli/output.h"
@@ -70,28 +72,140 @@ absl::Status Show(Session& session, const std::string& name) {
   return absl::OkStatus();
 }
 
-absl::Status Download(Session& session, const std::string& name, const std::string& path) {
+// Plain: one file at `path`. SAELens: a directory.
+absl::Status Download(Session& session, const std::string& name, const std::string& path,
+                      const std::string& format) {
   grpc::ClientContext context;
   v1::DownloadModelRequest request;
   request.set_name(FullName("models", name));
+  const bool directory = format == "saelens";
+  request.set_format(directory ? v1::MODEL_FORMAT_SAELENS : v1::MODEL_FORMAT_SAED);
   const auto stream = session.client->models().DownloadModel(&context, request);
-  std::ofstream out(path, std::ios::binary);
-  if (!out) return absl::InvalidArgumentError(fmt::format("cannot write {}", path));
   Sha256 digest;
   std::string announced;
+  std::ofstream out;
   v1::DownloadModelResponse part;
+  bool written = true;
   while (stream->Read(&part)) {
-    if (!part.sha256().empty()) announced = part.sha256();
-    digest.Update(part.chunk());
-    out.write(part.chunk().data(), static_cast<std::streamsize>(part.chunk().size()));
+    if (part.part_case() == v1::DownloadModelResponse::kFile) {
+      if (directory) std::filesystem::create_directories(path);
+      const std::string file = directory ? path + "/" + part.file() : path;
+      if (out.is_open()) out.close();
+      out.open(file, std::ios::binary | std::ios::trunc);
+      if (!out) return absl::InvalidArgumentError(fmt::format("cannot write {}", file));
+    } else if (part.part_case() == v1::DownloadModelResponse::kChunk) {
+      digest.Update(part.chunk());
+      out.write(part.chunk().data(), static_cast<std::streamsize>(part.chunk().size()));
+      written = written && static_cast<bool>(out);
+    } else {
+      announced = part.sha256();
+    }
   }
   SAED_RETURN_IF_ERROR(client::FromGrpc(stream->Finish()));
   out.close();
-  if (!out || digest.Hex() != announced) {
+  if (!written || !out || digest.Hex() != announced) {
     return absl::DataLossError(fmt::format("{} arrived damaged; download it again", path));
   }
   fmt::print("{}\n", path);
   return absl::OkStatus();
+}
+
+struct ImportFlags {
+  std::string path, recording, name, normaliser = "none";
+  double bin = 0.02, split = 0.8;
+  int window = 1;
+  std::vector<std::string> labels;
+};
+
+absl::Status Import(Session& session, const ImportFlags& f) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files = {f.path};
+  const bool directory = fs::is_directory(f.path);
+  if (directory)
+    files = {fs::path(f.path) / "cfg.json", fs::path(f.path) / "sae_weights.safetensors"};
+  grpc::ClientContext context;
+  v1::ImportModelResponse response;
+  const auto stream = session.client->models().ImportModel(&context, &response);
+  v1::ImportModelRequest message;
+  auto* spec = message.mutable_spec();
+  spec->set_display_name(f.name);
+  spec->set_recording(FullName("recordings", f.recording));
+  spec->set_format(directory ? v1::MODEL_FORMAT_SAELENS : v1::MODEL_FORMAT_SAED);
+  spec->mutable_view()->set_bin_width(f.bin);
+  spec->mutable_view()->set_window(f.window);
+  spec->mutable_view()->mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
+  spec->mutable_view()->mutable_split()->set_train_fraction(f.split);
+  spec->mutable_view()->set_normaliser(f.normaliser == "zscore"   ? v1::NORMALISER_ZSCORE
+                                       : f.normaliser == "minmax" ? v1::NORMALISER_MINMAX
+                                                                  : v1::NORMALISER_NONE);
+  bool open = stream->Write(message);
+  for (const fs::path& path : files) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return absl::InvalidArgumentError(fmt::format("cannot read {}", path.string()));
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    message.mutable_file()->set_name(path.filename());
+    message.mutable_file()->set_size(static_cast<int64_t>(bytes.size()));
+    message.mutable_file()->set_sha256(Sha256Hex(bytes));
+    open = open && stream->Write(message);
+    for (size_t at = 0; at < bytes.size() && open; at += 1 << 20) {
+      message.set_chunk(bytes.substr(at, 1 << 20));
+      open = stream->Write(message);
+    }
+  }
+  stream->WritesDone();
+  SAED_RETURN_IF_ERROR(client::FromGrpc(stream->Finish()));
+  if (session.json) {
+    fmt::print("{}", Json(response));
+  } else {
+    fmt::print("{}\nNext: saectl analyse {} {}\n", response.model().name(), response.model().name(),
+               f.recording);
+  }
+  return absl::OkStatus();
+}
+
+// Trains the model's spec again and compares the tensors' digests.
+absl::Status Reproduce(Session& session, const std::string& name) {
+  v1::GetModelRequest get;
+  get.set_name(FullName("models", name));
+  const auto model_of = [&](const std::string& full) -> absl::StatusOr<v1::Model> {
+    grpc::ClientContext context;
+    v1::GetModelResponse response;
+    get.set_name(full);
+    SAED_RETURN_IF_ERROR(
+        client::FromGrpc(session.client->models().GetModel(&context, get, &response)));
+    return response.model();
+  };
+  SAED_ASSIGN_OR_RETURN(const v1::Model before, model_of(get.name()));
+  if (before.provenance().find("imported_from") != std::string::npos) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} was imported; only models trained here can be reproduced", before.name()));
+  }
+  v1::CreateJobRequest request;
+  request.set_display_name("reproduction of " + before.name());
+  *request.mutable_train() = before.spec();
+  v1::CreateJobResponse created;
+  {
+    grpc::ClientContext context;
+    SAED_RETURN_IF_ERROR(
+        client::FromGrpc(session.client->jobs().CreateJob(&context, request, &created)));
+  }
+  SAED_RETURN_IF_ERROR(WatchJob(session, created.job().name()));
+  grpc::ClientContext context;
+  v1::GetJobRequest job;
+  job.set_name(created.job().name());
+  v1::GetJobResponse done;
+  SAED_RETURN_IF_ERROR(client::FromGrpc(session.client->jobs().GetJob(&context, job, &done)));
+  SAED_ASSIGN_OR_RETURN(const v1::Model after, model_of(done.job().model()));
+  fmt::print("{}  {}\n{}  {}\n", before.tensor_digest(), before.name(), after.tensor_digest(),
+             after.name());
+  if (before.tensor_digest() == after.tensor_digest()) {
+    fmt::print("reproduced to the bit\n");
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(
+      fmt::format("the tensors differ. Then: {}\nNow:  {}\nAnother code version, kernel path or "
+                  "library may round differently; the recording's digest must be the same",
+                  before.provenance(), after.provenance()));
 }
 
 absl::Status Delete(Session& session, const std::string& name) {
@@ -105,7 +219,8 @@ absl::Status Delete(Session& session, const std::string& name) {
 }  // namespace
 
 void AddModelCommands(CLI::App& app, Session& session) {
-  auto* group = app.add_subcommand("models", "Trained models: list, show, download");
+  auto* group =
+      app.add_subcommand("models", "Trained models: list, show, download, import, reproduce");
   group->require_subcommand(1);
   auto* list = group->add_subcommand("list", "All models, newest first");
   auto recording = std::make_shared<std::string>();
@@ -119,11 +234,36 @@ void AddModelCommands(CLI::App& app, Session& session) {
   };
   auto [show, show_name] = named("show", "One model with its quality on held-out windows");
   Run(show, session, [&session, n = show_name] { return Show(session, *n); });
-  auto [download, download_name] = named("download", "Its tensors as a safetensors file");
+  auto [download, download_name] =
+      named("download", "Its tensors as a safetensors file or a SAELens directory");
   auto path = std::make_shared<std::string>("model.safetensors");
-  download->add_option("-o,--file", *path, "Where to")->capture_default_str();
-  Run(download, session,
-      [&session, n = download_name, path] { return Download(session, *n, *path); });
+  auto format = std::make_shared<std::string>("saed");
+  download->add_option("-o,--file", *path, "Where to: a file, or a directory for saelens")
+      ->capture_default_str();
+  download->add_option("--format", *format, "saed (one safetensors file) or saelens")
+      ->check(CLI::IsMember({"saed", "saelens"}))
+      ->capture_default_str();
+  Run(download, session, [&session, n = download_name, path, format] {
+    return Download(session, *n, *path, *format);
+  });
+  auto* import = group->add_subcommand(
+      "import", "Store a model trained elsewhere: a SAELens directory or saed's safetensors file");
+  auto flags = std::make_shared<ImportFlags>();
+  import->add_option("path", flags->path, "Directory or file")->required();
+  import->add_option("recording", flags->recording, "Recording whose counts it takes")->required();
+  import->add_option("--name", flags->name, "Name for people");
+  import->add_option("--bin", flags->bin, "Bin width, s")->capture_default_str();
+  import->add_option("--window", flags->window, "Bins per window")->capture_default_str();
+  import->add_option("--label", flags->labels, "Only units with this label (repeatable)");
+  import->add_option("--split", flags->split, "Fraction of bins that are not held out")
+      ->capture_default_str();
+  import->add_option("--normaliser", flags->normaliser, "Of the input")
+      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->capture_default_str();
+  Run(import, session, [&session, flags] { return Import(session, *flags); });
+  auto [reproduce, reproduce_name] =
+      named("reproduce", "Train it again from its spec and compare the tensors' SHA-256");
+  Run(reproduce, session, [&session, n = reproduce_name] { return Reproduce(session, *n); });
   auto [erase, erase_name] = named("delete", "Delete a model with its dictionaries");
   Run(erase, session, [&session, n = erase_name] { return Delete(session, *n); });
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <random>
 #include <regex>
 
@@ -15,10 +16,17 @@ struct TrainFlags {
       normaliser = "none", schedule;
   std::vector<std::string> labels, levels, conditions, train_values, test_values;
   std::vector<int64_t> unit_ids;
-  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 2e-3;
+  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 4e-3;
+  double lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0, clip = 0,
+         average = 0;
+  std::string bias_start, revival, optimiser, target_recording, target_normaliser = "none";
+  std::vector<std::string> regions, target_labels, target_regions;
+  std::vector<int64_t> target_units;
+  bool subtract_bias = false, pre_activation = false;
+  int resample_every = 0;
   double aux_weight = 1.0 / 32;
   int window = 1, stride = 1, features = 0, k = 0, batch = 1024, epochs = 20, threads = 0;
-  int dead_after = 1000;
+  int dead_after = 0;
   int64_t max_steps = 0;
   uint64_t seed = 0;
   bool in_sample = false, detach = false, check = false;
@@ -62,18 +70,23 @@ absl::Status AddConditions(const std::vector<std::string>& texts, Repeated* out)
   return absl::OkStatus();
 }
 
+v1::Normaliser NormaliserOf(const std::string& name) {
+  return name == "zscore"   ? v1::NORMALISER_ZSCORE
+         : name == "minmax" ? v1::NORMALISER_MINMAX
+                            : v1::NORMALISER_NONE;
+}
+
 absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
   view.set_bin_width(f.bin);
   view.mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
   view.mutable_unit_ids()->Assign(f.unit_ids.begin(), f.unit_ids.end());
+  view.mutable_unit_regions()->Assign(f.regions.begin(), f.regions.end());
   view.set_minimum_rate(f.minimum_rate);
   view.set_start_time(f.start);
   view.set_stop_time(f.stop);
   view.set_window(f.window);
   view.set_stride(f.stride);
-  view.set_normaliser(f.normaliser == "zscore"   ? v1::NORMALISER_ZSCORE
-                      : f.normaliser == "minmax" ? v1::NORMALISER_MINMAX
-                                                 : v1::NORMALISER_NONE);
+  view.set_normaliser(NormaliserOf(f.normaliser));
   if (!f.mask.empty()) {
     const size_t bracket = f.mask.find('[');
     view.mutable_mask()->set_table(f.mask.substr(0, bracket));
@@ -120,10 +133,34 @@ absl::Status SetModel(const TrainFlags& f, v1::ModelSpec& model) {
     level->set_features(features);
     level->set_k(k);
   }
-  if (f.selection == "topk") model.set_selection(v1::SELECTION_TOP_K);
-  model.set_loss(f.loss == "msle"      ? v1::LOSS_MSLE
-                 : f.loss == "poisson" ? v1::LOSS_POISSON
-                                       : v1::LOSS_MSE);
+  // Names were checked when the flags were read; an empty one is the server's default.
+  const std::map<std::string, v1::Selection> selections = {
+      {"relu", v1::SELECTION_RELU},
+      {"topk", v1::SELECTION_TOP_K},
+      {"batch_topk", v1::SELECTION_BATCH_TOP_K},
+      {"jumprelu", v1::SELECTION_JUMP_RELU},
+      {"gated", v1::SELECTION_GATED}};
+  const std::map<std::string, v1::Loss> losses = {
+      {"mse", v1::LOSS_MSE}, {"msle", v1::LOSS_MSLE}, {"poisson", v1::LOSS_POISSON}};
+  const std::map<std::string, v1::Revival> revivals = {{"auxk", v1::REVIVAL_AUX_K},
+                                                       {"nldisco", v1::REVIVAL_NLDISCO},
+                                                       {"resample", v1::REVIVAL_RESAMPLE},
+                                                       {"none", v1::REVIVAL_NONE}};
+  const std::map<std::string, v1::BiasStart> bias_starts = {
+      {"mean", v1::BIAS_START_MEAN},
+      {"zero", v1::BIAS_START_ZERO},
+      {"geometric_median", v1::BIAS_START_GEOMETRIC_MEDIAN}};
+  if (!f.selection.empty()) model.set_selection(selections.at(f.selection));
+  if (!f.loss.empty()) model.set_loss(losses.at(f.loss));
+  if (!f.revival.empty()) model.set_revival(revivals.at(f.revival));
+  if (!f.bias_start.empty()) model.set_bias_start(bias_starts.at(f.bias_start));
+  model.set_subtract_bias(f.subtract_bias);
+  model.mutable_resampling()->set_every_steps(f.resample_every);
+  model.mutable_penalty()->set_weight(f.lambda);
+  model.mutable_penalty()->set_final_p(f.final_p);
+  model.mutable_penalty()->set_bandwidth(f.bandwidth);
+  model.mutable_penalty()->set_threshold(f.threshold);
+  model.mutable_aux()->set_pre_activation(f.pre_activation);
   if (f.output == "identity") model.set_output(v1::OUTPUT_IDENTITY);
   if (f.output == "relu") model.set_output(v1::OUTPUT_RELU);
   if (f.output == "softplus") model.set_output(v1::OUTPUT_SOFTPLUS);
@@ -157,8 +194,25 @@ absl::Status Train(Session& session, const TrainFlags& f) {
   spec->set_recording(FullName("recordings", f.recording));
   SAED_RETURN_IF_ERROR(SetView(f, *spec->mutable_view()));
   SAED_RETURN_IF_ERROR(SetModel(f, *spec->mutable_model()));
+  if (!f.target_recording.empty() || !f.target_labels.empty() || !f.target_regions.empty() ||
+      !f.target_units.empty()) {
+    auto* target = spec->mutable_target();
+    if (!f.target_recording.empty()) {
+      target->set_recording(FullName("recordings", f.target_recording));
+    }
+    target->mutable_unit_labels()->Assign(f.target_labels.begin(), f.target_labels.end());
+    target->mutable_unit_regions()->Assign(f.target_regions.begin(), f.target_regions.end());
+    target->mutable_unit_ids()->Assign(f.target_units.begin(), f.target_units.end());
+    target->set_normaliser(NormaliserOf(f.target_normaliser));
+  }
   auto* optimiser = spec->mutable_optimiser();
   optimiser->set_learning_rate(f.learning_rate);
+  optimiser->set_kind(f.optimiser == "adamw"      ? v1::OPTIMISER_KIND_ADAMW
+                      : f.optimiser == "momentum" ? v1::OPTIMISER_KIND_MOMENTUM
+                                                  : v1::OPTIMISER_KIND_ADAM);
+  optimiser->set_weight_decay(f.weight_decay);
+  optimiser->set_clip_norm(f.clip);
+  optimiser->set_average(f.average);
   optimiser->mutable_schedule()->set_kind(f.schedule == "constant" ? v1::SCHEDULE_KIND_CONSTANT
                                           : f.schedule == "linear" ? v1::SCHEDULE_KIND_LINEAR
                                           : f.schedule == "cosine" ? v1::SCHEDULE_KIND_COSINE
@@ -185,6 +239,7 @@ void AddTrainCommand(CLI::App& app, Session& session) {
   c->add_option("--stride", f->stride, "Bins between windows")->group("Data");
   c->add_option("--label", f->labels, "Only units with this label (repeatable)")->group("Data");
   c->add_option("--unit", f->unit_ids, "Only this unit id (repeatable)")->group("Data");
+  c->add_option("--region", f->regions, "Only units of this region (repeatable)")->group("Data");
   c->add_option("--min-rate", f->minimum_rate, "Only units of at least this rate, Hz")
       ->group("Data");
   c->add_option("--start", f->start, "Start of the time range, s")->group("Data");
@@ -208,10 +263,45 @@ void AddTrainCommand(CLI::App& app, Session& session) {
   c->add_option("--k", f->k, "Active latents per window")->group("Model");
   c->add_option("--level", f->levels, "Matryoshka level FEATURES:K (repeatable, ascending)")
       ->group("Model");
-  c->add_option("--selection", f->selection, "batch_topk (default) or topk")
-      ->check(CLI::IsMember({"topk", "batch_topk"}))
+  c->add_option("--selection", f->selection, "relu (default), topk, batch_topk, jumprelu or gated")
+      ->check(CLI::IsMember({"relu", "topk", "batch_topk", "jumprelu", "gated"}))
       ->group("Model");
-  c->add_option("--loss", f->loss, "mse (default), msle or poisson")
+  c->add_option("--lambda", f->lambda,
+                "Sparsity penalty of relu, jumprelu and gated; 0 (default): adjusted to reach --k")
+      ->group("Model");
+  c->add_option("--final-p", f->final_p, "p-anneal: last exponent of relu's penalty")
+      ->group("Model");
+  c->add_option("--bandwidth", f->bandwidth, "jumprelu: width of the straight-through window")
+      ->group("Model");
+  c->add_option("--threshold", f->threshold, "jumprelu: start of the thresholds")->group("Model");
+  c->add_option("--bias-start", f->bias_start, "mean (default), zero or geometric_median")
+      ->check(CLI::IsMember({"mean", "zero", "geometric_median"}))
+      ->group("Model");
+  c->add_flag("--subtract-bias", f->subtract_bias, "Subtract the decoder bias from the input")
+      ->group("Model");
+  c->add_option("--revival", f->revival,
+                "Of dead latents: auxk (default), nldisco, resample or none")
+      ->check(CLI::IsMember({"auxk", "nldisco", "resample", "none"}))
+      ->group("Model");
+  c->add_flag("--aux-pre-activation", f->pre_activation,
+              "AuxK uses pre-activations, negative ones too")
+      ->group("Model");
+  c->add_option("--resample-every", f->resample_every, "Steps between resamplings")->group("Model");
+  c->add_option("--target-recording", f->target_recording,
+                "Predict units of this recording on the same bins")
+      ->group("Paired population");
+  c->add_option("--target-label", f->target_labels, "Predict units with this label (repeatable)")
+      ->group("Paired population");
+  c->add_option("--target-region", f->target_regions, "Predict units of this region (repeatable)")
+      ->group("Paired population");
+  c->add_option("--target-unit", f->target_units, "Predict this unit id (repeatable)")
+      ->group("Paired population");
+  c->add_option("--target-normaliser", f->target_normaliser, "Of the predicted units")
+      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->group("Paired population");
+  c->add_option(
+       "--loss", f->loss,
+       "poisson (default for counts), mse (default where the target is normalised) or msle")
       ->check(CLI::IsMember({"mse", "msle", "poisson"}))
       ->group("Model");
   c->add_option("--output-function", f->output, "Default: what the loss needs")
@@ -221,11 +311,21 @@ void AddTrainCommand(CLI::App& app, Session& session) {
       ->check(CLI::IsMember({"tied", "independent"}))
       ->group("Model");
   c->add_option("--aux-weight", f->aux_weight, "Weight of AuxK; 0 switches it off")->group("Model");
-  c->add_option("--dead-after", f->dead_after, "Steps unselected that make a latent dead")
+  c->add_option("--dead-after", f->dead_after,
+                "Steps unselected that make a latent dead; 0: a twentieth of all")
       ->group("Model");
   c->add_option("--lr", f->learning_rate, "Learning rate")
       ->group("Training")
       ->capture_default_str();
+  c->add_option("--optimiser", f->optimiser, "adam (default), adamw or momentum")
+      ->check(CLI::IsMember({"adam", "adamw", "momentum"}))
+      ->group("Training");
+  c->add_option("--weight-decay", f->weight_decay, "Of the matrices, for adamw and momentum")
+      ->group("Training");
+  c->add_option("--clip", f->clip, "Largest global norm of the gradient; 0: no limit")
+      ->group("Training");
+  c->add_option("--average", f->average, "Decay of a moving average of the weights; 0: none")
+      ->group("Training");
   c->add_option("--schedule", f->schedule, "warmup_hold (default), constant, linear or cosine")
       ->check(CLI::IsMember({"warmup_hold", "constant", "linear", "cosine"}))
       ->group("Training");

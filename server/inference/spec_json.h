@@ -38,7 +38,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::kWarmupHold, "warmup_
                                             {ScheduleKind::kCosine, "cosine"}})
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Level, features, k, weight)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AuxK, weight, k, dead_after_steps, pre_activation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AuxK, weight, k, dead_after_steps, pre_activation,
+                                                through_output)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Resampling, every_steps, until_fraction)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Penalty, weight, warmup_fraction, final_p,
                                                 anneal_start, bandwidth, threshold)

@@ -16,6 +16,8 @@ nlohmann::json ToJson(const ProgressReport& r) {
           {"l0", r.l0},
           {"dead_fraction", r.dead_fraction},
           {"learning_rate", r.learning_rate},
+          {"lambda", r.lambda},
+          {"gradient_norm", r.gradient_norm},
           {"windows_per_second", r.windows_per_second},
           {"seconds_left", OptionalJson(r.seconds_left)}};
 }
@@ -35,6 +37,8 @@ ProgressReport ParseProgress(const std::string& json) {
   r.l0 = NumberOr(j, "l0");
   r.dead_fraction = NumberOr(j, "dead_fraction");
   r.learning_rate = NumberOr(j, "learning_rate");
+  r.lambda = NumberOr(j, "lambda");
+  r.gradient_norm = NumberOr(j, "gradient_norm");
   r.windows_per_second = NumberOr(j, "windows_per_second");
   r.seconds_left = OptionalNumber(j, "seconds_left");
   return r;

@@ -21,6 +21,7 @@ struct ProgressReport {
   int attempt = 0;
   int64_t step = 0, total_steps = 0;
   double loss = 0, reconstruction_loss = 0, l0 = 0, dead_fraction = 0, learning_rate = 0;
+  double lambda = 0, gradient_norm = 0;
   double windows_per_second = 0;
   std::optional<double> seconds_left;
 };

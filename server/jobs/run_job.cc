@@ -116,6 +116,8 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
     report.l0 = step->l0;
     report.dead_fraction = step->dead_fraction;
     report.learning_rate = step->learning_rate;
+    report.lambda = step->lambda;
+    report.gradient_norm = step->gradient_norm;
     const double elapsed = std::max(now - start, 1e-6);
     report.windows_per_second = static_cast<double>(rows) / elapsed;
     report.seconds_left = elapsed / static_cast<double>(step->step - first_step) *

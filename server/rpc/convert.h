@@ -23,6 +23,7 @@ namespace saed::rpc {
 
 // Requests. Faults name fields as the message spells them; every one is reported at once.
 absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& message);
+absl::StatusOr<recordings::DataView> FromProto(const v1::DataView& message);
 absl::StatusOr<jobs::AnalyseSpec> FromProto(const v1::AnalyseSpec& message);
 
 // A tensor's bytes, checked against dtype and shape; INVALID_ARGUMENT on `field`. The view points

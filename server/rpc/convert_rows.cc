@@ -159,6 +159,8 @@ v1::JobProgress ToProto(const storage::JobsTable::Progress& progress) {
   m.set_reconstruction_loss(r.reconstruction_loss);
   m.set_l0(r.l0);
   m.set_dead_fraction(r.dead_fraction);
+  m.set_lambda(r.lambda);
+  m.set_gradient_norm(r.gradient_norm);
   m.set_learning_rate(r.learning_rate);
   m.set_windows_per_second(r.windows_per_second);
   if (r.seconds_left) m.set_seconds_left(*r.seconds_left);

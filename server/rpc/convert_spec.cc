@@ -18,11 +18,55 @@ void CheckEnum(Enum value, bool known, const char* field, Faults& faults) {
   }
 }
 
+// Pairs of our values and the wire's, the first one being the default.
+template <class Ours, class Wire, size_t n>
+Ours FromWire(const std::pair<Ours, Wire> (&pairs)[n], Wire value) {
+  for (const auto& [ours, wire] : pairs) {
+    if (wire == value) return ours;
+  }
+  return pairs[0].first;
+}
+template <class Ours, class Wire, size_t n>
+Wire ToWire(const std::pair<Ours, Wire> (&pairs)[n], Ours value) {
+  for (const auto& [ours, wire] : pairs) {
+    if (ours == value) return wire;
+  }
+  return pairs[0].second;
+}
+
+constexpr std::pair<sae::Selection, v1::Selection> kSelections[] = {
+    {sae::Selection::kRelu, v1::SELECTION_RELU},
+    {sae::Selection::kTopK, v1::SELECTION_TOP_K},
+    {sae::Selection::kBatchTopK, v1::SELECTION_BATCH_TOP_K},
+    {sae::Selection::kJumpRelu, v1::SELECTION_JUMP_RELU},
+    {sae::Selection::kGated, v1::SELECTION_GATED}};
+constexpr std::pair<sae::BiasStart, v1::BiasStart> kBiasStarts[] = {
+    {sae::BiasStart::kMean, v1::BIAS_START_MEAN},
+    {sae::BiasStart::kZero, v1::BIAS_START_ZERO},
+    {sae::BiasStart::kGeometricMedian, v1::BIAS_START_GEOMETRIC_MEDIAN}};
+constexpr std::pair<sae::Revival, v1::Revival> kRevivals[] = {
+    {sae::Revival::kAuxK, v1::REVIVAL_AUX_K},
+    {sae::Revival::kNldisco, v1::REVIVAL_NLDISCO},
+    {sae::Revival::kResample, v1::REVIVAL_RESAMPLE},
+    {sae::Revival::kNone, v1::REVIVAL_NONE}};
+constexpr std::pair<sae::OptimiserKind, v1::OptimiserKind> kOptimisers[] = {
+    {sae::OptimiserKind::kAdam, v1::OPTIMISER_KIND_ADAM},
+    {sae::OptimiserKind::kAdamW, v1::OPTIMISER_KIND_ADAMW},
+    {sae::OptimiserKind::kMomentum, v1::OPTIMISER_KIND_MOMENTUM}};
+constexpr std::pair<NormaliserKind, v1::Normaliser> kNormalisers[] = {
+    {NormaliserKind::kNone, v1::NORMALISER_NONE},
+    {NormaliserKind::kZscore, v1::NORMALISER_ZSCORE},
+    {NormaliserKind::kMinmax, v1::NORMALISER_MINMAX}};
+
+NormaliserKind NormaliserOf(v1::Normaliser value) { return FromWire(kNormalisers, value); }
+v1::Normaliser ToProto(NormaliserKind value) { return ToWire(kNormalisers, value); }
+
 recordings::DataView View(const v1::DataView& m, Faults& faults) {
   recordings::DataView v;
   v.bin_width = m.bin_width();
   v.unit_labels.assign(m.unit_labels().begin(), m.unit_labels().end());
   v.unit_ids.assign(m.unit_ids().begin(), m.unit_ids().end());
+  v.unit_regions.assign(m.unit_regions().begin(), m.unit_regions().end());
   v.minimum_rate = m.minimum_rate();
   v.start_time = m.start_time();
   v.stop_time = m.stop_time();
@@ -31,8 +75,7 @@ recordings::DataView View(const v1::DataView& m, Faults& faults) {
   v.window = m.window() == 0 ? 1 : m.window();
   v.stride = m.stride() == 0 ? 1 : m.stride();
   CheckEnum(m.normaliser(), v1::Normaliser_IsValid(m.normaliser()), "view.normaliser", faults);
-  if (m.normaliser() == v1::NORMALISER_ZSCORE) v.normaliser = NormaliserKind::kZscore;
-  if (m.normaliser() == v1::NORMALISER_MINMAX) v.normaliser = NormaliserKind::kMinmax;
+  v.normaliser = NormaliserOf(m.normaliser());
   if (m.split().has_column()) {
     const auto& c = m.split().column();
     v.split.kind = SplitKind::kColumn;
@@ -52,6 +95,7 @@ void SetView(const recordings::DataView& v, v1::DataView& m) {
   m.set_bin_width(v.bin_width);
   m.mutable_unit_labels()->Assign(v.unit_labels.begin(), v.unit_labels.end());
   m.mutable_unit_ids()->Assign(v.unit_ids.begin(), v.unit_ids.end());
+  m.mutable_unit_regions()->Assign(v.unit_regions.begin(), v.unit_regions.end());
   m.set_minimum_rate(v.minimum_rate);
   m.set_start_time(v.start_time);
   m.set_stop_time(v.stop_time);
@@ -61,9 +105,7 @@ void SetView(const recordings::DataView& v, v1::DataView& m) {
   }
   m.set_window(v.window);
   m.set_stride(v.stride);
-  m.set_normaliser(v.normaliser == NormaliserKind::kZscore   ? v1::NORMALISER_ZSCORE
-                   : v.normaliser == NormaliserKind::kMinmax ? v1::NORMALISER_MINMAX
-                                                             : v1::NORMALISER_NONE);
+  m.set_normaliser(ToProto(v.normaliser));
   if (v.split.kind == SplitKind::kColumn) {
     auto* c = m.mutable_split()->mutable_column();
     c->set_table(v.split.table);
@@ -77,20 +119,27 @@ void SetView(const recordings::DataView& v, v1::DataView& m) {
   }
 }
 
-sae::ModelSpec Model(const v1::ModelSpec& m, Faults& faults) {
+// `counts_as_they_are`: the target is not normalised, so that the likelihood of counts fits.
+sae::ModelSpec Model(const v1::ModelSpec& m, bool counts_as_they_are, Faults& faults) {
   sae::ModelSpec out;
   CheckEnum(m.selection(), v1::Selection_IsValid(m.selection()), "model.selection", faults);
   CheckEnum(m.loss(), v1::Loss_IsValid(m.loss()), "model.loss", faults);
   CheckEnum(m.output(), v1::Output_IsValid(m.output()), "model.output", faults);
   CheckEnum(m.decoder_start(), v1::DecoderStart_IsValid(m.decoder_start()), "model.decoder_start",
             faults);
-  if (m.selection() == v1::SELECTION_TOP_K) out.selection = sae::Selection::kTopK;
+  CheckEnum(m.revival(), v1::Revival_IsValid(m.revival()), "model.revival", faults);
+  out.selection = m.selection() != v1::SELECTION_UNSPECIFIED ? FromWire(kSelections, m.selection())
+                  : m.levels_size() > 1                      ? sae::Selection::kBatchTopK
+                                                             : sae::Selection::kRelu;
+  out.revival = FromWire(kRevivals, m.revival());
+  out.subtract_bias = m.subtract_bias();
   for (const auto& l : m.levels()) {
     out.levels.push_back({l.features(), l.k(), l.weight() == 0 ? 1.0 : l.weight()});
   }
-  out.loss = m.loss() == v1::LOSS_MSLE      ? sae::Loss::kMsle
-             : m.loss() == v1::LOSS_POISSON ? sae::Loss::kPoisson
-                                            : sae::Loss::kMse;
+  out.loss = m.loss() == v1::LOSS_MSLE                            ? sae::Loss::kMsle
+             : m.loss() == v1::LOSS_MSE                           ? sae::Loss::kMse
+             : m.loss() == v1::LOSS_POISSON || counts_as_they_are ? sae::Loss::kPoisson
+                                                                  : sae::Loss::kMse;
   switch (m.output()) {
     case v1::OUTPUT_IDENTITY:
       out.output = sae::Output::kIdentity;
@@ -110,18 +159,32 @@ sae::ModelSpec Model(const v1::ModelSpec& m, Faults& faults) {
     out.decoder_start = sae::DecoderStart::kIndependent;
   }
   CheckEnum(m.bias_start(), v1::BiasStart_IsValid(m.bias_start()), "model.bias_start", faults);
-  if (m.bias_start() == v1::BIAS_START_ZERO) out.bias_start = sae::BiasStart::kZero;
+  out.bias_start = FromWire(kBiasStarts, m.bias_start());
   if (m.has_aux()) {
     out.aux.weight = m.aux().weight();
     if (m.aux().k() != 0) out.aux.k = m.aux().k();
     if (m.aux().dead_after_steps() != 0) out.aux.dead_after_steps = m.aux().dead_after_steps();
+    out.aux.pre_activation = m.aux().pre_activation();
+    if (m.aux().has_through_output()) out.aux.through_output = m.aux().through_output();
   }
+  if (m.resampling().every_steps() != 0) out.resampling.every_steps = m.resampling().every_steps();
+  if (m.resampling().has_until_fraction()) {
+    out.resampling.until_fraction = m.resampling().until_fraction();
+  }
+  const auto& penalty = m.penalty();
+  out.penalty.weight = penalty.weight();
+  if (penalty.has_warmup_fraction()) out.penalty.warmup_fraction = penalty.warmup_fraction();
+  if (penalty.final_p() != 0) out.penalty.final_p = penalty.final_p();
+  if (penalty.has_anneal_start()) out.penalty.anneal_start = penalty.anneal_start();
+  if (penalty.bandwidth() != 0) out.penalty.bandwidth = penalty.bandwidth();
+  if (penalty.threshold() != 0) out.penalty.threshold = penalty.threshold();
   return out;
 }
 
 void SetModel(const sae::ModelSpec& spec, v1::ModelSpec& m) {
-  m.set_selection(spec.selection == sae::Selection::kTopK ? v1::SELECTION_TOP_K
-                                                          : v1::SELECTION_BATCH_TOP_K);
+  m.set_selection(ToWire(kSelections, spec.selection));
+  m.set_revival(ToWire(kRevivals, spec.revival));
+  m.set_subtract_bias(spec.subtract_bias);
   for (const sae::Level& l : spec.levels) {
     auto* level = m.add_levels();
     level->set_features(l.features);
@@ -137,16 +200,31 @@ void SetModel(const sae::ModelSpec& spec, v1::ModelSpec& m) {
   m.set_decoder_start(spec.decoder_start == sae::DecoderStart::kIndependent
                           ? v1::DECODER_START_INDEPENDENT
                           : v1::DECODER_START_TIED);
-  m.set_bias_start(spec.bias_start == sae::BiasStart::kZero ? v1::BIAS_START_ZERO
-                                                            : v1::BIAS_START_MEAN);
+  m.set_bias_start(ToWire(kBiasStarts, spec.bias_start));
   m.mutable_aux()->set_weight(spec.aux.weight);
   m.mutable_aux()->set_k(spec.aux.k);
   m.mutable_aux()->set_dead_after_steps(spec.aux.dead_after_steps);
+  m.mutable_aux()->set_pre_activation(spec.aux.pre_activation);
+  m.mutable_aux()->set_through_output(spec.aux.through_output);
+  m.mutable_resampling()->set_every_steps(spec.resampling.every_steps);
+  m.mutable_resampling()->set_until_fraction(spec.resampling.until_fraction);
+  auto* penalty = m.mutable_penalty();
+  penalty->set_weight(spec.penalty.weight);
+  penalty->set_warmup_fraction(spec.penalty.warmup_fraction);
+  penalty->set_final_p(spec.penalty.final_p);
+  penalty->set_anneal_start(spec.penalty.anneal_start);
+  penalty->set_bandwidth(spec.penalty.bandwidth);
+  penalty->set_threshold(spec.penalty.threshold);
 }
 
 sae::Optimiser OptimiserOf(const v1::Optimiser& m, Faults& faults) {
   sae::Optimiser out;
-  if (m.learning_rate() != 0) out.learning_rate = m.learning_rate();
+  CheckEnum(m.kind(), v1::OptimiserKind_IsValid(m.kind()), "optimiser.kind", faults);
+  out.kind = FromWire(kOptimisers, m.kind());
+  out.weight_decay = m.weight_decay();
+  out.clip_norm = m.clip_norm();
+  out.average = m.average();
+  out.learning_rate = m.learning_rate() != 0 ? m.learning_rate() : 4e-3;
   if (m.has_beta1()) out.beta1 = m.beta1();
   if (m.has_beta2()) out.beta2 = m.beta2();
   if (m.has_epsilon()) out.epsilon = m.epsilon();
@@ -163,6 +241,10 @@ sae::Optimiser OptimiserOf(const v1::Optimiser& m, Faults& faults) {
 }
 
 void SetOptimiser(const sae::Optimiser& o, v1::Optimiser& m) {
+  m.set_kind(ToWire(kOptimisers, o.kind));
+  m.set_weight_decay(o.weight_decay);
+  m.set_clip_norm(o.clip_norm);
+  m.set_average(o.average);
   m.set_learning_rate(o.learning_rate);
   m.set_beta1(o.beta1);
   m.set_beta2(o.beta2);
@@ -204,7 +286,8 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   jobs::TrainSpec out;
   out.recording_id = Id(m.recording(), "recordings", "recording", faults);
   out.view = View(m.view(), faults);
-  out.fit.model = Model(m.model(), faults);
+  const auto normaliser = m.has_target() ? m.target().normaliser() : m.view().normaliser();
+  out.fit.model = Model(m.model(), NormaliserOf(normaliser) == NormaliserKind::kNone, faults);
   out.fit.optimiser = OptimiserOf(m.optimiser(), faults);
   if (m.batch_size() != 0) out.fit.batch_size = m.batch_size();
   if (m.epochs() != 0) out.fit.epochs = m.epochs();
@@ -212,6 +295,19 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   out.fit.seed = m.seed();
   out.conditions = Conditions(m.conditions(), faults);
   out.threads = m.threads();
+  if (m.has_target()) {
+    const auto& t = m.target();
+    jobs::Target target;
+    if (!t.recording().empty()) {
+      target.recording_id = Id(t.recording(), "recordings", "target.recording", faults);
+    }
+    target.unit_labels.assign(t.unit_labels().begin(), t.unit_labels().end());
+    target.unit_ids.assign(t.unit_ids().begin(), t.unit_ids().end());
+    target.unit_regions.assign(t.unit_regions().begin(), t.unit_regions().end());
+    CheckEnum(t.normaliser(), v1::Normaliser_IsValid(t.normaliser()), "target.normaliser", faults);
+    target.normaliser = NormaliserOf(t.normaliser());
+    out.target = target;
+  }
   if (!faults.empty()) return faults.ToStatus();
   return out;
 }
@@ -225,6 +321,13 @@ absl::StatusOr<jobs::AnalyseSpec> FromProto(const v1::AnalyseSpec& m) {
   out.threads = m.threads();
   if (!faults.empty()) return faults.ToStatus();
   return out;
+}
+
+absl::StatusOr<recordings::DataView> FromProto(const v1::DataView& m) {
+  Faults faults;
+  recordings::DataView view = View(m, faults);
+  if (!faults.empty()) return faults.ToStatus();
+  return view;
 }
 
 v1::Condition ToProto(const features::Condition& c) {
@@ -250,6 +353,18 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec) {
   m.set_epochs(spec.fit.epochs);
   m.set_max_steps(spec.fit.max_steps);
   m.set_seed(spec.fit.seed);
+  if (spec.target) {
+    auto* t = m.mutable_target();
+    if (!spec.target->recording_id.empty()) {
+      t->set_recording("recordings/" + spec.target->recording_id);
+    }
+    t->mutable_unit_labels()->Assign(spec.target->unit_labels.begin(),
+                                     spec.target->unit_labels.end());
+    t->mutable_unit_ids()->Assign(spec.target->unit_ids.begin(), spec.target->unit_ids.end());
+    t->mutable_unit_regions()->Assign(spec.target->unit_regions.begin(),
+                                      spec.target->unit_regions.end());
+    t->set_normaliser(ToProto(spec.target->normaliser));
+  }
   for (const auto& c : spec.conditions) *m.add_conditions() = ToProto(c);
   m.set_threads(spec.threads);
   return m;

@@ -1,13 +1,20 @@
 #include "server/rpc/model_service.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
 
+#include <algorithm>
+
+#include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
+#include "server/inference/interchange.h"
+#include "server/jobs/import_model.h"
+#include "server/recordings/import.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
+#include "server/rpc/upload.h"
 
 namespace saed::rpc {
 namespace {
@@ -36,44 +43,77 @@ absl::Status List(Context& context, const v1::ListModelsRequest& request,
   return absl::OkStatus();
 }
 
-// The header of a safetensors file: 8-byte length, JSON, padded with spaces to 8 bytes.
-std::string SafetensorsHeader(const std::vector<storage::TensorRow>& tensors) {
-  nlohmann::json header;
-  size_t offset = 0;
-  for (const auto& t : tensors) {
-    const size_t end = offset + t.data.size() * sizeof(float);
-    header[t.name] = {{"dtype", "F32"}, {"shape", t.shape}, {"data_offsets", {offset, end}}};
-    offset = end;
+absl::StatusOr<inference::ModelFiles> FilesOf(Context& context, const std::string& id,
+                                              v1::ModelFormat format) {
+  SAED_ASSIGN_OR_RETURN(const auto loaded, context.engine.Get(id));
+  if (format == v1::MODEL_FORMAT_SAELENS) {
+    return inference::ToSaeLens(loaded->model, loaded->row.name);
   }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  const uint64_t size = text.size();
-  return std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + text;
+  return inference::ModelFiles{{"model.safetensors", inference::ToPlain(loaded->model)}};
 }
 
-absl::Status Download(Context& context, const std::string& id,
+absl::Status Download(Context& context, const std::string& id, v1::ModelFormat format,
                       grpc::ServerWriter<v1::DownloadModelResponse>& stream) {
-  SAED_ASSIGN_OR_RETURN(const auto tensors, context.stores.models.Tensors(id));
+  if (!v1::ModelFormat_IsValid(format)) {
+    return InvalidField("format",
+                        fmt::format("has the unknown value {}", static_cast<int>(format)));
+  }
+  SAED_ASSIGN_OR_RETURN(const auto files, FilesOf(context, id, format));
   Sha256 digest;
-  const auto send = [&](const char* data, size_t size) {
-    for (size_t at = 0; at < size; at += kChunk) {
-      v1::DownloadModelResponse message;
-      const size_t n = std::min<size_t>(kChunk, size - at);
-      message.set_chunk(data + at, n);
-      digest.Update(data + at, n);
-      if (!stream.Write(message)) return absl::CancelledError("the client went away");
+  const auto gone = [] { return absl::CancelledError("the client went away"); };
+  for (const auto& [name, bytes] : files) {
+    v1::DownloadModelResponse message;
+    message.set_file(name);
+    if (!stream.Write(message)) return gone();
+    for (size_t at = 0; at < bytes.size(); at += kChunk) {
+      const size_t n = std::min<size_t>(kChunk, bytes.size() - at);
+      message.set_chunk(bytes.data() + at, n);
+      digest.Update(bytes.data() + at, n);
+      if (!stream.Write(message)) return gone();
     }
-    return absl::OkStatus();
-  };
-  const std::string header = SafetensorsHeader(tensors);
-  SAED_RETURN_IF_ERROR(send(header.data(), header.size()));
-  for (const auto& t : tensors) {
-    SAED_RETURN_IF_ERROR(
-        send(reinterpret_cast<const char*>(t.data.data()), t.data.size() * sizeof(float)));
   }
   v1::DownloadModelResponse last;
   last.set_sha256(digest.Hex());
   stream.Write(last);
+  return absl::OkStatus();
+}
+
+absl::Status Import(Context& context, grpc::ServerReader<v1::ImportModelRequest>& stream,
+                    v1::ImportModelResponse& response) {
+  v1::ImportModelRequest message;
+  if (!stream.Read(&message) || !message.has_spec()) {
+    return InvalidField("spec", "is missing; it must be the first message");
+  }
+  jobs::ModelImport import;
+  const v1::ImportModelSpec spec = message.spec();
+  if (!v1::ModelFormat_IsValid(spec.format())) {
+    return InvalidField("format",
+                        fmt::format("has the unknown value {}", static_cast<int>(spec.format())));
+  }
+  import.name = spec.display_name();
+  if (import.name.size() > 200 || ValidUtf8(import.name) != import.name) {
+    return InvalidField("display_name", "must be UTF-8 text of at most 200 bytes");
+  }
+  SAED_ASSIGN_OR_RETURN(import.recording_id, IdOf(spec.recording(), "recordings", "recording"));
+  SAED_ASSIGN_OR_RETURN(import.view, FromProto(spec.view()));
+  import.sae_lens = spec.format() == v1::MODEL_FORMAT_SAELENS;
+  Upload upload(context.stores.objects, context.max_upload_bytes);
+  while (stream.Read(&message)) {
+    if (message.has_file()) {
+      SAED_RETURN_IF_ERROR(upload.Begin(message.file()));
+    } else if (message.part_case() == v1::ImportModelRequest::kChunk) {
+      SAED_RETURN_IF_ERROR(upload.Append(message.chunk()));
+    } else {
+      return InvalidField("spec", "came twice");
+    }
+  }
+  SAED_RETURN_IF_ERROR(upload.End());
+  for (const auto& file : upload.files()) {
+    SAED_ASSIGN_OR_RETURN(import.files[file.name], recordings::ReadFile(file.path));
+  }
+  SAED_ASSIGN_OR_RETURN(const auto row,
+                        jobs::ImportModel(context.stores, context.clock, import, SAED_VERSION));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(row));
   return absl::OkStatus();
 }
 
@@ -110,7 +150,13 @@ grpc::Status ModelService::DownloadModel(grpc::ServerContext*,
                                          grpc::ServerWriter<v1::DownloadModelResponse>* stream) {
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Download(context_, *id, *stream));
+  return ToGrpc(Download(context_, *id, request->format(), *stream));
+}
+
+grpc::Status ModelService::ImportModel(grpc::ServerContext*,
+                                       grpc::ServerReader<v1::ImportModelRequest>* stream,
+                                       v1::ImportModelResponse* response) {
+  return ToGrpc(Import(context_, *stream, *response));
 }
 
 }  // namespace saed::rpc

@@ -18,6 +18,8 @@ class ModelService final : public v1::ModelService::Service {
                            v1::DeleteModelResponse*) override;
   grpc::Status DownloadModel(grpc::ServerContext*, const v1::DownloadModelRequest* request,
                              grpc::ServerWriter<v1::DownloadModelResponse>* stream) override;
+  grpc::Status ImportModel(grpc::ServerContext*, grpc::ServerReader<v1::ImportModelRequest>* stream,
+                           v1::ImportModelResponse* response) override;
 
  private:
   Context& context_;

@@ -35,8 +35,9 @@ enum class CodeRule {
   kTopK,       // keep the k largest of each window
 };
 
-// BatchTopK models use their calibrated thresholds, TopK models the k largest; the others have one
-// rule of their own and ignore this.
+// BatchTopK models use their calibrated thresholds, TopK models the k largest, ReLU models every
+// positive z unless the k largest are asked for; JumpReLU and Gated models have one rule of their
+// own.
 CodeRule DefaultRule(const ModelSpec& spec);
 
 // SHA-256 over the tensors in a fixed order (encoder, encoder_bias, decoder, decoder_bias,

@@ -70,9 +70,10 @@ void CheckLoss(const ModelSpec& model, bool signed_target, Faults& faults) {
   if (model.aux.weight > 0 && model.aux.k < 1) {
     faults.Add("model.aux.k", fmt::format("is {}; must be at least 1", model.aux.k));
   }
-  if (model.aux.dead_after_steps < 1) {
+  if (model.aux.dead_after_steps < 0) {
     faults.Add("model.aux.dead_after_steps",
-               fmt::format("is {}; must be at least 1", model.aux.dead_after_steps));
+               fmt::format("is {}; must be at least 1, or 0 for a twentieth of all steps",
+                           model.aux.dead_after_steps));
   }
 }
 

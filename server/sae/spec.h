@@ -53,12 +53,17 @@ enum class Revival {
 };
 
 struct AuxK {
-  double weight = 1.0 / 32.0;   // α; 0 switches it off
-  int k = 512;                  // dead latents used per window, at most
-  int dead_after_steps = 1000;  // a latent unselected for more steps than this is dead
+  double weight = 1.0 / 32.0;  // α; 0 switches it off
+  int k = 512;                 // dead latents used per window, at most
+  // A latent unselected for more steps than this is dead; 0: a twentieth of all, 20 to 1000.
+  int dead_after_steps = 0;
   // Use z itself as the auxiliary code, negative values too: a dead latent whose pre-activation is
   // never positive then still gets a gradient (SAELens').
   bool pre_activation = false;
+  // With an output function other than identity: the auxiliary code is added before it and judged
+  // by the model's own loss, with the main reconstruction held constant, instead of reconstructing
+  // y − ŷ linearly. A latent so revived has the scale at which the others compete.
+  bool through_output = true;
 };
 
 struct Resampling {
@@ -77,8 +82,8 @@ struct Penalty {
   double final_p = 1;
   double anneal_start = 0.5;
   // JumpReLU only: width ε of the straight-through window, and every θ's start.
-  double bandwidth = 0.001;
-  double threshold = 0.001;
+  double bandwidth = 2;
+  double threshold = 1;
 };
 
 struct ModelSpec {

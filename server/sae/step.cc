@@ -154,9 +154,10 @@ void Step<T>::LossRows(const Batch<T>& batch, int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       T* a = pass.output_slope.data() + b * outputs_;
       DecodeRow(batch.parameters, pass, b, batch.parameters.decoder_bias.data(), a);
+      if (keep && aux_through_output()) std::copy_n(a, outputs_, residual_.data() + b * outputs_);
       row_losses_[i][b] =
           k.loss_slope(spec_.loss, spec_.output, y_.data() + b * outputs_, scale, outputs_, a,
-                       keep ? residual_.data() + b * outputs_ : nullptr);
+                       keep && !aux_through_output() ? residual_.data() + b * outputs_ : nullptr);
       CodeSlopes(batch.parameters, b, pass);
       row_penalties_[b] += architecture_->FinishRow(batch, b, i, pass);
     }
@@ -315,16 +316,22 @@ double Step<T>::AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead
   aux_.output_slope.resize(rows_ * outputs_);
   aux_.slope.resize(aux_.latent.size());
   const double elements = static_cast<double>(rows_) * outputs_;
-  const double weight = nldisco ? 1.0 : spec_.aux.weight / ResidualVariance();
+  const bool through = aux_through_output();
+  const double weight = nldisco   ? 1.0
+                        : through ? spec_.aux.weight
+                                  : spec_.aux.weight / ResidualVariance();
   const T scale = static_cast<T>(weight / elements);
   std::vector<double> losses(rows_);
   ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       T* a = aux_.output_slope.data() + b * outputs_;
-      DecodeRow<T>(p, aux_, b, nullptr, a);
-      losses[b] =
-          Kernels<T>().loss_slope(Loss::kMse, Output::kIdentity, residual_.data() + b * outputs_,
-                                  scale, outputs_, a, nullptr);
+      const T* kept = residual_.data() + b * outputs_;
+      DecodeRow<T>(p, aux_, b, through ? kept : nullptr, a);
+      losses[b] = through
+                      ? Kernels<T>().loss_slope(spec_.loss, spec_.output, y_.data() + b * outputs_,
+                                                scale, outputs_, a, nullptr)
+                      : Kernels<T>().loss_slope(Loss::kMse, Output::kIdentity, kept, scale,
+                                                outputs_, a, nullptr);
       CodeSlopes(p, b, aux_);
     }
   });

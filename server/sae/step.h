@@ -115,6 +115,10 @@ class Step {
                  bool losses);
   double AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead);
   void SelectDead(const std::vector<int32_t>& dead);
+  bool aux_through_output() const {
+    return spec_.revival == Revival::kAuxK && spec_.aux.through_output &&
+           spec_.output != Output::kIdentity;
+  }
   double ResidualVariance() const;
   void SortByLatent(Pass<T>& pass);
   // Gradients of latents [first, last) for a range of columns, into the two buffers.
@@ -141,7 +145,8 @@ class Step {
   std::vector<T> z_;             // [B, F]
   std::vector<Pass<T>> passes_;
   Pass<T> aux_;
-  std::vector<T> residual_;  // y − ŷ of the main pass, [B, E]
+  // What AuxLoss needs of the main pass, [B, E]: y − ŷ, or W_d·f + b_d where aux_through_output().
+  std::vector<T> residual_;
   std::vector<std::vector<double>> row_losses_;
   std::vector<double> row_penalties_;
   std::vector<T> encoder_gradient_, decoder_gradient_;  // of some latents, [latents, D] and [, E]

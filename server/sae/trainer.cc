@@ -70,6 +70,10 @@ Trainer<T>::Trainer(const FitSpec& spec, const TrainingData& data)
   steps_per_epoch_ = BlockCount(windows, spec.batch_size);
   total_steps_ = steps_per_epoch_ * spec.epochs;
   if (spec.max_steps > 0) total_steps_ = std::min(total_steps_, spec.max_steps);
+  if (spec_.model.aux.dead_after_steps == 0) {
+    spec_.model.aux.dead_after_steps =
+        static_cast<int>(std::clamp<int64_t>(total_steps_ / 20, 20, 1000));
+  }
   if (spec.model.bias_start != BiasStart::kZero) {
     const std::vector<double> start =
         spec.model.bias_start == BiasStart::kMean
@@ -129,12 +133,22 @@ Coefficients Trainer<T>::CoefficientsNow() const {
   return out;
 }
 
-// λ moves by at most 3 % a step, towards the L0 that the level asks for.
+// λ moves by a few per cent a step, towards the L0 that the level asks for. JumpReLU's L0 answers
+// to its thresholds alone, which a positive λ can only raise and which overshoot: there a
+// proportional and a bounded integral part may become negative, which lowers them.
 template <class T>
 void Trainer<T>::AdjustLambda(double l0) {
   if (!HasPenalty(spec_.model.selection) || spec_.model.penalty.weight > 0) return;
-  const double error = std::log2((l0 + 1e-3) / spec_.model.k());
-  lambda_ *= std::exp(0.03 * std::clamp(error, -1.0, 1.0));
+  const double error = std::clamp(std::log2((l0 + 1e-3) / spec_.model.k()), -1.0, 1.0);
+  if (spec_.model.selection == Selection::kJumpRelu) {
+    const double unit = 1.0 / data_.outputs();
+    jump_integral_ = std::clamp(jump_integral_ + 0.01 * error * unit, -unit, 5 * unit);
+    lambda_ = jump_integral_ + 2 * error * unit;
+  } else {
+    // Short trainings cannot wait.
+    const double rate = std::clamp(20.0 / static_cast<double>(total_steps_), 0.03, 0.3);
+    lambda_ *= std::exp(rate * error);
+  }
 }
 
 template <class T>
@@ -393,6 +407,7 @@ std::string Trainer<T>::Save() const {
   out.Array(idle_steps_);
   out.Array(running_thresholds_);
   out.Value(lambda_);
+  out.Value(jump_integral_);
   return out.Take();
 }
 
@@ -411,7 +426,7 @@ absl::Status Trainer<T>::Restore(std::string_view state) {
   }
   auto idle = in.Array<int32_t>();
   auto thresholds = in.Array<double>();
-  const auto lambda = in.Value<double>();
+  const auto lambda = in.Value<double>(), integral = in.Value<double>();
   if (!in.done() || idle.size() != idle_steps_.size() ||
       thresholds.size() != running_thresholds_.size() || step < 0 || step > total_steps_) {
     return damaged();
@@ -419,6 +434,7 @@ absl::Status Trainer<T>::Restore(std::string_view state) {
   idle_steps_ = std::move(idle);
   running_thresholds_ = std::move(thresholds);
   lambda_ = lambda;
+  jump_integral_ = integral;
   step_ = step;
   work_.PackAll(parameters_);
   return absl::OkStatus();

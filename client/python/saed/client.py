@@ -163,21 +163,32 @@ class Client:
     # Jobs.
 
     def train(self, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
-              selection="batch_top_k", loss="mse", output=None, normaliser="none", labels=(),
-              minimum_rate=0.0, mask=None, split=0.8, learning_rate=2e-3, batch_size=1024,
+              selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
+              unit_ids=(), target=None,
+              minimum_rate=0.0, mask=None, split=0.8, learning_rate=4e-3, batch_size=1024,
               epochs=20, max_steps=0, seed=0, conditions=(), aux=None, decoder_start=None, bias_start=None,
+              revival=None, resampling=None, penalty=None, subtract_bias=False, optimiser=None,
               threads=0, name="", request_id=None):
         """Queues a training job and returns it.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
         sample", or {"table", "column", "train", "test"}. conditions: dicts with name, table, filter
-        and, for a span around row starts or stops, anchor, from, to (s). aux: None or a dict of
-        weight, k, dead_after_steps."""
+        and, for a span around row starts or stops, anchor, from, to (s). aux, resampling,
+        penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
+        selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
+        with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads)
         view = spec.view
         view.bin_width, view.window, view.stride = bin_width, window, stride
         view.unit_labels.extend(labels)
+        view.unit_regions.extend(regions)
+        view.unit_ids.extend(unit_ids)
+        if target is not None:
+            target = dict(target)
+            kind = target.pop("normaliser", "none")
+            spec.target.CopyFrom(types_pb2.Target(
+                normaliser=types_pb2.Normaliser.Value("NORMALISER_" + kind.upper()), **target))
         view.minimum_rate = minimum_rate
         view.normaliser = types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper())
         if mask is not None:
@@ -192,8 +203,23 @@ class Client:
             view.split.train_fraction = split
         for f, level_k in levels or [(features, k)]:
             spec.model.levels.add(features=f, k=level_k)
-        spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())
-        spec.model.loss = types_pb2.Loss.Value("LOSS_" + loss.upper())
+        if selection is not None:
+            spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())
+        if loss is not None:
+            spec.model.loss = types_pb2.Loss.Value("LOSS_" + loss.upper())
+        if revival is not None:
+            spec.model.revival = types_pb2.Revival.Value("REVIVAL_" + revival.upper())
+        if resampling is not None:
+            spec.model.resampling.CopyFrom(types_pb2.Resampling(**resampling))
+        if penalty is not None:
+            spec.model.penalty.CopyFrom(types_pb2.Penalty(**penalty))
+        spec.model.subtract_bias = subtract_bias
+        if optimiser is not None:
+            optimiser = dict(optimiser)
+            kind = optimiser.pop("kind", "adam")
+            spec.optimiser.CopyFrom(types_pb2.Optimiser(
+                kind=types_pb2.OptimiserKind.Value("OPTIMISER_KIND_" + kind.upper()),
+                **optimiser))
         if output is not None:
             spec.model.output = types_pb2.Output.Value("OUTPUT_" + output.upper())
         if decoder_start is not None:
@@ -291,17 +317,50 @@ class Client:
             values.extend(part.values)
         return np.array(times), np.array(values, np.float32)
 
+    def download(self, model, format="saed"):
+        """The model as {file name: bytes}, checked against the digest sent. format: "saed" (one
+        safetensors file) or "saelens" (cfg.json and sae_weights.safetensors)."""
+        files, name, whole, digest = {}, None, hashlib.sha256(), ""
+        request = models_pb2.DownloadModelRequest(
+            name=model, format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper()))
+        for part in self._stream(self.models.DownloadModel, request):
+            kind = part.WhichOneof("part")
+            if kind == "file":
+                name = part.file
+                files[name] = bytearray()
+            elif kind == "chunk":
+                files[name] += part.chunk
+                whole.update(part.chunk)
+            else:
+                digest = part.sha256
+        if whole.hexdigest() != digest:
+            raise IOError(f"{model}: the files arrived damaged")
+        return {n: bytes(data) for n, data in files.items()}
+
+    def import_model(self, files, recording, bin_width, window=1, labels=(), normaliser="none",
+                     split=0.8, format="saelens", name=""):
+        """Stores a model trained elsewhere and returns it. files: {file name: bytes}."""
+        view = types_pb2.DataView(
+            bin_width=bin_width, window=window, unit_labels=labels,
+            normaliser=types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper()),
+            split=types_pb2.Split(train_fraction=split))
+
+        def messages():
+            yield models_pb2.ImportModelRequest(spec=models_pb2.ImportModelSpec(
+                display_name=name, recording=recording, view=view,
+                format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper())))
+            for file, data in files.items():
+                yield models_pb2.ImportModelRequest(file=recordings_pb2.FileHeader(
+                    name=file, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+                for at in range(0, len(data), 1 << 20):
+                    yield models_pb2.ImportModelRequest(chunk=data[at:at + (1 << 20)])
+        return self._call(self.models.ImportModel, messages()).model
+
     def tensors(self, model):
-        """The model's tensors as {name: float32 array}, checked against the digest sent."""
-        data, digest = bytearray(), ""
-        for part in self._stream(self.models.DownloadModel,
-                                 models_pb2.DownloadModelRequest(name=model)):
-            data += part.chunk
-            digest = part.sha256 or digest
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise IOError(f"{model}: the tensors arrived damaged")
+        """The model's tensors as {name: float32 array}."""
+        (data,) = self.download(model).values()
         size = int.from_bytes(data[:8], "little")
-        header = json.loads(bytes(data[8:8 + size]))
-        body = bytes(data[8 + size:])
+        header = json.loads(data[8:8 + size])
+        body = data[8 + size:]
         return {n: np.frombuffer(body[slice(*t["data_offsets"])], "<f4").reshape(t["shape"])
-                for n, t in header.items()}
+                for n, t in header.items() if n != "__metadata__"}

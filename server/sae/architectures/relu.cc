@@ -61,7 +61,10 @@ class Relu final : public Architecture<T> {
   GatheredRows<T> gathered_;
 };
 
-int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
+int Code(const CodeInput& in, const float* z, float* scratch, int32_t* index, float* value) {
+  if (in.top_k) {
+    return Kernels<float>().top_k(z, in.spec.features(), in.spec.k(), scratch, index, value);
+  }
   return Kernels<float>().at_least(z, in.spec.features(), 0, index, value);
 }
 

@@ -222,11 +222,18 @@ class Problem {
         Keep(z, latents, b, b + 1, spec.aux.k, !spec.aux.pre_activation, f);
       }
     }
+    const bool through = spec.revival == Revival::kAuxK && spec.aux.through_output &&
+                         spec.output != Output::kIdentity;
+    if (through) weight = spec.aux.weight;
     double sum = 0;
     for (int b = 0; b < kRows; ++b) {
       for (int i = 0; i < E; ++i) {
         double a = 0;
         for (int j : latents) a += f[b][j] * q.decoder_row(j)[i];
+        if (through) {
+          sum += LossOf(spec.loss, Out(spec.output, Linear(p_, f0[b], i) + a), y(b, i));
+          continue;
+        }
         sum += (a - residual[b][i]) * (a - residual[b][i]);
       }
     }
@@ -354,6 +361,12 @@ std::vector<Case> Cases() {
         c.name = std::string(Name(s)) + "_" + std::string(Name(loss)) + "_" +
                  std::string(Name(output)) + "_" + std::string(Name(r));
         out.push_back(c);
+        if (r == Revival::kAuxK && output != Output::kIdentity) {
+          Case linear = c;
+          linear.spec.aux.through_output = false;
+          linear.name += "_linear";
+          out.push_back(linear);
+        }
         if (loss != Loss::kMse || output != Output::kIdentity) continue;
         if (r == Revival::kAuxK) {
           Case signed_code = c;

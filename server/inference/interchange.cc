@@ -1,0 +1,360 @@
+#include "server/inference/interchange.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
+#include "server/inference/safetensors.h"
+#include "server/inference/spec_json.h"
+#include "server/sae/architectures/architecture.h"
+
+namespace saed::inference {
+namespace {
+
+using nlohmann::json;
+using sae::Selection;
+
+constexpr const char* kConfig = "cfg.json";
+constexpr const char* kWeights = "sae_weights.safetensors";
+
+std::vector<float> Transposed(const std::vector<float>& in, int64_t rows, int64_t columns) {
+  std::vector<float> out(in.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = in[r * columns + c];
+  }
+  return out;
+}
+
+// Weights that take raw inputs and give raw outputs: with x' = (x − o)/s, W·x' = (W/s)·x − (W/s)·o,
+// and ŷ·s + o on the other side. `shift` is what each latent's pre-activation loses.
+struct Folded {
+  std::vector<float> encoder, decoder, decoder_bias;
+  std::vector<double> shift;
+};
+
+Folded Fold(const sae::Model& model) {
+  const auto& p = model.parameters;
+  Folded out{p.encoder, p.decoder, p.decoder_bias, std::vector<double>(p.features, 0.0)};
+  for (int64_t j = 0; j < p.features; ++j) {
+    for (int i = 0; i < p.inputs; ++i) {
+      float& w = out.encoder[j * p.inputs + i];
+      if (model.spec.subtract_bias) out.shift[j] += static_cast<double>(w) * p.decoder_bias[i];
+      if (model.normaliser.identity()) continue;
+      const int n = i % model.units;
+      w /= model.normaliser.scale[n];
+      out.shift[j] += static_cast<double>(w) * model.normaliser.offset[n];
+    }
+  }
+  const sae::Normaliser& target = model.output_normaliser();
+  if (!target.identity()) {
+    for (int i = 0; i < p.outputs; ++i) {
+      const int n = i % model.output_units();
+      for (int64_t j = 0; j < p.features; ++j) out.decoder[j * p.outputs + i] *= target.scale[n];
+      out.decoder_bias[i] = out.decoder_bias[i] * target.scale[n] + target.offset[n];
+    }
+  }
+  return out;
+}
+
+const char* ArchitectureName(const sae::Model& model) {
+  switch (model.spec.selection) {
+    case Selection::kRelu:
+      return model.paired() ? "transcoder" : "standard";
+    case Selection::kTopK:
+      return "topk";
+    case Selection::kGated:
+      return "gated";
+    default:
+      return model.paired() ? "jumprelu_transcoder" : "jumprelu";
+  }
+}
+
+// The largest float below θ, so that SAELens' z > threshold means z ≥ θ.
+float BelowThreshold(float theta) { return theta > 0 ? std::nextafter(theta, 0.0f) : 0.0f; }
+
+struct Reader {
+  const Safetensors& file;
+  Faults& faults;
+
+  std::vector<float> Get(const char* name, std::vector<int64_t> shape) {
+    const storage::TensorRow* t = file.Find(name);
+    if (t == nullptr) {
+      faults.Add(kWeights, fmt::format("lacks the tensor {}", name));
+      return {};
+    }
+    if (t->shape != shape) {
+      const auto text = [](const std::vector<int64_t>& s) {
+        std::string out;
+        for (int64_t d : s) out += fmt::format("{}{}", out.empty() ? "" : " x ", d);
+        return out;
+      };
+      faults.Add(kWeights,
+                 fmt::format("has {} of shape {}; must be {}", name, text(t->shape), text(shape)));
+      return {};
+    }
+    for (float v : t->data) {
+      if (std::isfinite(v)) continue;
+      faults.Add(kWeights, fmt::format("has a value in {} that is not finite", name));
+      break;
+    }
+    return t->data;
+  }
+};
+
+absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
+  const auto number = [&](const char* key) {
+    return config.contains(key) && config.at(key).is_number_integer()
+               ? config.at(key).get<int64_t>()
+               : -1;
+  };
+  if (number("d_in") != inputs) {
+    faults.Add(kConfig, fmt::format("has d_in {}; this view has {} inputs (bins x units)",
+                                    number("d_in"), inputs));
+  }
+  if (number("d_sae") < 1 || number("d_sae") > sae::kMaxFeatures ||
+      number("d_sae") * inputs > sae::kMaxParameters) {
+    faults.Add(kConfig, fmt::format("has d_sae {}; must be 1 to {}, and at most {} weights",
+                                    number("d_sae"), sae::kMaxFeatures, sae::kMaxParameters));
+  }
+  const auto text = [&](const char* key, const char* otherwise) {
+    return config.contains(key) && config.at(key).is_string() ? config.at(key).get<std::string>()
+                                                              : std::string(otherwise);
+  };
+  const std::string normalise = text("normalize_activations", "none");
+  if (normalise != "none" && normalise != "expected_average_only_in") {
+    faults.Add(kConfig, fmt::format("has normalize_activations '{}', which depends on each window; "
+                                    "only 'none' and 'expected_average_only_in' (folded) are read",
+                                    normalise));
+  }
+  if (text("reshape_activations", "none") != "none") {
+    faults.Add(kConfig, "reshapes its activations, which counts do not need");
+  }
+  return faults.ToStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name) {
+  const auto& p = model.parameters;
+  const Selection selection = model.spec.selection;
+  if (model.spec.output != sae::Output::kIdentity) {
+    return absl::FailedPreconditionError(
+        fmt::format("SAELens decodes linearly; this model's output function is {}. Train with "
+                    "output identity, or download the plain safetensors file",
+                    Name(model.spec.output)));
+  }
+  if (model.paired() && (selection == Selection::kTopK || selection == Selection::kGated)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "SAELens has no {} transcoder, and this model's target is another population; download the "
+        "plain safetensors file",
+        Name(selection)));
+  }
+  const Folded folded = Fold(model);
+  const int64_t F = p.features, D = p.inputs, E = p.outputs;
+  Safetensors weights;
+  const auto add = [&](const char* tensor, std::vector<int64_t> shape, std::vector<float> data) {
+    weights.tensors.push_back({tensor, std::move(shape), std::move(data)});
+  };
+  add("W_enc", {D, F}, Transposed(folded.encoder, F, D));
+  add("W_dec", {F, E}, folded.decoder);
+  add("b_dec", {E}, folded.decoder_bias);
+  std::vector<float> bias(F);
+  for (int64_t j = 0; j < F; ++j) {
+    bias[j] = static_cast<float>(p.encoder_bias[j] - folded.shift[j]);
+  }
+  if (selection == Selection::kGated) {
+    std::vector<float> magnitude(F);
+    for (int64_t j = 0; j < F; ++j) {
+      magnitude[j] = static_cast<float>(p.extra[1][j] - std::exp(p.extra[0][j]) * folded.shift[j]);
+    }
+    add("b_gate", {F}, bias);
+    add("r_mag", {F}, p.extra[0]);
+    add("b_mag", {F}, magnitude);
+  } else {
+    add("b_enc", {F}, bias);
+  }
+  if (selection == Selection::kBatchTopK) {
+    add("threshold", {F}, std::vector<float>(F, BelowThreshold(model.thresholds.back())));
+  } else if (selection == Selection::kJumpRelu) {
+    std::vector<float> threshold(F);
+    for (int64_t j = 0; j < F; ++j) threshold[j] = std::exp(p.extra[0][j]);
+    add("threshold", {F}, threshold);
+  }
+  json config = {{"architecture", ArchitectureName(model)},
+                 {"d_in", D},
+                 {"d_sae", F},
+                 {"dtype", "float32"},
+                 {"device", "cpu"},
+                 {"apply_b_dec_to_input", false},
+                 {"normalize_activations", "none"},
+                 {"reshape_activations", "none"},
+                 {"metadata",
+                  {{"model_name", name},
+                   {"saed_selection", Name(selection)},
+                   {"saed_window", model.S},
+                   {"saed_units", model.units}}}};
+  if (model.paired()) config["d_out"] = E;
+  if (selection == Selection::kTopK) {
+    config["k"] = model.spec.k();
+    config["rescale_acts_by_decoder_norm"] = false;
+  }
+  return ModelFiles{{kConfig, config.dump(2) + "\n"}, {kWeights, WriteSafetensors(weights)}};
+}
+
+absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units) {
+  for (const char* name : {kConfig, kWeights}) {
+    if (!files.count(name)) {
+      return InvalidField("file", fmt::format("'{}' is missing; a SAELens directory has {} and {}",
+                                              name, kConfig, kWeights));
+    }
+  }
+  const auto config = json::parse(files.at(kConfig), nullptr, false);
+  if (!config.is_object()) return InvalidField(kConfig, "is not a JSON object");
+  Faults faults;
+  SAED_RETURN_IF_ERROR(CheckConfig(config, S * units, faults));
+  const std::string architecture = config.value("architecture", json("standard")).is_string()
+                                       ? config.value("architecture", std::string("standard"))
+                                       : std::string("?");
+  static const std::map<std::string, Selection> known = {
+      {"standard", Selection::kRelu},       {"topk", Selection::kTopK},
+      {"jumprelu", Selection::kJumpRelu},   {"gated", Selection::kGated},
+      {"batchtopk", Selection::kBatchTopK}, {"matryoshka_batchtopk", Selection::kBatchTopK}};
+  if (!known.count(architecture)) {
+    return InvalidField(
+        kConfig,
+        fmt::format("has architecture '{}'; standard, topk, jumprelu, gated, batchtopk and "
+                    "matryoshka_batchtopk can be read",
+                    architecture));
+  }
+  SAED_ASSIGN_OR_RETURN(const Safetensors weights, ReadSafetensors(kWeights, files.at(kWeights)));
+  sae::Model model;
+  model.S = S;
+  model.units = units;
+  auto& p = model.parameters;
+  p.features = config.at("d_sae").get<int>();
+  p.inputs = p.outputs = S * units;
+  const int64_t F = p.features, D = p.inputs;
+  model.spec.selection = known.at(architecture);
+  model.spec.loss = sae::Loss::kMse;
+  model.spec.output = sae::Output::kIdentity;
+  model.spec.levels = {{p.features, p.features, 1}};
+  model.thresholds = {0};
+  Reader in{weights, faults};
+  p.encoder = in.Get("W_enc", {D, F});
+  p.decoder = in.Get("W_dec", {F, D});
+  p.decoder_bias = in.Get("b_dec", {D});
+  switch (model.spec.selection) {
+    case Selection::kGated:
+      p.encoder_bias = in.Get("b_gate", {F});
+      p.extra = {in.Get("r_mag", {F}), in.Get("b_mag", {F})};
+      break;
+    case Selection::kJumpRelu:
+      p.encoder_bias = in.Get("b_enc", {F});
+      p.extra = {in.Get("threshold", {F})};
+      for (float& t : p.extra[0]) {
+        if (t < 0) faults.Add(kWeights, fmt::format("has the negative threshold {}", t));
+        if (t < 0) break;
+        // z > 0 is z > the smallest positive float, to one part in 10^37.
+        t = std::log(std::max(t, 1e-37f));
+      }
+      break;
+    case Selection::kBatchTopK:
+      p.encoder_bias = in.Get("b_enc", {F});
+      if (const auto t = in.Get("topk_threshold", {}); !t.empty()) {
+        model.thresholds = {std::nextafter(t[0], INFINITY)};
+      }
+      break;
+    default:
+      p.encoder_bias = in.Get("b_enc", {F});
+  }
+  const auto k = config.find("k");
+  if (k != config.end() && k->is_number()) {
+    model.spec.levels[0].k = static_cast<int>(k->get<double>());
+  }
+  if (model.spec.k() < 1 || model.spec.k() > p.features ||
+      (model.spec.selection == Selection::kTopK && k == config.end())) {
+    faults.Add(kConfig, fmt::format("has k {}; must be 1 to d_sae ({})",
+                                    k == config.end() ? "missing" : k->dump(), p.features));
+  }
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  if (config.value("rescale_acts_by_decoder_norm", json(false)) == json(true)) {
+    for (int64_t j = 0; j < F; ++j) {
+      double square = 0;
+      for (int64_t i = 0; i < D; ++i) square += std::pow(p.decoder[j * D + i], 2);
+      if (std::abs(std::sqrt(square) - 1) > 1e-3) {
+        return InvalidField(kConfig, fmt::format("ranks latents by decoder norm, and latent {} has "
+                                                 "norm {:.4f}; fold the norms first "
+                                                 "(fold_W_dec_norm)",
+                                                 j, std::sqrt(square)));
+      }
+    }
+  }
+  p.encoder = Transposed(p.encoder, D, F);
+  if (config.value("apply_b_dec_to_input", json(true)) != json(false)) {
+    for (int64_t j = 0; j < F; ++j) {
+      double shift = 0;
+      for (int64_t i = 0; i < D; ++i) {
+        shift += static_cast<double>(p.encoder[j * D + i]) * p.decoder_bias[i];
+      }
+      p.encoder_bias[j] = static_cast<float>(p.encoder_bias[j] - shift);
+      if (model.spec.selection == Selection::kGated) {
+        p.extra[1][j] = static_cast<float>(p.extra[1][j] - std::exp(p.extra[0][j]) * shift);
+      }
+    }
+  }
+  return model;
+}
+
+std::string ToPlain(const sae::Model& model) {
+  json spec = model.spec;
+  return WriteSafetensors({ToTensors(model),
+                           {{"format", "saed"},
+                            {"saed_model", spec.dump()},
+                            {"saed_window", std::to_string(model.S)},
+                            {"saed_target_units", std::to_string(model.target_units)}}});
+}
+
+absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string& bytes, int S,
+                                     int units) {
+  SAED_ASSIGN_OR_RETURN(Safetensors file, ReadSafetensors(name, bytes));
+  const auto text = file.metadata.find("saed_model");
+  if (text == file.metadata.end()) {
+    return InvalidField(name,
+                        "has no metadata saed_model; it is not a file that saed wrote. A "
+                        "SAELens directory is imported as such");
+  }
+  for (const auto& t : file.tensors) {
+    for (float v : t.data) {
+      if (!std::isfinite(v)) {
+        return InvalidField(name, fmt::format("has a value in {} that is not finite", t.name));
+      }
+    }
+  }
+  storage::ModelRow row;
+  row.id = name;
+  row.window = S;
+  row.units = units;
+  json spec = {{"fit", {{"model", json::parse(text->second, nullptr, false)}}}};
+  if (file.metadata["saed_target_units"] != "0") spec["target"] = json::object();
+  row.spec = spec.dump();
+  try {
+    const auto parsed = spec.at("fit").at("model").get<sae::ModelSpec>();
+    sae::FitSpec fit;
+    fit.model = parsed;
+    SAED_RETURN_IF_ERROR(sae::Validate(fit, false));
+  } catch (const nlohmann::json::exception& e) {
+    return InvalidField(name, fmt::format("has a damaged saed_model: {}", e.what()));
+  }
+  auto model = ToModel(row, std::move(file.tensors));
+  if (!model.ok()) {
+    return InvalidField(name, fmt::format("does not fit a view of {} bins x {} units: its tensors "
+                                          "have other sizes than its spec and the view say",
+                                          S, units));
+  }
+  return model;
+}
+
+}  // namespace saed::inference

@@ -1,0 +1,30 @@
+// Models as files of other programs: a SAELens directory (cfg.json and sae_weights.safetensors) and
+// one plain safetensors file with saed's own tensors and its model spec as metadata.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/sae/model.h"
+
+namespace saed::inference {
+
+using ModelFiles = std::map<std::string, std::string>;  // name → bytes
+
+// SAELens' inference form. Normaliser and subtracted bias are folded into the weights, so that the
+// SAE takes raw counts. BatchTopK, with levels or without, becomes `jumprelu` with its calibrated
+// threshold. FAILED_PRECONDITION, with the reason, where SAELens cannot express the model: an
+// output function, or a paired target with TopK or Gated.
+absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name);
+
+// `inputs` = S·N is what the model must take, `units` = N. Architectures: standard, topk, jumprelu,
+// gated, batchtopk, matryoshka_batchtopk. INVALID_ARGUMENT names the file and what is wrong in it.
+absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units);
+
+// Names as in ToTensors; metadata "saed_model" is the model spec as JSON.
+std::string ToPlain(const sae::Model& model);
+absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string& bytes, int S,
+                                     int units);
+
+}  // namespace saed::inference

@@ -1,0 +1,81 @@
+#include "server/jobs/import_model.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "server/base/faults.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
+#include "server/inference/spec_json.h"
+#include "server/jobs/spec.h"
+#include "server/jobs/submit.h"
+#include "server/sae/evaluate.h"
+#include "storage/objects.h"
+
+namespace saed::jobs {
+
+absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock& clock,
+                                              const ModelImport& spec,
+                                              const std::string& code_version) {
+  SAED_ASSIGN_OR_RETURN(const auto recording_row, stores.recordings.Get(spec.recording_id));
+  SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
+  Faults faults;
+  const auto view = recordings::BuildView(recording, spec.view);
+  faults.Merge(view.status(), "view");
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  const int units = static_cast<int>(view->units.size());
+  sae::Model model;
+  if (spec.sae_lens) {
+    SAED_ASSIGN_OR_RETURN(model, inference::FromSaeLens(spec.files, view->window, units));
+    model.normaliser = {view->offset, view->scale};
+  } else {
+    if (spec.files.size() != 1) {
+      return InvalidField("file", fmt::format("was sent {} times; the plain format is one "
+                                              "safetensors file",
+                                              spec.files.size()));
+    }
+    const auto& [name, bytes] = *spec.files.begin();
+    SAED_ASSIGN_OR_RETURN(model, inference::FromPlain(name, bytes, view->window, units));
+    if (model.paired()) {
+      return InvalidField(name, "predicts a paired population, which an import cannot name");
+    }
+  }
+  const sae::Encoder encoder(model);
+  const auto mean = sae::MeanTarget(view->counts(), model.normaliser, view->train, view->window);
+  SAED_ASSIGN_OR_RETURN(const auto evaluation,
+                        sae::EvaluateModel(encoder, view->counts(), view->counts(), view->test,
+                                           mean, [] { return true; }));
+  TrainSpec train;
+  train.recording_id = spec.recording_id;
+  train.name = spec.name;
+  train.view = spec.view;
+  train.fit.model = model.spec;
+  storage::ModelRow row;
+  row.id = storage::NewId();
+  row.recording_id = spec.recording_id;
+  row.name = spec.name;
+  row.created_at = clock.NowMicros();
+  row.features = model.spec.features();
+  row.window = model.S;
+  row.units = model.units;
+  row.digest = sae::TensorDigest(model);
+  row.spec = ToJson(train).dump();
+  row.evaluation = saed::ToJson(evaluation).dump();
+  std::vector<int64_t> ids;
+  for (int u : view->units) ids.push_back(recording.units[u].id);
+  nlohmann::json files = nlohmann::json::object();
+  for (const auto& [name, bytes] : spec.files) files[name] = Sha256Hex(bytes);
+  row.provenance = nlohmann::json{
+      {"unit_ids", ids},
+      {"recording_digest", recording_row.digest},
+      {"imported_from", spec.sae_lens ? "saelens" : "saed"},
+      {"files", files},
+      {"code_version",
+       code_version}}.dump();
+  SAED_RETURN_IF_ERROR(stores.models.Insert(row, inference::ToTensors(model)));
+  return row;
+}
+
+}  // namespace saed::jobs
