@@ -73,8 +73,12 @@ absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
   return absl::OkStatus();
 }
 
+// Pages of a count file that training may keep resident. A window brings in up to 64 KiB around it.
+constexpr int64_t kResidentCounts = int64_t{512} << 20, kAroundWindow = 64 << 10;
+
 absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::task_arena& arena,
-                   sae::Trainer<float>& trainer, Reporter& reporter) {
+                   const recordings::ViewData& view, sae::Trainer<float>& trainer,
+                   Reporter& reporter) {
   if (!job.checkpoint.empty()) {
     const auto state = context.stores.objects.Get(job.checkpoint);
     if (state.ok() && state->starts_with(job.id)) {
@@ -90,7 +94,7 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
   const int64_t first_step = trainer.step();
   const double start = context.clock.MonotonicSeconds();
   double last_checkpoint = start, last_observed = start;
-  int64_t observed_steps = 0, observed_rows = 0, rows = 0;
+  int64_t observed_steps = 0, observed_rows = 0, rows = 0, touched = 0;
   while (!trainer.done()) {
     if (context.stop.load(std::memory_order_relaxed)) {
       // A server that stops keeps what was done; nobody needs that of a cancelled job.
@@ -102,6 +106,11 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
     arena.execute([&] { step = trainer.Next(); });
     SAED_RETURN_IF_ERROR(step.status());
     rows += step->rows;
+    touched += step->rows * kAroundWindow;
+    if (touched > kResidentCounts) {
+      view.Release();
+      touched = 0;
+    }
     ++observed_steps;
     observed_rows += step->rows;
 
@@ -231,7 +240,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   }
   std::unique_ptr<sae::Trainer<float>> trainer;
   arena.execute([&] { trainer = std::make_unique<sae::Trainer<float>>(spec.fit, data); });
-  SAED_RETURN_IF_ERROR(Train(context, job, arena, *trainer, reporter));
+  SAED_RETURN_IF_ERROR(Train(context, job, arena, view, *trainer, reporter));
   SAED_ASSIGN_OR_RETURN(const sae::Model model,
                         CalibratedModel(spec, view, target, arena, *trainer, reporter));
   const sae::Encoder encoder(model);

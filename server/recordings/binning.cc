@@ -59,7 +59,27 @@ int64_t BinOf(const ViewData& view, double t) {
   return bin;
 }
 
-// Counts spikes; exact integer arithmetic where times, start and width are whole samples.
+// Room for the counts, zero-filled: in memory, or in a file where they are large.
+absl::StatusOr<uint8_t*> Allocate(ViewData& out) {
+  const size_t bytes = static_cast<size_t>(out.bins) * out.units.size() * SizeOf(out.dtype);
+  out.bytes.clear();
+  out.file.reset();
+  if (bytes <= kCountsInMemory) {
+    out.bytes.assign(bytes, 0);
+    return out.bytes.data();
+  }
+  SAED_ASSIGN_OR_RETURN(out.file, CountFile::Create(CountDirectory(), bytes));
+  return out.file->data();
+}
+
+// Bins that are worked on at once.
+int64_t ChunkBins(size_t units) {
+  return std::max<int64_t>(1,
+                           (int64_t{16} << 20) / static_cast<int64_t>(std::max<size_t>(1, units)));
+}
+
+// Counts spikes chunk by chunk; exact integer arithmetic where times, start and width are whole
+// samples.
 absl::Status BinSpikes(const Recording& r, ViewData& out) {
   const double rate = r.sampling_rate;
   const double width = out.bin_width * rate, first = out.start_time * rate;
@@ -68,58 +88,91 @@ absl::Status BinSpikes(const Recording& r, ViewData& out) {
   const auto width_samples = static_cast<int64_t>(std::llround(exact ? width : 1));
   const auto first_sample = static_cast<int64_t>(std::llround(exact ? first : 0));
   const size_t units = out.units.size();
-  std::vector<uint16_t> wide(static_cast<size_t>(out.bins) * units, 0);
-  uint16_t most = 0;
-  for (size_t n = 0; n < units; ++n) {
-    for (double t : r.units[out.units[n]].spike_times) {
-      if (t < out.start_time) continue;
-      const int64_t bin =
-          exact ? (std::llround(t * rate) - first_sample) / width_samples : BinOf(out, t);
-      if (bin >= out.bins) break;
-      uint16_t& count = wide[static_cast<size_t>(bin) * units + n];
-      if (count == 65535) {
-        return InvalidField("bin_width",
-                            fmt::format("is {} s, which puts more than 65535 spikes of "
-                                        "unit {} into one bin; use narrower bins",
-                                        out.bin_width, r.units[out.units[n]].id));
-      }
-      most = std::max(most, ++count);
+  const auto bin_of = [&](double t) {
+    return exact ? (std::llround(t * rate) - first_sample) / width_samples : BinOf(out, t);
+  };
+  const int64_t chunk = ChunkBins(units);
+  std::vector<uint16_t> counts(static_cast<size_t>(std::min(chunk, out.bins)) * units);
+  // Narrow counts are tried first; the rare recording that needs wide ones is counted again.
+  for (out.dtype = DType::kU8;; out.dtype = DType::kU16) {
+    SAED_ASSIGN_OR_RETURN(uint8_t * bytes, Allocate(out));
+    std::vector<size_t> next(units);
+    for (size_t n = 0; n < units; ++n) {
+      const auto& times = r.units[out.units[n]].spike_times;
+      next[n] = std::lower_bound(times.begin(), times.end(), out.start_time) - times.begin();
     }
+    bool fits = true;
+    for (int64_t begin = 0; begin < out.bins && fits; begin += chunk) {
+      const int64_t end = std::min(out.bins, begin + chunk);
+      std::fill(counts.begin(), counts.end(), 0);
+      uint16_t most = 0;
+      for (size_t n = 0; n < units; ++n) {
+        const auto& times = r.units[out.units[n]].spike_times;
+        for (; next[n] < times.size(); ++next[n]) {
+          const int64_t bin = bin_of(times[next[n]]);
+          if (bin >= end) break;
+          if (bin < begin) continue;
+          uint16_t& count = counts[static_cast<size_t>(bin - begin) * units + n];
+          if (count == 65535) {
+            return InvalidField("bin_width",
+                                fmt::format("is {} s, which puts more than 65535 spikes of unit {} "
+                                            "into one bin; use narrower bins",
+                                            out.bin_width, r.units[out.units[n]].id));
+          }
+          most = std::max(most, ++count);
+        }
+      }
+      fits = most <= 255 || out.dtype == DType::kU16;
+      const size_t at = static_cast<size_t>(begin) * units,
+                   size = static_cast<size_t>(end - begin) * units;
+      if (out.dtype == DType::kU8) {
+        std::copy_n(counts.begin(), size, bytes + at);
+      } else {
+        std::memcpy(bytes + at * 2, counts.data(), size * 2);
+      }
+      out.Release();
+    }
+    if (fits) return absl::OkStatus();
   }
-  if (most <= 255) {
-    out.dtype = DType::kU8;
-    out.bytes.assign(wide.begin(), wide.end());
-  } else {
-    out.dtype = DType::kU16;
-    out.bytes.resize(wide.size() * 2);
-    std::memcpy(out.bytes.data(), wide.data(), out.bytes.size());
-  }
-  return absl::OkStatus();
 }
 
-// Adds up the bins of a recorded count matrix into the view's bins.
+// Adds up the bins of a recorded count matrix into the view's bins, chunk by chunk.
 absl::Status Rebin(const Recording& r, int64_t factor, ViewData& out) {
   const CountView in{r.counts.bytes.data(), r.counts.dtype, r.counts.bins,
                      static_cast<int>(r.units.size())};
   const auto skip = static_cast<int64_t>(std::llround(out.start_time / r.counts.bin_width));
   const size_t units = out.units.size();
-  std::vector<float> sums(static_cast<size_t>(out.bins) * units, 0);
+  const int64_t chunk = ChunkBins(units);
+  std::vector<float> sums(static_cast<size_t>(std::min(chunk, out.bins)) * units);
+  const auto each_chunk = [&](const auto& use) {
+    for (int64_t begin = 0; begin < out.bins; begin += chunk) {
+      const int64_t end = std::min(out.bins, begin + chunk);
+      std::fill(sums.begin(), sums.end(), 0.0f);
+      for (int64_t bin = begin * factor; bin < end * factor; ++bin) {
+        for (size_t n = 0; n < units; ++n) {
+          sums[static_cast<size_t>(bin / factor - begin) * units + n] +=
+              static_cast<float>(ValueAt(in, (skip + bin) * in.units + out.units[n]));
+        }
+      }
+      use(static_cast<size_t>(begin) * units, static_cast<size_t>(end - begin) * units);
+    }
+  };
   float most = 0;
-  bool whole = r.counts.dtype != DType::kF32;
-  for (int64_t bin = 0; bin < out.bins * factor; ++bin) {
-    for (size_t n = 0; n < units; ++n) {
-      float& sum = sums[static_cast<size_t>(bin / factor) * units + n];
-      sum += static_cast<float>(ValueAt(in, (skip + bin) * in.units + out.units[n]));
-      most = std::max(most, sum);
-    }
-  }
+  each_chunk([&](size_t, size_t size) {
+    most =
+        std::max(most, *std::max_element(sums.begin(), sums.begin() + static_cast<int64_t>(size)));
+  });
+  const bool whole = r.counts.dtype != DType::kF32;
   out.dtype = !whole || most > 65535 ? DType::kF32 : most > 255 ? DType::kU16 : DType::kU8;
+  SAED_ASSIGN_OR_RETURN(uint8_t * bytes, Allocate(out));
   const auto fill = [&]<class T>(T) {
-    out.bytes.resize(sums.size() * sizeof(T));
-    for (size_t i = 0; i < sums.size(); ++i) {
-      const T v = static_cast<T>(sums[i]);
-      std::memcpy(out.bytes.data() + i * sizeof(T), &v, sizeof(T));
-    }
+    each_chunk([&](size_t at, size_t size) {
+      for (size_t i = 0; i < size; ++i) {
+        const T v = static_cast<T>(sums[i]);
+        std::memcpy(bytes + (at + i) * sizeof(T), &v, sizeof(T));
+      }
+      out.Release();
+    });
   };
   if (out.dtype == DType::kU8) fill(uint8_t{});
   if (out.dtype == DType::kU16) fill(uint16_t{});

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/counts.h"
+#include "server/recordings/count_file.h"
 #include "server/recordings/recording.h"
 
 namespace saed::recordings {
@@ -53,14 +55,22 @@ struct ViewData {
   std::vector<int> units;                // indices into Recording::units, in its order
   int64_t bins = 0;
   DType dtype = DType::kU8;
-  std::vector<uint8_t> bytes;        // counts [bins, units] row-major
+  // Counts [bins, units] row-major, in memory or, above kCountsInMemory, in a file.
+  std::vector<uint8_t> bytes;
+  std::shared_ptr<CountFile> file;
   std::vector<Side> sides;           // [bins]
   std::vector<int64_t> train, test;  // first bins of windows, ascending
   int window = 1;
   std::vector<float> offset, scale;  // normaliser per unit; empty for none
   bool negative_target = false;      // some normalised training or test value is below 0
 
-  CountView counts() const { return {bytes.data(), dtype, bins, static_cast<int>(units.size())}; }
+  CountView counts() const {
+    return {file ? file->data() : bytes.data(), dtype, bins, static_cast<int>(units.size())};
+  }
+  // Lets go of resident pages of a file; they come back when they are read.
+  void Release() const {
+    if (file) file->Release();
+  }
   double bin_start(int64_t bin) const { return start_time + static_cast<double>(bin) * bin_width; }
 };
 

@@ -1,0 +1,50 @@
+// Count matrices that may be larger than memory: a file without a name, mapped into the process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace saed::recordings {
+
+// The pages come from the page cache and go back to it: Release() gives up what is resident, and
+// the next access brings it in again. Not thread-safe while it is written, then read by any thread.
+class CountFile {
+ public:
+  // A new zero-filled file of `bytes` below `directory` (empty: the system's temporary directory);
+  // it has no name any more when this returns, so a crash leaves nothing behind.
+  // RESOURCE_EXHAUSTED where there is no room.
+  static absl::StatusOr<std::shared_ptr<CountFile>> Create(const std::string& directory,
+                                                           size_t bytes);
+  // An existing file of counts, read only, from `offset` on.
+  static absl::StatusOr<std::shared_ptr<CountFile>> Open(const std::string& path, size_t offset);
+
+  ~CountFile();
+  CountFile(const CountFile&) = delete;
+  CountFile& operator=(const CountFile&) = delete;
+
+  uint8_t* data() { return data_ + offset_; }
+  const uint8_t* data() const { return data_ + offset_; }
+  size_t size() const { return size_ - offset_; }
+
+  // Lets go of the resident pages of the whole mapping. Thread-safe.
+  void Release() const;
+
+ private:
+  CountFile(uint8_t* data, size_t size, size_t offset)
+      : data_(data), size_(size), offset_(offset) {}
+
+  uint8_t* data_;
+  size_t size_, offset_;
+};
+
+// Count matrices above this many bytes live in a file.
+inline constexpr size_t kCountsInMemory = size_t{256} << 20;
+
+// Where Create puts files unless told otherwise; set once at start-up, before any view is built.
+std::string& CountDirectory();
+
+}  // namespace saed::recordings
