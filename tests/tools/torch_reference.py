@@ -17,7 +17,7 @@ import torch
 
 UNITS, S, BINS, BATCH, SEED = 6, 2, 200, 32, 3
 D, WINDOWS = UNITS * S, BINS - S + 1
-STEPS, EPOCHS = 50, 8
+STEPS, EPOCHS = 200, 30
 MASK = 0xFFFFFFFF
 CASES = {
     "topk_mse": dict(selection="topk", levels=[(20, 3)], loss="mse", output="identity"),
@@ -26,7 +26,46 @@ CASES = {
                                output="softplus"),
     "matryoshka_aux": dict(selection="batch_topk", levels=[(8, 2), (40, 2)], loss="mse",
                            output="identity", aux=0.5, aux_k=4, dead_after=2),
+    "relu_poisson": dict(selection="relu", levels=[(20, 3)], loss="poisson", output="softplus",
+                         penalty=0.02),
+    "jumprelu_mse": dict(selection="jumprelu", levels=[(20, 3)], loss="mse", output="identity",
+                         penalty=0.02),
+    "gated_mse": dict(selection="gated", levels=[(20, 3)], loss="mse", output="identity",
+                      penalty=0.02),
+    "relu_adamw_clip": dict(selection="relu", levels=[(20, 3)], loss="mse", output="identity",
+                            penalty=0.02, optimiser="adamw", clip=0.05),
+    "topk_momentum": dict(selection="topk", levels=[(20, 3)], loss="mse", output="identity",
+                          optimiser="momentum"),
 }
+BANDWIDTH, THRESHOLD = 0.5, 0.3
+
+
+class Jump(torch.autograd.Function):
+    """z·1[z > θ] with the straight-through gradient for θ."""
+    @staticmethod
+    def forward(ctx, z, theta):
+        ctx.save_for_backward(z, theta)
+        return z * (z > theta)
+
+    @staticmethod
+    def backward(ctx, g):
+        z, theta = ctx.saved_tensors
+        window = ((z - theta).abs() < BANDWIDTH / 2).float()
+        return g * (z > theta), (-theta / BANDWIDTH * window * g).sum(0)
+
+
+class Active(torch.autograd.Function):
+    """1[z > θ] with the straight-through gradient for θ and none for z."""
+    @staticmethod
+    def forward(ctx, z, theta):
+        ctx.save_for_backward(z, theta)
+        return (z > theta).float()
+
+    @staticmethod
+    def backward(ctx, g):
+        z, theta = ctx.saved_tensors
+        window = ((z - theta).abs() < BANDWIDTH / 2).float()
+        return None, (-window / BANDWIDTH * g).sum(0)
 
 
 def philox(seed, stream, index):
@@ -93,9 +132,18 @@ def run(case):
     w_d = w_d / w_d.norm(dim=1, keepdim=True)
     b_e, mean = torch.zeros(features), x_all.double().mean(0).float()
     b_d = torch.log(torch.expm1(mean)) if case["output"] == "softplus" else mean
-    parameters = [p.clone().requires_grad_() for p in (w_e, b_e, w_d, b_d)]
-    w_e, b_e, w_d, b_d = parameters
-    optimiser = torch.optim.Adam(parameters, 2e-3)
+    extra = {"jumprelu": [torch.full((features,), math.log(THRESHOLD))],
+             "gated": [torch.zeros(features), torch.zeros(features)]}.get(case["selection"], [])
+    parameters = [p.clone().requires_grad_() for p in (w_e, b_e, w_d, b_d, *extra)]
+    w_e, b_e, w_d, b_d, *extra = parameters
+    kind = case.get("optimiser", "adam")
+    if kind == "momentum":
+        optimiser = torch.optim.SGD(parameters, 2e-3, momentum=0.9)
+    elif kind == "adamw":
+        optimiser = torch.optim.AdamW([{"params": [w_e, w_d], "weight_decay": 0.1},
+                                       {"params": [b_e, b_d, *extra], "weight_decay": 0.0}], 2e-3)
+    else:
+        optimiser = torch.optim.Adam(parameters, 2e-3)
     per_epoch = -(-WINDOWS // BATCH)
     total, idle = per_epoch * EPOCHS, torch.zeros(features)
     losses, early = [], None
@@ -109,8 +157,23 @@ def run(case):
         x = x_all[order[index * BATCH:(index + 1) * BATCH]]
         z = x @ w_e.T + b_e
         loss = torch.zeros(())
+        lam = case.get("penalty", 0)
         for width, k in case["levels"]:
-            code = keep(z[:, :width], k, case["selection"])
+            if case["selection"] == "relu":
+                code = torch.relu(z)
+                loss = loss + lam * code.sum(1).mean()
+            elif case["selection"] == "jumprelu":
+                theta = extra[0].exp()
+                code = Jump.apply(z, theta)
+                loss = loss + lam * Active.apply(z, theta).sum(1).mean()
+            elif case["selection"] == "gated":
+                u = x @ w_e.T
+                code = (z > 0) * torch.relu(extra[0].exp() * u + extra[1])
+                gate = torch.relu(z)
+                frozen = activate(case["output"], gate @ w_d.detach() + b_d.detach())
+                loss = loss + lam * gate.sum(1).mean() + reconstruction_loss(case["loss"], frozen, x)
+            else:
+                code = keep(z[:, :width], k, case["selection"])
             prediction = activate(case["output"], code @ w_d[:width] + b_d)
             loss = loss + reconstruction_loss(case["loss"], prediction, x)
         dead = idle > case.get("dead_after", 1000)
@@ -126,6 +189,8 @@ def run(case):
         loss.backward()
         with torch.no_grad():
             w_d.grad -= (w_d.grad * w_d).sum(1, keepdim=True) * w_d
+        if "clip" in case:
+            torch.nn.utils.clip_grad_norm_(parameters, case["clip"])
         optimiser.step()
         with torch.no_grad():
             w_d /= w_d.norm(dim=1, keepdim=True)
@@ -134,7 +199,8 @@ def run(case):
         losses.append(loss.item())
         if step == 2:
             early = {name: [float(f"{v:.7g}") for v in p.detach().flatten().tolist()] for name, p in
-                     zip(("encoder", "encoder_bias", "decoder", "decoder_bias"), parameters)}
+                     zip(("encoder", "encoder_bias", "decoder", "decoder_bias", "extra0", "extra1"),
+                         parameters)}
     return {"losses": [float(f"{v:.7g}") for v in losses], "after_3_steps": early}
 
 

@@ -30,6 +30,9 @@ struct Toy {
     std::iota(starts.begin(), starts.end(), 0);
     spec.model.selection = selection;
     spec.model.levels = {{8, 2}, {70, 4}};
+    if (selection != Selection::kTopK && selection != Selection::kBatchTopK) {
+      spec.model.levels = {{70, 4}};
+    }
     spec.model.aux.dead_after_steps = 5;
     spec.batch_size = 128;
     spec.epochs = 4;
@@ -48,32 +51,117 @@ std::string TrainIn(int threads, const Toy& toy) {
       if (!report.ok()) return std::string(report.status().message());
     }
     const auto thresholds = trainer.CalibrateThresholds([] { return true; });
-    return Sha256Hex(trainer.Save()) + std::to_string((*thresholds)[1]);
+    return Sha256Hex(trainer.Save()) + std::to_string(thresholds->back());
   });
 }
 
+constexpr Selection kAll[] = {Selection::kTopK, Selection::kBatchTopK, Selection::kRelu,
+                              Selection::kJumpRelu, Selection::kGated};
+
 TEST(Trainer, SameBitsForAnyNumberOfThreads) {
-  for (Selection s : {Selection::kTopK, Selection::kBatchTopK}) {
+  for (Selection s : kAll) {
     const Toy toy(s);
     const std::string one = TrainIn(1, toy);
-    EXPECT_EQ(one, TrainIn(2, toy));
-    EXPECT_EQ(one, TrainIn(7, toy));
+    for (int threads : {2, 3, 4, 7}) EXPECT_EQ(one, TrainIn(threads, toy)) << Name(s);
+  }
+}
+
+// Every option that adds state or another pass over the gradients.
+TEST(Trainer, SameBitsForAnyNumberOfThreadsWithEveryOption) {
+  for (Revival revival : {Revival::kAuxK, Revival::kNldisco, Revival::kResample}) {
+    for (OptimiserKind kind :
+         {OptimiserKind::kAdam, OptimiserKind::kAdamW, OptimiserKind::kMomentum}) {
+      Toy toy(Selection::kBatchTopK);
+      toy.spec.model.revival = revival;
+      toy.spec.model.resampling.every_steps = 10;
+      toy.spec.model.subtract_bias = true;
+      toy.spec.model.bias_start = BiasStart::kGeometricMedian;
+      toy.spec.optimiser.kind = kind;
+      toy.spec.optimiser.clip_norm = 0.01;
+      toy.spec.optimiser.average = 0.99;
+      EXPECT_EQ(TrainIn(1, toy), TrainIn(3, toy)) << Name(revival);
+    }
   }
 }
 
 TEST(Trainer, GoesOnFromASavedStateToTheSameBits) {
-  const Toy toy(Selection::kBatchTopK);
-  Trainer<float> whole(toy.spec, toy.data());
-  std::string middle;
-  while (!whole.done()) {
-    if (whole.step() == 37) middle = whole.Save();
-    ASSERT_TRUE(whole.Next().ok());
+  for (Selection s : kAll) {
+    Toy toy(s);
+    toy.spec.optimiser.average = 0.99;
+    Trainer<float> whole(toy.spec, toy.data());
+    std::string middle;
+    while (!whole.done()) {
+      if (whole.step() == 37) middle = whole.Save();
+      ASSERT_TRUE(whole.Next().ok());
+    }
+    Trainer<float> resumed(toy.spec, toy.data());
+    ASSERT_TRUE(resumed.Restore(middle).ok());
+    EXPECT_EQ(resumed.step(), 37);
+    while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
+    EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save())) << Name(s);
   }
-  Trainer<float> resumed(toy.spec, toy.data());
-  ASSERT_TRUE(resumed.Restore(middle).ok());
-  EXPECT_EQ(resumed.step(), 37);
-  while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
-  EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save()));
+}
+
+TEST(Trainer, PenaltyFindsTheAskedSparsity) {
+  for (Selection s : {Selection::kRelu, Selection::kGated}) {
+    Toy toy(s);
+    toy.spec.epochs = 30;
+    Trainer<float> trainer(toy.spec, toy.data());
+    double l0 = 0;
+    while (!trainer.done()) l0 = trainer.Next()->l0;
+    EXPECT_NEAR(l0, 4, 0.5) << Name(s);
+  }
+}
+
+TEST(Trainer, ResamplingBringsDeadLatentsBack) {
+  // Twenty latents start with a bias that no input overcomes; how many of them end so?
+  const auto buried = [](Revival revival) {
+    Toy toy(Selection::kTopK);
+    toy.spec.model.levels = {{70, 4}};
+    toy.spec.model.revival = revival;
+    toy.spec.model.aux.dead_after_steps = 15;
+    toy.spec.model.resampling = {20, 1};
+    Trainer<float> trainer(toy.spec, toy.data());
+    for (int j = 0; j < 20; ++j) trainer.mutable_parameters().encoder_bias[j] = -100;
+    EXPECT_TRUE(trainer.Restore(trainer.Save()).ok());
+    while (!trainer.done()) EXPECT_TRUE(trainer.Next().ok());
+    int count = 0;
+    for (int j = 0; j < 20; ++j) count += trainer.parameters().encoder_bias[j] < -50;
+    return count;
+  };
+  EXPECT_EQ(buried(Revival::kNone), 20);
+  EXPECT_EQ(buried(Revival::kResample), 0);
+}
+
+// Far from the mean, which the outlier moves to 67.
+TEST(Windows, GeometricMedianIgnoresAnOutlier) {
+  const std::vector<uint8_t> counts = {0, 1, 2, 1, 200, 1};
+  const CountView view{counts.data(), DType::kU8, 3, 2};
+  const std::vector<int64_t> starts = {0, 1, 2};
+  const auto median = GeometricMedian(view, {}, starts, 1);
+  EXPECT_LT(median[0], 3);
+  EXPECT_NEAR(median[1], 1, 1e-6);
+}
+
+TEST(Trainer, PairedTargetLearnsTheOtherPopulation) {
+  Toy toy(Selection::kTopK);
+  std::vector<uint8_t> target(3000 * 2);
+  for (int64_t t = 0; t < 3000; ++t) {
+    // One unit follows the first group, the other is its opposite.
+    int sum = 0;
+    for (int n = 0; n < 5; ++n) sum += toy.counts[t * 20 + n];
+    target[2 * t] = sum >= 3;
+    target[2 * t + 1] = sum < 3;
+  }
+  TrainingData data = toy.data();
+  data.target = {target.data(), DType::kU8, 3000, 2};
+  toy.spec.epochs = 20;
+  Trainer<float> trainer(toy.spec, data);
+  const double first = trainer.Next()->reconstruction_loss;
+  double last = first;
+  while (!trainer.done()) last = trainer.Next()->reconstruction_loss;
+  EXPECT_EQ(trainer.parameters().decoder.size(), 70u * 4);
+  EXPECT_LT(last, 0.35 * first);
 }
 
 TEST(Trainer, RefusesADamagedState) {
