@@ -79,7 +79,7 @@ struct Reader {
   const Safetensors& file;
   Faults& faults;
 
-  std::vector<float> Get(const char* name, std::vector<int64_t> shape) {
+  std::vector<float> Get(const char* name, const std::vector<int64_t>& shape) {
     const storage::TensorRow* t = file.Find(name);
     if (t == nullptr) {
       faults.Add(kWeights, fmt::format("lacks the tensor {}", name));

@@ -63,9 +63,9 @@ absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& store
   target.minimum_rate = 0;
   const auto build = [&](const recordings::Recording& from) {
     auto built = recordings::BuildTarget(from, target, view);
-    if (built.ok()) out = *std::move(built);
     Faults faults;
     faults.Merge(built.status(), "target");
+    if (built.ok()) out = *std::move(built);
     return faults.ToStatus();
   };
   if (spec.target->recording_id.empty() || spec.target->recording_id == spec.recording_id) {

@@ -14,7 +14,7 @@ struct AlignedAllocator {
 
   AlignedAllocator() = default;
   template <class U>
-  AlignedAllocator(const AlignedAllocator<U>& /*other*/) {}
+  explicit AlignedAllocator(const AlignedAllocator<U>& /*other*/) {}
 
   T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kAlignment)); }
   void deallocate(T* p, size_t /*n*/) { ::operator delete(p, kAlignment); }

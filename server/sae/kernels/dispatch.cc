@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "server/sae/kernels/reference.h"
 #include "server/sae/kernels/tables.h"
@@ -48,7 +50,7 @@ bool RepeatsReference(const KernelTable<float>& t) {
   float z[kPanel], reference_z[kPanel];
   t.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, z);
   kReference.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, reference_z);
-  if (std::memcmp(z, reference_z, sizeof z) != 0) return false;
+  if (!std::equal(std::begin(z), std::end(z), std::begin(reference_z))) return false;
   std::vector<float> m(n, 0.1f), v(n, 0.2f), p = a, m2 = m, v2 = v, p2 = a;
   UpdateConstants<float> c;
   c.beta1 = 0.9f;
@@ -58,7 +60,7 @@ bool RepeatsReference(const KernelTable<float>& t) {
   c.epsilon = 1e-8f;
   t.adam(c, b.data(), n, m.data(), v.data(), p.data());
   kReference.adam(c, b.data(), n, m2.data(), v2.data(), p2.data());
-  return std::memcmp(p.data(), p2.data(), n * sizeof(float)) == 0;
+  return p == p2;
 }
 
 struct Path {
