@@ -272,7 +272,8 @@ absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units
   }
   const auto k = config.find("k");
   if (k != config.end() && k->is_number()) {
-    model.spec.levels[0].k = static_cast<int>(k->get<double>());
+    const auto value = k->get<double>();
+    model.spec.levels[0].k = value >= 1 && value <= p.features ? static_cast<int>(value) : 0;
   }
   if (model.spec.k() < 1 || model.spec.k() > p.features ||
       (model.spec.selection == Selection::kTopK && k == config.end())) {

@@ -67,7 +67,7 @@ DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, co
       row.best_test_auroc = f.test[*f.best_condition].auroc;
     }
     const float* decoder = model.parameters.decoder_row(f.latent);
-    row.decoder.assign(decoder, decoder + model.inputs());
+    row.decoder.assign(decoder, decoder + model.outputs());
     row.trace_map = f.trace_map;
     row.details = Details(f).dump();
     out.features.push_back(std::move(row));

@@ -63,12 +63,10 @@ absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock&
   row.digest = sae::TensorDigest(model);
   row.spec = ToJson(train).dump();
   row.evaluation = saed::ToJson(evaluation).dump();
-  std::vector<int64_t> ids;
-  for (int u : view->units) ids.push_back(recording.units[u].id);
   nlohmann::json files = nlohmann::json::object();
   for (const auto& [name, bytes] : spec.files) files[name] = Sha256Hex(bytes);
   row.provenance = nlohmann::json{
-      {"unit_ids", ids},
+      {"unit_ids", view->unit_ids},
       {"recording_digest", recording_row.digest},
       {"imported_from", spec.sae_lens ? "saelens" : "saed"},
       {"files", files},

@@ -147,12 +147,11 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
 
 nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
                           const std::string& recording_digest,
-                          const recordings::Recording& recording, const recordings::ViewData& view,
-                          int64_t steps) {
-  std::vector<int64_t> ids;
-  for (int u : view.units) ids.push_back(recording.units[u].id);
+                          const recordings::ViewData& view,
+                          const std::optional<recordings::ViewData>& target, int64_t steps) {
   return {
-      {"unit_ids", ids},
+      {"unit_ids", view.unit_ids},
+      {"target_unit_ids", target ? target->unit_ids : std::vector<int64_t>{}},
       {"recording_digest", recording_digest},
       {"job", job.id},
       {"code_version", context.code_version},
@@ -260,7 +259,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   row.spec = job.spec;
   row.evaluation = evaluation.dump();
   row.provenance =
-      Provenance(context, job, recording_row.digest, recording, view, trainer->total_steps())
+      Provenance(context, job, recording_row.digest, view, target, trainer->total_steps())
           .dump();
   SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
   return BuildAndStore(context, job, job.id, encoder, recording, view, spec.conditions, arena,

@@ -33,6 +33,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
       if (static_cast<double>(last - first) < view.minimum_rate * (stop - start)) continue;
     }
     out.units.push_back(static_cast<int>(i));
+    out.unit_ids.push_back(unit.id);
   }
   for (int64_t id : ids) {
     if (!known.count(id))

@@ -53,6 +53,7 @@ enum class Side : uint8_t { kNone, kTrain, kTest };
 struct ViewData {
   double start_time = 0, bin_width = 0;  // bin i is [start + i·w, start + (i+1)·w)
   std::vector<int> units;                // indices into Recording::units, in its order
+  std::vector<int64_t> unit_ids;         // their ids
   int64_t bins = 0;
   DType dtype = DType::kU8;
   // Counts [bins, units] row-major, in memory or, above kCountsInMemory, in a file.

@@ -91,9 +91,9 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   for (const auto& c : conditions) names[c.position] = c.name;
   *response.mutable_feature() =
       ToProto(f.dictionary, row, row.best_condition ? names[*row.best_condition] : "");
-  const std::vector<int64_t> shape = {model->model.S, model->model.units};
-  *response.mutable_decoder() = FloatTensor(row.decoder, shape);
-  *response.mutable_trace_map() = FloatTensor(row.trace_map, shape);
+  *response.mutable_decoder() =
+      FloatTensor(row.decoder, {model->model.S, model->model.output_units()});
+  *response.mutable_trace_map() = FloatTensor(row.trace_map, {model->model.S, model->model.units});
   response.mutable_unit_ids()->Assign(model->unit_ids.begin(), model->unit_ids.end());
   const auto details = nlohmann::json::parse(row.details, nullptr, false);
   if (details.is_object()) {

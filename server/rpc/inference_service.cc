@@ -63,7 +63,7 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
   codes->mutable_values()->Assign(result.codes.value.begin(), result.codes.value.end());
   if (request.reconstruct()) {
     *response.mutable_reconstruction() =
-        FloatTensor(result.reconstruction, {windows, model.S, model.units});
+        FloatTensor(result.reconstruction, {windows, model.S, model.output_units()});
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
 #include <cstring>
+#include <numeric>
 
 #include "tests/integration/fixture.h"
 
@@ -107,6 +108,42 @@ TEST_F(Features, CodesDoNotDependOnTheBatch) {
   for (int w = 0; w < 70; ++w) {
     EXPECT_LE(top.codes().row_offsets(w + 1) - top.codes().row_offsets(w), 3);
   }
+}
+
+// Three units are predicted from the twenty: the patterns and reconstructions have their width.
+TEST_F(Features, PairedTargetHasItsOwnWidth) {
+  auto request = TrainRequest(Simulate());
+  for (int64_t id : {2, 5, 7}) request.mutable_train()->mutable_target()->add_unit_ids(id);
+  const auto created = Create(request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  const v1::Job job = Watch(created->name()).back().job();
+  ASSERT_EQ(job.state(), v1::Job::STATE_SUCCEEDED) << job.error().message();
+
+  grpc::ClientContext context;
+  v1::GetFeatureRequest get;
+  get.set_name(job.dictionary() + "/features/15");  // the last one: nothing lies behind it
+  v1::GetFeatureResponse feature;
+  ASSERT_TRUE(client_->features().GetFeature(&context, get, &feature).ok());
+  EXPECT_EQ(feature.decoder().shape(0), 2);
+  EXPECT_EQ(feature.decoder().shape(1), 3);
+  ASSERT_EQ(feature.decoder().data().size(), 6 * sizeof(float));
+  EXPECT_EQ(feature.trace_map().shape(1), 20);
+  float pattern[6];
+  std::memcpy(pattern, feature.decoder().data().data(), sizeof pattern);
+  EXPECT_NEAR(std::inner_product(pattern, pattern + 6, pattern, 0.0), 1, 1e-5);
+
+  const auto codes =
+      Encode(job.model(), std::string(5 * 40, '\1'), {5, 2, 20}, v1::CODE_RULE_UNSPECIFIED, true);
+  EXPECT_EQ(codes.reconstruction().shape(2), 3);
+  EXPECT_EQ(codes.reconstruction().data().size(), 5 * 6 * sizeof(float));
+
+  grpc::ClientContext model_context;
+  v1::GetModelRequest model_request;
+  model_request.set_name(job.model());
+  v1::GetModelResponse model;
+  ASSERT_TRUE(client_->models().GetModel(&model_context, model_request, &model).ok());
+  EXPECT_NE(model.model().provenance().find("\"target_unit_ids\":[2,5,7]"), std::string::npos);
+  EXPECT_EQ(model.model().evaluation().unit_r2_size(), 3);
 }
 
 TEST_F(Features, DownloadIsASafetensorsFileWithItsDigest) {
