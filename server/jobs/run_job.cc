@@ -146,8 +146,7 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
 }
 
 nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
-                          const std::string& recording_digest,
-                          const recordings::ViewData& view,
+                          const std::string& recording_digest, const recordings::ViewData& view,
                           const std::optional<recordings::ViewData>& target, int64_t steps) {
   return {
       {"unit_ids", view.unit_ids},
@@ -259,8 +258,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   row.spec = job.spec;
   row.evaluation = evaluation.dump();
   row.provenance =
-      Provenance(context, job, recording_row.digest, view, target, trainer->total_steps())
-          .dump();
+      Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
   SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
   return BuildAndStore(context, job, job.id, encoder, recording, view, spec.conditions, arena,
                        reporter);
