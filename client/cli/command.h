@@ -62,6 +62,9 @@ absl::StatusOr<Response> AllPages(Request request, const Call& call, int most = 
   return all;
 }
 
+// From a flag checked to be none, zscore or minmax.
+v1::Normaliser NormaliserOf(const std::string& name);
+
 // Follows a job to its end with a progress line; prints what it made.
 absl::Status WatchJob(Session& session, const std::string& name);
 

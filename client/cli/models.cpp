@@ -135,9 +135,7 @@ absl::Status Import(Session& session, const ImportFlags& f) {
   spec->mutable_view()->set_window(f.window);
   spec->mutable_view()->mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
   spec->mutable_view()->mutable_split()->set_train_fraction(f.split);
-  spec->mutable_view()->set_normaliser(f.normaliser == "zscore"   ? v1::NORMALISER_ZSCORE
-                                       : f.normaliser == "minmax" ? v1::NORMALISER_MINMAX
-                                                                  : v1::NORMALISER_NONE);
+  spec->mutable_view()->set_normaliser(NormaliserOf(f.normaliser));
   bool open = stream->Write(message);
   for (const fs::path& path : files) {
     std::ifstream in(path, std::ios::binary);

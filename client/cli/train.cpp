@@ -70,12 +70,6 @@ absl::Status AddConditions(const std::vector<std::string>& texts, Repeated* out)
   return absl::OkStatus();
 }
 
-v1::Normaliser NormaliserOf(const std::string& name) {
-  return name == "zscore"   ? v1::NORMALISER_ZSCORE
-         : name == "minmax" ? v1::NORMALISER_MINMAX
-                            : v1::NORMALISER_NONE;
-}
-
 absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
   view.set_bin_width(f.bin);
   view.mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
@@ -227,6 +221,12 @@ absl::Status Train(Session& session, const TrainFlags& f) {
 }
 
 }  // namespace
+
+v1::Normaliser NormaliserOf(const std::string& name) {
+  return name == "zscore"   ? v1::NORMALISER_ZSCORE
+         : name == "minmax" ? v1::NORMALISER_MINMAX
+                            : v1::NORMALISER_NONE;
+}
 
 void AddTrainCommand(CLI::App& app, Session& session) {
   auto* c = app.add_subcommand(

@@ -131,7 +131,7 @@ struct Optimiser {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;  // AdamW and momentum
+  double weight_decay = 0;  // AdamW and, decoupled there too (unlike torch.optim.SGD), momentum
   double clip_norm = 0;     // gradients are scaled down to this global norm; 0: never
   // Decay of a moving average of the weights, which then is the model; 0: none. Early steps use
   // min(decay, (1 + t)/(10 + t)).

@@ -5,8 +5,6 @@
 // latents exist at once, until their parameters are updated.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +14,7 @@
 #include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
 #include "server/sae/spec.h"
+#include "server/sae/stage_clock.h"
 #include "server/sae/windows.h"
 
 namespace saed::sae {
@@ -45,22 +44,6 @@ struct LatentGradient {
   T* decoder;  // [E]
   T encoder_bias;
   const T* extra;  // one per LatentParameter
-};
-
-// Time by stage, summed over threads, in the clock's units.
-enum Stage {
-  kLoadStage,
-  kEncodeStage,
-  kSelectStage,
-  kLossStage,
-  kSortStage,
-  kGradientStage,
-  kUpdateStage,
-  kStages
-};
-struct StageClock {
-  std::function<int64_t()> now;
-  std::array<std::atomic<int64_t>, kStages> spent{};
 };
 
 template <class T>

@@ -109,6 +109,33 @@ struct ArchitectureEntry {
   std::unique_ptr<Architecture<double>> (*make_double)(const ModelSpec&);
   int (*code)(const CodeInput&, const float*, float*, int32_t*, float*);
 };
+using CodeFunction = int (*)(const CodeInput&, const float*, float*, int32_t*, float*);
+
+// The entry of a class template, without parameters of its own unless given.
+template <template <class> class A>
+ArchitectureEntry EntryOf(
+    Selection selection, CodeFunction code,
+    std::vector<LatentParameter> (*parameters)(const ModelSpec&) = [](const ModelSpec&) {
+      return std::vector<LatentParameter>{};
+    }) {
+  return {selection, parameters,
+          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
+            return std::make_unique<A<float>>(s);
+          },
+          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
+            return std::make_unique<A<double>>(s);
+          },
+          code};
+}
+
+// A pass for every Matryoshka level, with its weight.
+template <class T>
+std::vector<Pass<T>> LevelPasses(const std::vector<Level>& levels) {
+  std::vector<Pass<T>> out(levels.size());
+  for (size_t l = 0; l < levels.size(); ++l) out[l].weight = levels[l].weight;
+  return out;
+}
+
 ArchitectureEntry TopKEntry();
 ArchitectureEntry BatchTopKEntry();
 ArchitectureEntry ReluEntry();

@@ -19,11 +19,7 @@ class BatchTopK final : public Architecture<T> {
         hint_(levels_.size(), T(0)),
         cutoff_(levels_.size(), T(0)) {}
 
-  std::vector<Pass<T>> Passes() const override {
-    std::vector<Pass<T>> out(levels_.size());
-    for (size_t l = 0; l < out.size(); ++l) out[l].weight = levels_[l].weight;
-    return out;
-  }
+  std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
 
   void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override {
     for (auto& g : gathered_) g.Begin(rows);
@@ -75,15 +71,6 @@ int Code(const CodeInput& in, const float* z, float* scratch, int32_t* index, fl
 
 }  // namespace
 
-ArchitectureEntry BatchTopKEntry() {
-  return {Selection::kBatchTopK, [](const ModelSpec&) { return std::vector<LatentParameter>{}; },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
-            return std::make_unique<BatchTopK<float>>(s);
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
-            return std::make_unique<BatchTopK<double>>(s);
-          },
-          Code};
-}
+ArchitectureEntry BatchTopKEntry() { return EntryOf<BatchTopK>(Selection::kBatchTopK, Code); }
 
 }  // namespace saed::sae

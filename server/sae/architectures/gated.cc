@@ -11,44 +11,33 @@
 namespace saed::sae {
 namespace {
 
-constexpr int kMain = 0, kGain = 0, kMagnitudeBias = 1;
+constexpr size_t kMain = 0, kGate = 1;           // passes
+constexpr size_t kGain = 0, kMagnitudeBias = 1;  // extra parameters
 
 template <class T>
-class Gated final : public Architecture<T> {
+class Gated final : public GatheringArchitecture<T> {
  public:
-  explicit Gated(const ModelSpec& spec) : weight_(spec.levels.back().weight) {}
+  using GatheringArchitecture<T>::GatheringArchitecture;
 
   std::vector<Pass<T>> Passes() const override {
-    std::vector<Pass<T>> out(2);
-    out[0].weight = out[1].weight = weight_;
-    out[0].trains_bias = false;
-    out[0].extra_slope.resize(2);
-    out[1].trains_decoder = false;
+    auto out = GatheringArchitecture<T>::Passes();
+    out.push_back(out[kMain]);
+    out[kMain].trains_bias = false;
+    out[kMain].extra_slope.resize(2);
+    out[kGate].trains_decoder = false;
     return out;
   }
 
-  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
-
-  bool needs_batch() const override { return true; }
-
-  void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
-                  std::vector<Pass<T>>& /*passes*/) override {
-    const int width = batch.parameters.features;
-    gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
-      return Kernels<T>().at_least(batch.row(b), width, T(0), index, value);
-    });
-  }
-
   void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
-    gathered_.Write(batch.rows, passes[1]);
-    Pass<T>& main = passes[0];
-    main.begin = passes[1].begin;
-    main.end = passes[1].end;
-    main.latent = passes[1].latent;
-    main.value.resize(passes[1].value.size());
-    for (auto& extra : main.extra_slope) extra.resize(main.value.size());
+    this->gathered_.Write(batch.rows, passes[kGate]);
+    const Pass<T>& gate = passes[kGate];
+    Pass<T>& main = passes[kMain];
+    main.begin = gate.begin;
+    main.end = gate.end;
+    main.latent = gate.latent;
+    main.value.resize(gate.value.size());
     for (size_t e = 0; e < main.value.size(); ++e) {
-      main.value[e] = std::max(Magnitude(batch, main.latent[e], passes[1].value[e]), T(0));
+      main.value[e] = std::max(Magnitude(batch, main.latent[e], gate.value[e]), T(0));
     }
   }
 
@@ -77,9 +66,6 @@ class Gated final : public Architecture<T> {
     const auto& p = batch.parameters;
     return std::exp(p.extra[kGain][j]) * (pi - p.encoder_bias[j]) + p.extra[kMagnitudeBias][j];
   }
-
-  double weight_;
-  GatheredRows<T> gathered_;
 };
 
 int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
@@ -99,17 +85,9 @@ int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index
 }  // namespace
 
 ArchitectureEntry GatedEntry() {
-  return {Selection::kGated,
-          [](const ModelSpec&) {
-            return std::vector<LatentParameter>{{"log_gain", 0.0}, {"magnitude_bias", 0.0}};
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
-            return std::make_unique<Gated<float>>(s);
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
-            return std::make_unique<Gated<double>>(s);
-          },
-          Code};
+  return EntryOf<Gated>(Selection::kGated, Code, [](const ModelSpec&) {
+    return std::vector<LatentParameter>{{"log_gain", 0.0}, {"magnitude_bias", 0.0}};
+  });
 }
 
 }  // namespace saed::sae

@@ -11,28 +11,23 @@ namespace saed::sae {
 namespace {
 
 template <class T>
-class JumpRelu final : public Architecture<T> {
+class JumpRelu final : public GatheringArchitecture<T> {
  public:
   explicit JumpRelu(const ModelSpec& spec)
-      : weight_(spec.levels.back().weight), bandwidth_(static_cast<T>(spec.penalty.bandwidth)) {}
+      : GatheringArchitecture<T>(spec), bandwidth_(static_cast<T>(spec.penalty.bandwidth)) {}
 
   std::vector<Pass<T>> Passes() const override {
-    std::vector<Pass<T>> out(1);
-    out[0].weight = weight_;
+    auto out = GatheringArchitecture<T>::Passes();
     out[0].extra_slope.resize(1);
     return out;
   }
-
-  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
-
-  bool needs_batch() const override { return true; }
 
   void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
                   std::vector<Pass<T>>& /*passes*/) override {
     const int width = batch.parameters.features;
     std::vector<T> theta(width);
     for (int j = 0; j < width; ++j) theta[j] = std::exp(batch.parameters.extra[0][j]);
-    gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
+    this->gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
       const T* z = batch.row(b);
       int n = 0;
       for (int j = 0; j < width; ++j) {
@@ -43,11 +38,6 @@ class JumpRelu final : public Architecture<T> {
       }
       return n;
     });
-  }
-
-  void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
-    gathered_.Write(batch.rows, passes[0]);
-    passes[0].extra_slope[0].resize(passes[0].value.size());
   }
 
   double FinishRow(const Batch<T>& batch, int64_t b, size_t /*pass*/,
@@ -69,9 +59,7 @@ class JumpRelu final : public Architecture<T> {
   }
 
  private:
-  double weight_;
   T bandwidth_;
-  GatheredRows<T> gathered_;
 };
 
 int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
@@ -87,17 +75,9 @@ int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index
 }  // namespace
 
 ArchitectureEntry JumpReluEntry() {
-  return {Selection::kJumpRelu,
-          [](const ModelSpec& s) {
-            return std::vector<LatentParameter>{{"log_threshold", std::log(s.penalty.threshold)}};
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
-            return std::make_unique<JumpRelu<float>>(s);
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
-            return std::make_unique<JumpRelu<double>>(s);
-          },
-          Code};
+  return EntryOf<JumpRelu>(Selection::kJumpRelu, Code, [](const ModelSpec& s) {
+    return std::vector<LatentParameter>{{"log_threshold", std::log(s.penalty.threshold)}};
+  });
 }
 
 }  // namespace saed::sae

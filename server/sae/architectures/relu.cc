@@ -12,31 +12,9 @@ namespace {
 constexpr double kSoft = 0.01;
 
 template <class T>
-class Relu final : public Architecture<T> {
+class Relu final : public GatheringArchitecture<T> {
  public:
-  explicit Relu(const ModelSpec& spec) : weight_(spec.levels.back().weight) {}
-
-  std::vector<Pass<T>> Passes() const override {
-    std::vector<Pass<T>> out(1);
-    out[0].weight = weight_;
-    return out;
-  }
-
-  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
-
-  bool needs_batch() const override { return true; }
-
-  void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
-                  std::vector<Pass<T>>& /*passes*/) override {
-    const int width = batch.parameters.features;
-    gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
-      return Kernels<T>().at_least(batch.row(b), width, T(0), index, value);
-    });
-  }
-
-  void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
-    gathered_.Write(batch.rows, passes[0]);
-  }
+  using GatheringArchitecture<T>::GatheringArchitecture;
 
   double FinishRow(const Batch<T>& batch, int64_t b, size_t /*pass*/,
                    Pass<T>& pass) const override {
@@ -55,10 +33,6 @@ class Relu final : public Architecture<T> {
     }
     return penalty;
   }
-
- private:
-  double weight_;
-  GatheredRows<T> gathered_;
 };
 
 int Code(const CodeInput& in, const float* z, float* scratch, int32_t* index, float* value) {
@@ -70,15 +44,6 @@ int Code(const CodeInput& in, const float* z, float* scratch, int32_t* index, fl
 
 }  // namespace
 
-ArchitectureEntry ReluEntry() {
-  return {Selection::kRelu, [](const ModelSpec&) { return std::vector<LatentParameter>{}; },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
-            return std::make_unique<Relu<float>>(s);
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
-            return std::make_unique<Relu<double>>(s);
-          },
-          Code};
-}
+ArchitectureEntry ReluEntry() { return EntryOf<Relu>(Selection::kRelu, Code); }
 
 }  // namespace saed::sae

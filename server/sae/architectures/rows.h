@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/sae/architectures/architecture.h"
+#include "server/sae/kernels/dispatch.h"
 #include "server/sae/parallel.h"
 
 namespace saed::sae {
@@ -92,6 +93,33 @@ class GatheredRows {
   };
   int64_t row_block_ = 16;
   std::vector<Block> blocks_;
+};
+
+// The base of architectures with one level whose codes have any length: gathers every positive z.
+template <class T>
+class GatheringArchitecture : public Architecture<T> {
+ public:
+  explicit GatheringArchitecture(const ModelSpec& spec) : levels_(spec.levels) {}
+
+  std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
+  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
+  bool needs_batch() const override { return true; }
+  void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
+                  std::vector<Pass<T>>& /*passes*/) override {
+    const int width = batch.parameters.features;
+    gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
+      return Kernels<T>().at_least(batch.row(b), width, T(0), index, value);
+    });
+  }
+  void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
+    gathered_.Write(batch.rows, passes[0]);
+  }
+
+ protected:
+  GatheredRows<T> gathered_;
+
+ private:
+  std::vector<Level> levels_;  // one
 };
 
 }  // namespace saed::sae

@@ -13,11 +13,7 @@ class TopK final : public Architecture<T> {
  public:
   explicit TopK(const ModelSpec& spec) : levels_(spec.levels) {}
 
-  std::vector<Pass<T>> Passes() const override {
-    std::vector<Pass<T>> out(levels_.size());
-    for (size_t l = 0; l < out.size(); ++l) out[l].weight = levels_[l].weight;
-    return out;
-  }
+  std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
 
   void Begin(int64_t rows, std::vector<Pass<T>>& passes) override {
     for (size_t l = 0; l < levels_.size(); ++l) {
@@ -75,15 +71,6 @@ int Code(const CodeInput& in, const float* z, float* scratch, int32_t* index, fl
 
 }  // namespace
 
-ArchitectureEntry TopKEntry() {
-  return {Selection::kTopK, [](const ModelSpec&) { return std::vector<LatentParameter>{}; },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<float>> {
-            return std::make_unique<TopK<float>>(s);
-          },
-          [](const ModelSpec& s) -> std::unique_ptr<Architecture<double>> {
-            return std::make_unique<TopK<double>>(s);
-          },
-          Code};
-}
+ArchitectureEntry TopKEntry() { return EntryOf<TopK>(Selection::kTopK, Code); }
 
 }  // namespace saed::sae
