@@ -13,6 +13,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/http/metrics_endpoint.h"
+#include "server/recordings/count_file.h"
 #include "server/rpc/server.h"
 #include "server/sae/kernels/dispatch.h"
 #include "storage/database.h"
@@ -176,6 +177,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
   SAED_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.data_dir));
+  // Large counts lie with the data: the system's temporary directory may be memory.
+  recordings::CountDirectory() = options.data_dir;
   auto metrics = std::make_unique<observability::Metrics>(CodeVersion(), sae::KernelPathName());
   SAED_ASSIGN_OR_RETURN(
       auto db, storage::Database::Open(options.data_dir + "/saed.db",

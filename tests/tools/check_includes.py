@@ -22,7 +22,7 @@ ALLOWED = {
     "server/rpc": {"proto", "server/sae", "server/recordings", "server/features", "storage",
                    "server/jobs", "server/inference", "server/observability"},
     "server/http": {"proto", "server/observability"},
-    "server/daemon": {"server/sae", "server/rpc", "server/http", "server/jobs", "server/inference",
+    "server/daemon": {"server/sae", "server/recordings", "server/rpc", "server/http", "server/jobs", "server/inference",
                       "server/observability", "storage"},
     "client": {"proto"},
 }

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "server/base/faults.h"
+#include "server/recordings/count_file.h"
 #include "server/recordings/csv.h"
+#include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
 namespace {
@@ -133,6 +137,73 @@ TEST(View, NamesWhatIsWrong) {
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"split.test_values"});
   view.split.test_values = {"0-3"};
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"split.test_values"});
+}
+
+TEST(View, CountsOver255AreStoredWide) {
+  Recording r = Small();
+  r.units[1].spike_times.assign(300, 1.05);
+  r.units[1].spike_times.push_back(3.95);
+  const auto v = BuildView(r, Bins(0.1));
+  ASSERT_TRUE(v.ok()) << v.status();
+  EXPECT_EQ(v->dtype, DType::kU16);
+  const auto* counts = static_cast<const uint16_t*>(v->counts().data);
+  EXPECT_EQ(counts[10 * 2 + 1], 300);
+  EXPECT_EQ(counts[39 * 2 + 1], 1);
+  EXPECT_EQ(counts[10 * 2], 1);  // the other unit's, counted again with it
+}
+
+// 280 MB of counts: binned piece by piece into a file, and there again after its pages were let go.
+TEST(View, LargeCountsLieInAFile) {
+  constexpr int kUnits = 20;
+  constexpr int64_t kBins = 14'000'000;
+  Recording r;
+  r.units.resize(kUnits);
+  r.duration = static_cast<double>(kBins) * 0.01;
+  std::vector<int64_t> bins;
+  for (int64_t piece = 838'860, at = piece; at < kBins; at += piece) {
+    bins.insert(bins.end(), {at - 1, at, at + 1});  // around the pieces' borders
+  }
+  bins.push_back(kBins - 1);
+  for (int n = 0; n < kUnits; ++n) {
+    r.units[n].id = n;
+    if (n % 2 == 1) continue;
+    for (int64_t bin : bins) {
+      r.units[n].spike_times.push_back((static_cast<double>(bin) + 0.5) * 0.01);
+    }
+  }
+  DataView view = Bins(0.01);
+  view.stride = 100'000;
+  const auto v = BuildView(r, view);
+  ASSERT_TRUE(v.ok()) << v.status();
+  ASSERT_EQ(v->bins, kBins);
+  ASSERT_NE(v->file, nullptr);
+  EXPECT_TRUE(v->bytes.empty());
+  for (int round = 0; round < 2; ++round) {
+    const auto* counts = static_cast<const uint8_t*>(v->counts().data);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < kBins * kUnits; ++i) sum += counts[i];
+    EXPECT_EQ(sum, static_cast<int64_t>(bins.size()) * kUnits / 2);
+    for (int64_t bin : bins) {
+      for (int n = 0; n < kUnits; ++n) ASSERT_EQ(counts[bin * kUnits + n], n % 2 == 0) << bin;
+    }
+    v->Release();
+  }
+}
+
+TEST(CountFile, OpensAFileBehindItsHeaderAndRefusesAShorterOne) {
+  const test_tools::TempDir dir;
+  const std::string path = dir.Write("counts", "header\x01\x02");
+  const auto file = CountFile::Open(path, 6);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ((*file)->size(), 2u);
+  EXPECT_EQ((*file)->data()[1], 2);
+  EXPECT_EQ(CountFile::Open(path, 8).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(CountFile::Create(dir / "missing", 10).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(CountFile::Create(dir.path(), size_t{1} << 55).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  // What was created has no name that could be left behind.
+  ASSERT_TRUE(CountFile::Create(dir.path(), 10).ok());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
 TEST(View, CountMatrixRebinsByWholeFactors) {
