@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "server/daemon.h"
 #include "server/sae/kernels/dispatch.h"
@@ -106,6 +107,14 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
+  // Slower kernels than were asked for would go unnoticed for months.
+  if (const char* wanted = std::getenv("SAED_KERNELS"); wanted != nullptr && *wanted != 0) {
+    if (const auto status = saed::sae::SelectKernels(wanted); !status.ok()) {
+      fmt::print(stderr, "saed: SAED_KERNELS: {}; unset it to use the best there is\n",
+                 std::string(status.message()));
+      return 1;
+    }
+  }
   auto daemon = saed::Daemon::Start(options);
   if (!daemon.ok()) {
     fmt::print(stderr, "saed: {}\n", std::string(daemon.status().message()));

@@ -92,7 +92,9 @@ absl::Status Import(Context& context, grpc::ServerReader<v1::ImportModelRequest>
   }
   import.name = spec.display_name();
   if (import.name.size() > 200 || ValidUtf8(import.name) != import.name) {
-    return InvalidField("display_name", "must be UTF-8 text of at most 200 bytes");
+    return InvalidField(
+        "display_name",
+        fmt::format("has {} bytes; must be UTF-8 text of at most 200 bytes", import.name.size()));
   }
   SAED_ASSIGN_OR_RETURN(import.recording_id, IdOf(spec.recording(), "recordings", "recording"));
   SAED_ASSIGN_OR_RETURN(import.view, FromProto(spec.view()));
@@ -104,7 +106,7 @@ absl::Status Import(Context& context, grpc::ServerReader<v1::ImportModelRequest>
     } else if (message.part_case() == v1::ImportModelRequest::kChunk) {
       SAED_RETURN_IF_ERROR(upload.Append(message.chunk()));
     } else {
-      return InvalidField("spec", "came twice");
+      return InvalidField("spec", "came twice; send it once, before the files");
     }
   }
   SAED_RETURN_IF_ERROR(upload.End());

@@ -97,7 +97,7 @@ const KernelTable<float>* Choose() {
     if (wanted != nullptr && *wanted != 0 && path.table->name != std::string_view(wanted)) continue;
     if (Missing(path).empty()) best = &path;
   }
-  // A wish that cannot be met falls back to the plain loops; KernelPathName says so.
+  // For programs that do not check the wish with SelectKernels, as the server does.
   return best == nullptr ? &kReference : best->table;
 }
 
