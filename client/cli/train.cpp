@@ -24,7 +24,7 @@ struct TrainFlags {
   std::vector<int64_t> target_units;
   bool subtract_bias = false, pre_activation = false;
   int resample_every = 0;
-  double aux_weight = 1.0 / 32;
+  double aux_weight = 1.0 / 32, k_anneal = 0;
   int window = 1, stride = 1, features = 0, k = 0, batch = 1024, epochs = 20, threads = 0;
   int dead_after = 0;
   int64_t max_steps = 0;
@@ -149,6 +149,7 @@ absl::Status SetModel(const TrainFlags& f, v1::ModelSpec& model) {
   if (!f.revival.empty()) model.set_revival(revivals.at(f.revival));
   if (!f.bias_start.empty()) model.set_bias_start(bias_starts.at(f.bias_start));
   model.set_subtract_bias(f.subtract_bias);
+  model.set_k_anneal_fraction(f.k_anneal);
   model.mutable_resampling()->set_every_steps(f.resample_every);
   model.mutable_penalty()->set_weight(f.lambda);
   model.mutable_penalty()->set_final_p(f.final_p);
@@ -270,6 +271,9 @@ void AddTrainCommand(CLI::App& app, Session& session) {
                 "Sparsity penalty of relu, jumprelu and gated; 0 (default): adjusted to reach --k")
       ->group("Model");
   c->add_option("--final-p", f->final_p, "p-anneal: last exponent of relu's penalty")
+      ->group("Model");
+  c->add_option("--k-anneal", f->k_anneal,
+                "topk, batch_topk: k falls from all latents to --k over this part of training")
       ->group("Model");
   c->add_option("--bandwidth", f->bandwidth, "jumprelu: width of the straight-through window")
       ->group("Model");

@@ -45,7 +45,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Penalty, weight, warmup_fraction
                                                 anneal_start, bandwidth, threshold)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelSpec, selection, levels, loss, output,
                                                 decoder_start, bias_start, revival, aux, resampling,
-                                                penalty, subtract_bias)
+                                                penalty, k_anneal_fraction, subtract_bias)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Schedule, kind, warmup_fraction, hold_fraction,
                                                 final_fraction)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Optimiser, kind, learning_rate, beta1, beta2,

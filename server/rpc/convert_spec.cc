@@ -133,6 +133,7 @@ sae::ModelSpec Model(const v1::ModelSpec& m, bool counts_as_they_are, Faults& fa
                                                              : sae::Selection::kRelu;
   out.revival = FromWire(kRevivals, m.revival());
   out.subtract_bias = m.subtract_bias();
+  out.k_anneal_fraction = m.k_anneal_fraction();
   for (const auto& l : m.levels()) {
     out.levels.push_back({l.features(), l.k(), l.weight() == 0 ? 1.0 : l.weight()});
   }
@@ -185,6 +186,7 @@ void SetModel(const sae::ModelSpec& spec, v1::ModelSpec& m) {
   m.set_selection(ToWire(kSelections, spec.selection));
   m.set_revival(ToWire(kRevivals, spec.revival));
   m.set_subtract_bias(spec.subtract_bias);
+  m.set_k_anneal_fraction(spec.k_anneal_fraction);
   for (const sae::Level& l : spec.levels) {
     auto* level = m.add_levels();
     level->set_features(l.features);

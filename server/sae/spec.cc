@@ -90,6 +90,12 @@ void CheckPenalty(const ModelSpec& model, Faults& faults) {
   need(fraction(p.warmup_fraction), "penalty.warmup_fraction", p.warmup_fraction, "in [0, 1]");
   need(p.final_p > 0 && p.final_p <= 1, "penalty.final_p", p.final_p, "in (0, 1]");
   need(fraction(p.anneal_start), "penalty.anneal_start", p.anneal_start, "in [0, 1]");
+  need(fraction(model.k_anneal_fraction), "k_anneal_fraction", model.k_anneal_fraction,
+       "in [0, 1]");
+  need(model.k_anneal_fraction == 0 || model.selection == Selection::kTopK ||
+           model.selection == Selection::kBatchTopK,
+       "k_anneal_fraction", model.k_anneal_fraction,
+       "0 unless the selection is topk or batch_topk");
   need(p.bandwidth > 0 && std::isfinite(p.bandwidth), "penalty.bandwidth", p.bandwidth, "above 0");
   need(p.threshold > 0 && std::isfinite(p.threshold), "penalty.threshold", p.threshold, "above 0");
   need(model.resampling.every_steps >= 1, "resampling.every_steps", model.resampling.every_steps,

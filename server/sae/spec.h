@@ -81,7 +81,8 @@ struct Penalty {
   // ReLU only, p-anneal: Σ f^p with p falling from 1 to this between the fractions of training.
   double final_p = 1;
   double anneal_start = 0.5;
-  // JumpReLU only: width ε of the straight-through window, and every θ's start.
+  // JumpReLU only: width ε of the straight-through window, and every θ's start. While λ is being
+  // adjusted, log θ learns at ten times the learning rate.
   double bandwidth = 2;
   double threshold = 1;
 };
@@ -97,6 +98,9 @@ struct ModelSpec {
   AuxK aux;
   Resampling resampling;
   Penalty penalty;
+  // TopK and BatchTopK: every level's k starts at its number of latents and falls linearly to k
+  // over this fraction of training, so that all latents learn before they compete; 0: k all along.
+  double k_anneal_fraction = 0;
   // z = W_e·(x − b_d) + b_e, as the TopK and Gated papers have it; not for paired populations.
   bool subtract_bias = false;
 

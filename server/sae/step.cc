@@ -161,10 +161,10 @@ void Step<T>::SelectAll(Starts starts, const Parameters<T>& p, const Coefficient
   z_.resize(rows_ * features_);
   for (auto& rows : row_losses_) rows.resize(rows_);
   row_penalties_.assign(rows_, 0.0);
-  architecture_->Begin(rows_, passes_);
+  const Batch<T> batch{p, z_.data(), rows_, coefficients};
+  architecture_->Begin(batch, passes_);
   const bool at_once = losses && !architecture_->needs_batch();
   if (at_once) SizeSlopes();
-  const Batch<T> batch{p, z_.data(), rows_, coefficients};
   // Where codes do not depend on other windows, a block of rows goes all the way while in cache.
   ForBlocks(rows_, RowBlock(rows_), [&](int64_t, int64_t first, int64_t last) {
     LoadRows(starts, first, last);

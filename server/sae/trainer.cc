@@ -130,6 +130,7 @@ Coefficients Trainer<T>::CoefficientsNow() const {
     const double part = (done - penalty.anneal_start) / (1 - penalty.anneal_start);
     out.p = 1 + (penalty.final_p - 1) * part;
   }
+  if (done < spec_.model.k_anneal_fraction) out.spare = 1 - done / spec_.model.k_anneal_fraction;
   return out;
 }
 
@@ -194,6 +195,12 @@ template <class T>
 void Trainer<T>::Update(double factor, double learning_rate) {
   Updater<T> updater(spec_.optimiser, learning_rate, step_ + 1);
   updater.set_gradient_factor(static_cast<T>(factor));
+  // Adam moves a log θ by at most the learning rate a step, which in a short training is too little
+  // to follow a λ that is being adjusted.
+  const bool hurry =
+      spec_.model.selection == Selection::kJumpRelu && spec_.model.penalty.weight == 0;
+  Updater<T> extra_updater(spec_.optimiser, (hurry ? 10 : 1) * learning_rate, step_ + 1);
+  extra_updater.set_gradient_factor(static_cast<T>(factor));
   Parameters<T>&m = moments_.first, &v = moments_.second;
   const bool second = !v.encoder.empty();
   const auto of = [&](std::vector<T>& tensor, int64_t at) {
@@ -214,8 +221,8 @@ void Trainer<T>::Update(double factor, double learning_rate) {
         updater.Vector(&g.encoder_bias, 1, &m.encoder_bias[j], of(v.encoder_bias, j),
                        &parameters_.encoder_bias[j]);
         for (size_t x = 0; x < parameters_.extra.size(); ++x) {
-          updater.Vector(&g.extra[x], 1, &m.extra[x][j], second ? &v.extra[x][j] : nullptr,
-                         &parameters_.extra[x][j]);
+          extra_updater.Vector(&g.extra[x], 1, &m.extra[x][j], second ? &v.extra[x][j] : nullptr,
+                               &parameters_.extra[x][j]);
         }
       },
       [&](int64_t begin, int64_t end) {

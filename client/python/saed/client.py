@@ -167,14 +167,15 @@ class Client:
               unit_ids=(), target=None,
               minimum_rate=0.0, mask=None, split=0.8, learning_rate=4e-3, batch_size=1024,
               epochs=20, max_steps=0, seed=0, conditions=(), aux=None, decoder_start=None, bias_start=None,
-              revival=None, resampling=None, penalty=None, subtract_bias=False, optimiser=None,
-              threads=0, name="", request_id=None):
+              revival=None, resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0,
+              optimiser=None, threads=0, name="", request_id=None):
         """Queues a training job and returns it.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
         sample", or {"table", "column", "train", "test"}. conditions: dicts with name, table, filter
         and, for a span around row starts or stops, anchor, from, to (s). aux, resampling,
         penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
+        k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
         selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
         with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
@@ -214,6 +215,7 @@ class Client:
         if penalty is not None:
             spec.model.penalty.CopyFrom(types_pb2.Penalty(**penalty))
         spec.model.subtract_bias = subtract_bias
+        spec.model.k_anneal_fraction = k_anneal
         if optimiser is not None:
             optimiser = dict(optimiser)
             kind = optimiser.pop("kind", "adam")

@@ -3,6 +3,7 @@
 // live in step.h. A new architecture is a file here and a line in architecture.cc.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,7 +42,13 @@ struct Pass {
 struct Coefficients {
   double lambda = 0;  // λ
   double p = 1;       // exponent of p-anneal
+  double spare = 0;   // k-anneal: the part of the latents beyond k that is chosen as well
 };
+
+// How many latents a level selects at this step.
+inline int64_t SelectedNow(const Level& level, const Coefficients& c) {
+  return level.k + std::llround(c.spare * (level.features - level.k));
+}
 
 // The minibatch as an architecture sees it.
 template <class T>
@@ -70,8 +77,8 @@ class Architecture {
 
   // Passes with their weights, flags and extra_slope slots.
   virtual std::vector<Pass<T>> Passes() const = 0;
-  // Sizes buffers for a minibatch of that many rows.
-  virtual void Begin(int64_t rows, std::vector<Pass<T>>& passes) = 0;
+  // Sizes buffers for a minibatch; its z is not there yet.
+  virtual void Begin(const Batch<T>& batch, std::vector<Pass<T>>& passes) = 0;
   // Chooses the codes of rows [first, last), or gathers candidates for SelectBatch.
   virtual void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
                           std::vector<Pass<T>>& passes) = 0;

@@ -21,8 +21,8 @@ class BatchTopK final : public Architecture<T> {
 
   std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
 
-  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override {
-    for (auto& g : gathered_) g.Begin(rows);
+  void Begin(const Batch<T>& batch, std::vector<Pass<T>>& /*passes*/) override {
+    for (auto& g : gathered_) g.Begin(batch.rows);
   }
 
   bool needs_batch() const override { return true; }
@@ -34,7 +34,7 @@ class BatchTopK final : public Architecture<T> {
 
   void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
     for (size_t l = 0; l < levels_.size(); ++l) {
-      const int64_t n = batch.rows * levels_[l].k;
+      const int64_t n = batch.rows * SelectedNow(levels_[l], batch.coefficients);
       if (hint_[l] > T(0) && gathered_[l].size() < n) {
         gathered_[l].Begin(batch.rows);
         ForBlocks(batch.rows, RowBlock(batch.rows), [&](int64_t, int64_t first, int64_t last) {

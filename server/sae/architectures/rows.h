@@ -102,7 +102,9 @@ class GatheringArchitecture : public Architecture<T> {
   explicit GatheringArchitecture(const ModelSpec& spec) : levels_(spec.levels) {}
 
   std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
-  void Begin(int64_t rows, std::vector<Pass<T>>& /*passes*/) override { gathered_.Begin(rows); }
+  void Begin(const Batch<T>& batch, std::vector<Pass<T>>& /*passes*/) override {
+    gathered_.Begin(batch.rows);
+  }
   bool needs_batch() const override { return true; }
   void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
                   std::vector<Pass<T>>& /*passes*/) override {

@@ -15,12 +15,13 @@ class TopK final : public Architecture<T> {
 
   std::vector<Pass<T>> Passes() const override { return LevelPasses<T>(levels_); }
 
-  void Begin(int64_t rows, std::vector<Pass<T>>& passes) override {
+  void Begin(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
     for (size_t l = 0; l < levels_.size(); ++l) {
-      passes[l].begin.resize(rows);
-      passes[l].end.resize(rows);
-      passes[l].latent.resize(rows * levels_[l].k);
-      passes[l].value.resize(rows * levels_[l].k);
+      const int64_t k = SelectedNow(levels_[l], batch.coefficients);
+      passes[l].begin.resize(batch.rows);
+      passes[l].end.resize(batch.rows);
+      passes[l].latent.resize(batch.rows * k);
+      passes[l].value.resize(batch.rows * k);
     }
   }
 
@@ -31,7 +32,7 @@ class TopK final : public Architecture<T> {
     std::vector<T> scratch(2 * (batch.parameters.features + kLanes));
     for (size_t l = 0; l < levels_.size(); ++l) {
       Pass<T>& pass = passes[l];
-      const int64_t k = levels_[l].k;
+      const int64_t k = SelectedNow(levels_[l], batch.coefficients);
       for (int64_t b = first; b < last; ++b) {
         pass.begin[b] = b * k;
         pass.end[b] =

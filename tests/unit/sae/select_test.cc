@@ -75,7 +75,7 @@ ModelSpec SpecOf(Selection selection, std::vector<Level> levels) {
 void Choose(Architecture<float>& architecture, const Parameters<float>& p,
             const std::vector<float>& z, int64_t rows, std::vector<Pass<float>>& passes) {
   const Batch<float> batch{p, z.data(), rows, {}};
-  architecture.Begin(rows, passes);
+  architecture.Begin(batch, passes);
   ForBlocks(rows, RowBlock(rows), [&](int64_t, int64_t first, int64_t last) {
     architecture.SelectRows(batch, first, last, passes);
   });

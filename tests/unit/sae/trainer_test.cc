@@ -66,6 +66,41 @@ TEST(Trainer, SameBitsForAnyNumberOfThreads) {
   }
 }
 
+// Every latent at first, k in the end.
+TEST(Trainer, KAnnealFallsLinearly) {
+  for (Selection s : {Selection::kTopK, Selection::kBatchTopK}) {
+    Toy toy(s);
+    toy.spec.model.k_anneal_fraction = 0.5;
+    tbb::task_arena arena(2);
+    arena.execute([&] {
+      Trainer<float> trainer(toy.spec, toy.data());
+      std::vector<double> l0;
+      while (!trainer.done()) l0.push_back(trainer.Next()->l0);
+      const size_t half = l0.size() / 2, quarter = half / 2;
+      EXPECT_GT(l0[0], 20) << Name(s);  // every positive z of 70
+      EXPECT_GT(l0[0], l0[quarter]) << Name(s);
+      EXPECT_LE(l0[quarter], 4 + 0.5 * 66 + 1) << Name(s);
+      for (size_t i = half; i < l0.size(); ++i) EXPECT_LE(l0[i], 4) << Name(s);
+    });
+  }
+}
+
+// A λ that is adjusted reaches its L0 from thresholds far too low and far too high.
+TEST(Trainer, JumpReluReachesItsL0) {
+  for (double threshold : {0.02, 1.0}) {
+    Toy toy(Selection::kJumpRelu);
+    toy.spec.model.penalty.threshold = threshold;
+    toy.spec.epochs = 25;
+    tbb::task_arena arena(2);
+    arena.execute([&] {
+      Trainer<float> trainer(toy.spec, toy.data());
+      double l0 = 0;
+      while (!trainer.done()) l0 = trainer.Next()->l0;
+      EXPECT_NEAR(l0, 4, 1) << threshold;
+    });
+  }
+}
+
 // Every option that adds state or another pass over the gradients.
 TEST(Trainer, SameBitsForAnyNumberOfThreadsWithEveryOption) {
   for (Revival revival : {Revival::kAuxK, Revival::kNldisco, Revival::kResample}) {
