@@ -15,7 +15,7 @@ namespace saed::sae {
 namespace {
 
 constexpr int64_t kColumnBlock = 64;
-constexpr int kSlack = 16;  // bytes that count kernels may read behind the last row
+constexpr int kSlack = CountEncoder::kSlack;
 
 template <class T>
 void DecodeRow(const Parameters<T>& p, const Pass<T>& pass, int64_t b, const T* bias, T* out) {
@@ -58,7 +58,7 @@ Step<T>::Step(const ModelSpec& spec, const TrainingData& data)
       passes_(architecture_->Passes()),
       row_losses_(passes_.size()) {
   if (counts_path_) {
-    count_encoder_ = CountEncoder(features_, inputs_, input_offset_, input_scale_);
+    count_encoder_ = CountEncoder(features_, inputs_, input_offset_, input_scale_, true);
   } else {
     float_encoder_ = FloatEncoder<T>(features_, inputs_);
   }

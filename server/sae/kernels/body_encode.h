@@ -171,7 +171,8 @@ void EncodeFloats(const float* weights, const float* bias, const float* x, int r
 void PackCounts(const float* rows, int64_t stride, int n, int count, const float* factor,
                 int32_t* out) {
   const auto one = [&](int i, int j) {
-    out[i * kPanel + j] = _mm_cvtss_si32(_mm_set_ss(rows[j * stride + i] * factor[j]));
+    const int32_t w = _mm_cvtss_si32(_mm_set_ss(rows[j * stride + i] * factor[j]));
+    out[i * kPanel + j] = w < kLargestWeight ? w : kLargestWeight;
   };
   int j = 0;
   for (; j + 8 <= count; j += 8) {
@@ -184,8 +185,9 @@ void PackCounts(const float* rows, int64_t stride, int n, int count, const float
       }
       Transpose8(r);
       for (int l = 0; l < 8; ++l) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (i + l) * kPanel + j),
-                            _mm256_cvtps_epi32(r[l]));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(out + (i + l) * kPanel + j),
+            _mm256_min_epi32(_mm256_cvtps_epi32(r[l]), _mm256_set1_epi32(kLargestWeight)));
       }
     }
     for (; i < n; ++i) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
@@ -17,7 +18,45 @@ namespace saed::sae {
 namespace {
 
 const KernelTable<float> kReference = reference::Table<float>();
+const KernelTable<float> kWithTiles = [] {
+  KernelTable<float> table = kAvx512Table;
+  table.name = "amx";
+  table.encode_dense = kAmxTable.encode_dense;
+  table.pack_dense = kAmxTable.pack_dense;
+  return table;
+}();
 const KernelTable<double> kReferenceDouble = reference::Table<double>();
+
+// encode_dense of 33 windows of 70 counts, some of which sum to more than 32 bits hold.
+bool DenseRepeatsReference(const KernelTable<float>& t) {
+  constexpr int rows = 33, inputs = 70, blocks = 2;
+  const CounterRandom random(7, 8);
+  std::vector<float> weights(kPanel * inputs), factor(kPanel, 1 << 23), scale(kPanel, 0.5f),
+      bias(kPanel, 0.25f), z(rows * kPanel), expected(rows * kPanel);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = static_cast<float>(2 * random.Uniform(i) - 1);
+  }
+  std::vector<uint8_t> counts(rows * inputs + kDenseBlock, 1);
+  for (int i = 0; i < rows * inputs; ++i) {
+    counts[i] = static_cast<uint8_t>(random.Below(9000 + i, i < 10 * inputs ? 3 : 256));
+  }
+  std::vector<int32_t> integers(inputs * kPanel), totals(rows);
+  std::vector<uint8_t> digits(3 * kPanel * kDenseBlock * blocks);
+  kReference.pack_counts(weights.data(), inputs, inputs, kPanel, factor.data(), integers.data());
+  t.pack_dense(weights.data(), inputs, inputs, kPanel, factor.data(), digits.data());
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < kPanel; ++j) {
+      double sum = 0;
+      for (int i = 0; i < inputs; ++i)
+        sum += counts[r * inputs + i] * 1.0 * integers[i * kPanel + j];
+      expected[r * kPanel + j] = std::fma(static_cast<float>(sum), scale[j], bias[j]);
+    }
+    for (int i = 0; i < inputs; ++i) totals[r] += counts[r * inputs + i];
+  }
+  t.encode_dense(digits.data(), blocks, counts.data(), inputs, rows, totals.data(), scale.data(),
+                 bias.data(), kPanel, kPanel, z.data());
+  return z == expected;
+}
 
 // Sums, selection, integer encoding and an update, bit for bit against the reference.
 bool RepeatsReference(const KernelTable<float>& t) {
@@ -51,6 +90,7 @@ bool RepeatsReference(const KernelTable<float>& t) {
   t.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, z);
   kReference.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, reference_z);
   if (!std::equal(std::begin(z), std::end(z), std::begin(reference_z))) return false;
+  if (t.encode_dense != nullptr && !DenseRepeatsReference(t)) return false;
   std::vector<float> m(n, 0.1f), v(n, 0.2f), p = a, m2 = m, v2 = v, p2 = a;
   UpdateConstants<float> c;
   c.beta1 = 0.9f;
@@ -80,7 +120,15 @@ const std::vector<Path>& Paths() {
          return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                 __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
        },
-       "AVX-512 (F, BW, DQ, VL)"}};
+       "AVX-512 (F, BW, DQ, VL)"},
+      {&kWithTiles,
+       [] {
+         return __builtin_cpu_supports("avx512vl") != 0 &&
+                __builtin_cpu_supports("avx512bw") != 0 &&
+                __builtin_cpu_supports("avx512dq") != 0 &&
+                __builtin_cpu_supports("amx-int8") != 0 && kAmxTable.allowed();
+       },
+       "AVX-512 and AMX's 8-bit tiles, or the system does not allow them"}};
   return paths;
 }
 

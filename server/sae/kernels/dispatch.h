@@ -1,7 +1,7 @@
 // Which kernels run: chosen once, at the first use, by what the processor has. The environment
-// variable SAED_KERNELS names another path (reference, avx2, avx512); the server refuses to start
-// with one that the processor lacks. A path that does not repeat the reference's bits on a small
-// check is not used.
+// variable SAED_KERNELS names another path (reference, avx2, avx512, amx); the server refuses to
+// start with one that the processor lacks. A path that does not repeat the reference's bits on a
+// small check is not used.
 #pragma once
 
 #include <string>

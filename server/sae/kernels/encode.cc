@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "server/sae/kernels/dispatch.h"
 
 namespace saed::sae {
 namespace {
 
-constexpr int kBits = 23;  // |integer weight| ≤ 2²³
+constexpr int kBits = 23;  // -2²³ ≤ integer weight < 2²³
 
 int Panels(int features) { return (features + kPanel - 1) / kPanel; }
 
@@ -81,6 +82,10 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
 
 int InputBlocks(int inputs) { return (inputs + kInputBlock - 1) / kInputBlock; }
 
+int DenseBlocks(int inputs) { return (inputs + kDenseBlock - 1) / kDenseBlock; }
+// Bytes of a panel's weights.
+int64_t DensePanel(int inputs) { return int64_t{3} * kPanel * kDenseBlock * DenseBlocks(inputs); }
+
 float LargestMagnitude(const float* row, int n) {
   float lanes[kLanes] = {};
   int i = 0;
@@ -141,15 +146,21 @@ void FloatEncoder<T>::Encode(const T* x, int rows, T* z) const {
 }
 
 CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
-                           std::vector<float> scale)
-    : features_(features),
+                           std::vector<float> scale, bool many_rows)
+    : kernels_(&Kernels<float>()),
+      features_(features),
       inputs_(inputs),
       offset_(std::move(offset)),
       scale_(std::move(scale)),
-      weights_(static_cast<size_t>(Panels(features)) * InputBlocks(inputs) * kBlockRows * kPanel,
-               0),
       step_(static_cast<size_t>(Panels(features)) * kPanel, 0),
-      bias_(static_cast<size_t>(Panels(features)) * kPanel, 0) {}
+      bias_(static_cast<size_t>(Panels(features)) * kPanel, 0) {
+  const auto panels = static_cast<size_t>(Panels(features));
+  if (many_rows && kernels_->encode_dense != nullptr && inputs <= kDenseInputs) {
+    digits_.resize(panels * DensePanel(inputs));
+  } else {
+    weights_.resize(panels * InputBlocks(inputs) * kBlockRows * kPanel);
+  }
+}
 
 void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin,
                         int64_t end) {
@@ -181,19 +192,25 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
       bias_[j] = static_cast<float>(bias_[j] - shift);
     }
   }
+  const int count = static_cast<int>(end - begin);
+  if (!digits_.empty()) {
+    kernels_->pack_dense(rows, inputs_, inputs_, count, factor,
+                         digits_.data() + begin / kPanel * DensePanel(inputs_));
+    return;
+  }
   const int blocks = InputBlocks(inputs_);
   for (int block = 0; block < blocks; ++block) {
     const int first = block * kInputBlock;
-    Kernels<float>().pack_counts(
-        rows + first, inputs_, std::min(kInputBlock, inputs_ - first),
-        static_cast<int>(end - begin), factor,
+    kernels_->pack_counts(
+        rows + first, inputs_, std::min(kInputBlock, inputs_ - first), count, factor,
         weights_.data() + ((begin / kPanel) * blocks + block) * kBlockRows * kPanel);
   }
 }
 
 void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
+  if (!digits_.empty()) return EncodeDense(counts, rows, z);
   thread_local Found found;
-  const auto& k = Kernels<float>();
+  const auto& k = *kernels_;
   for (int r0 = 0; r0 < rows; r0 += kCountRows) {
     const CountRows some = FindCounts(counts + static_cast<int64_t>(r0) * inputs_,
                                       std::min(kCountRows, rows - r0), inputs_, found);
@@ -203,6 +220,25 @@ void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
                       step_.data() + first, bias_.data() + first,
                       std::min(kPanel, features_ - first), features_,
                       z + static_cast<int64_t>(r0) * features_ + first);
+    }
+  }
+}
+
+void CountEncoder::EncodeDense(const uint8_t* counts, int rows, float* z) const {
+  int32_t totals[kCountRows];
+  for (int r0 = 0; r0 < rows; r0 += kCountRows) {
+    const int n = std::min(kCountRows, rows - r0);
+    const uint8_t* x = counts + static_cast<int64_t>(r0) * inputs_;
+    for (int r = 0; r < n; ++r) {
+      totals[r] = std::accumulate(x + static_cast<int64_t>(r) * inputs_,
+                                  x + static_cast<int64_t>(r + 1) * inputs_, 0);
+    }
+    for (int panel = 0; panel < Panels(features_); ++panel) {
+      const int first = panel * kPanel;
+      kernels_->encode_dense(digits_.data() + panel * DensePanel(inputs_), DenseBlocks(inputs_), x,
+                             inputs_, n, totals, step_.data() + first, bias_.data() + first,
+                             std::min(kPanel, features_ - first), features_,
+                             z + static_cast<int64_t>(r0) * features_ + first);
     }
   }
 }

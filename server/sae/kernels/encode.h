@@ -41,17 +41,25 @@ class FloatEncoder {
 class CountEncoder {
  public:
   CountEncoder() = default;
-  // `offset`, `scale`: of each input [D]; empty where x' = x.
-  CountEncoder(int features, int inputs, std::vector<float> offset, std::vector<float> scale);
+  // `offset`, `scale`: of each input [D]; empty where x' = x. `many_rows`: minibatches will come,
+  // so that the dense encode is worth it where the machine has one; few rows had better skip zeros.
+  CountEncoder(int features, int inputs, std::vector<float> offset, std::vector<float> scale,
+               bool many_rows = false);
 
   void Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin, int64_t end);
-  // z [rows, F] from counts [rows, D]. Thread-safe.
+  // z [rows, F] from counts [rows, D], of which up to kSlack bytes behind the last row are read.
+  // Thread-safe.
   void Encode(const uint8_t* counts, int rows, float* z) const;
+  static constexpr int kSlack = kDenseBlock;
 
  private:
+  void EncodeDense(const uint8_t* counts, int rows, float* z) const;
+
+  const KernelTable<float>* kernels_ = nullptr;
   int features_ = 0, inputs_ = 0;
   std::vector<float> offset_, scale_;
-  AlignedVector<int32_t> weights_;    // [F/32][D/120][128][32], see kInputBlock
+  AlignedVector<uint8_t> digits_;   // see KernelTable::encode_dense; empty where zeros are skipped
+  AlignedVector<int32_t> weights_;  // [F/32][D/120][128][32], see kInputBlock
   AlignedVector<float> step_, bias_;  // [F], padded to whole panels
 };
 

@@ -203,7 +203,8 @@ inline void PackCounts(const float* rows, int64_t stride, int n, int count, cons
                        int32_t* out) {
   for (int j = 0; j < count; ++j) {
     for (int i = 0; i < n; ++i) {
-      out[i * kPanel + j] = static_cast<int32_t>(std::nearbyint(rows[j * stride + i] * factor[j]));
+      out[i * kPanel + j] = std::min(
+          static_cast<int32_t>(std::nearbyint(rows[j * stride + i] * factor[j])), kLargestWeight);
     }
   }
 }

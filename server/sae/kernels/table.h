@@ -18,7 +18,10 @@ inline constexpr int kPanel = 32;  // latents that an encode kernel handles toge
 // Weights of counts lie in blocks of inputs that fit the first cache, [blocks][128][32]: 120
 // inputs, then rows of zeros, to which padding entries point.
 inline constexpr int kInputBlock = 120, kBlockRows = 128;
-inline constexpr int kRepeated = 3;     // counts up to this are added that often, larger multiplied
+inline constexpr int kRepeated = 3;  // counts up to this are added that often, larger multiplied
+inline constexpr int32_t kLargestWeight = (1 << 23) - 1;  // -2²³ is the smallest
+inline constexpr int kDenseInputs = 1 << 16;              // of the dense encode, at most
+inline constexpr int kDenseBlock = 64;                    // inputs that it takes together
 inline constexpr int kCountRows = 128;  // windows that an encode kernel handles together, at most
 
 // The non-zero counts of a few windows, by window and block of inputs. Of window r and block i,
@@ -93,9 +96,20 @@ struct KernelTable {
   void (*encode_floats)(const T* weights, const T* bias, const T* x, int rows, int inputs,
                         int width, int64_t stride, T* z);
   // `count` latents' weights for n inputs, transposed and rounded to integers:
-  // out[i·kPanel + j] = rint(rows[j·stride + i]·factor[j]).
+  // out[i·kPanel + j] = min(rint(rows[j·stride + i]·factor[j]), kLargestWeight).
   void (*pack_counts)(const float* rows, int64_t stride, int n, int count, const float* factor,
                       int32_t* out);
+
+  // encode_counts without skipping zeros, for machines where that is faster; null elsewhere. The
+  // weights of a panel are three bytes each: by 16 latents, by blocks of 64 inputs and by byte,
+  // lowest first, [16 quadruples of inputs][16 latents][4 inputs]. Of each row `blocks`·64 counts
+  // are read, the weights beyond its inputs being 0.
+  void (*encode_dense)(const uint8_t* digits, int blocks, const uint8_t* counts, int64_t inputs,
+                       int rows, const int32_t* totals, const float* scale, const float* bias,
+                       int width, int64_t stride, float* z) = nullptr;
+  // pack_counts in that layout.
+  void (*pack_dense)(const float* rows, int64_t stride, int n, int count, const float* factor,
+                     uint8_t* out) = nullptr;
 };
 
 }  // namespace saed::sae

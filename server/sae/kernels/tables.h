@@ -8,4 +8,12 @@ namespace saed::sae {
 extern const KernelTable<float> kAvx2Table;
 extern const KernelTable<float> kAvx512Table;
 
+// What AMX adds to AVX-512.
+struct DenseTable {
+  bool (*allowed)();  // asks the system for the tiles, once per process
+  decltype(KernelTable<float>::encode_dense) encode_dense;
+  decltype(KernelTable<float>::pack_dense) pack_dense;
+};
+extern const DenseTable kAmxTable;
+
 }  // namespace saed::sae
