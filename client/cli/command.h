@@ -43,6 +43,7 @@ void AddJobCommands(CLI::App& app, Session& session);
 void AddModelCommands(CLI::App& app, Session& session);
 void AddFeatureCommands(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
+void AddServerCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 
 // All pages of a list call as one response, without a page token; stops after `most` pages.

@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   AddModelCommands(app, session);
   AddFeatureCommands(app, session);
   AddEncodeCommand(app, session);
+  AddServerCommand(app, session);
   AddCompletionCommand(app, session);
   try {
     app.parse(argc, argv);

@@ -39,6 +39,7 @@ Client::Client(const std::string& address) : address_(address) {
   models_ = v1::ModelService::NewStub(channel);
   inference_ = v1::InferenceService::NewStub(channel);
   features_ = v1::FeatureService::NewStub(channel);
+  server_ = v1::ServerService::NewStub(channel);
 }
 
 absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeader& header,

@@ -14,6 +14,7 @@
 #include "saed/v1/jobs.grpc.pb.h"
 #include "saed/v1/models.grpc.pb.h"
 #include "saed/v1/recordings.grpc.pb.h"
+#include "saed/v1/server.grpc.pb.h"
 
 namespace saed::client {
 
@@ -39,6 +40,7 @@ class Client {
   v1::ModelService::Stub& models() { return *models_; }
   v1::InferenceService::Stub& inference() { return *inference_; }
   v1::FeatureService::Stub& features() { return *features_; }
+  v1::ServerService::Stub& server() { return *server_; }
 
   // Sends the files in chunks of 1 MiB, each with its SHA-256.
   absl::StatusOr<v1::ImportRecordingResponse> Import(const v1::ImportHeader& header,
@@ -52,6 +54,7 @@ class Client {
   std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::InferenceService::Stub> inference_;
   std::unique_ptr<v1::FeatureService::Stub> features_;
+  std::unique_ptr<v1::ServerService::Stub> server_;
 };
 
 // The same code and message; every wrong field on a line of its own where the server named them.

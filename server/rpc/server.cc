@@ -13,6 +13,7 @@
 #include "server/rpc/job_service.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/recording_service.h"
+#include "server/rpc/server_service.h"
 
 namespace saed::rpc {
 
@@ -22,12 +23,14 @@ struct RpcServer::Services {
         jobs(context),
         models(context),
         inference(context),
-        features(context) {}
+        features(context),
+        server(context) {}
   RecordingService recordings;
   JobService jobs;
   ModelService models;
   InferenceService inference;
   FeatureService features;
+  ServerService server;
 };
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& address,
@@ -51,7 +54,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
                                  static_cast<grpc::Service*>(&out->services_->jobs),
                                  static_cast<grpc::Service*>(&out->services_->models),
                                  static_cast<grpc::Service*>(&out->services_->inference),
-                                 static_cast<grpc::Service*>(&out->services_->features)}) {
+                                 static_cast<grpc::Service*>(&out->services_->features),
+                                 static_cast<grpc::Service*>(&out->services_->server)}) {
     builder.RegisterService(service);
   }
   builder.experimental().SetInterceptorCreators(MetricsInterceptors(context.metrics));

@@ -88,6 +88,21 @@ TEST_F(Features, OneFeatureHasEverything) {
   EXPECT_FLOAT_EQ(most, r.feature().max_activation());
 }
 
+TEST_F(Features, StatusNamesTheKernelsInUse) {
+  grpc::ClientContext context;
+  v1::GetServerStatusResponse r;
+  ASSERT_TRUE(client_->server().GetServerStatus(&context, {}, &r).ok());
+  EXPECT_EQ(r.threads(), 2);
+  EXPECT_EQ(r.running_jobs() + r.queued_jobs(), 0);
+  int in_use = 0;
+  for (const auto& path : r.kernel_paths()) {
+    in_use += path.in_use();
+    EXPECT_EQ(path.reason().empty(), path.available()) << path.name();
+    EXPECT_TRUE(path.available() || !path.in_use());
+  }
+  EXPECT_EQ(in_use, 1);
+}
+
 TEST_F(Features, CodesDoNotDependOnTheBatch) {
   const v1::Job job = Trained();
   std::string data(70 * 40, '\0');

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from saed.v1 import (features_pb2, features_pb2_grpc, inference_pb2, inference_pb2_grpc, jobs_pb2,
                      jobs_pb2_grpc, models_pb2, models_pb2_grpc, recordings_pb2,
-                     recordings_pb2_grpc, types_pb2)
+                     recordings_pb2_grpc, server_pb2, server_pb2_grpc, types_pb2)
 
 _CHUNK = 1 << 20
 _PHY_FILES = ("spike_times.npy", "spike_clusters.npy", "cluster_group.tsv", "cluster_KSLabel.tsv",
@@ -78,6 +78,7 @@ class Client:
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.inference = inference_pb2_grpc.InferenceServiceStub(channel)
         self.features = features_pb2_grpc.FeatureServiceStub(channel)
+        self.server = server_pb2_grpc.ServerServiceStub(channel)
 
     def _call(self, method, request):
         try:
@@ -159,6 +160,10 @@ class Client:
     def list_interval_tables(self, recording):
         request = recordings_pb2.ListIntervalTablesRequest(parent=recording)
         return list(self._call(self.recordings.ListIntervalTables, request).interval_tables)
+
+    def status(self):
+        """The server's version, queue and kernels."""
+        return self._call(self.server.GetServerStatus, server_pb2.GetServerStatusRequest())
 
     # Jobs.
 

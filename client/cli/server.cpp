@@ -1,0 +1,41 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "client/cli/command.h"
+#include "client/cli/output.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+absl::Status Show(Session& session) {
+  grpc::ClientContext context;
+  v1::GetServerStatusResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->server().GetServerStatus(&context, {}, &r)));
+  if (session.json) {
+    fmt::print("{}", Json(r));
+    return absl::OkStatus();
+  }
+  const std::time_t since = r.start_time().seconds();
+  fmt::print("saed {} at {}, since {:%Y-%m-%d %H:%M:%S} UTC\n", r.version(), session.server,
+             fmt::gmtime(since));
+  fmt::print("  jobs     {} running, {} queued, {} threads for them\n  kernels  ", r.running_jobs(),
+             r.queued_jobs(), r.threads());
+  for (const auto& path : r.kernel_paths()) {
+    if (path.in_use()) fmt::print("{}\n", path.name());
+  }
+  for (const auto& path : r.kernel_paths()) {
+    if (!path.available()) fmt::print("           not {}: {}\n", path.name(), path.reason());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddServerCommand(CLI::App& app, Session& session) {
+  Run(app.add_subcommand("status", "The server's version, queue and instruction set"), session,
+      [&session] { return Show(session); });
+}
+
+}  // namespace saed::cli

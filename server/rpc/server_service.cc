@@ -1,0 +1,31 @@
+#include "server/rpc/server_service.h"
+
+#include "server/rpc/convert.h"
+#include "server/rpc/status.h"
+#include "server/sae/kernels/dispatch.h"
+
+namespace saed::rpc {
+
+grpc::Status ServerService::GetServerStatus(grpc::ServerContext* /*server*/,
+                                            const v1::GetServerStatusRequest* /*request*/,
+                                            v1::GetServerStatusResponse* response) {
+  response->set_version(SAED_VERSION);
+  *response->mutable_start_time() = Timestamp(started_at_);
+  response->set_threads(context_.scheduler.threads());
+  for (const sae::KernelPath& path : sae::KernelPaths()) {
+    auto* m = response->add_kernel_paths();
+    m->set_name(path.name);
+    m->set_available(path.available);
+    m->set_reason(path.reason);
+    m->set_in_use(path.name == sae::KernelPathName());
+  }
+  const auto queue = context_.stores.jobs.Statistics();
+  if (!queue.ok()) return ToGrpc(queue.status());
+  for (const auto& c : queue->counts) {
+    if (c.state == "QUEUED") response->set_queued_jobs(response->queued_jobs() + c.jobs);
+    if (c.state == "RUNNING") response->set_running_jobs(response->running_jobs() + c.jobs);
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace saed::rpc
