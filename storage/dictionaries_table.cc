@@ -30,6 +30,11 @@ DictionaryRow Dictionary(SQLite::Statement& s) {
   return r;
 }
 
+std::optional<int64_t> Integer(const SQLite::Column& c) {
+  if (c.isNull()) return std::nullopt;
+  return c.getInt64();
+}
+
 std::optional<double> Real(const SQLite::Column& c) {
   if (c.isNull()) return std::nullopt;
   return c.getDouble();
@@ -78,13 +83,15 @@ absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
 
 std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id) {
   SQLite::Statement s(db,
-                      "SELECT position, name, spec, train_positive, test_positive FROM conditions "
+                      "SELECT position, name, spec, train_positive, test_positive, best_unit, "
+                      "best_unit_train_auroc, best_unit_test_auroc FROM conditions "
                       "WHERE dictionary_id = ? ORDER BY position");
   s.bind(1, id);
   std::vector<ConditionRow> out;
   while (s.executeStep()) {
     out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getString(), s.getColumn(2).getString(),
-                   s.getColumn(3).getInt64(), s.getColumn(4).getInt64()});
+                   s.getColumn(3).getInt64(), s.getColumn(4).getInt64(), Integer(s.getColumn(5)),
+                   Real(s.getColumn(6)), Real(s.getColumn(7))});
   }
   return out;
 }
@@ -115,7 +122,8 @@ constexpr int kScoreColumns = 6;
 
 void InsertAssociations(SQLite::Database& db, const std::string& id,
                         const std::vector<AssociationRow>& associations) {
-  SQLite::Statement s(db, "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  SQLite::Statement s(db,
+                      "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const AssociationRow& a : associations) {
     s.reset();
     s.bind(1, id);
@@ -128,6 +136,7 @@ void InsertAssociations(SQLite::Database& db, const std::string& id,
         Bind(s, at++, *score);
       }
     }
+    for (const auto* v : {&a.p_value, &a.q_value, &a.auroc_low, &a.auroc_high}) Bind(s, at++, *v);
     s.exec();
   }
 }
@@ -150,11 +159,14 @@ absl::Status DictionariesTable::Insert(const DictionaryRow& row,
     SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
                  row.train_windows, row.test_windows, row.warnings);
     if (s.exec() == 0) return absl::OkStatus();
-    SQLite::Statement condition(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?)");
+    SQLite::Statement condition(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?)");
     for (const ConditionRow& c : conditions) {
       condition.reset();
       SQLite::bind(condition, row.id, c.position, c.name, c.spec, c.train_positive,
                    c.test_positive);
+      Bind(condition, 7, c.best_unit);
+      Bind(condition, 8, c.best_unit_train_auroc);
+      Bind(condition, 9, c.best_unit_test_auroc);
       condition.exec();
     }
     InsertFeatures(db, row.id, features);
@@ -268,13 +280,15 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
                         "SELECT condition, latent, train_coverage, train_specificity, "
                         "train_selectivity, train_precision, train_prevalence, train_auroc, "
                         "test_coverage, test_specificity, test_selectivity, test_precision, "
-                        "test_prevalence, test_auroc FROM associations WHERE dictionary_id = ? AND "
+                        "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high "
+                        "FROM associations WHERE dictionary_id = ? AND "
                         "latent = ? ORDER BY test_auroc DESC, condition");
     SQLite::bind(s, id, latent);
     std::vector<AssociationRow> out;
     while (s.executeStep()) {
       out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getInt(), Scores(s, 2),
-                     Scores(s, 2 + kScoreColumns)});
+                     Scores(s, 2 + kScoreColumns), Real(s.getColumn(14)), Real(s.getColumn(15)),
+                     Real(s.getColumn(16)), Real(s.getColumn(17))});
     }
     return out;
   });

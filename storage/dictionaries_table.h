@@ -25,6 +25,9 @@ struct ConditionRow {
   int position = 0;
   std::string name, spec;  // spec is JSON
   int64_t train_positive = 0, test_positive = 0;
+  // The single unit with the highest training AUROC.
+  std::optional<int64_t> best_unit;
+  std::optional<double> best_unit_train_auroc, best_unit_test_auroc;
 };
 
 struct FeatureRow {
@@ -46,12 +49,14 @@ struct ScoreRow {
 struct AssociationRow {
   int condition = 0, latent = 0;
   ScoreRow train, test;
+  std::optional<double> p_value, q_value, auroc_low, auroc_high;  // of the held-out AUROC
 };
 
 // A page of features. `filter` after AIP-160 on: latent, density, mean_activation, max_activation,
 // active_windows, top_unit, best_auroc (held-out AUROC of the condition with the best training
 // AUROC), best_condition; and the functions auroc, coverage, specificity, selectivity, precision
-// of a quoted condition name and, optionally, "train" instead of "test". `order_by` is one of those
+// of a quoted condition name and, optionally, "train" instead of "test"; p_value and q_value of a
+// condition name. `order_by` is one of those
 // followed by " desc" or " asc".
 struct FeatureQuery {
   std::string dictionary_id, filter, order_by;

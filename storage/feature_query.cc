@@ -42,10 +42,17 @@ class Translator {
                                              "condition, e.g. auroc(\"{}\")",
                                              node.field, Example()));
     }
-    if (std::find(kScores.begin(), kScores.end(), node.field) == kScores.end()) {
+    const bool certainty = node.field == "p_value" || node.field == "q_value";
+    if (!certainty && std::find(kScores.begin(), kScores.end(), node.field) == kScores.end()) {
       return InvalidField(field, fmt::format("calls '{}'; the scores are auroc, coverage, "
-                                             "specificity, selectivity and precision",
+                                             "specificity, selectivity, precision, p_value and "
+                                             "q_value",
                                              node.field));
+    }
+    if (certainty && node.arguments.size() > 1) {
+      return InvalidField(field, fmt::format("calls {} with '{}'; it takes a condition alone, for "
+                                             "held-out windows",
+                                             node.field, node.arguments[1]));
     }
     const std::string side = node.arguments.size() > 1 ? node.arguments[1] : "test";
     if (node.arguments.size() > 2 || (side != "test" && side != "train")) {
@@ -54,6 +61,7 @@ class Translator {
                                              node.field, side));
     }
     SAED_ASSIGN_OR_RETURN(const int position, Position(node.arguments[0], field));
+    if (certainty) return fmt::format("a{}.{}", Join(position), node.field);
     return fmt::format("a{}.{}_{}", Join(position), side, node.field);
   }
 

@@ -141,6 +141,16 @@ CREATE TABLE associations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX associations_by_test_auroc ON associations(dictionary_id, condition, test_auroc);
 CREATE INDEX associations_by_latent ON associations(dictionary_id, latent);
+)sql",
+    // 2: how sure scores are, and the best single unit.
+    R"sql(
+ALTER TABLE associations ADD COLUMN p_value REAL; -- of the held-out AUROC, circular shifts
+ALTER TABLE associations ADD COLUMN q_value REAL; -- after Benjamini & Hochberg
+ALTER TABLE associations ADD COLUMN auroc_low REAL; -- held-out, 95 %, blocks of time
+ALTER TABLE associations ADD COLUMN auroc_high REAL;
+ALTER TABLE conditions ADD COLUMN best_unit INTEGER; -- unit id
+ALTER TABLE conditions ADD COLUMN best_unit_train_auroc REAL;
+ALTER TABLE conditions ADD COLUMN best_unit_test_auroc REAL;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

@@ -100,14 +100,20 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
     const auto& t = a.test();
     rows.push_back(
         {a.condition(), Score(a.train().has_auroc(), a.train().auroc()),
-         Score(t.has_auroc(), t.auroc()), Score(t.has_coverage(), t.coverage()),
-         Score(t.has_specificity(), t.specificity()), Score(t.has_selectivity(), t.selectivity()),
-         Score(t.has_precision(), t.precision()), Score(t.has_prevalence(), t.prevalence())});
+         Score(t.has_auroc(), t.auroc()),
+         a.has_auroc_low() ? fmt::format("{:.3f}-{:.3f}", a.auroc_low(), a.auroc_high()) : "-",
+         Score(a.has_q_value(), a.q_value()),
+         a.has_best_unit_test_auroc()
+             ? fmt::format("{:.3f} ({})", a.best_unit_test_auroc(), a.best_unit_id())
+             : "-",
+         Score(t.has_coverage(), t.coverage()), Score(t.has_specificity(), t.specificity()),
+         Score(t.has_selectivity(), t.selectivity()), Score(t.has_precision(), t.precision()),
+         Score(t.has_prevalence(), t.prevalence())});
   }
   fmt::print("best conditions on held-out windows\n{}\n",
-             Table({"CONDITION", "AUROC TRAIN", "AUROC", "COVERAGE", "SPECIFICITY", "SELECTIVITY",
-                    "PRECISION", "PREVALENCE"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7}));
+             Table({"CONDITION", "AUROC TRAIN", "AUROC", "95 %", "Q", "BEST UNIT", "COVERAGE",
+                    "SPECIFICITY", "SELECTIVITY", "PRECISION", "PREVALENCE"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
   fmt::print("trace-back: mean gradient x input of the top units\n");
   PrintMap(r.trace_map(), r);
   fmt::print("\nexemplars\n");

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "server/base/status_macros.h"
+#include "server/features/unit_baseline.h"
 #include "server/sae/parallel.h"
 #include "server/sae/random.h"
 #include "server/sae/windows.h"
@@ -32,17 +33,19 @@ struct Sides {
   }
 };
 
-absl::StatusOr<WindowConditions> Labels(const recordings::Recording& recording,
-                                        const recordings::ViewData& view,
-                                        const std::vector<Condition>& conditions,
-                                        const std::vector<int64_t>& starts) {
-  std::vector<std::vector<uint8_t>> labels(conditions.size());
+using LabelRows = std::vector<std::vector<uint8_t>>;  // [condition][window]
+
+absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
+                                 const recordings::ViewData& view,
+                                 const std::vector<Condition>& conditions,
+                                 const std::vector<int64_t>& starts) {
+  LabelRows labels(conditions.size());
   for (size_t c = 0; c < conditions.size(); ++c) {
     SAED_ASSIGN_OR_RETURN(const auto bins, LabelBins(recording, view, conditions[c]));
     labels[c].resize(starts.size());
     for (size_t w = 0; w < starts.size(); ++w) labels[c][w] = bins[starts[w] + view.window - 1];
   }
-  return ByWindow(labels, static_cast<int64_t>(starts.size()));
+  return labels;
 }
 
 void TraceBack(const sae::Model& model, const recordings::Recording& recording,
@@ -130,15 +133,66 @@ Activations Part(const Activations& all, int64_t begin, int64_t end) {
   return out;
 }
 
-void ChooseBest(const WindowConditions& train, Feature& out) {
+// Conditions with support in training that also happen in the held-out windows: others could not
+// be reported on.
+std::vector<bool> Supported(const WindowConditions& train, const Feature& feature) {
+  std::vector<bool> out(feature.train.size());
+  for (size_t c = 0; c < out.size(); ++c) {
+    const Scores& s = feature.train[c];
+    out[c] = s.auroc && feature.test[c].auroc &&
+             *s.coverage * static_cast<double>(train.positive[c]) >= kMinimumSupport;
+  }
+  return out;
+}
+
+void ChooseBest(const std::vector<bool>& supported, Feature& out) {
   for (size_t c = 0; c < out.train.size(); ++c) {
+    if (!supported[c]) continue;
     const Scores& s = out.train[c];
-    // A condition that never happens in the held-out windows could not be reported on.
-    if (!s.auroc || !out.test[c].auroc ||
-        *s.coverage * static_cast<double>(train.positive[c]) < kMinimumSupport)
-      continue;
     if (!out.best_condition || *s.auroc > *out.train[*out.best_condition].auroc) {
       out.best_condition = static_cast<int>(c);
+    }
+  }
+}
+
+// The held-out side, for one feature after another.
+struct HeldOut {
+  const LabelRows& labels;
+  ShiftedLabels shifted;
+  std::vector<int64_t> blocks;
+};
+
+void AddCertainty(const Activations& active, const HeldOut& side,
+                  const std::vector<bool>& supported, Feature& out) {
+  const auto stream = static_cast<uint64_t>(out.latent);
+  const auto p = ShiftPValues(active, side.shifted, supported, stream);
+  out.certainty.resize(p.size());
+  std::vector<size_t> order;
+  for (size_t c = 0; c < p.size(); ++c) {
+    out.certainty[c].p = p[c];
+    if (supported[c]) order.push_back(c);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return *out.train[a].auroc > *out.train[b].auroc; });
+  order.resize(std::min(order.size(), kIntervals));
+  for (size_t c : order) {
+    out.certainty[c].interval = BootstrapAuroc(active, side.labels[c], side.blocks, stream);
+  }
+}
+
+// q-values over every pair that has a p-value.
+void Correct(std::vector<Feature>& features) {
+  std::vector<double> p;
+  for (const Feature& f : features) {
+    for (const Certainty& c : f.certainty) {
+      if (c.p) p.push_back(*c.p);
+    }
+  }
+  const std::vector<double> q = BenjaminiHochberg(p);
+  size_t at = 0;
+  for (Feature& f : features) {
+    for (Certainty& c : f.certainty) {
+      if (c.p) c.q = q[at++];
     }
   }
 }
@@ -199,10 +253,22 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       sides.in_sample
           ? train_starts
           : std::vector<int64_t>(sides.starts.begin() + sides.train, sides.starts.end()));
-  SAED_ASSIGN_OR_RETURN(const auto train, Labels(recording, view, out.conditions, train_starts));
-  SAED_ASSIGN_OR_RETURN(const auto test, Labels(recording, view, out.conditions, test_starts));
+  SAED_ASSIGN_OR_RETURN(const LabelRows train_labels,
+                        Labels(recording, view, out.conditions, train_starts));
+  SAED_ASSIGN_OR_RETURN(const LabelRows test_labels,
+                        Labels(recording, view, out.conditions, test_starts));
+  const WindowConditions train = ByWindow(train_labels, sides.train);
+  const WindowConditions test = ByWindow(test_labels, out.test_windows);
   out.train_positive = train.positive;
   out.test_positive = test.positive;
+  for (const auto& best : BestUnits(view, train_starts, train, test_starts, test)) {
+    out.best_units.emplace_back();
+    if (!best) continue;
+    out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
+                                                 best->train_auroc, best->test_auroc};
+  }
+  const HeldOut held_out{test_labels, ShiftedLabels(test_labels, out.test_windows),
+                         TimeBlocks(test_starts)};
 
   SAED_ASSIGN_OR_RETURN(
       const auto activations,
@@ -222,11 +288,16 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       Summarise(active, windows, f);
       TraceBack(model, recording, view, sides.starts, active, f);
       ChooseExemplars(view, sides.starts, active, f);
-      f.train = Score(Part(active, 0, sides.train), train);
-      f.test = sides.in_sample ? f.train : Score(Part(active, sides.train, windows), test);
-      ChooseBest(train, f);
+      const Activations on_train = Part(active, 0, sides.train);
+      const Activations on_test = sides.in_sample ? on_train : Part(active, sides.train, windows);
+      f.train = Score(on_train, train);
+      f.test = Score(on_test, test);
+      const std::vector<bool> supported = Supported(train, f);
+      ChooseBest(supported, f);
+      AddCertainty(on_test, held_out, supported, f);
     });
   }
+  Correct(out.features);
   return out;
 }
 

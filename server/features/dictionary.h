@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/features/association.h"
+#include "server/features/certainty.h"
 #include "server/features/conditions.h"
 #include "server/recordings/recording.h"
 #include "server/recordings/view.h"
@@ -30,6 +31,15 @@ struct Exemplar {
   float activation = 0;
 };
 
+// How sure the held-out AUROC of a pair with support is (see kMinimumSupport).
+struct Certainty {
+  std::optional<double> p, q;        // see ShiftPValues; q after correction over all pairs with p
+  std::optional<Interval> interval;  // of the conditions that stand out in training
+};
+
+// For each feature the intervals of this many conditions, by training AUROC.
+inline constexpr size_t kIntervals = 5;
+
 struct Feature {
   int latent = 0;
   double density = 0;          // fraction of all windows in which it is active
@@ -41,6 +51,7 @@ struct Feature {
   std::vector<TopUnit> top_units;  // largest drive first, at most 10
   std::vector<Exemplar> exemplars;
   std::vector<Scores> train, test;    // per condition
+  std::vector<Certainty> certainty;   // per condition
   std::optional<int> best_condition;  // highest training AUROC with support
 };
 
@@ -48,6 +59,13 @@ struct Dictionary {
   std::vector<Condition> conditions;
   std::vector<int64_t> train_positive, test_positive;  // windows per condition
   int64_t train_windows = 0, test_windows = 0;
+  // Per condition the single unit with the highest training AUROC.
+  struct BestUnit {
+    int64_t unit_id = 0;
+    double train_auroc = 0;
+    std::optional<double> test_auroc;
+  };
+  std::vector<std::optional<BestUnit>> best_units;
   std::vector<Feature> features;
   std::vector<std::string> warnings;
 };

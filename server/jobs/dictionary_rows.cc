@@ -51,7 +51,13 @@ DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, co
   for (size_t c = 0; c < d.conditions.size(); ++c) {
     out.conditions.push_back({static_cast<int>(c), d.conditions[c].name,
                               ToJson(d.conditions[c]).dump(), d.train_positive[c],
-                              d.test_positive[c]});
+                              d.test_positive[c], std::nullopt, std::nullopt, std::nullopt});
+    if (const auto& best = d.best_units[c]) {
+      auto& row = out.conditions.back();
+      row.best_unit = best->unit_id;
+      row.best_unit_train_auroc = best->train_auroc;
+      row.best_unit_test_auroc = best->test_auroc;
+    }
   }
   for (const features::Feature& f : d.features) {
     storage::FeatureRow row;
@@ -72,8 +78,16 @@ DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, co
     row.details = Details(f).dump();
     out.features.push_back(std::move(row));
     for (size_t c = 0; c < d.conditions.size(); ++c) {
-      out.associations.push_back(
-          {static_cast<int>(c), f.latent, Scores(f.train[c]), Scores(f.test[c])});
+      storage::AssociationRow pair{
+          static_cast<int>(c), f.latent, Scores(f.train[c]), Scores(f.test[c]), {}, {}, {}, {}};
+      const features::Certainty& certainty = f.certainty[c];
+      pair.p_value = certainty.p;
+      pair.q_value = certainty.q;
+      if (certainty.interval) {
+        pair.auroc_low = certainty.interval->low;
+        pair.auroc_high = certainty.interval->high;
+      }
+      out.associations.push_back(pair);
     }
   }
   return out;

@@ -26,6 +26,9 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     *m->mutable_condition() = ToProto(condition);
     m->set_train_positive(c.train_positive);
     m->set_test_positive(c.test_positive);
+    if (c.best_unit) m->set_best_unit_id(*c.best_unit);
+    if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
+    if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
   }
   return absl::OkStatus();
 }
@@ -88,7 +91,8 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   SAED_ASSIGN_OR_RETURN(const auto associations, dictionaries.Associations(f.dictionary, f.latent));
   SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
   std::map<int, std::string> names;
-  for (const auto& c : conditions) names[c.position] = c.name;
+  std::map<int, const storage::ConditionRow*> rows;
+  for (const auto& c : conditions) names[c.position] = c.name, rows[c.position] = &c;
   *response.mutable_feature() =
       ToProto(f.dictionary, row, row.best_condition ? names[*row.best_condition] : "");
   *response.mutable_decoder() =
@@ -109,6 +113,15 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     m->set_condition(names[a.condition]);
     *m->mutable_train() = ToProto(a.train);
     *m->mutable_test() = ToProto(a.test);
+    if (a.p_value) m->set_p_value(*a.p_value);
+    if (a.q_value) m->set_q_value(*a.q_value);
+    if (a.auroc_low) m->set_auroc_low(*a.auroc_low);
+    if (a.auroc_high) m->set_auroc_high(*a.auroc_high);
+    const storage::ConditionRow& condition = *rows[a.condition];
+    if (condition.best_unit) m->set_best_unit_id(*condition.best_unit);
+    if (condition.best_unit_test_auroc) {
+      m->set_best_unit_test_auroc(*condition.best_unit_test_auroc);
+    }
   }
   return absl::OkStatus();
 }

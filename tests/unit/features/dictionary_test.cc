@@ -62,6 +62,15 @@ TEST(Dictionary, FindsConditionUnitAndExemplars) {
   EXPECT_FLOAT_EQ(f.trace_map[0], 2);
   EXPECT_DOUBLE_EQ(f.top_units[0].share, 1);
   EXPECT_GE(f.exemplars.size(), 15u);
+  // Unit 0 of the view is the feature's only one, and does exactly as well.
+  ASSERT_TRUE(d->best_units[0].has_value());
+  EXPECT_EQ(d->best_units[0]->unit_id, 50);
+  EXPECT_DOUBLE_EQ(*d->best_units[0]->test_auroc, 0.75);
+  ASSERT_TRUE(f.certainty[0].interval.has_value());
+  EXPECT_LE(f.certainty[0].interval->low, 0.75);
+  EXPECT_GE(f.certainty[0].interval->high, 0.75);
+  EXPECT_LT(*f.certainty[0].p, 0.2);  // trials alternate strictly: shifts by whole periods tie
+  EXPECT_LE(*f.certainty[0].p, *f.certainty[0].q);
 }
 
 TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {

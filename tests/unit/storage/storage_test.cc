@@ -130,12 +130,14 @@ class Features : public Storage {
       a.latent = j;
       a.test.auroc = j == 3 ? std::nullopt : std::optional<double>(0.9 - 0.1 * j);
       a.train.auroc = 0.5 + 0.1 * j;
+      a.q_value = 0.01 * (j + 1);
+      a.auroc_low = 0.25;
       associations.push_back(a);
     }
     features[2].best_condition = 0;
     EXPECT_TRUE(dictionaries
-                    .Insert({"d1", "m1", "r1", 2, 4, 10, 5, "[]"}, {{0, "t.kind=a", "{}", 3, 2}},
-                            features, associations)
+                    .Insert({"d1", "m1", "r1", 2, 4, 10, 5, "[]"},
+                            {{0, "t.kind=a", "{}", 3, 2, 17, 0.8, 0.7}}, features, associations)
                     .ok());
   }
   std::string List(const std::string& filter, const std::string& order, int limit = 10,
@@ -163,6 +165,20 @@ TEST_F(Features, FilterAndOrderInSql) {
   EXPECT_EQ(List("", "auroc(\"t.kind=a\") desc"), "0123");
   EXPECT_EQ(List("", "auroc(\"t.kind=a\", \"train\") desc"), "3210");
   EXPECT_EQ(List("best_condition = \"t.kind=a\"", ""), "2");
+  EXPECT_EQ(List("q_value(\"t.kind=a\") < 0.025", "q_value(\"t.kind=a\") desc"), "10");
+  EXPECT_EQ(List("p_value(\"t.kind=a\") < 2", ""), "");  // none was computed
+}
+
+TEST_F(Features, CertaintyAndBestUnitComeBack) {
+  const auto pairs = dictionaries.Associations("d1", 2);
+  ASSERT_TRUE(pairs.ok());
+  EXPECT_EQ((*pairs)[0].q_value, 0.03);
+  EXPECT_EQ((*pairs)[0].auroc_low, 0.25);
+  EXPECT_FALSE((*pairs)[0].p_value || (*pairs)[0].auroc_high);
+  const auto conditions = dictionaries.Conditions("d1");
+  ASSERT_TRUE(conditions.ok());
+  EXPECT_EQ((*conditions)[0].best_unit, 17);
+  EXPECT_EQ((*conditions)[0].best_unit_test_auroc, 0.7);
 }
 
 TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
@@ -175,6 +191,8 @@ TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
 TEST_F(Features, BadQueriesSayWhatIsKnown) {
   EXPECT_NE(List("colour = 3", "").find("known are latent, density"), std::string::npos);
   EXPECT_NE(List("auroc(\"x\") > 1", "").find("e.g. 't.kind=a'"), std::string::npos);
+  EXPECT_NE(List("q_value(\"t.kind=a\", \"train\") < 1", "").find("a condition alone"),
+            std::string::npos);
   EXPECT_NE(List("density > a", "").find("give a number"), std::string::npos);
   EXPECT_NE(List("", "density desc; DROP TABLE features").find("order_by"), std::string::npos);
   EXPECT_NE(List("density > ", "").find("expected a value"), std::string::npos);

@@ -1,0 +1,163 @@
+#include "server/features/certainty.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "server/features/unit_baseline.h"
+#include "server/sae/random.h"
+
+namespace saed::features {
+namespace {
+
+struct Made {
+  std::vector<float> dense;
+  Activations sparse;
+  std::vector<std::vector<uint8_t>> labels;
+};
+
+// Activation and labels that stay on for a while, of ties, independent of each other. The first
+// label comes in long stretches, the second in short ones.
+Made Make(int n, uint64_t seed) {
+  const sae::CounterRandom random(seed, 4);
+  Made out;
+  out.dense.resize(n);
+  out.labels.assign(2, std::vector<uint8_t>(n));
+  bool on = false, slow = false;
+  for (int w = 0; w < n; ++w) {
+    if (random.Uniform(4 * w) < 0.2) on = !on;
+    if (random.Uniform(4 * w + 1) < 0.05) slow = !slow;
+    if (on) out.dense[w] = 1 + static_cast<float>(random.Below(4 * w + 2, 4));
+    if (on) out.sparse.emplace_back(w, out.dense[w]);
+    out.labels[0][w] = slow;
+    out.labels[1][w] = random.Uniform(4 * w + 3) < 0.4;
+  }
+  return out;
+}
+
+double Auroc(const Made& m, int c) {
+  return *Score(m.sparse, ByWindow(m.labels, static_cast<int64_t>(m.dense.size())))[c].auroc;
+}
+
+// With fewer windows than shifts every shift counts; both ways of summing against the definition.
+TEST(Certainty, PValuesAreThoseOfAllShifts) {
+  int exact = 0;
+  for (int n : {37, 90, 211}) {
+    for (uint64_t seed = 0; seed < 10; ++seed) {
+      const Made made = Make(n, seed);
+      const ShiftedLabels labels(made.labels, n);
+      const auto p = ShiftPValues(made.sparse, labels, {true, true}, seed);
+      for (int c = 0; c < 2; ++c) {
+        ASSERT_EQ(p[c].has_value(), labels.has_both(c) && !made.sparse.empty());
+        if (!p[c]) continue;
+        const double seen = Auroc(made, c);
+        int exceedances = 0;
+        for (int s = 1; s < n; ++s) {
+          Made shifted = made;
+          for (int w = 0; w < n; ++w) shifted.labels[c][w] = made.labels[c][(w + s) % n];
+          exceedances += Auroc(shifted, c) >= seen - 1e-12;
+        }
+        const double want = (1.0 + exceedances) / n;
+        if (exceedances > kEnoughExceedances) {  // stopped early, in random order
+          ASSERT_NEAR(*p[c], want, 4 * want / std::sqrt(kEnoughExceedances));
+          continue;
+        }
+        ++exact;
+        ASSERT_DOUBLE_EQ(*p[c], want) << n << " " << seed << " " << c;
+      }
+    }
+  }
+  EXPECT_GE(exact, 10);
+}
+
+// Independent of each other: uniform p-values (Kolmogorov-Smirnov at 1 %).
+TEST(Certainty, PValuesAreUniformWithoutARelation) {
+  constexpr int kPairs = 400;
+  std::vector<double> p;
+  for (uint64_t seed = 100; seed < 100 + kPairs; ++seed) {
+    const Made made = Make(3000, seed);
+    p.push_back(
+        *ShiftPValues(made.sparse, ShiftedLabels(made.labels, 3000), {true, true}, seed)[0]);
+  }
+  std::sort(p.begin(), p.end());
+  double distance = 0;
+  for (int i = 0; i < kPairs; ++i) {
+    distance = std::max(
+        {distance, std::abs(p[i] - i / double{kPairs}), std::abs(p[i] - (i + 1) / double{kPairs})});
+  }
+  EXPECT_LT(distance, 1.63 / std::sqrt(double{kPairs}));
+}
+
+TEST(Certainty, ARelationIsFound) {
+  Made made = Make(4000, 7);
+  for (int w = 0; w < 4000; ++w) made.labels[0][w] = made.dense[w] > 2;
+  const auto p = ShiftPValues(made.sparse, ShiftedLabels(made.labels, 4000), {true, false}, 1);
+  EXPECT_DOUBLE_EQ(*p[0], 1.0 / 4000);  // all shifts that there are
+  EXPECT_FALSE(p[1]);
+}
+
+TEST(Certainty, NoPValueWithoutBothClassesOrActivity) {
+  const std::vector<std::vector<uint8_t>> labels = {{0, 0, 0}, {1, 1, 1}, {0, 1, 0}};
+  const ShiftedLabels shifted(labels, 3);
+  const auto p = ShiftPValues({{1, 2.0f}}, shifted, {true, true, true}, 0);
+  EXPECT_FALSE(p[0] || p[1]);
+  EXPECT_TRUE(p[2]);
+  EXPECT_FALSE(ShiftPValues({}, shifted, {true, true, true}, 0)[2]);
+}
+
+// Values by hand: q_i = min over j ≥ i of p_j·m/j.
+TEST(Certainty, BenjaminiHochbergByHand) {
+  const auto q = BenjaminiHochberg({0.04, 0.001, 0.03, 0.9});
+  EXPECT_NEAR(q[0], 0.16 / 3, 1e-12);
+  EXPECT_NEAR(q[1], 0.004, 1e-12);
+  EXPECT_NEAR(q[2], 0.16 / 3, 1e-12);
+  EXPECT_NEAR(q[3], 0.9, 1e-12);
+  EXPECT_TRUE(BenjaminiHochberg({}).empty());
+}
+
+TEST(Certainty, BlocksEndAtGapsAndAreShort) {
+  std::vector<int64_t> starts;
+  for (int w = 0; w < 200; ++w) starts.push_back(2 * w + (w >= 97 ? 50 : 0));
+  const auto blocks = TimeBlocks(starts);
+  EXPECT_EQ(blocks.front(), 0);
+  EXPECT_EQ(blocks.back(), 200);
+  EXPECT_TRUE(std::find(blocks.begin(), blocks.end(), 97) != blocks.end());
+  for (size_t i = 1; i < blocks.size(); ++i) EXPECT_LE(blocks[i] - blocks[i - 1], 4);
+  EXPECT_EQ(TimeBlocks({}), std::vector<int64_t>{0});
+}
+
+// The same draws, spelled out as repeated windows.
+TEST(Certainty, BootstrapIsTheAurocOfDrawnBlocks) {
+  const int n = 400;
+  const Made made = Make(n, 11);
+  std::vector<int64_t> blocks;
+  for (int b = 0; b <= 40; ++b) blocks.push_back(10 * b);
+  const auto interval = BootstrapAuroc(made.sparse, made.labels[1], blocks, 5);
+  ASSERT_TRUE(interval);
+  const sae::CounterRandom random(0x424f, 5);
+  std::vector<double> aurocs;
+  for (int r = 0; r < kReplicates; ++r) {
+    Activations sparse;
+    std::vector<std::vector<uint8_t>> label(1);
+    for (int i = 0; i < 40; ++i) {
+      const auto b = static_cast<int64_t>(random.Below(r * 40 + i, 40));
+      for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
+        const auto at = static_cast<int64_t>(label[0].size());
+        if (made.dense[w] > 0) sparse.emplace_back(at, made.dense[w]);
+        label[0].push_back(made.labels[1][w]);
+      }
+    }
+    const auto windows = static_cast<int64_t>(label[0].size());
+    aurocs.push_back(*Score(sparse, ByWindow(label, windows))[0].auroc);
+  }
+  std::sort(aurocs.begin(), aurocs.end());
+  EXPECT_NEAR(interval->low, aurocs[7] + 0.475 * (aurocs[8] - aurocs[7]), 1e-12);
+  EXPECT_NEAR(interval->high, aurocs[291] + 0.525 * (aurocs[292] - aurocs[291]), 1e-12);
+  EXPECT_LT(interval->low, Auroc(made, 1));
+  EXPECT_GT(interval->high, Auroc(made, 1));
+  EXPECT_FALSE(BootstrapAuroc(made.sparse, std::vector<uint8_t>(n, 1), blocks, 5));
+}
+
+}  // namespace
+}  // namespace saed::features
