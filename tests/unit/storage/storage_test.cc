@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 
 #include "server/base/faults.h"
 #include "storage/database.h"
@@ -222,6 +223,41 @@ TEST(Objects, StoreCheckSweep) {
   EXPECT_TRUE(absl::IsDataLoss(store->Get(*b).status()));
   std::ofstream(dir / ("objects/" + a->substr(0, 2) + "/" + *a)) << "changed";
   EXPECT_TRUE(absl::IsDataLoss(store->Get(*a).status()));
+}
+
+// What schema 1 stored is there, and what it did not know is empty.
+TEST(Schema, BringsAnOlderStoreUpToDate) {
+  saed::test_tools::TempDir dir;
+  {
+    std::ifstream file(SAED_SOURCE_DIR "/tests/fixtures/schema_1.sql");
+    const std::string sql{std::istreambuf_iterator<char>(file), {}};
+    ASSERT_FALSE(sql.empty());
+    SQLite::Database raw(dir / "x.db", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    raw.exec(sql);
+  }
+  auto db = Database::Open(dir / "x.db");
+  ASSERT_TRUE(db.ok()) << db.status();
+  DictionariesTable dictionaries(**db);
+  const auto list = dictionaries.List("", 10, 0, "");
+  ASSERT_TRUE(list.ok());
+  ASSERT_EQ(list->size(), 1u);
+  const std::string id = (*list)[0].id;
+  const auto pairs = dictionaries.Associations(id, 0);
+  ASSERT_TRUE(pairs.ok());
+  ASSERT_EQ(pairs->size(), 3u);
+  EXPECT_TRUE((*pairs)[0].test.auroc.has_value());
+  EXPECT_FALSE((*pairs)[0].p_value.has_value());
+  const auto conditions = dictionaries.Conditions(id);
+  ASSERT_TRUE(conditions.ok());
+  EXPECT_FALSE((*conditions)[0].best_unit.has_value());
+  FeatureQuery query;
+  query.dictionary_id = id;
+  query.filter = "q_value(\"" + (*conditions)[0].name + "\") < 0.05";
+  const auto none = dictionaries.ListFeatures(query);
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->empty());
+  ModelsTable models(**db);
+  EXPECT_TRUE(models.Tensors(id).ok());
 }
 
 TEST(Schema, RefusesADatabaseFromTheFuture) {
