@@ -180,10 +180,13 @@ void PackDense(const float* rows, int64_t stride, int n, int count, const float*
   }
 }
 
-bool Allowed() { return syscall(SYS_arch_prctl, kRequestTiles, kTileData) == 0; }
+bool Available() {
+  return __builtin_cpu_supports("amx-int8") != 0 &&
+         syscall(SYS_arch_prctl, kRequestTiles, kTileData) == 0;
+}
 
 }  // namespace
 
-extern constinit const DenseTable kAmxTable = {Allowed, EncodeDense, PackDense};
+extern constinit const DenseTable kAmxTable = {Available, EncodeDense, PackDense};
 
 }  // namespace saed::sae

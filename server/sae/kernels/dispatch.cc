@@ -125,8 +125,7 @@ const std::vector<Path>& Paths() {
        [] {
          return __builtin_cpu_supports("avx512vl") != 0 &&
                 __builtin_cpu_supports("avx512bw") != 0 &&
-                __builtin_cpu_supports("avx512dq") != 0 &&
-                __builtin_cpu_supports("amx-int8") != 0 && kAmxTable.allowed();
+                __builtin_cpu_supports("avx512dq") != 0 && kAmxTable.available();
        },
        "AVX-512 and AMX's 8-bit tiles, or the system does not allow them"}};
   return paths;

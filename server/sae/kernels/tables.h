@@ -10,7 +10,7 @@ extern const KernelTable<float> kAvx512Table;
 
 // What AMX adds to AVX-512.
 struct DenseTable {
-  bool (*allowed)();  // asks the system for the tiles, once per process
+  bool (*available)();  // whether the processor has the tiles; asks the system for them
   decltype(KernelTable<float>::encode_dense) encode_dense;
   decltype(KernelTable<float>::pack_dense) pack_dense;
 };
