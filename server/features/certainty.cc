@@ -9,7 +9,7 @@
 namespace saed::features {
 namespace {
 
-constexpr uint64_t kShiftSeed = 0x5348, kBootstrapSeed = 0x424f;
+constexpr uint64_t kShiftSeed = 0x5348, kDealSeed = 0x4445, kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
 
@@ -30,6 +30,13 @@ std::vector<std::pair<int64_t, int64_t>> RankDeviations(const Activations& activ
     below += ties;
   }
   return out;
+}
+
+// Besag & Clifford's, after `done` of `all` draws.
+double PValue(int exceedances, int64_t done, int64_t all) {
+  return exceedances == kEnoughExceedances && done < all
+             ? static_cast<double>(exceedances) / static_cast<double>(done)
+             : (1.0 + exceedances) / (1.0 + static_cast<double>(done));
 }
 
 // `count` different numbers of [1, n), or all of them where there are fewer, in random order.
@@ -120,9 +127,91 @@ std::vector<std::optional<double>> ShiftPValues(const Activations& activations,
     while (done < shifts.size() && exceedances < kEnoughExceedances) {
       exceedances += sums.At(c, shifts[done++]) >= seen;
     }
-    out[c] = exceedances == kEnoughExceedances && done < shifts.size()
-                 ? static_cast<double>(exceedances) / static_cast<double>(done)
-                 : (1.0 + exceedances) / (1.0 + static_cast<double>(done));
+    out[c] = PValue(exceedances, static_cast<int64_t>(done), static_cast<int64_t>(shifts.size()));
+  }
+  return out;
+}
+
+std::vector<std::optional<double>> DealPValues(const Activations& activations,
+                                               const std::vector<std::vector<uint8_t>>& labels,
+                                               const std::vector<int64_t>& blocks,
+                                               const std::vector<bool>& wanted, uint64_t stream) {
+  const int64_t windows = blocks.back(), count = static_cast<int64_t>(blocks.size()) - 1;
+  std::vector<std::optional<double>> out(labels.size());
+  const auto deviations = RankDeviations(activations, windows);
+  if (deviations.empty()) return out;
+  const auto active = static_cast<double>(deviations.size());
+  struct Pair {
+    size_t condition;
+    std::vector<int32_t> before;  // labels of 1 before every window, to count those of a stretch
+    double seen;
+    int exceedances = 0;
+  };
+  std::vector<int64_t> source(deviations.size());
+  // AUROC − ½, from 2·Σ(rank − lowest rank) over P positive windows of N + P.
+  const auto auroc = [&](size_t c, double positive) {
+    const uint8_t* label = labels[c].data();
+    int64_t sum = 0;
+    for (size_t e = 0; e < source.size(); ++e) {
+      sum += label[source[e]] ? deviations[e].second : 0;
+    }
+    const double negative = static_cast<double>(windows) - positive;
+    if (positive == 0 || negative == 0) return 0.0;
+    return (static_cast<double>(sum) - positive * active) / (2 * positive * negative);
+  };
+  for (size_t e = 0; e < source.size(); ++e) source[e] = deviations[e].first;
+  std::vector<Pair> open;
+  for (size_t c = 0; c < labels.size(); ++c) {
+    std::vector<int32_t> before(windows + 1, 0);
+    for (int64_t w = 0; w < windows; ++w) before[w + 1] = before[w] + labels[c][w];
+    if (!wanted[c] || before[windows] == 0 || before[windows] == windows) continue;
+    const double seen = auroc(c, before[windows]);
+    open.push_back({c, std::move(before), seen});
+  }
+  // Block of every active window.
+  std::vector<int32_t> block_of;
+  for (const auto& [w, deviation] : deviations) {
+    block_of.push_back(static_cast<int32_t>(std::upper_bound(blocks.begin(), blocks.end(), w) -
+                                            blocks.begin() - 1));
+  }
+  const sae::CounterRandom random(kDealSeed, stream);
+  std::vector<int64_t> from(count), turn(count);
+  for (int64_t deal = 0; deal < kShifts && !open.empty(); ++deal) {
+    std::iota(from.begin(), from.end(), int64_t{0});
+    for (int64_t b = count - 1; b > 0; --b) {
+      std::swap(from[b], from[random.Below((2 * deal) * count + b, b + 1)]);
+    }
+    const auto length = [&](int64_t b) { return blocks[b + 1] - blocks[b]; };
+    for (int64_t b = 0; b < count; ++b) {
+      turn[b] = static_cast<int64_t>(random.Below((2 * deal + 1) * count + b, length(from[b])));
+    }
+    for (size_t e = 0; e < source.size(); ++e) {
+      const int64_t b = block_of[e], given = from[b];
+      source[e] = blocks[given] + (deviations[e].first - blocks[b] + turn[b]) % length(given);
+    }
+    for (size_t i = 0; i < open.size();) {
+      Pair& pair = open[i];
+      int64_t positive = 0;
+      for (int64_t b = 0; b < count; ++b) {
+        // `length(b)` windows of the given block from its turn on, round and round.
+        const int64_t given = from[b], n = length(given), begin = blocks[given];
+        const auto ones = [&](int64_t first, int64_t last) {
+          return pair.before[begin + last] - pair.before[begin + first];
+        };
+        const int64_t end = turn[b] + length(b);
+        positive += end / n * int64_t{ones(0, n)} + ones(0, end % n) - ones(0, turn[b]);
+      }
+      // Equal AUROCs may differ in the last bits.
+      pair.exceedances += auroc(pair.condition, static_cast<double>(positive)) >= pair.seen - 1e-12;
+      const bool last = deal + 1 == kShifts;
+      if (!last && pair.exceedances < kEnoughExceedances) {
+        ++i;
+        continue;
+      }
+      out[pair.condition] = PValue(pair.exceedances, deal + 1, kShifts);
+      if (i + 1 < open.size()) pair = std::move(open.back());
+      open.pop_back();
+    }
   }
   return out;
 }

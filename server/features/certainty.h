@@ -47,6 +47,18 @@ std::vector<std::optional<double>> ShiftPValues(const Activations& activations,
                                                 const ShiftedLabels& labels,
                                                 const std::vector<bool>& wanted, uint64_t stream);
 
+// Fewer blocks than this are too few to deal out.
+inline constexpr size_t kBlocksToDeal = 10;
+
+// The same for recordings in blocks, where a shift would move labels across the blocks' borders and
+// so never do as well as labels that keep to them: each block gets the labels of another, all of
+// them dealt out at random, and each block's labels are turned by a random amount. `blocks` as from
+// TimeBlocks. A deal costs the active windows.
+std::vector<std::optional<double>> DealPValues(const Activations& activations,
+                                               const std::vector<std::vector<uint8_t>>& labels,
+                                               const std::vector<int64_t>& blocks,
+                                               const std::vector<bool>& wanted, uint64_t stream);
+
 // Benjamini & Hochberg 1995: the smallest false discovery rate at which each p would be called.
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p);
 

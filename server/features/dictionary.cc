@@ -159,13 +159,30 @@ void ChooseBest(const std::vector<bool>& supported, Feature& out) {
 struct HeldOut {
   const LabelRows& labels;
   ShiftedLabels shifted;
-  std::vector<int64_t> blocks;
+  std::vector<int64_t> time_blocks;   // for the bootstrap
+  std::vector<int64_t> split_blocks;  // of the split's column; one where it has none
 };
+
+// First windows of the stretches of one block of the split's column, by last bins; then their
+// number.
+std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
+                                 const std::vector<int64_t>& starts) {
+  std::vector<int64_t> out;
+  for (size_t w = 0; w < starts.size() && !view.blocks.empty(); ++w) {
+    const auto block = [&](size_t i) { return view.blocks[starts[i] + view.window - 1]; };
+    if (w == 0 || block(w) != block(w - 1)) out.push_back(static_cast<int64_t>(w));
+  }
+  if (out.empty()) out.push_back(0);
+  out.push_back(static_cast<int64_t>(starts.size()));
+  return out;
+}
 
 void AddCertainty(const Activations& active, const HeldOut& side,
                   const std::vector<bool>& supported, Feature& out) {
   const auto stream = static_cast<uint64_t>(out.latent);
-  const auto p = ShiftPValues(active, side.shifted, supported, stream);
+  const auto p = side.split_blocks.size() > kBlocksToDeal
+                     ? DealPValues(active, side.labels, side.split_blocks, supported, stream)
+                     : ShiftPValues(active, side.shifted, supported, stream);
   out.certainty.resize(p.size());
   std::vector<size_t> order;
   for (size_t c = 0; c < p.size(); ++c) {
@@ -176,7 +193,7 @@ void AddCertainty(const Activations& active, const HeldOut& side,
                    [&](size_t a, size_t b) { return *out.train[a].auroc > *out.train[b].auroc; });
   order.resize(std::min(order.size(), kIntervals));
   for (size_t c : order) {
-    out.certainty[c].interval = BootstrapAuroc(active, side.labels[c], side.blocks, stream);
+    out.certainty[c].interval = BootstrapAuroc(active, side.labels[c], side.time_blocks, stream);
   }
 }
 
@@ -268,7 +285,7 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                                  best->train_auroc, best->test_auroc};
   }
   const HeldOut held_out{test_labels, ShiftedLabels(test_labels, out.test_windows),
-                         TimeBlocks(test_starts)};
+                         TimeBlocks(test_starts), SplitBlocks(view, test_starts)};
 
   SAED_ASSIGN_OR_RETURN(
       const auto activations,

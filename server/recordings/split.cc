@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <variant>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -50,16 +52,22 @@ absl::StatusOr<const IntervalTable*> FindTable(const Recording& r, const std::st
       field, fmt::format("is '{}'; the recording's interval tables are: {}", name, TableNames(r)));
 }
 
+// Calls fn for the bins that lie wholly inside [start, stop).
+template <class Fn>
+void ForBinsInside(const ViewData& view, double start, double stop, const Fn& fn) {
+  auto bin =
+      static_cast<int64_t>(std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width));
+  for (bin = std::max<int64_t>(bin, 0);
+       bin < view.bins && view.bin_start(bin + 1) <= stop + kTimeTolerance; ++bin) {
+    fn(bin);
+  }
+}
+
 // The bins that lie wholly inside one of the spans.
 std::vector<uint8_t> BinsInside(const ViewData& view, const Spans& spans) {
   std::vector<uint8_t> inside(view.bins, 0);
   for (const auto& [start, stop] : spans) {
-    auto bin = static_cast<int64_t>(
-        std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width));
-    for (bin = std::max<int64_t>(bin, 0);
-         bin < view.bins && view.bin_start(bin + 1) <= stop + kTimeTolerance; ++bin) {
-      inside[bin] = 1;
-    }
+    ForBinsInside(view, start, stop, [&](int64_t bin) { inside[bin] = 1; });
   }
   return inside;
 }
@@ -119,6 +127,29 @@ absl::StatusOr<std::vector<uint8_t>> MaskedBins(const Recording& r, const DataVi
   return BinsInside(data, RowsOf(*table, *rows));
 }
 
+bool SameValue(const Column& column, size_t a, size_t b) {
+  return std::visit([&](const auto& values) { return values[a] == values[b]; }, column.values);
+}
+
+// Rows in time that have the same value are a block.
+void NumberBlocks(const IntervalTable& table, const Column& column, ViewData& data) {
+  data.blocks.assign(data.bins, -1);
+  std::vector<size_t> order(table.rows());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return table.start[a] < table.start[b]; });
+  int32_t block = 0;
+  for (size_t i = 0; i < order.size(); ++block) {
+    const double start = table.start[order[i]];
+    const size_t first = order[i];
+    double stop = start;
+    for (; i < order.size() && SameValue(column, first, order[i]); ++i) {
+      stop = std::max(stop, table.stop[order[i]]);
+    }
+    ForBinsInside(data, start, stop, [&](int64_t bin) { data.blocks[bin] = block; });
+  }
+}
+
 absl::Status SplitByColumn(const Recording& r, const Split& split,
                            const std::vector<uint8_t>& valid, ViewData& data) {
   SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, split.table, "split.table"));
@@ -146,6 +177,7 @@ absl::Status SplitByColumn(const Recording& r, const Split& split,
     if (!valid[i] || (train_bins[i] && test_bins[i])) continue;
     data.sides[i] = train_bins[i] ? Side::kTrain : test_bins[i] ? Side::kTest : Side::kNone;
   }
+  NumberBlocks(*table, *column, data);
   return absl::OkStatus();
 }
 

@@ -61,6 +61,9 @@ struct ViewData {
   std::shared_ptr<CountFile> file;
   std::vector<Side> sides;           // [bins]
   std::vector<int64_t> train, test;  // first bins of windows, ascending
+  // For a split by a column: rows of its table with one value, one after another, are a block; of
+  // each bin the block's number, ascending in time, -1 for none. Empty for other splits.
+  std::vector<int32_t> blocks;  // [bins]
   int window = 1;
   std::vector<float> offset, scale;  // normaliser per unit; empty for none
   bool negative_target = false;      // some normalised training or test value is below 0

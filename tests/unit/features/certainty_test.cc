@@ -89,6 +89,55 @@ TEST(Certainty, PValuesAreUniformWithoutARelation) {
   EXPECT_LT(distance, 1.63 / std::sqrt(double{kPairs}));
 }
 
+// Labels that keep to blocks, activation that does too, without a relation: dealing gives uniform
+// p-values, where shifts would call too many.
+TEST(Certainty, DealtPValuesAreUniformInBlocks) {
+  constexpr int kPairs = 400, kBlocks = 20;
+  std::vector<double> p;
+  for (uint64_t seed = 500; seed < 500 + kPairs; ++seed) {
+    const sae::CounterRandom random(seed, 6);
+    std::vector<int64_t> blocks = {0};
+    Activations sparse;
+    std::vector<std::vector<uint8_t>> labels(1);
+    for (int b = 0; b < kBlocks; ++b) {
+      const double rate = 0.5 * random.Uniform(b);
+      const bool on = (b + seed) % 4 == 0;
+      for (int i = 0; i < 50; ++i) {
+        const int64_t w = 50 * b + i;
+        if (random.Uniform(1000 + w) < rate) {
+          sparse.emplace_back(w, 1 + static_cast<float>(random.Below(3000 + w, 3)));
+        }
+        labels[0].push_back(on);
+      }
+      blocks.push_back(50 * (b + 1));
+    }
+    p.push_back(*DealPValues(sparse, labels, blocks, {true}, seed)[0]);
+  }
+  std::sort(p.begin(), p.end());
+  double distance = 0;
+  for (int i = 0; i < kPairs; ++i) {
+    distance = std::max(
+        {distance, std::abs(p[i] - i / double{kPairs}), std::abs(p[i] - (i + 1) / double{kPairs})});
+  }
+  EXPECT_LT(distance, 1.63 / std::sqrt(double{kPairs}));
+}
+
+// Blocks of different lengths: a label that follows the activation window by window is found, and
+// one that never changes is not tested.
+TEST(Certainty, DealsFindARelation) {
+  Made made = Make(4000, 9);
+  for (int w = 0; w < 4000; ++w) made.labels[0][w] = made.dense[w] > 2;
+  std::fill(made.labels[1].begin(), made.labels[1].end(), 1);
+  std::vector<int64_t> blocks = {0};
+  while (blocks.back() < 4000) {
+    blocks.push_back(std::min<int64_t>(4000, blocks.back() + 100 + 37 * (blocks.size() % 5)));
+  }
+  const auto p = DealPValues(made.sparse, made.labels, blocks, {true, true}, 3);
+  EXPECT_DOUBLE_EQ(*p[0], 1.0 / (1 + kShifts));
+  EXPECT_FALSE(p[1]);
+  EXPECT_FALSE(DealPValues({}, made.labels, blocks, {true, true}, 3)[0]);
+}
+
 TEST(Certainty, ARelationIsFound) {
   Made made = Make(4000, 7);
   for (int w = 0; w < 4000; ++w) made.labels[0][w] = made.dense[w] > 2;
