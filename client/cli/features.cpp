@@ -106,14 +106,12 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
          a.has_best_unit_test_auroc()
              ? fmt::format("{:.3f} ({})", a.best_unit_test_auroc(), a.best_unit_id())
              : "-",
-         Score(t.has_coverage(), t.coverage()), Score(t.has_specificity(), t.specificity()),
-         Score(t.has_selectivity(), t.selectivity()), Score(t.has_precision(), t.precision()),
-         Score(t.has_prevalence(), t.prevalence())});
+         Score(t.has_coverage(), t.coverage()), Score(t.has_precision(), t.precision())});
   }
-  fmt::print("best conditions on held-out windows\n{}\n",
-             Table({"CONDITION", "AUROC TRAIN", "AUROC", "95 %", "Q", "BEST UNIT", "COVERAGE",
-                    "SPECIFICITY", "SELECTIVITY", "PRECISION", "PREVALENCE"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+  fmt::print(
+      "AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
+      Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "COVERAGE", "PRECISION"},
+            rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7}));
   fmt::print("trace-back: mean gradient x input of the top units\n");
   PrintMap(r.trace_map(), r);
   fmt::print("\nexemplars\n");
@@ -166,7 +164,12 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
       ->capture_default_str();
   Run(list, session, [&session, flags] { return List(session, *flags); });
 
-  auto* show = group->add_subcommand("show", "Everything about one feature");
+  auto* show = group->add_subcommand(
+      "show",
+      "Everything about one feature. TRAIN and HELD OUT are AUROCs of its activation against a "
+      "condition; 95 % is the held-out one's interval over blocks of time, Q its p-value corrected "
+      "for all pairs of the dictionary, BEST UNIT the held-out AUROC of the single unit (its id) "
+      "that does best in training.");
   auto dictionary = std::make_shared<std::string>();
   auto latent = std::make_shared<int>(0);
   show->add_option("dictionary", *dictionary, "Its name or id")->required();
