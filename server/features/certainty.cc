@@ -170,6 +170,7 @@ std::vector<std::optional<double>> DealPValues(const Activations& activations,
   }
   // Block of every active window.
   std::vector<int32_t> block_of;
+  block_of.reserve(deviations.size());
   for (const auto& [w, deviation] : deviations) {
     block_of.push_back(static_cast<int32_t>(std::upper_bound(blocks.begin(), blocks.end(), w) -
                                             blocks.begin() - 1));
