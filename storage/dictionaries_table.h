@@ -56,8 +56,7 @@ struct AssociationRow {
 // active_windows, top_unit, best_auroc (held-out AUROC of the condition with the best training
 // AUROC), best_condition; and the functions auroc, coverage, specificity, selectivity, precision
 // of a quoted condition name and, optionally, "train" instead of "test"; p_value and q_value of a
-// condition name. `order_by` is one of those
-// followed by " desc" or " asc".
+// condition name. `order_by` is one of those followed by " desc" or " asc".
 struct FeatureQuery {
   std::string dictionary_id, filter, order_by;
   int limit = 50;

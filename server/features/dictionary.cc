@@ -158,9 +158,9 @@ void ChooseBest(const std::vector<bool>& supported, Feature& out) {
 // The held-out side, for one feature after another.
 struct HeldOut {
   const LabelRows& labels;
-  ShiftedLabels shifted;
-  std::vector<int64_t> time_blocks;   // for the bootstrap
-  std::vector<int64_t> split_blocks;  // of the split's column; one where it has none
+  std::optional<ShiftedLabels> shifted;  // unless blocks are dealt
+  std::vector<int64_t> time_blocks;      // for the bootstrap
+  std::vector<int64_t> split_blocks;     // of the split's column; one where it has none
 };
 
 // First windows of the stretches of one block of the split's column, by last bins; then their
@@ -180,9 +180,9 @@ std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
 void AddCertainty(const Activations& active, const HeldOut& side,
                   const std::vector<bool>& supported, Feature& out) {
   const auto stream = static_cast<uint64_t>(out.latent);
-  const auto p = side.split_blocks.size() > kBlocksToDeal
+  const auto p = !side.shifted
                      ? DealPValues(active, side.labels, side.split_blocks, supported, stream)
-                     : ShiftPValues(active, side.shifted, supported, stream);
+                     : ShiftPValues(active, *side.shifted, supported, stream);
   out.certainty.resize(p.size());
   std::vector<size_t> order;
   for (size_t c = 0; c < p.size(); ++c) {
@@ -284,8 +284,11 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
     out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
                                                  best->train_auroc, best->test_auroc};
   }
-  const HeldOut held_out{test_labels, ShiftedLabels(test_labels, out.test_windows),
-                         TimeBlocks(test_starts), SplitBlocks(view, test_starts)};
+  HeldOut held_out{test_labels, std::nullopt, TimeBlocks(test_starts),
+                   SplitBlocks(view, test_starts)};
+  if (held_out.split_blocks.size() <= kBlocksToDeal) {
+    held_out.shifted.emplace(test_labels, out.test_windows);
+  }
 
   SAED_ASSIGN_OR_RETURN(
       const auto activations,

@@ -90,11 +90,10 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   SAED_ASSIGN_OR_RETURN(const auto conditions, dictionaries.Conditions(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto associations, dictionaries.Associations(f.dictionary, f.latent));
   SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
-  std::map<int, std::string> names;
-  std::map<int, const storage::ConditionRow*> rows;
-  for (const auto& c : conditions) names[c.position] = c.name, rows[c.position] = &c;
+  std::map<int, const storage::ConditionRow*> by_position;
+  for (const auto& c : conditions) by_position[c.position] = &c;
   *response.mutable_feature() =
-      ToProto(f.dictionary, row, row.best_condition ? names[*row.best_condition] : "");
+      ToProto(f.dictionary, row, row.best_condition ? by_position[*row.best_condition]->name : "");
   *response.mutable_decoder() =
       FloatTensor(row.decoder, {model->model.S, model->model.output_units()});
   *response.mutable_trace_map() = FloatTensor(row.trace_map, {model->model.S, model->model.units});
@@ -110,14 +109,14 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   }
   for (const auto& a : associations) {
     auto* m = response.add_associations();
-    m->set_condition(names[a.condition]);
+    const storage::ConditionRow& condition = *by_position[a.condition];
+    m->set_condition(condition.name);
     *m->mutable_train() = ToProto(a.train);
     *m->mutable_test() = ToProto(a.test);
     if (a.p_value) m->set_p_value(*a.p_value);
     if (a.q_value) m->set_q_value(*a.q_value);
     if (a.auroc_low) m->set_auroc_low(*a.auroc_low);
     if (a.auroc_high) m->set_auroc_high(*a.auroc_high);
-    const storage::ConditionRow& condition = *rows[a.condition];
     if (condition.best_unit) m->set_best_unit_id(*condition.best_unit);
     if (condition.best_unit_test_auroc) {
       m->set_best_unit_test_auroc(*condition.best_unit_test_auroc);

@@ -166,12 +166,15 @@ const KernelTable<double>& Kernels<double>() {
 }
 
 std::vector<KernelPath> KernelPaths() {
-  std::vector<KernelPath> out;
-  for (const Path& path : Paths()) {
-    const std::string missing = Missing(path);
-    out.push_back({path.table->name, missing.empty(), missing});
-  }
-  return out;
+  static const std::vector<KernelPath> checked = [] {
+    std::vector<KernelPath> out;
+    for (const Path& path : Paths()) {
+      const std::string missing = Missing(path);
+      out.push_back({path.table->name, missing.empty(), missing});
+    }
+    return out;
+  }();
+  return checked;
 }
 
 std::string_view KernelPathName() { return Kernels<float>().name; }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "server/features/unit_baseline.h"
 #include "server/sae/random.h"
 
 namespace saed::features {
@@ -40,6 +39,18 @@ double Auroc(const Made& m, int c) {
   return *Score(m.sparse, ByWindow(m.labels, static_cast<int64_t>(m.dense.size())))[c].auroc;
 }
 
+// Kolmogorov-Smirnov at 1 %.
+void ExpectUniform(std::vector<double> p) {
+  std::sort(p.begin(), p.end());
+  const auto n = static_cast<double>(p.size());
+  double distance = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    const auto rank = static_cast<double>(i);
+    distance = std::max({distance, std::abs(p[i] - rank / n), std::abs(p[i] - (rank + 1) / n)});
+  }
+  EXPECT_LT(distance, 1.63 / std::sqrt(n));
+}
+
 // With fewer windows than shifts every shift counts; both ways of summing against the definition.
 TEST(Certainty, PValuesAreThoseOfAllShifts) {
   int exact = 0;
@@ -71,7 +82,7 @@ TEST(Certainty, PValuesAreThoseOfAllShifts) {
   EXPECT_GE(exact, 10);
 }
 
-// Independent of each other: uniform p-values (Kolmogorov-Smirnov at 1 %).
+// Independent of each other: uniform p-values.
 TEST(Certainty, PValuesAreUniformWithoutARelation) {
   constexpr int kPairs = 400;
   std::vector<double> p;
@@ -80,13 +91,7 @@ TEST(Certainty, PValuesAreUniformWithoutARelation) {
     p.push_back(
         *ShiftPValues(made.sparse, ShiftedLabels(made.labels, 3000), {true, true}, seed)[0]);
   }
-  std::sort(p.begin(), p.end());
-  double distance = 0;
-  for (int i = 0; i < kPairs; ++i) {
-    distance = std::max(
-        {distance, std::abs(p[i] - i / double{kPairs}), std::abs(p[i] - (i + 1) / double{kPairs})});
-  }
-  EXPECT_LT(distance, 1.63 / std::sqrt(double{kPairs}));
+  ExpectUniform(p);
 }
 
 // Labels that keep to blocks, activation that does too, without a relation: dealing gives uniform
@@ -113,13 +118,7 @@ TEST(Certainty, DealtPValuesAreUniformInBlocks) {
     }
     p.push_back(*DealPValues(sparse, labels, blocks, {true}, seed)[0]);
   }
-  std::sort(p.begin(), p.end());
-  double distance = 0;
-  for (int i = 0; i < kPairs; ++i) {
-    distance = std::max(
-        {distance, std::abs(p[i] - i / double{kPairs}), std::abs(p[i] - (i + 1) / double{kPairs})});
-  }
-  EXPECT_LT(distance, 1.63 / std::sqrt(double{kPairs}));
+  ExpectUniform(p);
 }
 
 // Blocks of different lengths: a label that follows the activation window by window is found, and
