@@ -2,7 +2,6 @@
 
 #include <map>
 #include <random>
-#include <regex>
 
 #include "client/cli/command.h"
 #include "client/cli/output.h"
@@ -38,27 +37,18 @@ std::string NewRequestId() {
   return fmt::format("saectl-{:08x}{:08x}", device(), device());
 }
 
-// "NAME: TABLE[FILTER]" for whole rows, or followed by "start 0.04..0.16" or "stop -0.1..0".
+// "NAME: EXPRESSION".
 absl::StatusOr<v1::Condition> ParseCondition(const std::string& text) {
-  static const std::regex pattern(
-      R"(^\s*([^:]+?)\s*:\s*([^\[\s]+)\s*(?:\[(.*)\])?\s*(?:(start|stop)\s*\+?(-?[0-9.eE]+)\s*\.\.\s*\+?(-?[0-9.eE]+))?\s*$)");
-  std::smatch m;
-  if (!std::regex_match(text, m, pattern)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "--condition is '{}'; must be 'NAME: TABLE[FILTER]', with 'start FROM..TO' behind it for a "
-        "span in seconds, e.g. 'flash: stimuli[kind = flash AND side = left] start 0.04..0.16'",
-        text));
+  const size_t colon = text.find(": ");
+  if (colon == 0 || colon == std::string::npos) {
+    return absl::InvalidArgumentError(
+        fmt::format("--condition is '{}'; must be 'NAME: EXPRESSION', e.g. 'flash: "
+                    "around_start(stimuli, kind = flash AND side = left, 0.04, 0.16)'",
+                    text));
   }
   v1::Condition out;
-  out.set_name(m[1]);
-  out.set_table(m[2]);
-  out.set_filter(m[3]);
-  out.set_anchor(v1::ANCHOR_WHOLE);
-  if (m[4].matched) {
-    out.set_anchor(m[4] == "start" ? v1::ANCHOR_START : v1::ANCHOR_STOP);
-    out.set_from(std::strtod(m[5].str().c_str(), nullptr));
-    out.set_to(std::strtod(m[6].str().c_str(), nullptr));
-  }
+  out.set_name(text.substr(0, colon));
+  out.set_expression(text.substr(colon + 2));
   return out;
 }
 
@@ -343,7 +333,9 @@ void AddTrainCommand(CLI::App& app, Session& session) {
       ->capture_default_str();
   c->add_option("--threads", f->threads, "Results do not depend on it")->group("Training");
   c->add_option("--condition", f->conditions,
-                "'NAME: TABLE[FILTER] start FROM..TO' beside the automatic conditions (repeatable)")
+                "'NAME: EXPRESSION' beside the automatic conditions (repeatable), e.g. 'hits: "
+                "around_start(trials, outcome = hit, 0, 0.5)' or 'fast: speed > 20 AND "
+                "rising(speed)'; see the README")
       ->group("Dictionary");
   c->add_option("--request-id", f->request_id, "Makes the call safe to repeat");
   c->add_flag("--detach", f->detach, "Do not wait for the job");

@@ -26,7 +26,7 @@ bool WordCharacter(char c) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, bool calls) : text_(text), calls_(calls) {}
 
   absl::StatusOr<FilterNode> Parse() {
     SAED_RETURN_IF_ERROR(Advance());
@@ -37,7 +37,8 @@ class Parser {
 
  private:
   absl::Status Error(size_t at, std::string_view what) const {
-    return InvalidField("filter", fmt::format("'{}' at position {}: {}", text_, at + 1, what));
+    return InvalidField(calls_ ? "expression" : "filter",
+                        fmt::format("'{}' at position {}: {}", text_, at + 1, what));
   }
   absl::Status Expected(std::string_view what) const {
     const std::string got = token_.kind == Token::Kind::kEnd ? "the end" : "'" + token_.text + "'";
@@ -130,17 +131,22 @@ class Parser {
       SAED_RETURN_IF_ERROR(Advance());
       return inner;
     }
-    return Comparison();
+    return Comparison(depth);
   }
 
-  absl::StatusOr<FilterNode> Comparison() {
+  absl::StatusOr<FilterNode> Comparison(int depth) {
     FilterNode node;
+    node.position = token_.at;
     if (token_.kind != Token::Kind::kWord && token_.kind != Token::Kind::kString) {
       return Expected("a field name");
     }
     node.field = token_.text;
     SAED_RETURN_IF_ERROR(Advance());
-    if (token_.kind == Token::Kind::kOpen) SAED_RETURN_IF_ERROR(Arguments(node));
+    if (token_.kind == Token::Kind::kOpen) SAED_RETURN_IF_ERROR(Arguments(node, depth));
+    if (calls_ && node.is_function && token_.kind != Token::Kind::kOperator) {
+      node.kind = FilterNode::Kind::kCall;
+      return node;
+    }
     if (token_.kind != Token::Kind::kOperator) return Expected("one of = != < <= > >= :");
     node.op = token_.text;
     SAED_RETURN_IF_ERROR(Advance());
@@ -157,21 +163,31 @@ class Parser {
     return node;
   }
 
-  absl::Status Arguments(FilterNode& node) {
+  absl::Status Arguments(FilterNode& node, int depth) {
     node.is_function = true;
     do {
       SAED_RETURN_IF_ERROR(Advance());
-      if (token_.kind != Token::Kind::kString && token_.kind != Token::Kind::kWord) {
-        return Expected("an argument");
-      }
-      node.arguments.push_back(token_.text);
+      const size_t at = at_;
+      const Token token = token_;
+      const bool text = token.kind == Token::Kind::kString || token.kind == Token::Kind::kWord;
+      if (!text && !(calls_ && token.kind == Token::Kind::kOpen)) return Expected("an argument");
       SAED_RETURN_IF_ERROR(Advance());
+      if (text && (!calls_ || token_.kind == Token::Kind::kComma ||
+                   token_.kind == Token::Kind::kClose || token_.kind == Token::Kind::kEnd)) {
+        node.arguments.push_back(token.text);
+        continue;
+      }
+      at_ = at;
+      token_ = token;
+      SAED_ASSIGN_OR_RETURN(FilterNode child, Expression(depth + 1));
+      node.children.push_back(std::move(child));
     } while (token_.kind == Token::Kind::kComma);
     if (token_.kind != Token::Kind::kClose) return Expected("a closing parenthesis");
     return Advance();
   }
 
   std::string_view text_;
+  bool calls_;
   size_t at_ = 0;
   Token token_;
 };
@@ -183,7 +199,15 @@ absl::StatusOr<FilterNode> ParseFilter(std::string_view text) {
     return InvalidField("filter", fmt::format("is {} bytes long; at most {} are allowed",
                                               text.size(), kMaxFilterLength));
   }
-  return Parser(text).Parse();
+  return Parser(text, false).Parse();
+}
+
+absl::StatusOr<FilterNode> ParseExpression(std::string_view text) {
+  if (text.size() > kMaxFilterLength) {
+    return InvalidField("expression", fmt::format("is {} bytes long; at most {} are allowed",
+                                                  text.size(), kMaxFilterLength));
+  }
+  return Parser(text, true).Parse();
 }
 
 }  // namespace saed

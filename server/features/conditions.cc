@@ -7,7 +7,7 @@
 #include <set>
 
 #include "server/base/faults.h"
-#include "server/base/status_macros.h"
+#include "server/features/expression.h"
 #include "server/recordings/table_filter.h"
 
 namespace saed::features {
@@ -28,13 +28,16 @@ bool IsTime(const std::string& name) {
   return name == "start_time" || name == "stop_time" || name == "duration" || name == "id";
 }
 
-std::string Quoted(const std::string& text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
+// How many of the view's windows there are, and in how many the condition holds.
+std::pair<int64_t, int64_t> Windows(const recordings::ViewData& view, const BinLabels& labels) {
+  int64_t all = 0, holding = 0;
+  for (const auto* side : {&view.train, &view.test}) {
+    for (int64_t start : *side) {
+      ++all;
+      holding += labels.holds[start + view.window - 1];
+    }
   }
-  return out + "\"";
+  return {all, holding};
 }
 
 }  // namespace
@@ -60,8 +63,8 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
         }
         Condition c;
         c.name = fmt::format("{}.{}={}", table.table.name, column.name, value);
-        c.table = table.table.name;
-        c.filter = fmt::format("{} = {}", Quoted(column.name), number ? value : Quoted(value));
+        c.expression = fmt::format("during({}, {} = {})", Quoted(table.table.name),
+                                   Quoted(column.name), number ? value : Quoted(value));
         out.push_back(std::move(c));
       }
     }
@@ -70,13 +73,15 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
 }
 
 absl::Status Validate(const recordings::Recording& recording,
-                      const std::vector<Condition>& conditions) {
+                      const std::vector<Condition>& conditions, const recordings::ViewData* view) {
   Faults faults;
   std::set<std::string> names;
   if (conditions.size() > kMaxConditions) {
     faults.Add("conditions", fmt::format("has {} entries; at most {} are allowed",
                                          conditions.size(), kMaxConditions));
   }
+  recordings::ViewData nothing;
+  nothing.bin_width = 1;
   for (size_t i = 0; i < conditions.size(); ++i) {
     const Condition& c = conditions[i];
     const std::string at = fmt::format("conditions[{}]", i);
@@ -84,51 +89,20 @@ absl::Status Validate(const recordings::Recording& recording,
       faults.Add(at + ".name",
                  fmt::format("is '{}'; must be 1 to 200 bytes and used once", c.name));
     }
-    const IntervalTable* table = recording.FindIntervals(c.table);
-    if (table == nullptr) {
-      std::string have;
-      for (const auto& t : recording.intervals) {
-        have += (have.empty() ? "" : ", ") + t.table.name;
-      }
-      faults.Add(at + ".table", fmt::format("is '{}'; the recording's interval tables are: {}",
-                                            c.table, have.empty() ? "none" : have));
-    } else {
-      faults.Merge(recordings::MatchRows(table->table, c.filter).status(), at);
-    }
-    const bool finite = std::isfinite(c.from) && std::isfinite(c.to);
-    if (!finite || (c.anchor != Anchor::kWhole && !(c.from < c.to))) {
-      faults.Add(at + ".from", fmt::format("is {} s with to = {} s; both must be finite and from "
-                                           "before to",
-                                           c.from, c.to));
+    const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);
+    faults.Merge(labels.status(), at);
+    if (!labels.ok() || view == nullptr) continue;
+    const auto [all, holding] = Windows(*view, *labels);
+    if (all > 0 && (holding == 0 || holding == all)) {
+      faults.Add(
+          at + ".expression",
+          fmt::format("('{}') holds in {} of the view's {} windows, so nothing can be scored "
+                      "against it; check its values and times, and the view's time range, "
+                      "mask and split",
+                      c.expression, holding == 0 ? "none" : "all", all));
     }
   }
   return faults.ToStatus();
-}
-
-absl::StatusOr<std::vector<uint8_t>> LabelBins(const recordings::Recording& recording,
-                                               const recordings::ViewData& view,
-                                               const Condition& condition) {
-  const IntervalTable* table = recording.FindIntervals(condition.table);
-  if (table == nullptr) return absl::NotFoundError("no interval table " + condition.table);
-  SAED_ASSIGN_OR_RETURN(const auto rows, recordings::MatchRows(table->table, condition.filter));
-  std::vector<uint8_t> labels(view.bins, 0);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i]) continue;
-    double begin = table->start[i], end = table->stop[i];
-    if (condition.anchor != Anchor::kWhole) {
-      const double anchor = condition.anchor == Anchor::kStart ? begin : end;
-      begin = anchor + condition.from;
-      end = anchor + condition.to;
-    }
-    // The first bin whose centre is at or after `begin`; a nanosecond of tolerance for decimals.
-    const double first = (begin - 1e-9 - view.start_time) / view.bin_width - 0.5;
-    const double last = (end - 1e-9 - view.start_time) / view.bin_width - 0.5;
-    const auto from = static_cast<int64_t>(std::ceil(std::max(0.0, first)));
-    const auto to =
-        static_cast<int64_t>(std::ceil(std::clamp(last, 0.0, static_cast<double>(view.bins))));
-    for (int64_t b = from; b < to; ++b) labels[b] = 1;
-  }
-  return labels;
 }
 
 }  // namespace saed::features

@@ -1,7 +1,6 @@
-// Conditions: binary labels over bins, made from interval tables.
+// Conditions: named binary labels over bins, made from interval tables and series.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,18 +10,9 @@
 
 namespace saed::features {
 
-enum class Anchor {
-  kWhole,  // from each row's start to its stop; the offset is ignored
-  kStart,  // [start + from, start + to)
-  kStop,   // [stop + from, stop + to)
-};
-
 struct Condition {
-  std::string name;    // unique in a dictionary
-  std::string table;   // interval table
-  std::string filter;  // rows, AIP-160 on the table's columns; empty: all
-  Anchor anchor = Anchor::kWhole;
-  double from = 0, to = 0;  // s, relative to the anchor
+  std::string name;        // unique in a dictionary
+  std::string expression;  // see expression.h
 };
 
 inline constexpr size_t kMaxConditions = 2000;
@@ -35,14 +25,10 @@ inline constexpr size_t kMaxValuesPerColumn = 100;
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
                                            std::vector<std::string>& warnings);
 
-// Faults of user conditions, each on "conditions[i].…".
+// Faults of user conditions, each on "conditions[i].…". Where a view is given also of those that
+// hold in none or in all of its windows' last bins: nothing could be scored against them.
 absl::Status Validate(const recordings::Recording& recording,
-                      const std::vector<Condition>& conditions);
-
-// One byte per bin: 1 where the bin's centre lies in one of the condition's spans. The condition
-// must be valid for the recording.
-absl::StatusOr<std::vector<uint8_t>> LabelBins(const recordings::Recording& recording,
-                                               const recordings::ViewData& view,
-                                               const Condition& condition);
+                      const std::vector<Condition>& conditions,
+                      const recordings::ViewData* view = nullptr);
 
 }  // namespace saed::features

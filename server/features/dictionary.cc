@@ -1,10 +1,14 @@
 #include "server/features/dictionary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 #include "server/base/status_macros.h"
+#include "server/features/expression.h"
 #include "server/features/unit_baseline.h"
 #include "server/sae/parallel.h"
 #include "server/sae/random.h"
@@ -35,15 +39,31 @@ struct Sides {
 
 using LabelRows = std::vector<std::vector<uint8_t>>;  // [condition][window]
 
+// Of the last bins of the windows `starts`. Adds to `warnings` which conditions hang on series with
+// gaps there.
 absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
                                  const recordings::ViewData& view,
                                  const std::vector<Condition>& conditions,
-                                 const std::vector<int64_t>& starts) {
+                                 const std::vector<int64_t>& starts,
+                                 std::vector<std::string>& warnings) {
   LabelRows labels(conditions.size());
   for (size_t c = 0; c < conditions.size(); ++c) {
-    SAED_ASSIGN_OR_RETURN(const auto bins, LabelBins(recording, view, conditions[c]));
+    SAED_ASSIGN_OR_RETURN(const BinLabels bins,
+                          Evaluate(conditions[c].expression, recording, view));
     labels[c].resize(starts.size());
-    for (size_t w = 0; w < starts.size(); ++w) labels[c][w] = bins[starts[w] + view.window - 1];
+    int64_t unknown = 0;
+    for (size_t w = 0; w < starts.size(); ++w) {
+      const int64_t bin = starts[w] + view.window - 1;
+      labels[c][w] = bins.holds[bin];
+      unknown += !bins.known.empty() && !bins.known[bin];
+    }
+    if (unknown > 0) {
+      warnings.push_back(
+          fmt::format("condition '{}': the series has no samples in {} of {} "
+                      "windows, which count as not holding; a mask or a time range "
+                      "would leave them out",
+                      conditions[c].name, unknown, starts.size()));
+    }
   }
   return labels;
 }
@@ -270,14 +290,30 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       sides.in_sample
           ? train_starts
           : std::vector<int64_t>(sides.starts.begin() + sides.train, sides.starts.end()));
-  SAED_ASSIGN_OR_RETURN(const LabelRows train_labels,
-                        Labels(recording, view, out.conditions, train_starts));
-  SAED_ASSIGN_OR_RETURN(const LabelRows test_labels,
-                        Labels(recording, view, out.conditions, test_starts));
+  SAED_ASSIGN_OR_RETURN(const LabelRows all_labels,
+                        Labels(recording, view, out.conditions, sides.starts, out.warnings));
+  const auto part = [&](int64_t begin, int64_t end) {
+    LabelRows rows;
+    for (const auto& row : all_labels) rows.emplace_back(row.begin() + begin, row.begin() + end);
+    return rows;
+  };
+  const LabelRows train_labels = part(0, sides.train);
+  const LabelRows test_labels = sides.in_sample ? train_labels : part(sides.train, windows);
   const WindowConditions train = ByWindow(train_labels, sides.train);
   const WindowConditions test = ByWindow(test_labels, out.test_windows);
   out.train_positive = train.positive;
   out.test_positive = test.positive;
+  for (size_t c = 0; c < user_conditions.size(); ++c) {
+    for (const auto& [side, positive, all] :
+         {std::tuple("training", train.positive[c], out.train_windows),
+          std::tuple("held-out", test.positive[c], out.test_windows)}) {
+      if (positive > 0 && positive < all) continue;
+      out.warnings.push_back(fmt::format(
+          "condition '{}' holds in {} of the {} windows, so there are no scores on that side; "
+          "choose another split, for instance by a column",
+          out.conditions[c].name, positive == 0 ? "none" : "all", side));
+    }
+  }
   for (const auto& best : BestUnits(view, train_starts, train, test_starts, test)) {
     out.best_units.emplace_back();
     if (!best) continue;

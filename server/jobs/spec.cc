@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "server/base/status_macros.h"
+#include "server/features/expression.h"
 #include "server/inference/spec_json.h"
 
 namespace saed::recordings {
@@ -24,10 +25,24 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataView, bin_width, unit_labels
 
 namespace saed::features {
 
-NLOHMANN_JSON_SERIALIZE_ENUM(Anchor, {{Anchor::kWhole, "whole"},
-                                      {Anchor::kStart, "start"},
-                                      {Anchor::kStop, "stop"}})
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Condition, name, table, filter, anchor, from, to)
+void to_json(nlohmann::json& json, const Condition& c) {
+  json = {{"name", c.name}, {"expression", c.expression}};
+}
+
+void from_json(const nlohmann::json& json, Condition& c) {
+  c.name = json.value("name", "");
+  c.expression = json.value("expression", "");
+  if (json.contains("expression")) return;
+  // Stores of schema 2 have a table, a filter and a span.
+  const std::string anchor = json.value("anchor", "whole"), filter = json.value("filter", "");
+  c.expression = anchor == "whole" ? "during(" : "around_" + anchor + "(";
+  c.expression += Quoted(json.value("table", ""));
+  if (!filter.empty()) c.expression += ", (" + filter + ")";
+  if (anchor != "whole") {
+    c.expression += fmt::format(", {}, {}", json.value("from", 0.0), json.value("to", 0.0));
+  }
+  c.expression += ")";
+}
 
 }  // namespace saed::features
 

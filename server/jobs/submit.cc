@@ -95,11 +95,12 @@ absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads)
     // Without the recording the faults found so far are still worth saying.
     return faults.empty() ? recording.status() : faults.ToStatus();
   }
-  faults.Merge(features::Validate(*recording, spec.conditions));
-  if (!recordings::Validate(spec.view).ok()) return faults.ToStatus();
-  const auto view = recordings::BuildView(*recording, spec.view);
+  const auto view = recordings::Validate(spec.view).ok()
+                        ? recordings::BuildView(*recording, spec.view)
+                        : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
+  faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
   if (!view.ok()) {
-    faults.Merge(view.status(), "view");
+    if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
     return faults.ToStatus();
   }
   const auto target = TargetOf(stores, spec, *recording, *view);
@@ -133,11 +134,10 @@ absl::Status Check(const Stores& stores, const AnalyseSpec& spec, int max_thread
   SAED_ASSIGN_OR_RETURN(const storage::ModelRow model, stores.models.Get(spec.model_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
   SAED_ASSIGN_OR_RETURN(const TrainSpec trained, ParseTrainSpec(model.spec));
-  faults.Merge(features::Validate(recording, spec.conditions));
-  faults.Merge(
-      recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(model), {}, {})
-          .status(),
-      "recording");
+  const auto view =
+      recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(model), {}, {});
+  faults.Merge(features::Validate(recording, spec.conditions, view.ok() ? &*view : nullptr));
+  faults.Merge(view.status(), "recording");
   return faults.ToStatus();
 }
 

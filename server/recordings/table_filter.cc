@@ -6,7 +6,6 @@
 #include <unordered_set>
 
 #include "server/base/faults.h"
-#include "server/base/filter.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 
@@ -69,6 +68,11 @@ absl::StatusOr<Rows> MatchComparison(const Table& table, const FilterNode& node)
 
 absl::StatusOr<Rows> Match(const Table& table, const FilterNode& node) {
   if (node.kind == FilterNode::Kind::kCompare) return MatchComparison(table, node);
+  if (node.kind == FilterNode::Kind::kCall) {
+    return InvalidField("filter", fmt::format("calls '{}'; rows are chosen by comparisons of the "
+                                              "columns {}",
+                                              node.field, ColumnNames(table)));
+  }
   SAED_ASSIGN_OR_RETURN(Rows rows, Match(table, node.children[0]));
   for (size_t c = 1; c < node.children.size(); ++c) {
     SAED_ASSIGN_OR_RETURN(const Rows next, Match(table, node.children[c]));
@@ -90,6 +94,10 @@ absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_v
   }
   SAED_ASSIGN_OR_RETURN(const FilterNode node, ParseFilter(filter));
   return Match(table, node);
+}
+
+absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterNode& filter) {
+  return Match(table, filter);
 }
 
 Texts DistinctValues(const Column& column, size_t most) {

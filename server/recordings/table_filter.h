@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/base/filter.h"
 #include "server/recordings/recording.h"
 
 namespace saed::recordings {
@@ -15,6 +16,7 @@ namespace saed::recordings {
 // the field "filter" where it does not parse, names an unknown column or compares a number with a
 // text.
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_view filter);
+absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterNode& filter);
 
 // The distinct values of a column as text, in order of first appearance. Lists give each member.
 Texts DistinctValues(const Column& column, size_t most);

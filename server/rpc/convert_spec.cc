@@ -262,16 +262,9 @@ void SetOptimiser(const sae::Optimiser& o, v1::Optimiser& m) {
 }
 
 template <class Repeated>
-std::vector<features::Condition> Conditions(const Repeated& messages, Faults& faults) {
+std::vector<features::Condition> Conditions(const Repeated& messages) {
   std::vector<features::Condition> out;
-  for (const auto& m : messages) {
-    CheckEnum(m.anchor(), v1::Anchor_IsValid(m.anchor()), "conditions.anchor", faults);
-    out.push_back({m.name(), m.table(), m.filter(),
-                   m.anchor() == v1::ANCHOR_START  ? features::Anchor::kStart
-                   : m.anchor() == v1::ANCHOR_STOP ? features::Anchor::kStop
-                                                   : features::Anchor::kWhole,
-                   m.from(), m.to()});
-  }
+  for (const auto& m : messages) out.push_back({m.name(), m.expression()});
   return out;
 }
 
@@ -295,7 +288,7 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   if (m.epochs() != 0) out.fit.epochs = m.epochs();
   out.fit.max_steps = m.max_steps();
   out.fit.seed = m.seed();
-  out.conditions = Conditions(m.conditions(), faults);
+  out.conditions = Conditions(m.conditions());
   out.threads = m.threads();
   if (m.has_target()) {
     const auto& t = m.target();
@@ -319,7 +312,7 @@ absl::StatusOr<jobs::AnalyseSpec> FromProto(const v1::AnalyseSpec& m) {
   jobs::AnalyseSpec out;
   out.model_id = Id(m.model(), "models", "model", faults);
   out.recording_id = Id(m.recording(), "recordings", "recording", faults);
-  out.conditions = Conditions(m.conditions(), faults);
+  out.conditions = Conditions(m.conditions());
   out.threads = m.threads();
   if (!faults.empty()) return faults.ToStatus();
   return out;
@@ -335,13 +328,7 @@ absl::StatusOr<recordings::DataView> FromProto(const v1::DataView& m) {
 v1::Condition ToProto(const features::Condition& c) {
   v1::Condition m;
   m.set_name(c.name);
-  m.set_table(c.table);
-  m.set_filter(c.filter);
-  m.set_anchor(c.anchor == features::Anchor::kStart  ? v1::ANCHOR_START
-               : c.anchor == features::Anchor::kStop ? v1::ANCHOR_STOP
-                                                     : v1::ANCHOR_WHOLE);
-  m.set_from(c.from);
-  m.set_to(c.to);
+  m.set_expression(c.expression);
   return m;
 }
 

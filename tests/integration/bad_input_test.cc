@@ -276,20 +276,22 @@ TEST_F(BadInput, TrainSpecs) {
   };
   EXPECT_BAD(mask("feature = "), "view.mask.filter");
   EXPECT_BAD(mask("colour = red"), "view.mask.filter");
-  EXPECT_BAD(with([](auto& t) {
-               auto* c = t.add_conditions();
-               c->set_name("x");
-               c->set_table("planted");
-               c->set_filter("((");
-             }),
-             "conditions[0].filter");
-  EXPECT_BAD(with([](auto& t) {
-               auto* c = t.add_conditions();
-               c->set_name("x");
-               c->set_table("planted");
-               c->set_to(NAN);
-             }),
-             "conditions[0].from");
+  const auto condition = [&](const char* expression) {
+    return with([&](auto& t) {
+      auto* c = t.add_conditions();
+      c->set_name("x");
+      c->set_expression(expression);
+    });
+  };
+  for (const char* bad :
+       {"", "((", "during(nothing)", "during(planted, colour = red)", "during(planted, feature > )",
+        "during(planted, during(planted))", "during()", "around_start(planted, 0.5, 0.1)",
+        "around_start(planted, soon, 0.1)", "around_start(planted)", "sometimes(planted)",
+        "speed > 2", "planted.colour = red", "rising(speed)", "rising(planted)",
+        "during(planted) > 3", "during(planted, feature = nobody)",
+        "NOT during(planted, feature = nobody)"}) {
+    EXPECT_BAD(condition(bad), "conditions[0].expression");
+  }
   EXPECT_BAD(with([](auto& t) { t.set_recording("nonsense"); }), "recording");
   EXPECT_EQ(with([](auto& t) { t.set_recording("recordings/nothing"); }).code,
             StatusCode::NOT_FOUND);

@@ -177,9 +177,9 @@ class Client:
         """Queues a training job and returns it.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
-        sample", or {"table", "column", "train", "test"}. conditions: dicts with name, table, filter
-        and, for a span around row starts or stops, anchor, from, to (s). aux, resampling,
-        penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
+        sample", or {"table", "column", "train", "test"}. conditions: a dict of names
+        and expressions (see Condition in types.proto), such as {"hits": "around_start(trials,
+        outcome = hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
         k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
         selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
         with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
@@ -237,12 +237,8 @@ class Client:
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
-        for c in conditions:
-            anchor = types_pb2.Anchor.Value("ANCHOR_" + c.get("anchor", "whole").upper())
-            condition = spec.conditions.add(name=c["name"], table=c["table"],
-                                            filter=c.get("filter", ""), anchor=anchor,
-                                            to=c.get("to", 0.0))
-            setattr(condition, "from", c.get("from", 0.0))
+        for label, expression in dict(conditions).items():
+            spec.conditions.add(name=label, expression=expression)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, train=spec)
         return self._call(self.jobs.CreateJob, request).job

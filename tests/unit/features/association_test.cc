@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "server/features/conditions.h"
+#include "server/features/expression.h"
 #include "server/recordings/csv.h"
 #include "server/sae/random.h"
 
@@ -87,27 +88,42 @@ TEST(Conditions, LabelsBinsByTheirCentre) {
   view.bin_width = 0.25;
   const auto data = recordings::BuildView(r, view);
   ASSERT_TRUE(data.ok());
-  const auto text = [&](const Condition& c) {
+  const auto text = [&](const char* expression) {
     std::string out;
-    const auto bins = LabelBins(r, *data, c);
-    for (uint8_t b : *bins) out += b ? '1' : '0';
+    const auto labels = Evaluate(expression, r, *data);
+    EXPECT_TRUE(labels.ok()) << labels.status();
+    if (!labels.ok()) return out;
+    for (uint8_t b : labels->holds) out += b ? '1' : '0';
     return out;
   };
-  EXPECT_EQ(text({"x", "trials", "kind = a", Anchor::kWhole, 0, 0}), "1111000011110000");
-  EXPECT_EQ(text({"x", "trials", "kind = b", Anchor::kStart, 0.125, 0.375}), "0000100000000000");
-  EXPECT_EQ(text({"x", "trials", "kind = b", Anchor::kStart, 0.126, 0.376}), "0000010000000000");
-  EXPECT_EQ(text({"x", "trials", "", Anchor::kStop, -0.5, 0}), "0011001100110000");
+  EXPECT_EQ(text("during(trials, kind = a)"), "1111000011110000");
+  EXPECT_EQ(text("around_start(trials, kind = b, 0.125, 0.375)"), "0000100000000000");
+  EXPECT_EQ(text("around_start(trials, kind = b, 0.126, 0.376)"), "0000010000000000");
+  EXPECT_EQ(text("around_stop(trials, -0.5, 0)"), "0011001100110000");
 }
 
 TEST(Conditions, FaultsNameTheirPlace) {
-  const auto status = Validate(Trials(), {{"", "trials", "", Anchor::kWhole, 0, 0},
-                                          {"b", "nothing", "", Anchor::kWhole, 0, 0},
-                                          {"c", "trials", "colour = a", Anchor::kStart, 1, 0}});
+  const auto status = Validate(
+      Trials(), {{"", "during(trials)"}, {"b", "during(nothing)"}, {"c", "during(trials"}});
   const std::string text(status.message());
   EXPECT_NE(text.find("conditions[0].name"), std::string::npos);
-  EXPECT_NE(text.find("conditions[1].table"), std::string::npos);
-  EXPECT_NE(text.find("conditions[2].filter"), std::string::npos);
-  EXPECT_NE(text.find("conditions[2].from"), std::string::npos);
+  EXPECT_NE(text.find("conditions[1].expression"), std::string::npos);
+  EXPECT_NE(text.find("conditions[2].expression"), std::string::npos);
+}
+
+TEST(Conditions, ThatHoldNowhereOrEverywhereAreRefused) {
+  const auto r = Trials();
+  recordings::DataView spec;
+  spec.bin_width = 0.25;
+  spec.stop_time = 3;
+  const auto view = recordings::BuildView(r, spec);
+  ASSERT_TRUE(view.ok());
+  EXPECT_TRUE(Validate(r, {{"x", "during(trials, kind = a)"}}, &*view).ok());
+  const auto none = Validate(r, {{"x", "during(trials, kind = c)"}}, &*view);
+  EXPECT_NE(std::string(none.message()).find("holds in none of the view's 12"), std::string::npos)
+      << none;
+  const auto all = Validate(r, {{"x", "during(trials)"}}, &*view);
+  EXPECT_NE(std::string(all.message()).find("holds in all of the view's 12"), std::string::npos);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   const sae::Encoder encoder(s.model);
   const auto d = BuildDictionary(
       encoder, s.recording, s.view,
-      {{"spikes", "trials", "kind = a AND start_time < 50", Anchor::kStart, 0, 1}}, kGoOn);
+      {{"spikes", "around_start(trials, kind = a AND start_time < 50, 0, 1)"}}, kGoOn);
   ASSERT_TRUE(d.ok());
   const Feature& f = d->features[0];
   EXPECT_FALSE(f.test[0].auroc.has_value());
