@@ -136,7 +136,8 @@ struct Daemon::Parts {
         jobs(*db),
         models(*db),
         dictionaries(*db),
-        stores{recordings, jobs, models, dictionaries, objects},
+        annotations(*db),
+        stores{recordings, jobs, models, dictionaries, annotations, objects},
         observer(*metrics),
         library(stores, clock),
         scheduler(stores, clock, observer,
@@ -154,6 +155,7 @@ struct Daemon::Parts {
   storage::JobsTable jobs;
   storage::ModelsTable models;
   storage::DictionariesTable dictionaries;
+  storage::AnnotationsTable annotations;
   jobs::Stores stores;
   SystemClock clock;
   MetricsObserver observer;

@@ -2,20 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-#include <map>
+#include <memory>
 
 #include "server/base/status_macros.h"
 #include "storage/feature_query.h"
+#include "storage/sql_values.h"
 
 namespace saed::storage {
 namespace {
 
 constexpr const char* kDictionaryColumns =
-    "id, model_id, recording_id, created_at, features, train_windows, test_windows, warnings";
+    "id, model_id, recording_id, created_at, features, train_windows, test_windows, warnings, "
+    "spectra";
 constexpr const char* kFeatureColumns =
     "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
-    "f.best_condition, f.best_train_auroc, f.best_test_auroc, f.details";
+    "f.best_condition, f.best_train_auroc, f.best_test_auroc, f.details, f.importance";
 
 DictionaryRow Dictionary(SQLite::Statement& s) {
   DictionaryRow r;
@@ -27,26 +28,8 @@ DictionaryRow Dictionary(SQLite::Statement& s) {
   r.train_windows = s.getColumn(5).getInt64();
   r.test_windows = s.getColumn(6).getInt64();
   r.warnings = s.getColumn(7).getString();
+  r.spectra = s.getColumn(8).getString();
   return r;
-}
-
-std::optional<int64_t> Integer(const SQLite::Column& c) {
-  if (c.isNull()) return std::nullopt;
-  return c.getInt64();
-}
-
-std::optional<double> Real(const SQLite::Column& c) {
-  if (c.isNull()) return std::nullopt;
-  return c.getDouble();
-}
-
-template <class T>
-void Bind(SQLite::Statement& s, int at, const std::optional<T>& value) {
-  if (value) {
-    s.bind(at, *value);
-  } else {
-    s.bind(at);
-  }
 }
 
 FeatureRow Feature(SQLite::Statement& s) {
@@ -61,13 +44,8 @@ FeatureRow Feature(SQLite::Statement& s) {
   r.best_train_auroc = Real(s.getColumn(7));
   r.best_test_auroc = Real(s.getColumn(8));
   r.details = s.getColumn(9).getString();
+  r.importance = Real(s.getColumn(10));
   return r;
-}
-
-std::vector<float> Floats(const SQLite::Column& c) {
-  std::vector<float> out(static_cast<size_t>(c.getBytes()) / sizeof(float));
-  if (!out.empty()) std::memcpy(out.data(), c.getBlob(), out.size() * sizeof(float));
-  return out;
 }
 
 absl::Status Missing(const std::string& id) {
@@ -84,60 +62,103 @@ absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
 std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id) {
   SQLite::Statement s(db,
                       "SELECT position, name, spec, train_positive, test_positive, best_unit, "
-                      "best_unit_train_auroc, best_unit_test_auroc FROM conditions "
+                      "best_unit_train_auroc, best_unit_test_auroc, best_feature, probe_one, "
+                      "probe_all, probe_counts FROM conditions "
                       "WHERE dictionary_id = ? ORDER BY position");
   s.bind(1, id);
   std::vector<ConditionRow> out;
   while (s.executeStep()) {
     out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getString(), s.getColumn(2).getString(),
                    s.getColumn(3).getInt64(), s.getColumn(4).getInt64(), Integer(s.getColumn(5)),
-                   Real(s.getColumn(6)), Real(s.getColumn(7))});
+                   Real(s.getColumn(6)), Real(s.getColumn(7)), std::nullopt, Real(s.getColumn(9)),
+                   Real(s.getColumn(10)), Real(s.getColumn(11))});
+    if (!s.getColumn(8).isNull()) out.back().best_feature = s.getColumn(8).getInt();
   }
   return out;
 }
 
-void InsertFeatures(SQLite::Database& db, const std::string& id,
-                    const std::vector<FeatureRow>& features) {
-  SQLite::Statement s(db, "INSERT INTO features VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  for (const FeatureRow& f : features) {
-    s.reset();
-    s.bind(1, id);
-    s.bind(2, f.latent);
-    s.bind(3, f.density);
-    s.bind(4, f.mean_activation);
-    s.bind(5, f.max_activation);
-    s.bind(6, f.active_windows);
-    Bind(s, 7, f.top_unit);
-    Bind(s, 8, f.best_condition);
-    Bind(s, 9, f.best_train_auroc);
-    Bind(s, 10, f.best_test_auroc);
-    s.bindNoCopy(11, f.decoder.data(), static_cast<int>(f.decoder.size() * sizeof(float)));
-    s.bindNoCopy(12, f.trace_map.data(), static_cast<int>(f.trace_map.size() * sizeof(float)));
-    s.bind(13, f.details);
-    s.exec();
-  }
-}
-
 constexpr int kScoreColumns = 6;
 
-void InsertAssociations(SQLite::Database& db, const std::string& id,
-                        const std::vector<AssociationRow>& associations) {
-  SQLite::Statement s(db,
-                      "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  for (const AssociationRow& a : associations) {
+class Lookup : public NameLookup {
+ public:
+  Lookup(SQLite::Database& db, const std::string& dictionary) : db_(db), dictionary_(dictionary) {}
+
+  Found Find(Kind kind, const std::string& name) override {
+    const char* table = kind == Kind::kCondition ? "conditions" : "variables";
+    const char* among = dictionary_.empty() ? "?2 = ''" : "dictionary_id = ?2";
+    SQLite::Statement s(
+        db_, fmt::format("SELECT position FROM {} WHERE name = ?1 AND {} LIMIT 1", table, among));
+    SQLite::bind(s, name, dictionary_);
+    if (s.executeStep()) return {true, dictionary_.empty() ? -1 : s.getColumn(0).getInt(), ""};
+    SQLite::Statement any(
+        db_, fmt::format("SELECT name FROM {} WHERE ?1 = ?1 AND {} LIMIT 1", table, among));
+    SQLite::bind(any, name, dictionary_);
+    return {false, -1, any.executeStep() ? any.getColumn(0).getString() : ""};
+  }
+
+ private:
+  SQLite::Database& db_;
+  const std::string& dictionary_;
+};
+
+// The statement of a query, bound.
+absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
+                                                           const FeatureQuery& query,
+                                                           const char* prefix) {
+  const bool all = query.dictionary_id.empty();
+  if (!all) SAED_RETURN_IF_ERROR(CheckThere(db, query.dictionary_id));
+  Lookup names(db, query.dictionary_id);
+  SAED_ASSIGN_OR_RETURN(const FeatureSql sql,
+                        FeatureQueryToSql(query.filter, query.order_by, names));
+  // Keyset: strictly after (key, dictionary, latent) in the page's direction, as the indexes have
+  // it.
+  std::string where = fmt::format("{} AND {} IS NOT NULL", sql.where, sql.order);
+  const char* direction = sql.descending ? "DESC" : "ASC";
+  if (query.has_after) {
+    where +=
+        fmt::format(" AND ({}, {}f.latent) {} (?, {}?)", sql.order, all ? "f.dictionary_id, " : "",
+                    sql.descending ? "<" : ">", all ? "?, " : "");
+  }
+  if (!all) where += " AND f.dictionary_id = ?";
+  auto s = std::make_unique<SQLite::Statement>(
+      db,
+      fmt::format("{}SELECT {}, {}, f.dictionary_id, (SELECT name FROM conditions WHERE "
+                  "dictionary_id = f.dictionary_id AND position = f.best_condition) FROM "
+                  "features f JOIN dictionaries d ON d.id = f.dictionary_id{} WHERE {} ORDER BY "
+                  "{} {}, {}f.latent {} LIMIT ?",
+                  prefix, kFeatureColumns, sql.order, sql.joins, where, sql.order, direction,
+                  all ? fmt::format("f.dictionary_id {}, ", direction) : "", direction));
+  int at = 1;
+  for (const SqlValue& v : sql.values) {
+    std::visit([&](const auto& value) { s->bind(at++, value); }, v);
+  }
+  if (query.has_after) {
+    s->bind(at++, query.after_key);
+    if (all) s->bind(at++, query.after_dictionary);
+    s->bind(at++, query.after_latent);
+  }
+  if (!all) s->bind(at++, query.dictionary_id);
+  s->bind(at, query.limit);
+  return s;
+}
+
+void AddAnnotations(SQLite::Database& db, std::vector<ListedFeature>& features) {
+  SQLite::Statement s(
+      db,
+      "SELECT a.kind, a.text FROM annotations a JOIN dictionaries d ON d.model_id = "
+      "a.model_id WHERE d.id = ? AND a.latent = ? AND a.deleted_at IS NULL AND "
+      "a.kind IN ('label', 'tag') ORDER BY a.text");
+  for (ListedFeature& f : features) {
     s.reset();
-    s.bind(1, id);
-    s.bind(2, a.condition);
-    s.bind(3, a.latent);
-    int at = 4;
-    for (const ScoreRow* side : {&a.train, &a.test}) {
-      for (const auto* score : {&side->coverage, &side->specificity, &side->selectivity,
-                                &side->precision, &side->prevalence, &side->auroc}) {
-        Bind(s, at++, *score);
+    SQLite::bind(s, f.dictionary_id, f.feature.latent);
+    while (s.executeStep()) {
+      const std::string text = s.getColumn(1).getString();
+      if (s.getColumn(0).getString() == "label") {
+        f.label = text;
+      } else {
+        f.tags.push_back(text);
       }
     }
-    for (const auto* v : {&a.p_value, &a.q_value, &a.auroc_low, &a.auroc_high}) Bind(s, at++, *v);
-    s.exec();
   }
 }
 
@@ -147,33 +168,6 @@ ScoreRow Scores(SQLite::Statement& s, int at) {
 }
 
 }  // namespace
-
-absl::Status DictionariesTable::Insert(const DictionaryRow& row,
-                                       const std::vector<ConditionRow>& conditions,
-                                       const std::vector<FeatureRow>& features,
-                                       const std::vector<AssociationRow>& associations) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db, fmt::format("INSERT INTO dictionaries ({}) VALUES (?,?,?,?,?,?,?,?) ON "
-                                        "CONFLICT (id) DO NOTHING",
-                                        kDictionaryColumns));
-    SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
-                 row.train_windows, row.test_windows, row.warnings);
-    if (s.exec() == 0) return absl::OkStatus();
-    SQLite::Statement condition(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?)");
-    for (const ConditionRow& c : conditions) {
-      condition.reset();
-      SQLite::bind(condition, row.id, c.position, c.name, c.spec, c.train_positive,
-                   c.test_positive);
-      Bind(condition, 7, c.best_unit);
-      Bind(condition, 8, c.best_unit_train_auroc);
-      Bind(condition, 9, c.best_unit_test_auroc);
-      condition.exec();
-    }
-    InsertFeatures(db, row.id, features);
-    InsertAssociations(db, row.id, associations);
-    return absl::OkStatus();
-  });
-}
 
 absl::StatusOr<DictionaryRow> DictionariesTable::Get(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<DictionaryRow> {
@@ -212,46 +206,26 @@ absl::StatusOr<std::vector<ConditionRow>> DictionariesTable::Conditions(const st
 absl::StatusOr<std::vector<ListedFeature>> DictionariesTable::ListFeatures(
     const FeatureQuery& query) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ListedFeature>> {
-    SAED_RETURN_IF_ERROR(CheckThere(db, query.dictionary_id));
-    std::map<std::string, int> positions;
-    std::map<int, std::string> names;
-    for (const ConditionRow& c : AllConditions(db, query.dictionary_id)) {
-      positions[c.name] = c.position;
-      names[c.position] = c.name;
-    }
-    SAED_ASSIGN_OR_RETURN(const FeatureSql sql,
-                          FeatureQueryToSql(query.filter, query.order_by, positions));
-    const char* direction = sql.descending ? "DESC" : "ASC";
-    // Keyset: strictly after (key, latent) in the page's order; latents always ascend.
-    const std::string after = query.has_after
-                                  ? fmt::format(" AND ({0} {1} ? OR ({0} = ? AND f.latent > ?))",
-                                                sql.order, sql.descending ? "<" : ">")
-                                  : "";
-    SQLite::Statement s(
-        db, fmt::format("SELECT {}, {} FROM features f{} WHERE f.dictionary_id = ? AND {}{} ORDER "
-                        "BY 11 {}, f.latent LIMIT ?",
-                        kFeatureColumns, sql.order, sql.joins, sql.where, after, direction));
-    int at = 1;
-    s.bind(at++, query.dictionary_id);
-    for (const SqlValue& v : sql.values) {
-      if (const double* number = std::get_if<double>(&v)) {
-        s.bind(at++, *number);
-      } else {
-        s.bind(at++, std::get<std::string>(v));
-      }
-    }
-    if (query.has_after) {
-      s.bind(at++, query.after_key);
-      s.bind(at++, query.after_key);
-      s.bind(at++, query.after_latent);
-    }
-    s.bind(at, query.limit);
+    SAED_ASSIGN_OR_RETURN(const auto s, Prepare(db, query, ""));
     std::vector<ListedFeature> out;
-    while (s.executeStep()) {
-      ListedFeature f{Feature(s), s.getColumn(10).getDouble(), ""};
-      if (f.feature.best_condition) f.best_condition_name = names[*f.feature.best_condition];
+    while (s->executeStep()) {
+      ListedFeature f;
+      f.feature = Feature(*s);
+      f.key = s->getColumn(11).getDouble();
+      f.dictionary_id = s->getColumn(12).getString();
+      if (!s->getColumn(13).isNull()) f.best_condition_name = s->getColumn(13).getString();
       out.push_back(std::move(f));
     }
+    AddAnnotations(db, out);
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> DictionariesTable::Explain(const FeatureQuery& query) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+    SAED_ASSIGN_OR_RETURN(const auto s, Prepare(db, query, "EXPLAIN QUERY PLAN "));
+    std::vector<std::string> out;
+    while (s->executeStep()) out.push_back(s->getColumn(3).getString());
     return out;
   });
 }
@@ -267,8 +241,8 @@ absl::StatusOr<FeatureRow> DictionariesTable::GetFeature(const std::string& id, 
       return absl::NotFoundError(fmt::format("dictionaries/{} has no feature {}", id, latent));
     }
     FeatureRow f = Feature(s);
-    f.decoder = Floats(s.getColumn(10));
-    f.trace_map = Floats(s.getColumn(11));
+    f.decoder = Floats(s.getColumn(11));
+    f.trace_map = Floats(s.getColumn(12));
     return f;
   });
 }
@@ -290,6 +264,82 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
                      Scores(s, 2 + kScoreColumns), Real(s.getColumn(14)), Real(s.getColumn(15)),
                      Real(s.getColumn(16)), Real(s.getColumn(17))});
     }
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<VariableRow>> DictionariesTable::Variables(const std::string& id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<VariableRow>> {
+    SQLite::Statement s(db,
+                        "SELECT position, name, details, best_unit, best_unit_train, "
+                        "best_unit_test FROM variables WHERE dictionary_id = ? ORDER BY position");
+    s.bind(1, id);
+    std::vector<VariableRow> out;
+    while (s.executeStep()) {
+      out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getString(),
+                     s.getColumn(2).getString(), Integer(s.getColumn(3)), Real(s.getColumn(4)),
+                     Real(s.getColumn(5))});
+    }
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<TuningRow>> DictionariesTable::Tunings(const std::string& id,
+                                                                  int latent) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<TuningRow>> {
+    SQLite::Statement s(db,
+                        "SELECT variable, train_spearman, test_spearman, train_information, "
+                        "test_information, p_value, q_value, curves FROM tunings WHERE "
+                        "dictionary_id = ? AND latent = ? ORDER BY variable");
+    SQLite::bind(s, id, latent);
+    std::vector<TuningRow> out;
+    while (s.executeStep()) {
+      out.push_back({s.getColumn(0).getInt(), latent, Real(s.getColumn(1)), Real(s.getColumn(2)),
+                     Real(s.getColumn(3)), Real(s.getColumn(4)), Real(s.getColumn(5)),
+                     Real(s.getColumn(6)), Floats(s.getColumn(7))});
+    }
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<ResponseRow>> DictionariesTable::Responses(const std::string& id,
+                                                                      int latent) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ResponseRow>> {
+    SQLite::Statement s(db,
+                        "SELECT condition, events, before, latency, curves FROM responses WHERE "
+                        "dictionary_id = ? AND latent = ? ORDER BY condition");
+    SQLite::bind(s, id, latent);
+    std::vector<ResponseRow> out;
+    while (s.executeStep()) {
+      out.push_back({latent, s.getColumn(0).getInt(), s.getColumn(1).getInt64(),
+                     s.getColumn(2).getInt(), s.getColumn(3).getDouble(), Floats(s.getColumn(4))});
+    }
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<int>> DictionariesTable::ActiveLatents(const std::string& id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<int>> {
+    SQLite::Statement s(
+        db,
+        "SELECT latent FROM features WHERE dictionary_id = ? AND active_windows > 0 "
+        "ORDER BY latent");
+    s.bind(1, id);
+    std::vector<int> out;
+    while (s.executeStep()) out.push_back(s.getColumn(0).getInt());
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<std::pair<int, double>>> DictionariesTable::TestAurocs(
+    const std::string& id, int condition) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::pair<int, double>>> {
+    SQLite::Statement s(db,
+                        "SELECT latent, test_auroc FROM associations WHERE dictionary_id = ? AND "
+                        "condition = ? AND test_auroc IS NOT NULL");
+    SQLite::bind(s, id, condition);
+    std::vector<std::pair<int, double>> out;
+    while (s.executeStep()) out.emplace_back(s.getColumn(0).getInt(), s.getColumn(1).getDouble());
     return out;
   });
 }

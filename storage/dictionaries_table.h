@@ -19,6 +19,7 @@ struct DictionaryRow {
   int features = 0;
   int64_t train_windows = 0, test_windows = 0;
   std::string warnings = "[]";  // JSON array
+  std::string spectra = "{}";   // JSON
 };
 
 struct ConditionRow {
@@ -28,6 +29,8 @@ struct ConditionRow {
   // The single unit with the highest training AUROC.
   std::optional<int64_t> best_unit;
   std::optional<double> best_unit_train_auroc, best_unit_test_auroc;
+  std::optional<int> best_feature;                           // latent, by training AUROC
+  std::optional<double> probe_one, probe_all, probe_counts;  // held-out balanced accuracy
 };
 
 struct FeatureRow {
@@ -39,6 +42,7 @@ struct FeatureRow {
   std::optional<double> best_train_auroc, best_test_auroc;
   std::vector<float> decoder, trace_map;  // [S, N]
   std::string details = "{}";             // JSON
+  std::optional<double> importance;       // ablation
 };
 
 // Scores on one side of the split; empty where undefined (no positive or no negative window).
@@ -52,23 +56,62 @@ struct AssociationRow {
   std::optional<double> p_value, q_value, auroc_low, auroc_high;  // of the held-out AUROC
 };
 
-// A page of features. `filter` after AIP-160 on: latent, density, mean_activation, max_activation,
-// active_windows, top_unit, best_auroc (held-out AUROC of the condition with the best training
-// AUROC), best_condition; and the functions auroc, coverage, specificity, selectivity, precision
-// of a quoted condition name and, optionally, "train" instead of "test"; p_value and q_value of a
-// condition name. `order_by` is one of those followed by " desc" or " asc".
+struct VariableRow {
+  int position = 0;
+  std::string name, details = "{}";  // JSON: edges, windows per tuning bin
+  std::optional<int64_t> best_unit;  // the single unit with the highest training |Spearman|
+  std::optional<double> best_unit_train, best_unit_test;
+};
+
+struct TuningRow {
+  int variable = 0, latent = 0;
+  std::optional<double> train_spearman, test_spearman, train_information, test_information;
+  std::optional<double> p_value, q_value;  // of the held-out Spearman
+  std::vector<float> curves;               // [2, tuning bins]: training, held-out
+};
+
+struct ResponseRow {
+  int latent = 0, condition = 0;
+  int64_t events = 0;
+  int before = 0;             // bins
+  double latency = 0;         // s
+  std::vector<float> curves;  // [2, lags]: mean, s.e.m.
+};
+
+// All rows of one dictionary.
+struct DictionaryRows {
+  DictionaryRow dictionary;
+  std::vector<ConditionRow> conditions;
+  std::vector<FeatureRow> features;
+  std::vector<AssociationRow> associations;
+  std::vector<VariableRow> variables;
+  std::vector<TuningRow> tunings;
+  std::vector<ResponseRow> responses;
+};
+
+// A page of features of one dictionary or, where `dictionary_id` is empty, of all. `filter` after
+// AIP-160 on: latent, density, mean_activation, max_activation, active_windows, top_unit,
+// best_auroc (held-out AUROC of the condition with the best training AUROC), importance,
+// best_condition, label, tag, dictionary, model, recording; the functions auroc, coverage,
+// specificity, selectivity, precision of a quoted condition name and, optionally, "train" instead
+// of "test"; p_value and q_value of a condition; spearman and information of a variable, optionally
+// "train"; spearman_p and spearman_q of a variable. `order_by` is a number among those followed by
+// " desc" or " asc"; features without it are left out.
 struct FeatureQuery {
   std::string dictionary_id, filter, order_by;
   int limit = 50;
   bool has_after = false;  // keyset: start after this row
   double after_key = 0;
+  std::string after_dictionary;
   int after_latent = 0;
 };
 
 struct ListedFeature {
   FeatureRow feature;  // without decoder and trace map
   double key = 0;      // value of order_by, for the next page
-  std::string best_condition_name;
+  std::string dictionary_id, best_condition_name;
+  std::string label;              // empty: none
+  std::vector<std::string> tags;  // alphabetical
 };
 
 // Thread-safe.
@@ -77,9 +120,7 @@ class DictionariesTable {
   explicit DictionariesTable(Database& db) : db_(db) {}
 
   // The whole dictionary in one transaction; one that is there already stays.
-  absl::Status Insert(const DictionaryRow& row, const std::vector<ConditionRow>& conditions,
-                      const std::vector<FeatureRow>& features,
-                      const std::vector<AssociationRow>& associations);
+  absl::Status Insert(const DictionaryRows& rows);
   absl::StatusOr<DictionaryRow> Get(const std::string& id);
   absl::StatusOr<std::vector<DictionaryRow>> List(const std::string& model_id, int limit,
                                                   int64_t after_created_at,
@@ -89,6 +130,17 @@ class DictionariesTable {
   absl::StatusOr<FeatureRow> GetFeature(const std::string& id, int latent);
   // All conditions of one feature, best held-out AUROC first.
   absl::StatusOr<std::vector<AssociationRow>> Associations(const std::string& id, int latent);
+  absl::StatusOr<std::vector<VariableRow>> Variables(const std::string& id);
+  // Of one feature, in the variables' order.
+  absl::StatusOr<std::vector<TuningRow>> Tunings(const std::string& id, int latent);
+  absl::StatusOr<std::vector<ResponseRow>> Responses(const std::string& id, int latent);
+  // Latents that are active in some window, ascending.
+  absl::StatusOr<std::vector<int>> ActiveLatents(const std::string& id);
+  // (latent, held-out AUROC) of all features that have one for a condition.
+  absl::StatusOr<std::vector<std::pair<int, double>>> TestAurocs(const std::string& id,
+                                                                 int condition);
+  // What SQLite says it would do for a query, a line a step; for tests.
+  absl::StatusOr<std::vector<std::string>> Explain(const FeatureQuery& query);
 
  private:
   Database& db_;

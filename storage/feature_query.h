@@ -1,7 +1,6 @@
-// From an AIP-160 filter over features to SQL.
+// From an AIP-160 filter over features to SQL that indexes serve.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -11,19 +10,35 @@
 
 namespace saed::storage {
 
-using SqlValue = std::variant<double, std::string>;
+using SqlValue = std::variant<double, int64_t, std::string>;
 
-struct FeatureSql {
-  std::string joins;  // of associations, one per condition used
-  std::string where;  // "1" where there is no filter
-  std::string order;  // expression
-  bool descending = false;
-  std::vector<SqlValue> values;  // of joins, then where, then order, in the order of their "?"
+// Where names of conditions and variables are looked up, so that unknown ones are refused and those
+// of a single dictionary become positions.
+class NameLookup {
+ public:
+  virtual ~NameLookup() = default;
+  enum class Kind { kCondition, kVariable };
+  struct Found {
+    bool there = false;
+    int position = -1;    // in the dictionary; −1 where all dictionaries are asked
+    std::string example;  // some other name, where it is not there
+  };
+  virtual Found Find(Kind kind, const std::string& name) = 0;
 };
 
-// `conditions`: position by name. The feature row is `f`; ?1 is not used here. INVALID_ARGUMENT on
-// "filter" or "order_by" with what would be right.
+struct FeatureSql {
+  std::string joins;  // "JOIN …" for every condition or variable in use
+  std::string where = "1";
+  std::string order;  // an expression, never NULL given `where`
+  bool descending = false;
+  std::vector<SqlValue> values;  // of joins, then of where, in the order of their "?"
+};
+
+// The feature row is `f`, the dictionary's `d`. Comparisons that must hold are plain conjuncts,
+// which an index can serve; those under OR and NOT take a missing score as false. An order by
+// something a feature lacks leaves the feature out. INVALID_ARGUMENT on "filter" or "order_by" with
+// what would be right.
 absl::StatusOr<FeatureSql> FeatureQueryToSql(std::string_view filter, std::string_view order_by,
-                                             const std::map<std::string, int>& conditions);
+                                             NameLookup& names);
 
 }  // namespace saed::storage

@@ -151,6 +151,87 @@ ALTER TABLE associations ADD COLUMN auroc_high REAL;
 ALTER TABLE conditions ADD COLUMN best_unit INTEGER; -- unit id
 ALTER TABLE conditions ADD COLUMN best_unit_train_auroc REAL;
 ALTER TABLE conditions ADD COLUMN best_unit_test_auroc REAL;
+)sql",
+    // 3: continuous variables, responses to events, probes, ablation; what people say about
+    // features; queries over all dictionaries from indexes.
+    R"sql(
+ALTER TABLE conditions ADD COLUMN best_feature INTEGER; -- latent, highest training AUROC
+ALTER TABLE conditions ADD COLUMN probe_one REAL;       -- held-out balanced accuracy
+ALTER TABLE conditions ADD COLUMN probe_all REAL;
+ALTER TABLE conditions ADD COLUMN probe_counts REAL;
+ALTER TABLE features ADD COLUMN importance REAL;        -- ablation
+ALTER TABLE dictionaries ADD COLUMN spectra TEXT NOT NULL DEFAULT '{}'; -- JSON
+
+CREATE TABLE variables (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  details TEXT NOT NULL,           -- JSON: edges of the tuning bins, their windows
+  best_unit INTEGER,               -- unit id, highest training |Spearman|
+  best_unit_train REAL, best_unit_test REAL,
+  PRIMARY KEY (dictionary_id, position),
+  UNIQUE (dictionary_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX variables_by_name ON variables(name);
+
+CREATE TABLE tunings (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  variable INTEGER NOT NULL,
+  latent INTEGER NOT NULL,
+  train_spearman REAL, test_spearman REAL,
+  train_information REAL, test_information REAL, -- bits
+  p_value REAL, q_value REAL,                    -- of the held-out Spearman
+  curves BLOB NOT NULL,            -- float32 [2, tuning bins]: training, held-out; NaN: no windows
+  PRIMARY KEY (dictionary_id, variable, latent)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tunings_by_latent ON tunings(dictionary_id, latent);
+CREATE INDEX tunings_by_test_spearman ON tunings(dictionary_id, variable, test_spearman);
+CREATE INDEX tunings_by_test_information ON tunings(dictionary_id, variable, test_information);
+
+CREATE TABLE responses (
+  dictionary_id TEXT NOT NULL REFERENCES dictionaries(id) ON DELETE CASCADE,
+  latent INTEGER NOT NULL,
+  condition INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  before INTEGER NOT NULL,         -- bins before the event
+  latency REAL NOT NULL,           -- s
+  curves BLOB NOT NULL,            -- float32 [2, lags]: mean, s.e.m.; NaN: no windows
+  PRIMARY KEY (dictionary_id, latent, condition)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE annotations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  model_id TEXT NOT NULL REFERENCES models(id) ON DELETE CASCADE,
+  latent INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('label', 'tag', 'note')),
+  text TEXT NOT NULL,
+  author TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER,              -- a label is deleted by the next one
+  deleted_by TEXT
+) STRICT;
+CREATE INDEX annotations_by_feature ON annotations(model_id, latent);
+CREATE INDEX annotations_by_text ON annotations(kind, text) WHERE deleted_at IS NULL;
+
+CREATE INDEX conditions_by_name ON conditions(name);
+CREATE INDEX associations_by_train_auroc ON associations(dictionary_id, condition, train_auroc);
+CREATE INDEX associations_by_selectivity
+  ON associations(dictionary_id, condition, test_selectivity);
+CREATE INDEX associations_by_q ON associations(dictionary_id, condition, q_value);
+CREATE INDEX features_by_density ON features(dictionary_id, density, latent);
+CREATE INDEX features_by_mean ON features(dictionary_id, mean_activation, latent);
+CREATE INDEX features_by_max ON features(dictionary_id, max_activation, latent);
+CREATE INDEX features_by_windows ON features(dictionary_id, active_windows, latent);
+CREATE INDEX features_by_unit ON features(dictionary_id, top_unit, latent);
+CREATE INDEX features_by_best ON features(dictionary_id, best_test_auroc, latent);
+CREATE INDEX features_by_best_condition ON features(dictionary_id, best_condition, latent);
+CREATE INDEX features_by_importance ON features(dictionary_id, importance, latent);
+CREATE INDEX all_features_by_best ON features(best_test_auroc, dictionary_id, latent);
+CREATE INDEX all_features_by_density ON features(density, dictionary_id, latent);
+CREATE INDEX all_features_by_mean ON features(mean_activation, dictionary_id, latent);
+CREATE INDEX all_features_by_max ON features(max_activation, dictionary_id, latent);
+CREATE INDEX all_features_by_windows ON features(active_windows, dictionary_id, latent);
+CREATE INDEX all_features_by_importance ON features(importance, dictionary_id, latent);
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

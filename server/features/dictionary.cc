@@ -8,19 +8,18 @@
 #include <tuple>
 
 #include "server/base/status_macros.h"
+#include "server/features/describe.h"
 #include "server/features/expression.h"
+#include "server/features/read_out.h"
 #include "server/features/unit_baseline.h"
+#include "server/features/variable_table.h"
+#include "server/sae/ablation.h"
 #include "server/sae/parallel.h"
-#include "server/sae/random.h"
-#include "server/sae/windows.h"
 
 namespace saed::features {
 namespace {
 
 constexpr int64_t kBlock = 512;
-constexpr size_t kTopUnits = 10;
-constexpr size_t kTopExemplars = 10, kOtherExemplars = 5;
-constexpr uint64_t kExemplarStream = 77;
 
 struct Sides {
   std::vector<int64_t> starts;  // training windows, then held-out ones
@@ -68,82 +67,6 @@ absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
   return labels;
 }
 
-void TraceBack(const sae::Model& model, const recordings::Recording& recording,
-               const recordings::ViewData& view, const std::vector<int64_t>& starts,
-               const Activations& active, Feature& out) {
-  const int inputs = model.inputs();
-  std::vector<double> sum(inputs, 0);
-  std::vector<float> x(inputs);
-  for (const auto& [w, value] : active) {
-    sae::ReadWindow(view.counts(), model.normaliser, starts[w], model.S, x.data());
-    for (int i = 0; i < inputs; ++i) sum[i] += static_cast<double>(x[i]);
-  }
-  if (model.spec.subtract_bias) {
-    for (int i = 0; i < inputs; ++i) {
-      sum[i] -= static_cast<double>(active.size()) * model.parameters.decoder_bias[i];
-    }
-  }
-  const float* row = model.parameters.encoder_row(out.latent);
-  out.trace_map.assign(inputs, 0);
-  std::vector<double> drive(model.units, 0);
-  for (int i = 0; i < inputs && !active.empty(); ++i) {
-    const double v = static_cast<double>(row[i]) * sum[i] / static_cast<double>(active.size());
-    out.trace_map[i] = static_cast<float>(v);
-    drive[i % model.units] += v;
-  }
-  double total = 0;
-  for (double d : drive) total += std::abs(d);
-  std::vector<int> order(model.units);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return drive[a] > drive[b]; });
-  for (size_t i = 0; i < order.size() && i < kTopUnits && total > 0; ++i) {
-    out.top_units.push_back(
-        {recording.units[view.units[order[i]]].id, drive[order[i]], drive[order[i]] / total});
-  }
-}
-
-// Windows with the largest activation, around the median, and at random; never two that overlap.
-void ChooseExemplars(const recordings::ViewData& view, const std::vector<int64_t>& starts,
-                     const Activations& active, Feature& out) {
-  Activations sorted = active;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::vector<int64_t> taken;
-  const auto add = [&](const std::pair<int64_t, float>& entry, Exemplar::Kind kind) {
-    const int64_t start = starts[entry.first];
-    for (int64_t t : taken) {
-      if (std::abs(t - start) < view.window) return false;
-    }
-    taken.push_back(start);
-    out.exemplars.push_back({kind, view.bin_start(start), entry.second});
-    return true;
-  };
-  size_t found = 0;
-  for (size_t i = 0; i < sorted.size() && found < kTopExemplars; ++i) {
-    found += add(sorted[i], Exemplar::Kind::kTop);
-  }
-  found = 0;
-  for (size_t i = sorted.size() / 2; i < sorted.size() && found < kOtherExemplars; ++i) {
-    found += add(sorted[i], Exemplar::Kind::kMiddle);
-  }
-  const sae::CounterRandom random(static_cast<uint64_t>(out.latent), kExemplarStream);
-  found = 0;
-  for (uint64_t draw = 0; draw < 20 && found < kOtherExemplars && !sorted.empty(); ++draw) {
-    found += add(sorted[random.Below(draw, sorted.size())], Exemplar::Kind::kRandom);
-  }
-}
-
-void Summarise(const Activations& active, int64_t windows, Feature& out) {
-  double sum = 0;
-  for (const auto& [w, value] : active) {
-    sum += static_cast<double>(value);
-    out.max_activation = std::max(out.max_activation, static_cast<double>(value));
-  }
-  out.active_windows = static_cast<int64_t>(active.size());
-  if (windows > 0) out.density = static_cast<double>(active.size()) / static_cast<double>(windows);
-  if (!active.empty()) out.mean_activation = sum / static_cast<double>(active.size());
-}
-
 // Activations of windows [begin, end), renumbered from 0.
 Activations Part(const Activations& all, int64_t begin, int64_t end) {
   Activations out;
@@ -181,6 +104,9 @@ struct HeldOut {
   std::optional<ShiftedLabels> shifted;  // unless blocks are dealt
   std::vector<int64_t> time_blocks;      // for the bootstrap
   std::vector<int64_t> split_blocks;     // of the split's column; one where it has none
+  const std::vector<int64_t>& starts;
+  double bin_width;
+  std::vector<std::vector<int64_t>> onsets;  // per condition
 };
 
 // First windows of the stretches of one block of the split's column, by last bins; then their
@@ -214,24 +140,56 @@ void AddCertainty(const Activations& active, const HeldOut& side,
   order.resize(std::min(order.size(), kIntervals));
   for (size_t c : order) {
     out.certainty[c].interval = BootstrapAuroc(active, side.labels[c], side.time_blocks, stream);
+    if (side.onsets[c].empty()) continue;
+    out.responses.emplace_back(static_cast<int>(c),
+                               PeriEvent(active, side.onsets[c], side.starts, side.bin_width));
   }
 }
 
-// q-values over every pair that has a p-value.
-void Correct(std::vector<Feature>& features) {
+// q-values over every pair that has a p-value; `member` is what a feature has p and q in.
+template <class Pairs>
+void Correct(std::vector<Feature>& features, Pairs Feature::*member) {
   std::vector<double> p;
   for (const Feature& f : features) {
-    for (const Certainty& c : f.certainty) {
-      if (c.p) p.push_back(*c.p);
+    for (const auto& pair : f.*member) {
+      if (pair.p) p.push_back(*pair.p);
     }
   }
   const std::vector<double> q = BenjaminiHochberg(p);
   size_t at = 0;
   for (Feature& f : features) {
-    for (Certainty& c : f.certainty) {
-      if (c.p) c.q = q[at++];
+    for (auto& pair : f.*member) {
+      if (pair.p) pair.q = q[at++];
     }
   }
+}
+
+// Per condition the feature with the highest training AUROC among those with support, and it.
+void ChooseFeatures(const std::vector<std::vector<bool>>& supported, Dictionary& out,
+                    std::vector<double>& auroc) {
+  out.best_features.assign(out.conditions.size(), std::nullopt);
+  auroc.assign(out.conditions.size(), 0);
+  for (const Feature& f : out.features) {
+    for (size_t c = 0; c < out.conditions.size(); ++c) {
+      if (!supported[f.latent][c] || *f.train[c].auroc <= auroc[c]) continue;
+      auroc[c] = *f.train[c].auroc;
+      out.best_features[c] = f.latent;
+    }
+  }
+}
+
+// What needs the model's target: ablation and spectra.
+absl::Status AddReconstruction(const sae::Encoder& encoder, const recordings::ViewData& view,
+                               const CountView& target, const std::vector<int64_t>& starts,
+                               const Progress& progress, Dictionary& out) {
+  SAED_ASSIGN_OR_RETURN(const auto importance,
+                        sae::AblationImportance(encoder, view.counts(), target, starts,
+                                                [&] { return progress(0.9); }));
+  for (Feature& f : out.features) f.importance = importance[f.latent];
+  SAED_ASSIGN_OR_RETURN(
+      out.spectra, sae::SpectralFidelity(encoder, view.counts(), target, starts, view.bin_width,
+                                         [&] { return progress(0.95); }));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -270,6 +228,7 @@ absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
 absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::Recording& recording,
                                            const recordings::ViewData& view,
+                                           const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
                                            const Progress& progress) {
   const sae::Model& model = encoder.model();
@@ -320,20 +279,31 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
     out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
                                                  best->train_auroc, best->test_auroc};
   }
-  HeldOut held_out{test_labels, std::nullopt, TimeBlocks(test_starts),
-                   SplitBlocks(view, test_starts)};
+  HeldOut held_out{test_labels,
+                   std::nullopt,
+                   TimeBlocks(test_starts),
+                   SplitBlocks(view, test_starts),
+                   test_starts,
+                   view.bin_width,
+                   {}};
+  for (const auto& label : test_labels) held_out.onsets.push_back(Onsets(label, test_starts));
   if (held_out.split_blocks.size() <= kBlocksToDeal) {
     held_out.shifted.emplace(test_labels, out.test_windows);
   }
 
   SAED_ASSIGN_OR_RETURN(
       const auto activations,
-      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.5 * f); }));
+      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.4 * f); }));
+  const VariableTable variables(AutomaticVariables(recording, view, sides.starts, out.warnings),
+                                recording, view, sides.starts, sides.train, sides.in_sample,
+                                held_out.split_blocks);
+  out.variables = variables.summaries();
   out.features.resize(activations.size());
+  std::vector<std::vector<bool>> supported(activations.size());
   constexpr int64_t kLatentGroup = 64;
   const auto features = static_cast<int64_t>(activations.size());
   for (int64_t g = 0; g < features; g += kLatentGroup) {
-    if (!progress(0.5 + 0.5 * static_cast<double>(g) / static_cast<double>(features))) {
+    if (!progress(0.4 + 0.4 * static_cast<double>(g) / static_cast<double>(features))) {
       return absl::CancelledError("stopped while building the dictionary");
     }
     sae::ForBlocks(std::min(kLatentGroup, features - g), 1, [&](int64_t, int64_t i, int64_t) {
@@ -341,19 +311,27 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       Feature& f = out.features[j];
       f.latent = static_cast<int>(j);
       const Activations& active = activations[j];
-      Summarise(active, windows, f);
-      TraceBack(model, recording, view, sides.starts, active, f);
-      ChooseExemplars(view, sides.starts, active, f);
+      Describe(model, recording, view, sides.starts, active, f);
       const Activations on_train = Part(active, 0, sides.train);
       const Activations on_test = sides.in_sample ? on_train : Part(active, sides.train, windows);
       f.train = Score(on_train, train);
       f.test = Score(on_test, test);
-      const std::vector<bool> supported = Supported(train, f);
-      ChooseBest(supported, f);
-      AddCertainty(on_test, held_out, supported, f);
+      supported[j] = Supported(train, f);
+      ChooseBest(supported[j], f);
+      AddCertainty(on_test, held_out, supported[j], f);
+      f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
     });
   }
-  Correct(out.features);
+  Correct(out.features, &Feature::certainty);
+  Correct(out.features, &Feature::variables);
+  std::vector<double> best_auroc;
+  ChooseFeatures(supported, out, best_auroc);
+  if (!progress(0.8)) return absl::CancelledError("stopped before fitting probes");
+  out.probes = ReadOut(activations, view, sides.starts, sides.train, sides.in_sample, all_labels,
+                       out.best_features, best_auroc, user_conditions.size());
+  if (target && !test_starts.empty()) {
+    SAED_RETURN_IF_ERROR(AddReconstruction(encoder, view, *target, test_starts, progress, out));
+  }
   return out;
 }
 

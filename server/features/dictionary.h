@@ -12,9 +12,12 @@
 #include "server/features/association.h"
 #include "server/features/certainty.h"
 #include "server/features/conditions.h"
+#include "server/features/response.h"
+#include "server/features/variables.h"
 #include "server/recordings/recording.h"
 #include "server/recordings/view.h"
 #include "server/sae/model.h"
+#include "server/sae/spectrum.h"
 
 namespace saed::features {
 
@@ -53,6 +56,28 @@ struct Feature {
   std::vector<Scores> train, test;    // per condition
   std::vector<Certainty> certainty;   // per condition
   std::optional<int> best_condition;  // highest training AUROC with support
+  // Held-out activation around the onsets of the kIntervals conditions with the highest training
+  // AUROC.
+  std::vector<std::pair<int, Response>> responses;
+  std::vector<VariableScores> variables;  // per variable
+  // See sae::AblationImportance, on held-out windows.
+  std::optional<double> importance;
+};
+
+// How well a condition is read from held-out windows (see Probe).
+struct Probes {
+  std::optional<double> one, all, counts;  // balanced accuracy from the condition's feature, from
+                                           // all latents, from all counts of the window
+};
+
+struct VariableSummary {
+  std::string name;
+  std::vector<double> edges;                             // of the tuning bins
+  std::vector<int64_t> train_occupancy, test_occupancy;  // windows
+  int64_t train_windows = 0, test_windows = 0;           // with a value
+  // The single unit with the highest training |Spearman|.
+  std::optional<int64_t> best_unit;
+  std::optional<double> best_unit_train, best_unit_test;
 };
 
 struct Dictionary {
@@ -66,6 +91,11 @@ struct Dictionary {
     std::optional<double> test_auroc;
   };
   std::vector<std::optional<BestUnit>> best_units;
+  // Per condition the feature with the highest training AUROC among those with support.
+  std::vector<std::optional<int>> best_features;
+  std::vector<Probes> probes;  // per condition; see kProbedConditions
+  std::vector<VariableSummary> variables;
+  std::optional<sae::Spectra> spectra;  // of held-out windows
   std::vector<Feature> features;
   std::vector<std::string> warnings;
 };
@@ -75,6 +105,12 @@ struct Dictionary {
 // windows.
 inline constexpr double kMinimumSupport = 20;
 
+// Probes are fitted for so many conditions: those of the user, then by their feature's training
+// AUROC. From at most so many training windows, evenly spaced (of ten stretches one validates), and
+// as many held-out ones.
+inline constexpr size_t kProbedConditions = 12;
+inline constexpr int64_t kProbeWindows = 10000;
+
 using Progress = std::function<bool(double fraction)>;  // false: stop
 
 // Activations of every latent over the windows `starts`, window indices into `starts`.
@@ -83,11 +119,14 @@ absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
                                                   const std::vector<int64_t>& starts,
                                                   const Progress& progress);
 
-// A window's label is that of its last bin (lag 0). Works in the caller's TBB arena; the result is
-// the same for any number of threads. CANCELLED where progress says stop.
+// A window's label is that of its last bin (lag 0). `target`: the counts that the model
+// reconstructs, on the same bins; absent where they are not known, and then so are importance and
+// spectra. Works in the caller's TBB arena; the result is the same for any number of threads.
+// CANCELLED where progress says stop.
 absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::Recording& recording,
                                            const recordings::ViewData& view,
+                                           const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
                                            const Progress& progress);
 

@@ -39,6 +39,11 @@ Activations CountsOf(const std::vector<double>& before, const std::vector<int64_
 
 }  // namespace
 
+Activations UnitCounts(const recordings::ViewData& view, int unit,
+                       const std::vector<int64_t>& starts) {
+  return CountsOf(SpikesBefore(view.counts(), unit), starts, view.window);
+}
+
 std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view,
                                                 const std::vector<int64_t>& train_starts,
                                                 const WindowConditions& train,

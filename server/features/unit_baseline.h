@@ -16,6 +16,10 @@ struct UnitScore {
   std::optional<double> test_auroc;  // of that unit; empty where the condition never changes there
 };
 
+// Spikes of one unit (a column of the view) in the windows that begin at `starts`.
+Activations UnitCounts(const recordings::ViewData& view, int unit,
+                       const std::vector<int64_t>& starts);
+
 // Per condition the unit whose spike count in the window has the highest AUROC on training windows
 // (the lowest column among equals), scored on the held-out ones too. Works in the caller's TBB
 // arena; the same for any number of threads.

@@ -35,11 +35,59 @@ nlohmann::json Details(const features::Feature& f) {
   return {{"top_units", units}, {"exemplars", exemplars}};
 }
 
+nlohmann::json SpectraJson(const features::Dictionary& d) {
+  if (!d.spectra) return nlohmann::json::object();
+  const sae::Spectra& s = *d.spectra;
+  nlohmann::json errors = nlohmann::json::array();
+  for (const auto& e : s.relative_error)
+    errors.push_back(e ? nlohmann::json(*e) : nlohmann::json());
+  return {{"segments", s.segments},   {"segment_bins", s.segment_bins},
+          {"bin_width", s.bin_width}, {"target", s.target},
+          {"output", s.output},       {"relative_error", errors}};
+}
+
+void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {
+  for (const features::VariableSummary& v : d.variables) {
+    storage::VariableRow& row = out.variables.emplace_back();
+    row.position = static_cast<int>(out.variables.size()) - 1;
+    row.name = v.name;
+    row.details = nlohmann::json{{"edges", v.edges},
+                                 {"train_occupancy", v.train_occupancy},
+                                 {"test_occupancy", v.test_occupancy},
+                                 {"train_windows", v.train_windows},
+                                 {"test_windows", v.test_windows}}
+                      .dump();
+    row.best_unit = v.best_unit;
+    row.best_unit_train = v.best_unit_train;
+    row.best_unit_test = v.best_unit_test;
+  }
+}
+
+std::vector<float> Joined(const std::vector<float>& a, const std::vector<float>& b) {
+  std::vector<float> out = a;
+  out.insert(out.end(), b.begin(), b.end());
+  return out;
+}
+
+void AddTunings(const features::Feature& f, storage::DictionaryRows& out) {
+  for (size_t v = 0; v < f.variables.size(); ++v) {
+    const features::VariableScores& s = f.variables[v];
+    out.tunings.push_back({static_cast<int>(v), f.latent, s.train_spearman, s.test_spearman,
+                           s.train_information, s.test_information, s.p, s.q,
+                           Joined(s.train_tuning, s.test_tuning)});
+  }
+  for (const auto& [condition, r] : f.responses) {
+    out.responses.push_back(
+        {f.latent, condition, r.events, r.before, r.latency, Joined(r.mean, r.sem)});
+  }
+}
+
 }  // namespace
 
-DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, const std::string& id,
-                      const std::string& model_id, const std::string& recording_id, int64_t now) {
-  DictionaryRows out;
+storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model,
+                               const std::string& id, const std::string& model_id,
+                               const std::string& recording_id, int64_t now) {
+  storage::DictionaryRows out;
   out.dictionary = {id,
                     model_id,
                     recording_id,
@@ -47,18 +95,26 @@ DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, co
                     static_cast<int>(d.features.size()),
                     d.train_windows,
                     d.test_windows,
-                    nlohmann::json(d.warnings).dump()};
+                    nlohmann::json(d.warnings).dump(),
+                    SpectraJson(d).dump()};
   for (size_t c = 0; c < d.conditions.size(); ++c) {
-    out.conditions.push_back({static_cast<int>(c), d.conditions[c].name,
-                              ToJson(d.conditions[c]).dump(), d.train_positive[c],
-                              d.test_positive[c], std::nullopt, std::nullopt, std::nullopt});
+    storage::ConditionRow& row = out.conditions.emplace_back();
+    row.position = static_cast<int>(c);
+    row.name = d.conditions[c].name;
+    row.spec = ToJson(d.conditions[c]).dump();
+    row.train_positive = d.train_positive[c];
+    row.test_positive = d.test_positive[c];
+    row.best_feature = d.best_features[c];
+    row.probe_one = d.probes[c].one;
+    row.probe_all = d.probes[c].all;
+    row.probe_counts = d.probes[c].counts;
     if (const auto& best = d.best_units[c]) {
-      auto& row = out.conditions.back();
       row.best_unit = best->unit_id;
       row.best_unit_train_auroc = best->train_auroc;
       row.best_unit_test_auroc = best->test_auroc;
     }
   }
+  AddVariables(d, out);
   for (const features::Feature& f : d.features) {
     storage::FeatureRow row;
     row.latent = f.latent;
@@ -76,7 +132,9 @@ DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& model, co
     row.decoder.assign(decoder, decoder + model.outputs());
     row.trace_map = f.trace_map;
     row.details = Details(f).dump();
+    row.importance = f.importance;
     out.features.push_back(std::move(row));
+    AddTunings(f, out);
     for (size_t c = 0; c < d.conditions.size(); ++c) {
       storage::AssociationRow pair{
           static_cast<int>(c), f.latent, Scores(f.train[c]), Scores(f.test[c]), {}, {}, {}, {}};

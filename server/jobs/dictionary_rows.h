@@ -2,22 +2,14 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "server/features/dictionary.h"
 #include "storage/dictionaries_table.h"
 
 namespace saed::jobs {
 
-struct DictionaryRows {
-  storage::DictionaryRow dictionary;
-  std::vector<storage::ConditionRow> conditions;
-  std::vector<storage::FeatureRow> features;
-  std::vector<storage::AssociationRow> associations;
-};
-
-DictionaryRows ToRows(const features::Dictionary& dictionary, const sae::Model& model,
-                      const std::string& id, const std::string& model_id,
-                      const std::string& recording_id, int64_t now);
+storage::DictionaryRows ToRows(const features::Dictionary& dictionary, const sae::Model& model,
+                               const std::string& id, const std::string& model_id,
+                               const std::string& recording_id, int64_t now);
 
 }  // namespace saed::jobs

@@ -202,18 +202,18 @@ absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view, const 
 absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job,
                            const std::string& model_id, const sae::Encoder& encoder,
                            const recordings::Recording& recording, const recordings::ViewData& view,
+                           const std::optional<CountView>& target,
                            const std::vector<features::Condition>& conditions,
                            tbb::task_arena& arena, Reporter& reporter) {
   absl::StatusOr<features::Dictionary> dictionary;
   const features::Progress progress = reporter.Stage("dictionary");
   arena.execute([&] {
-    dictionary = features::BuildDictionary(encoder, recording, view, conditions, progress);
+    dictionary = features::BuildDictionary(encoder, recording, view, target, conditions, progress);
   });
   SAED_RETURN_IF_ERROR(dictionary.status());
-  const DictionaryRows rows = ToRows(*dictionary, encoder.model(), job.id, model_id,
-                                     job.recording_id, context.clock.NowMicros());
-  SAED_RETURN_IF_ERROR(context.stores.dictionaries.Insert(rows.dictionary, rows.conditions,
-                                                          rows.features, rows.associations));
+  SAED_RETURN_IF_ERROR(
+      context.stores.dictionaries.Insert(ToRows(*dictionary, encoder.model(), job.id, model_id,
+                                                job.recording_id, context.clock.NowMicros())));
   ProgressReport report;
   report.stage = "finished";
   report.fraction = 1;
@@ -260,8 +260,8 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   row.provenance =
       Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
   SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
-  return BuildAndStore(context, job, job.id, encoder, recording, view, spec.conditions, arena,
-                       reporter);
+  return BuildAndStore(context, job, job.id, encoder, recording, view,
+                       target ? target->counts() : view.counts(), spec.conditions, arena, reporter);
 }
 
 absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
@@ -275,8 +275,11 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto view, ViewFor(row, model, recording, job.recording_id));
   const sae::Encoder encoder(model);
-  return BuildAndStore(context, job, spec.model_id, encoder, recording, view, spec.conditions,
-                       arena, reporter);
+  // A paired population's counts are not known of another recording.
+  std::optional<CountView> target;
+  if (model.target_units == 0) target = view.counts();
+  return BuildAndStore(context, job, spec.model_id, encoder, recording, view, target,
+                       spec.conditions, arena, reporter);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "storage/annotations_table.h"
 #include "storage/dictionaries_table.h"
 #include "storage/jobs_table.h"
 #include "storage/models_table.h"
@@ -17,6 +18,7 @@ struct Stores {
   storage::JobsTable& jobs;
   storage::ModelsTable& models;
   storage::DictionariesTable& dictionaries;
+  storage::AnnotationsTable& annotations;
   storage::ObjectStore& objects;
 };
 

@@ -14,6 +14,7 @@
 #include "server/base/counts.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/spec.h"
+#include "storage/annotations_table.h"
 #include "storage/dictionaries_table.h"
 #include "storage/jobs_table.h"
 #include "storage/models_table.h"
@@ -43,6 +44,14 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row);
 v1::Scores ToProto(const storage::ScoreRow& row);
 v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow& row,
                     const std::string& best_condition);
+v1::Feature ToProto(const storage::ListedFeature& row);
+v1::Annotation ToProto(const std::string& dictionary_id, const storage::AnnotationRow& row);
+v1::Variable ToProto(const storage::VariableRow& row);
+v1::Tuning ToProto(const storage::TuningRow& row, const std::string& variable);
+v1::Response ToProto(const storage::ResponseRow& row, const std::string& condition,
+                     double bin_width);
+// Empty where there are none.
+v1::Spectra SpectraOf(const storage::DictionaryRow& row);
 v1::Tensor FloatTensor(const std::vector<float>& values, const std::vector<int64_t>& shape);
 google::protobuf::Timestamp Timestamp(int64_t micros);
 

@@ -29,7 +29,13 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     if (c.best_unit) m->set_best_unit_id(*c.best_unit);
     if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
     if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
+    if (c.best_feature) m->set_best_feature(*c.best_feature);
+    if (c.probe_one) m->set_probe_one(*c.probe_one);
+    if (c.probe_all) m->set_probe_all(*c.probe_all);
+    if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
   }
+  SAED_ASSIGN_OR_RETURN(const auto variables, context.stores.dictionaries.Variables(id));
+  for (const auto& v : variables) *out.add_variables() = ToProto(v);
   return absl::OkStatus();
 }
 
@@ -58,26 +64,28 @@ absl::Status List(Context& context, const v1::ListDictionariesRequest& request,
 absl::Status Features(Context& context, const v1::ListFeaturesRequest& request,
                       v1::ListFeaturesResponse& response) {
   storage::FeatureQuery query;
-  SAED_ASSIGN_OR_RETURN(query.dictionary_id, IdOf(request.parent(), "dictionaries", "parent"));
+  if (request.parent() != "dictionaries/-") {
+    SAED_ASSIGN_OR_RETURN(query.dictionary_id, IdOf(request.parent(), "dictionaries", "parent"));
+  }
   SAED_ASSIGN_OR_RETURN(query.limit, PageSize(request.page_size()));
   query.filter = request.filter();
   query.order_by = request.order_by();
   const std::string text =
       fmt::format("features/{}\x1f{}\x1f{}", query.dictionary_id, query.filter, query.order_by);
-  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), text, 2));
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), text, 3));
   if (!after.empty()) {
     query.has_after = true;
     query.after_key = std::strtod(after[0].c_str(), nullptr);
-    query.after_latent = static_cast<int>(std::strtol(after[1].c_str(), nullptr, 10));
+    query.after_dictionary = after[1];
+    query.after_latent = static_cast<int>(std::strtol(after[2].c_str(), nullptr, 10));
   }
   SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.dictionaries.ListFeatures(query));
-  for (const auto& row : rows) {
-    *response.add_features() = ToProto(query.dictionary_id, row.feature, row.best_condition_name);
-  }
+  for (const auto& row : rows) *response.add_features() = ToProto(row);
   if (static_cast<int>(rows.size()) == query.limit) {
     // Hexadecimal keeps every bit of the key.
-    response.set_next_page_token(MakePageToken(
-        text, {fmt::format("{:a}", rows.back().key), std::to_string(rows.back().feature.latent)}));
+    response.set_next_page_token(
+        MakePageToken(text, {fmt::format("{:a}", rows.back().key), rows.back().dictionary_id,
+                             std::to_string(rows.back().feature.latent)}));
   }
   return absl::OkStatus();
 }
@@ -121,6 +129,23 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     if (condition.best_unit_test_auroc) {
       m->set_best_unit_test_auroc(*condition.best_unit_test_auroc);
     }
+  }
+  SAED_ASSIGN_OR_RETURN(const auto variables, dictionaries.Variables(f.dictionary));
+  SAED_ASSIGN_OR_RETURN(const auto tunings, dictionaries.Tunings(f.dictionary, f.latent));
+  for (const auto& t : tunings) {
+    *response.add_tunings() = ToProto(t, variables[t.variable].name);
+  }
+  SAED_ASSIGN_OR_RETURN(const jobs::TrainSpec spec, jobs::ParseTrainSpec(model->row.spec));
+  SAED_ASSIGN_OR_RETURN(const auto responses, dictionaries.Responses(f.dictionary, f.latent));
+  for (const auto& r : responses) {
+    *response.add_responses() = ToProto(r, by_position[r.condition]->name, spec.view.bin_width);
+  }
+  SAED_ASSIGN_OR_RETURN(const auto annotations,
+                        context.stores.annotations.List(dictionary.model_id, f.latent, false));
+  for (const auto& a : annotations) {
+    *response.add_annotations() = ToProto(f.dictionary, a);
+    if (a.kind == "label") response.mutable_feature()->set_label(a.text);
+    if (a.kind == "tag") response.mutable_feature()->add_tags(a.text);
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,19 @@ class FeatureService final : public v1::FeatureService::Service {
                           v1::GetFeatureResponse* response) override;
   grpc::Status GetActivations(grpc::ServerContext* server, const v1::GetActivationsRequest* request,
                               grpc::ServerWriter<v1::GetActivationsResponse>* stream) override;
+  grpc::Status CreateAnnotation(grpc::ServerContext*, const v1::CreateAnnotationRequest* request,
+                                v1::CreateAnnotationResponse* response) override;
+  grpc::Status ListAnnotations(grpc::ServerContext*, const v1::ListAnnotationsRequest* request,
+                               v1::ListAnnotationsResponse* response) override;
+  grpc::Status DeleteAnnotation(grpc::ServerContext*, const v1::DeleteAnnotationRequest* request,
+                                v1::DeleteAnnotationResponse* response) override;
+  grpc::Status MatchFeatures(grpc::ServerContext* server, const v1::MatchFeaturesRequest* request,
+                             v1::MatchFeaturesResponse* response) override;
+  grpc::Status ListNearestFeatures(grpc::ServerContext*,
+                                   const v1::ListNearestFeaturesRequest* request,
+                                   v1::ListNearestFeaturesResponse* response) override;
+  grpc::Status RenderReport(grpc::ServerContext* server, const v1::RenderReportRequest* request,
+                            grpc::ServerWriter<v1::RenderReportResponse>* stream) override;
 
  private:
   Context& context_;

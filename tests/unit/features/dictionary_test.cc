@@ -48,7 +48,7 @@ const Progress kGoOn = [](double) { return true; };
 TEST(Dictionary, FindsConditionUnitAndExemplars) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
   ASSERT_TRUE(d.ok()) << d.status();
   ASSERT_EQ(d->conditions.size(), 2u);
   const Feature& f = d->features[0];
@@ -80,7 +80,7 @@ TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
       *recordings::ParseIntervalsCsv("once", "start_time,stop_time,kind\n0,50,early\n"));
   const sae::Encoder encoder(s.model);
   const auto d = BuildDictionary(
-      encoder, s.recording, s.view,
+      encoder, s.recording, s.view, s.view.counts(),
       {{"spikes", "around_start(trials, kind = a AND start_time < 50, 0, 1)"}}, kGoOn);
   ASSERT_TRUE(d.ok());
   const Feature& f = d->features[0];
@@ -95,7 +95,8 @@ TEST(Dictionary, SameForAnyNumberOfThreads) {
   tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
   const auto in = [&](int threads) {
     tbb::task_arena arena(threads);
-    return arena.execute([&] { return BuildDictionary(encoder, s.recording, s.view, {}, kGoOn); });
+    return arena.execute(
+        [&] { return BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn); });
   };
   const auto one = in(1), four = in(4);
   for (int j = 0; j < 2; ++j) {
@@ -107,8 +108,8 @@ TEST(Dictionary, SameForAnyNumberOfThreads) {
 TEST(Dictionary, StopsWhenAsked) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
-  const auto d =
-      BuildDictionary(encoder, s.recording, s.view, {}, [](double f) { return f < 0.5; });
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {},
+                                 [](double f) { return f < 0.4; });
   EXPECT_TRUE(absl::IsCancelled(d.status()));
 }
 

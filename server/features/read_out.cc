@@ -1,0 +1,121 @@
+#include "server/features/read_out.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "server/features/probe.h"
+#include "server/features/unit_baseline.h"
+#include "server/sae/parallel.h"
+
+namespace saed::features {
+namespace {
+
+constexpr int64_t kStretches = 10;  // of the training windows; the last of ten validates
+
+// Evenly spaced members of [begin, end), at most kProbeWindows.
+std::vector<int64_t> Some(int64_t begin, int64_t end) {
+  const int64_t all = end - begin, used = std::min(all, kProbeWindows);
+  std::vector<int64_t> out;
+  for (int64_t i = 0; i < used; ++i) out.push_back(begin + i * all / used);
+  return out;
+}
+
+// The windows in use, their rows in the matrices, and what each row is for.
+struct Plan {
+  std::vector<int64_t> windows;  // of each row
+  std::vector<int64_t> row;      // of each window, −1: not used
+  ProbeRows rows;
+
+  Plan(int64_t train, int64_t all, bool in_sample) : row(all, -1) {
+    const std::vector<int64_t> fit = Some(0, train);
+    const auto count = static_cast<int64_t>(fit.size());
+    for (int64_t i = 0; i < count; ++i) {
+      // Ten stretches, each with a tenth of it, at its end, for validation.
+      const int64_t stretch = std::max<int64_t>(1, count / kStretches);
+      const bool validates = i % stretch >= stretch - std::max<int64_t>(1, stretch / kStretches);
+      (validates ? rows.validation : rows.fit).push_back(Row(fit[i]));
+      if (in_sample) rows.test.push_back(Row(fit[i]));
+    }
+    for (int64_t w : in_sample ? std::vector<int64_t>{} : Some(train, all)) {
+      rows.test.push_back(Row(w));
+    }
+  }
+
+  // Columns over all windows → over rows.
+  std::vector<Activations> Pick(std::vector<Activations> columns) const {
+    for (Activations& column : columns) {
+      Activations kept;
+      for (const auto& [w, value] : column) {
+        if (row[w] >= 0) kept.emplace_back(row[w], value);
+      }
+      column = std::move(kept);
+    }
+    return columns;
+  }
+
+ private:
+  int64_t Row(int64_t window) {
+    if (row[window] < 0) {
+      row[window] = static_cast<int64_t>(windows.size());
+      windows.push_back(window);
+    }
+    return row[window];
+  }
+};
+
+// Spike counts of every bin and unit of the windows in use.
+SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& starts,
+                  const std::vector<int64_t>& windows) {
+  const CountView counts = view.counts();
+  std::vector<Activations> columns;
+  std::vector<int64_t> used;
+  for (int64_t w : windows) used.push_back(starts[w]);
+  recordings::ViewData bin = view;
+  bin.window = 1;
+  for (int lag = 0; lag < view.window; ++lag) {
+    std::vector<int64_t> at = used;
+    for (int64_t& b : at) b += lag;
+    for (int unit = 0; unit < counts.units; ++unit) columns.push_back(UnitCounts(bin, unit, at));
+  }
+  return Transpose(columns, static_cast<int64_t>(windows.size()));
+}
+
+}  // namespace
+
+std::vector<Probes> ReadOut(const std::vector<Activations>& activations,
+                            const recordings::ViewData& view, const std::vector<int64_t>& starts,
+                            int64_t train, bool in_sample,
+                            const std::vector<std::vector<uint8_t>>& labels,
+                            const std::vector<std::optional<int>>& best,
+                            const std::vector<double>& best_auroc, size_t users) {
+  std::vector<Probes> out(labels.size());
+  std::vector<size_t> chosen(labels.size());
+  std::iota(chosen.begin(), chosen.end(), size_t{0});
+  std::erase_if(chosen, [&](size_t c) { return !best[c]; });
+  std::stable_sort(chosen.begin(), chosen.end(), [&](size_t a, size_t b) {
+    if ((a < users) != (b < users)) return a < users;
+    return best_auroc[a] > best_auroc[b];
+  });
+  chosen.resize(std::min(chosen.size(), kProbedConditions));
+  if (chosen.empty()) return out;
+
+  const Plan plan(train, static_cast<int64_t>(starts.size()), in_sample);
+  const auto rows = static_cast<int64_t>(plan.windows.size());
+  const SparseRows codes = Transpose(plan.Pick(activations), rows);
+  const SparseRows counts = Counts(view, starts, plan.windows);
+  sae::ForBlocks(static_cast<int64_t>(chosen.size()), 1, [&](int64_t, int64_t i, int64_t) {
+    const size_t c = chosen[i];
+    std::vector<uint8_t> label;
+    for (int64_t w : plan.windows) label.push_back(labels[c][w]);
+    const SparseRows one = Transpose(plan.Pick({activations[*best[c]]}), rows);
+    const auto score = [&](const SparseRows& x) -> std::optional<double> {
+      const auto probe = Probe(x, label, plan.rows);
+      if (!probe) return std::nullopt;
+      return probe->balanced_accuracy;
+    };
+    out[c] = {score(one), score(codes), score(counts)};
+  });
+  return out;
+}
+
+}  // namespace saed::features

@@ -1,0 +1,11 @@
+# IN as a C++ string OUT. Compilers limit a literal's length, so it is cut into parts.
+file(READ ${IN} text)
+string(LENGTH "${text}" length)
+set(parts "")
+set(at 0)
+while(at LESS length)
+  string(SUBSTRING "${text}" ${at} 12000 part)
+  string(APPEND parts "R\"saed_page(${part})saed_page\"\n")
+  math(EXPR at "${at} + 12000")
+endwhile()
+file(WRITE ${OUT} "#include \"server/report/page.h\"\n\nnamespace saed::report {\n\nextern const char kPage[] =\n${parts};\n\n}  // namespace saed::report\n")

@@ -1,0 +1,108 @@
+// FeatureService: what people say about features.
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/feature_service.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+constexpr size_t kMaxNote = 10'000, kMaxLabel = 200, kMaxAuthor = 100;
+
+void CheckLength(const std::string& text, size_t most, const char* field, Faults& faults) {
+  if (!text.empty() && text.size() <= most) return;
+  faults.Add(field, fmt::format("is {} bytes long; must be 1 to {}", text.size(), most));
+}
+
+absl::Status Create(Context& context, const v1::CreateAnnotationRequest& request,
+                    v1::Annotation& out) {
+  Faults faults;
+  storage::AnnotationRow row;
+  const auto name = ParseFeatureName(request.parent());
+  faults.Merge(name.status());
+  switch (request.kind()) {
+    case v1::Annotation::KIND_LABEL:
+      row.kind = "label";
+      break;
+    case v1::Annotation::KIND_TAG:
+      row.kind = "tag";
+      break;
+    case v1::Annotation::KIND_NOTE:
+      row.kind = "note";
+      break;
+    default:
+      faults.Add("kind", fmt::format("is {}; must be KIND_LABEL, KIND_TAG or KIND_NOTE",
+                                     static_cast<int>(request.kind())));
+  }
+  CheckLength(request.text(), row.kind == "note" ? kMaxNote : kMaxLabel, "text", faults);
+  CheckLength(request.author(), kMaxAuthor, "author", faults);
+  if (!faults.empty()) return faults.ToStatus();
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name->dictionary));
+  row.model_id = dictionary.model_id;
+  row.latent = name->latent;
+  row.text = request.text();
+  row.author = request.author();
+  row.created_at = context.clock.NowMicros();
+  SAED_ASSIGN_OR_RETURN(row, context.stores.annotations.Add(row));
+  out = ToProto(name->dictionary, row);
+  return absl::OkStatus();
+}
+
+absl::Status List(Context& context, const v1::ListAnnotationsRequest& request,
+                  v1::ListAnnotationsResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(request.parent()));
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
+  SAED_ASSIGN_OR_RETURN(
+      const auto rows,
+      context.stores.annotations.List(dictionary.model_id, name.latent, request.show_deleted()));
+  for (const auto& row : rows) *response.add_annotations() = ToProto(name.dictionary, row);
+  return absl::OkStatus();
+}
+
+absl::Status Delete(Context& context, const v1::DeleteAnnotationRequest& request) {
+  const std::string_view whole = request.name();
+  constexpr std::string_view kPart = "/annotations/";
+  const size_t at = whole.rfind(kPart);
+  char* end = nullptr;
+  const std::string digits(at == std::string_view::npos ? "" : whole.substr(at + kPart.size()));
+  const int64_t id = std::strtoll(digits.c_str(), &end, 10);
+  if (digits.empty() || *end != '\0' || id < 1) {
+    return InvalidField("name", fmt::format("is '{}'; must be "
+                                            "dictionaries/{{id}}/features/{{latent}}/annotations/"
+                                            "{{id}}",
+                                            whole));
+  }
+  SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(whole.substr(0, at)));
+  Faults faults;
+  CheckLength(request.deleter(), kMaxAuthor, "deleter", faults);
+  if (!faults.empty()) return faults.ToStatus();
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
+  return context.stores.annotations.Delete(dictionary.model_id, name.latent, id, request.deleter(),
+                                           context.clock.NowMicros());
+}
+
+}  // namespace
+
+grpc::Status FeatureService::CreateAnnotation(grpc::ServerContext*,
+                                              const v1::CreateAnnotationRequest* request,
+                                              v1::CreateAnnotationResponse* response) {
+  return ToGrpc(Create(context_, *request, *response->mutable_annotation()));
+}
+
+grpc::Status FeatureService::ListAnnotations(grpc::ServerContext*,
+                                             const v1::ListAnnotationsRequest* request,
+                                             v1::ListAnnotationsResponse* response) {
+  return ToGrpc(List(context_, *request, *response));
+}
+
+grpc::Status FeatureService::DeleteAnnotation(grpc::ServerContext*,
+                                              const v1::DeleteAnnotationRequest* request,
+                                              v1::DeleteAnnotationResponse*) {
+  return ToGrpc(Delete(context_, *request));
+}
+
+}  // namespace saed::rpc

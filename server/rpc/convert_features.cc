@@ -1,0 +1,156 @@
+// Stored dictionaries and features as messages.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "server/inference/spec_json.h"
+#include "server/rpc/convert.h"
+
+namespace saed::rpc {
+
+using nlohmann::json;
+
+v1::Dictionary ToProto(const storage::DictionaryRow& row) {
+  v1::Dictionary m;
+  m.set_name("dictionaries/" + row.id);
+  m.set_model("models/" + row.model_id);
+  m.set_recording("recordings/" + row.recording_id);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  m.set_feature_count(row.features);
+  m.set_train_windows(row.train_windows);
+  m.set_test_windows(row.test_windows);
+  v1::Spectra spectra = SpectraOf(row);
+  if (spectra.segments() > 0) *m.mutable_spectra() = std::move(spectra);
+  const json warnings = json::parse(row.warnings, nullptr, false);
+  for (const json& w : warnings) m.add_warnings(w.get<std::string>());
+  return m;
+}
+
+v1::Scores ToProto(const storage::ScoreRow& row) {
+  v1::Scores m;
+  if (row.coverage) m.set_coverage(*row.coverage);
+  if (row.specificity) m.set_specificity(*row.specificity);
+  if (row.selectivity) m.set_selectivity(*row.selectivity);
+  if (row.precision) m.set_precision(*row.precision);
+  if (row.prevalence) m.set_prevalence(*row.prevalence);
+  if (row.auroc) m.set_auroc(*row.auroc);
+  return m;
+}
+
+v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow& row,
+                    const std::string& best_condition) {
+  v1::Feature m;
+  m.set_name(fmt::format("dictionaries/{}/features/{}", dictionary_id, row.latent));
+  m.set_latent(row.latent);
+  m.set_density(row.density);
+  m.set_mean_activation(row.mean_activation);
+  m.set_max_activation(row.max_activation);
+  m.set_active_windows(row.active_windows);
+  const json details = json::parse(row.details, nullptr, false);
+  if (details.is_object()) {
+    for (const json& u : details.value("top_units", json::array())) {
+      auto* unit = m.add_top_units();
+      unit->set_unit_id(u.value("unit_id", int64_t{0}));
+      unit->set_drive(NumberOr(u, "drive"));
+      unit->set_share(NumberOr(u, "share"));
+    }
+  }
+  if (row.best_condition) m.set_best_condition(best_condition);
+  if (row.best_train_auroc) m.set_best_train_auroc(*row.best_train_auroc);
+  if (row.best_test_auroc) m.set_best_test_auroc(*row.best_test_auroc);
+  if (row.importance) m.set_importance(*row.importance);
+  return m;
+}
+
+v1::Feature ToProto(const storage::ListedFeature& row) {
+  v1::Feature m = ToProto(row.dictionary_id, row.feature, row.best_condition_name);
+  m.set_label(row.label);
+  m.mutable_tags()->Assign(row.tags.begin(), row.tags.end());
+  return m;
+}
+
+v1::Annotation ToProto(const std::string& dictionary_id, const storage::AnnotationRow& row) {
+  v1::Annotation m;
+  m.set_name(
+      fmt::format("dictionaries/{}/features/{}/annotations/{}", dictionary_id, row.latent, row.id));
+  m.set_kind(row.kind == "label" ? v1::Annotation::KIND_LABEL
+             : row.kind == "tag" ? v1::Annotation::KIND_TAG
+                                 : v1::Annotation::KIND_NOTE);
+  m.set_text(row.text);
+  m.set_author(row.author);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  if (row.deleted_at) *m.mutable_delete_time() = Timestamp(*row.deleted_at);
+  m.set_deleter(row.deleted_by);
+  return m;
+}
+
+v1::Variable ToProto(const storage::VariableRow& row) {
+  v1::Variable m;
+  m.set_name(row.name);
+  const json details = json::parse(row.details, nullptr, false);
+  if (details.is_object()) {
+    for (const json& e : details.value("edges", json::array())) m.add_edges(e.get<double>());
+    for (const json& n : details.value("train_occupancy", json::array())) {
+      m.add_train_occupancy(n.get<int64_t>());
+    }
+    for (const json& n : details.value("test_occupancy", json::array())) {
+      m.add_test_occupancy(n.get<int64_t>());
+    }
+    m.set_train_windows(details.value("train_windows", int64_t{0}));
+    m.set_test_windows(details.value("test_windows", int64_t{0}));
+  }
+  if (row.best_unit) m.set_best_unit_id(*row.best_unit);
+  if (row.best_unit_train) m.set_best_unit_train_spearman(*row.best_unit_train);
+  if (row.best_unit_test) m.set_best_unit_test_spearman(*row.best_unit_test);
+  return m;
+}
+
+v1::Tuning ToProto(const storage::TuningRow& row, const std::string& variable) {
+  v1::Tuning m;
+  m.set_variable(variable);
+  if (row.train_spearman) m.set_train_spearman(*row.train_spearman);
+  if (row.test_spearman) m.set_test_spearman(*row.test_spearman);
+  if (row.train_information) m.set_train_information(*row.train_information);
+  if (row.test_information) m.set_test_information(*row.test_information);
+  if (row.p_value) m.set_p_value(*row.p_value);
+  if (row.q_value) m.set_q_value(*row.q_value);
+  const auto half = static_cast<int64_t>(row.curves.size() / 2);
+  m.mutable_train_curve()->Assign(row.curves.begin(), row.curves.begin() + half);
+  m.mutable_test_curve()->Assign(row.curves.begin() + half, row.curves.end());
+  return m;
+}
+
+v1::Response ToProto(const storage::ResponseRow& row, const std::string& condition,
+                     double bin_width) {
+  v1::Response m;
+  m.set_condition(condition);
+  m.set_events(row.events);
+  m.set_peak_latency(row.latency);
+  const auto half = static_cast<int64_t>(row.curves.size() / 2);
+  m.mutable_mean()->Assign(row.curves.begin(), row.curves.begin() + half);
+  m.mutable_sem()->Assign(row.curves.begin() + half, row.curves.end());
+  for (int64_t lag = 0; lag < half; ++lag) {
+    m.add_lags(static_cast<double>(lag - row.before) * bin_width);
+  }
+  return m;
+}
+
+v1::Spectra SpectraOf(const storage::DictionaryRow& row) {
+  v1::Spectra m;
+  const json s = json::parse(row.spectra, nullptr, false);
+  if (!s.is_object() || !s.contains("segments")) return m;
+  m.set_segments(s.value("segments", int64_t{0}));
+  const double step = 1 / (s.value("segment_bins", 1.0) * s.value("bin_width", 1.0));
+  for (const json& v : s.at("target")) {
+    m.add_frequencies(m.target_size() * step);
+    m.add_target(v.get<double>());
+  }
+  for (const json& v : s.at("output")) m.add_reconstruction(v.get<double>());
+  for (const json& v : s.at("relative_error")) {
+    m.add_relative_error(v.is_number() ? v.get<double>() : std::nan(""));
+  }
+  return m;
+}
+
+}  // namespace saed::rpc

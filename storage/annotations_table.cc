@@ -1,0 +1,90 @@
+#include "storage/annotations_table.h"
+
+#include <fmt/format.h>
+
+#include "storage/sql_values.h"
+
+namespace saed::storage {
+namespace {
+
+constexpr const char* kColumns =
+    "id, model_id, latent, kind, text, author, created_at, deleted_at, deleted_by";
+
+AnnotationRow Row(SQLite::Statement& s) {
+  AnnotationRow r;
+  r.id = s.getColumn(0).getInt64();
+  r.model_id = s.getColumn(1).getString();
+  r.latent = s.getColumn(2).getInt();
+  r.kind = s.getColumn(3).getString();
+  r.text = s.getColumn(4).getString();
+  r.author = s.getColumn(5).getString();
+  r.created_at = s.getColumn(6).getInt64();
+  r.deleted_at = Integer(s.getColumn(7));
+  if (!s.getColumn(8).isNull()) r.deleted_by = s.getColumn(8).getString();
+  return r;
+}
+
+}  // namespace
+
+absl::StatusOr<AnnotationRow> AnnotationsTable::Add(AnnotationRow row) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<AnnotationRow> {
+    SQLite::Statement model(db, "SELECT features FROM models WHERE id = ?");
+    model.bind(1, row.model_id);
+    if (!model.executeStep() || row.latent < 0 || row.latent >= model.getColumn(0).getInt()) {
+      return absl::NotFoundError(
+          fmt::format("models/{} has no latent {}", row.model_id, row.latent));
+    }
+    if (row.kind == "tag") {
+      SQLite::Statement same(db, fmt::format("SELECT {} FROM annotations WHERE model_id = ? AND "
+                                             "latent = ? AND kind = 'tag' AND text = ? AND "
+                                             "deleted_at IS NULL",
+                                             kColumns));
+      SQLite::bind(same, row.model_id, row.latent, row.text);
+      if (same.executeStep()) return Row(same);
+    }
+    if (row.kind == "label") {
+      SQLite::Statement replace(db,
+                                "UPDATE annotations SET deleted_at = ?, deleted_by = ? WHERE "
+                                "model_id = ? AND latent = ? AND kind = 'label' AND "
+                                "deleted_at IS NULL");
+      SQLite::bind(replace, row.created_at, row.author, row.model_id, row.latent);
+      replace.exec();
+    }
+    SQLite::Statement s(db,
+                        "INSERT INTO annotations (model_id, latent, kind, text, author, "
+                        "created_at) VALUES (?,?,?,?,?,?)");
+    SQLite::bind(s, row.model_id, row.latent, row.kind, row.text, row.author, row.created_at);
+    s.exec();
+    row.id = db.getLastInsertRowid();
+    return row;
+  });
+}
+
+absl::Status AnnotationsTable::Delete(const std::string& model_id, int latent, int64_t id,
+                                      const std::string& by, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "UPDATE annotations SET deleted_at = ?, deleted_by = ? WHERE id = ? AND "
+                        "model_id = ? AND latent = ? AND deleted_at IS NULL");
+    SQLite::bind(s, now, by, id, model_id, latent);
+    if (s.exec() > 0) return absl::OkStatus();
+    return absl::NotFoundError(
+        fmt::format("latent {} of models/{} has no annotation {}; list them with ListAnnotations",
+                    latent, model_id, id));
+  });
+}
+
+absl::StatusOr<std::vector<AnnotationRow>> AnnotationsTable::List(const std::string& model_id,
+                                                                  int latent, bool deleted) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<AnnotationRow>> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM annotations WHERE model_id = ? AND latent "
+                                        "= ? AND (?3 OR deleted_at IS NULL) ORDER BY id",
+                                        kColumns));
+    SQLite::bind(s, model_id, latent, deleted ? 1 : 0);
+    std::vector<AnnotationRow> out;
+    while (s.executeStep()) out.push_back(Row(s));
+    return out;
+  });
+}
+
+}  // namespace saed::storage
