@@ -60,19 +60,32 @@ absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
 }
 
 std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id) {
-  SQLite::Statement s(db,
-                      "SELECT position, name, spec, train_positive, test_positive, best_unit, "
-                      "best_unit_train_auroc, best_unit_test_auroc, best_feature, probe_one, "
-                      "probe_all, probe_counts FROM conditions "
-                      "WHERE dictionary_id = ? ORDER BY position");
+  SQLite::Statement s(
+      db,
+      "SELECT c.position, c.name, c.spec, c.train_positive, c.test_positive, "
+      "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
+      "c.best_feature, c.probe_one, c.probe_all, c.probe_counts, a.train_auroc, "
+      "a.test_auroc FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
+      "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
+      "WHERE c.dictionary_id = ? ORDER BY c.position");
   s.bind(1, id);
   std::vector<ConditionRow> out;
   while (s.executeStep()) {
-    out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getString(), s.getColumn(2).getString(),
-                   s.getColumn(3).getInt64(), s.getColumn(4).getInt64(), Integer(s.getColumn(5)),
-                   Real(s.getColumn(6)), Real(s.getColumn(7)), std::nullopt, Real(s.getColumn(9)),
-                   Real(s.getColumn(10)), Real(s.getColumn(11))});
-    if (!s.getColumn(8).isNull()) out.back().best_feature = s.getColumn(8).getInt();
+    ConditionRow& c = out.emplace_back();
+    c.position = s.getColumn(0).getInt();
+    c.name = s.getColumn(1).getString();
+    c.spec = s.getColumn(2).getString();
+    c.train_positive = s.getColumn(3).getInt64();
+    c.test_positive = s.getColumn(4).getInt64();
+    c.best_unit = Integer(s.getColumn(5));
+    c.best_unit_train_auroc = Real(s.getColumn(6));
+    c.best_unit_test_auroc = Real(s.getColumn(7));
+    if (!s.getColumn(8).isNull()) c.best_feature = s.getColumn(8).getInt();
+    c.probe_one = Real(s.getColumn(9));
+    c.probe_all = Real(s.getColumn(10));
+    c.probe_counts = Real(s.getColumn(11));
+    c.best_feature_train_auroc = Real(s.getColumn(12));
+    c.best_feature_test_auroc = Real(s.getColumn(13));
   }
   return out;
 }

@@ -31,6 +31,8 @@ struct ConditionRow {
   std::optional<double> best_unit_train_auroc, best_unit_test_auroc;
   std::optional<int> best_feature;                           // latent, by training AUROC
   std::optional<double> probe_one, probe_all, probe_counts;  // held-out balanced accuracy
+  // Of the best feature; read only.
+  std::optional<double> best_feature_train_auroc, best_feature_test_auroc;
 };
 
 struct FeatureRow {

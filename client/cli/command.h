@@ -42,6 +42,11 @@ void AddAnalyseCommand(CLI::App& app, Session& session);
 void AddJobCommands(CLI::App& app, Session& session);
 void AddModelCommands(CLI::App& app, Session& session);
 void AddFeatureCommands(CLI::App& app, Session& session);
+// Below "features".
+void AddAnnotationCommands(CLI::App& group, Session& session);
+void AddCompareCommands(CLI::App& group, Session& session);
+void AddExportCommand(CLI::App& group, Session& session);
+void AddReportCommand(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
 void AddServerCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);

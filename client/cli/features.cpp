@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "client/cli/command.h"
@@ -44,17 +46,34 @@ absl::Status List(Session& session, const ListFlags& flags) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
   }
+  const bool all_dictionaries = flags.dictionary == "-";
   std::vector<std::vector<std::string>> rows;
   for (const auto& f : all.features()) {
-    rows.push_back({std::to_string(f.latent()), fmt::format("{:.2f} %", 100 * f.density()),
-                    fmt::format("{:.2f}", f.mean_activation()),
+    std::string said = f.label();
+    for (const auto& tag : f.tags()) said += (said.empty() ? "#" : " #") + tag;
+    const std::string dictionary = f.name().substr(0, f.name().find("/features/"));
+    rows.push_back({all_dictionaries ? dictionary : "", std::to_string(f.latent()),
+                    fmt::format("{:.2f} %", 100 * f.density()),
+                    fmt::format("{:.2f}", f.mean_activation()), said.empty() ? "-" : said,
                     f.has_best_condition() ? f.best_condition() : "-",
                     Score(f.has_best_train_auroc(), f.best_train_auroc()),
                     Score(f.has_best_test_auroc(), f.best_test_auroc()), UnitsText(f, 3)});
   }
-  fmt::print("{}", Table({"FEATURE", "ACTIVE", "MEAN", "BEST CONDITION", "AUROC TRAIN", "HELD OUT",
-                          "TOP UNITS"},
-                         rows, TerminalWidth(), {0, 1, 2, 4, 5}));
+  std::vector<std::string> titles = {"DICTIONARY",  "FEATURE",  "ACTIVE",
+                                     "MEAN",        "LABEL",    "BEST CONDITION",
+                                     "AUROC TRAIN", "HELD OUT", "TOP UNITS"};
+  std::vector<size_t> right = {1, 2, 3, 6, 7};
+  // Columns that say nothing go.
+  const auto drop = [&](size_t column) {
+    titles.erase(titles.begin() + static_cast<std::ptrdiff_t>(column));
+    for (auto& row : rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(column));
+    for (size_t& r : right) r -= r > column;
+  };
+  const bool labels =
+      std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row[4] != "-"; });
+  if (!labels) drop(4);
+  if (!all_dictionaries) drop(0);
+  fmt::print("{}", Table(titles, rows, TerminalWidth(), right));
   return absl::OkStatus();
 }
 
@@ -79,6 +98,59 @@ void PrintMap(const v1::Tensor& map, const v1::GetFeatureResponse& r) {
   fmt::print("{}", Table(titles, rows, TerminalWidth()));
 }
 
+// A curve as a line of blocks, scaled to its largest value.
+template <class Values>
+std::string Sparkline(const Values& values) {
+  static constexpr const char* kBlocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  float most = 0;
+  for (float v : values) most = std::max(most, std::isfinite(v) ? v : 0);
+  std::string out;
+  for (float v : values) {
+    const bool there = std::isfinite(v) && most > 0;
+    out += kBlocks[there ? std::clamp(static_cast<int>(std::lround(8 * v / most)), 0, 8) : 0];
+  }
+  return out;
+}
+
+void PrintTunings(const v1::GetFeatureResponse& r) {
+  std::vector<const v1::Tuning*> order;
+  for (const auto& t : r.tunings()) {
+    if (t.has_train_spearman()) order.push_back(&t);
+  }
+  if (order.empty()) return;
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return std::abs(a->train_spearman()) > std::abs(b->train_spearman());
+  });
+  order.resize(std::min<size_t>(order.size(), 8));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto* t : order) {
+    rows.push_back(
+        {t->variable(), Score(true, t->train_spearman()),
+         Score(t->has_test_spearman(), t->test_spearman()), Score(t->has_q_value(), t->q_value()),
+         Score(t->has_test_information(), t->test_information()), Sparkline(t->test_curve())});
+  }
+  fmt::print("Spearman's correlation with continuous variables, held-out tuning curve\n{}\n",
+             Table({"VARIABLE", "TRAIN", "HELD OUT", "Q", "BITS", "TUNING"}, rows, TerminalWidth(),
+                   {1, 2, 3, 4}));
+}
+
+void PrintResponses(const v1::GetFeatureResponse& r) {
+  if (r.responses().empty()) return;
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& e : r.responses()) {
+    // About 40 blocks, whatever the bins.
+    std::vector<float> thin;
+    const int step = std::max(1, e.mean_size() / 40);
+    for (int i = 0; i < e.mean_size(); i += step) thin.push_back(e.mean(i));
+    rows.push_back({e.condition(), std::to_string(e.events()),
+                    fmt::format("{:.3f} s", e.peak_latency()), Sparkline(thin)});
+  }
+  const auto& lags = r.responses(0).lags();
+  fmt::print("held-out activation around the start of conditions, {:.1f} to {:.1f} s\n{}\n",
+             *lags.begin(), *lags.rbegin(),
+             Table({"CONDITION", "EVENTS", "PEAK", "MEAN"}, rows, TerminalWidth(), {1, 2}));
+}
+
 absl::Status Show(Session& session, const std::string& dictionary, int latent) {
   grpc::ClientContext context;
   v1::GetFeatureRequest request;
@@ -91,9 +163,19 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
     return absl::OkStatus();
   }
   const auto& f = r.feature();
-  fmt::print(
-      "{}\n  active      {:.2f} % of windows ({})\n  activation  mean {:.3f}, max {:.3f}\n\n",
-      f.name(), 100 * f.density(), f.active_windows(), f.mean_activation(), f.max_activation());
+  fmt::print("{}\n  active      {:.2f} % of windows ({})\n  activation  mean {:.3f}, max {:.3f}\n",
+             f.name(), 100 * f.density(), f.active_windows(), f.mean_activation(),
+             f.max_activation());
+  if (f.has_importance()) {
+    fmt::print("  importance  {:.3g} of the variance is lost without it\n", f.importance());
+  }
+  for (const auto& a : r.annotations()) {
+    const char* kind = a.kind() == v1::Annotation::KIND_LABEL ? "label"
+                       : a.kind() == v1::Annotation::KIND_TAG ? "tag"
+                                                              : "note";
+    fmt::print("  {:<10}  {} ({})\n", kind, a.text(), a.author());
+  }
+  fmt::print("\n");
   std::vector<std::vector<std::string>> rows;
   for (const auto& a : r.associations()) {
     if (rows.size() == 15) break;
@@ -112,6 +194,8 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
       "AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
       Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "COVERAGE", "PRECISION"},
             rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7}));
+  PrintTunings(r);
+  PrintResponses(r);
   fmt::print("trace-back: mean gradient x input of the top units\n");
   PrintMap(r.trace_map(), r);
   fmt::print("\nexemplars\n");
@@ -137,12 +221,22 @@ absl::Status Conditions(Session& session, const std::string& dictionary) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& c : r.dictionary().conditions()) {
+    const auto optional = [](bool there, double v) { return Score(there, v); };
     rows.push_back({c.condition().name(), std::to_string(c.train_positive()),
-                    std::to_string(c.test_positive())});
+                    std::to_string(c.test_positive()),
+                    c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
+                    optional(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
+                    c.has_best_unit_id() ? std::to_string(c.best_unit_id()) : "-",
+                    optional(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()),
+                    optional(c.has_probe_one(), c.probe_one()),
+                    optional(c.has_probe_all(), c.probe_all()),
+                    optional(c.has_probe_counts(), c.probe_counts())});
   }
   fmt::print("{} of {} training and {} held-out windows\n\n{}", r.dictionary().name(),
              r.dictionary().train_windows(), r.dictionary().test_windows(),
-             Table({"CONDITION", "TRAIN", "HELD OUT"}, rows, TerminalWidth(), {1, 2}));
+             Table({"CONDITION", "TRAIN", "HELD OUT", "FEATURE", "AUROC", "UNIT", "AUROC", "PROBE",
+                    "ALL", "COUNTS"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 8, 9}));
   for (const auto& w : r.dictionary().warnings()) fmt::print("warning: {}\n", w);
   return absl::OkStatus();
 }
@@ -150,13 +244,15 @@ absl::Status Conditions(Session& session, const std::string& dictionary) {
 }  // namespace
 
 void AddFeatureCommands(CLI::App& app, Session& session) {
-  auto* group = app.add_subcommand("features", "Feature dictionaries: list, show, conditions");
+  auto* group = app.add_subcommand("features", "Feature dictionaries: what features stand for");
   group->require_subcommand(1);
   auto* list = group->add_subcommand("list", "Features by statistics and scores");
   auto flags = std::make_shared<ListFlags>();
-  list->add_option("dictionary", flags->dictionary, "Its name or id")->required();
+  list->add_option("dictionary", flags->dictionary, "Its name or id; - for all dictionaries")
+      ->required();
   list->add_option("--filter", flags->filter,
-                   "e.g. 'auroc(\"stimuli.kind=flash\") > 0.9 AND density < 0.1'");
+                   "e.g. 'auroc(\"stimuli.kind=flash\") > 0.9 AND density < 0.1', "
+                   "'spearman(\"speed\") > 0.3' or 'label:flash'");
   list->add_option("--order-by", flags->order_by, "A field or score, then asc or desc")
       ->capture_default_str();
   list->add_option("--limit", flags->limit, "Most rows")
@@ -177,10 +273,18 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
   Run(show, session,
       [&session, dictionary, latent] { return Show(session, *dictionary, *latent); });
 
-  auto* conditions = group->add_subcommand("conditions", "The conditions of a dictionary");
+  auto* conditions = group->add_subcommand(
+      "conditions",
+      "The conditions of a dictionary: in how many windows they hold, the feature and the unit "
+      "with "
+      "the highest training AUROC, and the held-out balanced accuracy of logistic probes on that "
+      "feature, on all features and on all counts");
   auto of = std::make_shared<std::string>();
   conditions->add_option("dictionary", *of, "Its name or id")->required();
   Run(conditions, session, [&session, of] { return Conditions(session, *of); });
+  AddAnnotationCommands(*group, session);
+  AddCompareCommands(*group, session);
+  AddExportCommand(*group, session);
 }
 
 }  // namespace saed::cli

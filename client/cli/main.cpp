@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   AddJobCommands(app, session);
   AddModelCommands(app, session);
   AddFeatureCommands(app, session);
+  AddReportCommand(app, session);
   AddEncodeCommand(app, session);
   AddServerCommand(app, session);
   AddCompletionCommand(app, session);

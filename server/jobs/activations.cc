@@ -1,6 +1,7 @@
 #include "server/jobs/activations.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
@@ -25,13 +26,22 @@ absl::Status StreamActivations(const Stores& stores, const inference::LoadedMode
         starts.begin() + static_cast<std::ptrdiff_t>(std::min(starts.size(), begin + kBlock)));
     SAED_ASSIGN_OR_RETURN(const auto activations, features::Activate(*model.encoder, view, block,
                                                                      [](double) { return true; }));
+    std::vector<std::tuple<int64_t, int, float>> entries;
+    for (int j = 0; j < static_cast<int>(activations.size()); ++j) {
+      if (latent != kAllLatents && latent != j) continue;
+      for (const auto& [w, value] : activations[j]) entries.emplace_back(w, j, value);
+    }
+    std::sort(entries.begin(), entries.end());
     std::vector<double> times;
+    std::vector<int> latents;
     std::vector<float> values;
-    for (const auto& [w, value] : activations[latent]) {
+    for (const auto& [w, j, value] : entries) {
       times.push_back(view.bin_start(block[w]));
+      latents.push_back(j);
       values.push_back(value);
     }
-    if (!times.empty() && !sink(times, values)) return absl::CancelledError("the client went away");
+    if (!times.empty() && !sink(times, latents, values))
+      return absl::CancelledError("the client went away");
   }
   return absl::OkStatus();
 }

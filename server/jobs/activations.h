@@ -10,12 +10,16 @@
 
 namespace saed::jobs {
 
-// Start times of windows (s, of the first bin) and their activations, both ascending in time.
-// Returns whether to go on.
+// Entries in time order, then by latent. `start_times`: of the windows' first bins, s. Returns whether
+// to go on.
 using ActivationSink =
-    std::function<bool(const std::vector<double>& start_times, const std::vector<float>& values)>;
+    std::function<bool(const std::vector<double>& start_times, const std::vector<int>& latents,
+                       const std::vector<float>& values)>;
+
+inline constexpr int kAllLatents = -1;
 
 // Encodes the recording's windows block by block; training and held-out windows are in time order.
+// `latent`: one, or kAllLatents.
 absl::Status StreamActivations(const Stores& stores, const inference::LoadedModel& model,
                                const storage::DictionaryRow& dictionary, int latent,
                                const ActivationSink& sink);

@@ -54,7 +54,7 @@ json Conditions(const std::vector<storage::ConditionRow>& rows) {
                    c.test_positive, c.best_unit ? json(*c.best_unit) : json(nullptr),
                    Short(c.best_unit_test_auroc),
                    c.best_feature ? json(*c.best_feature) : json(nullptr), Short(c.probe_one),
-                   Short(c.probe_all), Short(c.probe_counts)});
+                   Short(c.probe_all), Short(c.probe_counts), Short(c.best_feature_test_auroc)});
   }
   return out;
 }

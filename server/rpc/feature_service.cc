@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,8 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
     if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
     if (c.best_feature) m->set_best_feature(*c.best_feature);
+    if (c.best_feature_train_auroc) m->set_best_feature_train_auroc(*c.best_feature_train_auroc);
+    if (c.best_feature_test_auroc) m->set_best_feature_test_auroc(*c.best_feature_test_auroc);
     if (c.probe_one) m->set_probe_one(*c.probe_one);
     if (c.probe_all) m->set_probe_all(*c.probe_all);
     if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
@@ -152,18 +155,36 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
 
 absl::Status Stream(Context& context, const std::string& name, grpc::ServerContext& server,
                     grpc::ServerWriter<v1::GetActivationsResponse>& stream) {
-  SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
+  constexpr std::string_view kAll = "/features/-";
+  FeatureName f;
+  if (name.ends_with(kAll)) {
+    SAED_ASSIGN_OR_RETURN(f.dictionary,
+                          IdOf(name.substr(0, name.size() - kAll.size()), "dictionaries", "name"));
+    f.latent = jobs::kAllLatents;
+  } else {
+    SAED_ASSIGN_OR_RETURN(f, ParseFeatureName(name));
+  }
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
   if (f.latent >= model->model.spec.features()) {
     return absl::NotFoundError(
         fmt::format("dictionaries/{} has no feature {}", f.dictionary, f.latent));
   }
-  const auto sink = [&](const std::vector<double>& times, const std::vector<float>& values) {
-    v1::GetActivationsResponse message;
-    message.mutable_start_times()->Assign(times.begin(), times.end());
-    message.mutable_values()->Assign(values.begin(), values.end());
-    return stream.Write(message) && !server.IsCancelled();
+  constexpr size_t kEntries = 1 << 16;  // a message
+  const auto sink = [&](const std::vector<double>& times, const std::vector<int>& latents,
+                        const std::vector<float>& values) {
+    for (size_t begin = 0; begin < times.size(); begin += kEntries) {
+      const auto from = static_cast<std::ptrdiff_t>(begin);
+      const auto to = static_cast<std::ptrdiff_t>(std::min(times.size(), begin + kEntries));
+      v1::GetActivationsResponse message;
+      message.mutable_start_times()->Assign(times.begin() + from, times.begin() + to);
+      message.mutable_values()->Assign(values.begin() + from, values.begin() + to);
+      if (f.latent == jobs::kAllLatents) {
+        message.mutable_latents()->Assign(latents.begin() + from, latents.begin() + to);
+      }
+      if (!stream.Write(message) || server.IsCancelled()) return false;
+    }
+    return true;
   };
   return jobs::StreamActivations(context.stores, *model, dictionary, f.latent, sink);
 }

@@ -139,7 +139,7 @@ class Features : public Storage {
     features[2].best_condition = 0;
     EXPECT_TRUE(dictionaries
                     .Insert({{"d1", "m1", "r1", 2, 4, 10, 5, "[]", "{}"},
-                             {{0, "t.kind=a", "{}", 3, 2, 17, 0.8, 0.7, 1, 0.75, 0.9, 0.8}},
+                             {{0, "t.kind=a", "{}", 3, 2, 17, 0.8, 0.7, 1, 0.75, 0.9, 0.8, {}, {}}},
                              features,
                              associations,
                              {{0, "speed", "{}", 17, 0.3, 0.2}},
@@ -214,6 +214,7 @@ TEST_F(Features, VariablesAndResponsesComeBack) {
   const auto conditions = dictionaries.Conditions("d1");
   EXPECT_EQ((*conditions)[0].best_feature, 1);
   EXPECT_EQ((*conditions)[0].probe_counts, 0.8);
+  EXPECT_EQ((*conditions)[0].best_feature_test_auroc, 0.8);
 }
 
 TEST_F(Features, AnnotationsOutliveDictionariesAndAreNeverOverwritten) {

@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Makes tests/fixtures/statistics.json: inputs, and what SciPy and scikit-learn say about them.
+
+    statistics_reference.py OUT
+
+Needs python3-scipy and python3-sklearn. tests/unit/features/statistics_test.cc reads the file.
+"""
+import json
+import sys
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.signal import welch
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mutual_info_score, roc_auc_score
+
+rng = np.random.default_rng(7)
+
+
+def activation(n, values):
+    """Mostly silent; few distinct values make ties."""
+    a = rng.integers(1, values + 1, n) / 4
+    return np.where(rng.random(n) < 0.6, 0, a)
+
+
+def auroc():
+    out = []
+    for n, values in ((40, 3), (300, 6), (300, 1000)):
+        a, c = activation(n, values), rng.random(n) < 0.3
+        out.append({"activation": a.tolist(), "label": c.astype(int).tolist(),
+                    "auroc": roc_auc_score(c, a)})
+    return out
+
+
+def spearman():
+    out = []
+    for n, missing in ((50, 0), (400, 0.2)):
+        v = np.round(rng.standard_normal(n) * 5) / 2
+        a = np.where(v + rng.standard_normal(n) > 0.8, activation(n, 5), 0)
+        known = rng.random(n) >= missing
+        out.append({"activation": a.tolist(),
+                    "value": [x if k else None for x, k in zip(v.tolist(), known)],
+                    "spearman": spearmanr(a[known], v[known]).statistic})
+    return out
+
+
+def information():
+    """Plug-in mutual information of a 4 x 20 table less Miller's bias, in bits."""
+    n = 3000
+    v = rng.random(n)
+    a = np.where(rng.random(n) < 0.2 + 0.6 * v, rng.gamma(2, 1, n), 0).astype(np.float32)
+    positive = np.sort(a[a > 0])
+    levels = [positive[len(positive) // 3], positive[2 * len(positive) // 3]]
+    x = np.where(a == 0, 0, 1 + (a > levels[0]).astype(int) + (a > levels[1]))
+    s = np.sort(v)
+    low, high = s[int(0.005 * (n - 1) + 0.5)], s[int(0.995 * (n - 1) + 0.5)]
+    y = np.clip(np.floor((v - low) / ((high - low) / 20)), 0, 19).astype(int)
+    cells = len(set(zip(x.tolist(), y.tolist())))
+    bias = (cells - len(set(x.tolist())) - len(set(y.tolist())) + 1) / (2 * n * np.log(2))
+    return {"activation": a.tolist(), "value": v.tolist(),
+            "information": mutual_info_score(x, y) / np.log(2) - bias,
+            "tuning": [float(a[y == b].mean()) for b in range(20)]}
+
+
+def spectra():
+    out = []
+    for n in (64, 101):
+        x = rng.standard_normal(n).cumsum() + 5
+        _, p = welch(x, fs=50, nperseg=n, window="hann", detrend="constant", scaling="density")
+        out.append({"x": x.tolist(), "rate": 50, "power": p.tolist()})
+    return out
+
+
+def assignment():
+    out = []
+    for rows, columns in ((6, 6), (9, 14), (15, 8)):
+        m = np.round(rng.uniform(-1, 1, (rows, columns)), 3)
+        r, c = linear_sum_assignment(-m)
+        out.append({"rows": rows, "columns": columns, "likeness": m.ravel().tolist(),
+                    "sum": float(m[r, c].sum())})
+    return out
+
+
+def logistic():
+    """On standardised columns; the last column never varies."""
+    out = []
+    n, d = 200, 6
+    x = np.where(rng.random((n, d)) < 0.5, 0, rng.gamma(2, 1, (n, d))).astype(np.float32)
+    x[:, -1] = 2
+    y = rng.random(n) < 1 / (1 + np.exp(-(x[:, 0] - x[:, 1] + 0.3)))
+    scale = x.astype(float).std(0)
+    z = x / np.where(scale > 0, scale, 1)
+    z[:, -1] = 0
+    for c in (0.01, 1.0, 100.0):
+        fit = LogisticRegression(C=c, solver="newton-cg", tol=1e-14, max_iter=10000).fit(z, y)
+        margin = fit.decision_function(z)
+        out.append({"x": x.tolist(), "label": y.astype(int).tolist(), "c": c,
+                    "margin": margin.tolist()})
+    return out
+
+
+def bootstrap():
+    """Percentiles of AUROCs over draws of blocks, many of them: what few draws approximate."""
+    n, size, draws = 1000, 20, 20000
+    c = np.repeat(rng.random(n // size) < 0.3, size)
+    a = np.where(rng.random(n) < np.where(c, 0.5, 0.15), rng.gamma(2, 1, n), 0).astype(np.float32)
+    blocks = np.arange(n).reshape(-1, size)
+    scores = []
+    for _ in range(draws):
+        rows = blocks[rng.integers(len(blocks), size=len(blocks))].ravel()
+        if 0 < c[rows].sum() < n:
+            scores.append(roc_auc_score(c[rows], a[rows]))
+    return {"activation": a.tolist(), "label": c.astype(int).tolist(), "block": size,
+            "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
+
+
+made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
+                                  bootstrap)}
+with open(sys.argv[1], "w") as file:
+    json.dump(made, file)
+    file.write("\n")
