@@ -10,7 +10,7 @@
 namespace saed::features {
 
 // One latent's activation over windows: (window, value > 0), windows ascending.
-using Activations = std::vector<std::pair<int64_t, float>>;
+using Activations = std::vector<std::pair<int32_t, float>>;
 
 // With A = active (value > 0) and C = the condition holds, over all windows, inactive ones too.
 // A score is empty where it is undefined.

@@ -1,6 +1,7 @@
 #include "server/features/certainty.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -60,161 +61,192 @@ std::vector<int64_t> DrawShifts(int64_t n, int count, uint64_t stream) {
 
 }  // namespace
 
-ShiftedLabels::ShiftedLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows)
-    : windows_(windows), runs_(labels.size()), twice_(labels.size()) {
+NullLabels::NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows,
+                       const std::vector<int64_t>& blocks)
+    : windows_(windows),
+      blocks_(blocks),
+      positive_(labels.size(), 0),
+      bits_(labels.size()),
+      count_(labels.size()),
+      list_begin_(windows + 1, 0) {
   for (size_t c = 0; c < labels.size(); ++c) {
-    for (int64_t w = 0; w < windows;) {
-      const int64_t begin = w;
-      while (w < windows && labels[c][w]) ++w;
-      if (w > begin) runs_[c].emplace_back(begin, w);
-      while (w < windows && !labels[c][w]) ++w;
+    bits_[c].assign(windows / 64 + 1, 0);
+    count_[c].assign(windows / 64 + 1, 0);
+    for (int64_t w = 0; w < windows; ++w) {
+      if (w % 64 == 0) count_[c][w / 64] = static_cast<int32_t>(positive_[c]);
+      if (!labels[c][w]) continue;
+      bits_[c][w / 64] |= uint64_t{1} << (w % 64);
+      ++positive_[c];
+      ++list_begin_[w + 1];
     }
-    twice_[c] = labels[c];
-    twice_[c].insert(twice_[c].end(), labels[c].begin(), labels[c].end());
+    if (windows % 64 == 0) count_[c].back() = static_cast<int32_t>(positive_[c]);
+  }
+  std::partial_sum(list_begin_.begin(), list_begin_.end(), list_begin_.begin());
+  list_.resize(list_begin_.back());
+  std::vector<int64_t> next(list_begin_.begin(), list_begin_.end() - 1);
+  for (size_t c = 0; c < labels.size(); ++c) {
+    for (int64_t w = 0; w < windows; ++w) {
+      if (labels[c][w]) list_[next[w]++] = static_cast<int32_t>(c);
+    }
   }
 }
 
-bool ShiftedLabels::has_both(size_t c) const {
-  return !runs_[c].empty() && runs_[c].front() != std::pair<int64_t, int64_t>{0, windows_};
+int64_t NullLabels::before(size_t c, int64_t w) const {
+  const uint64_t mask = (uint64_t{1} << (w & 63)) - 1;
+  return count_[c][w >> 6] + std::popcount(bits_[c][w >> 6] & mask);
 }
 
-// Σ of rank deviations over the windows that a shifted condition holds in.
-class ShiftSums {
+// Where each active window's label comes from, one rearrangement after another.
+class NullLabels::Draws {
  public:
-  ShiftSums(const Activations& activations, const ShiftedLabels& labels)
-      : labels_(labels), deviations_(RankDeviations(activations, labels.windows())) {}
-
-  int64_t At(size_t c, int64_t shift) {
-    const auto& runs = labels_.runs_[c];
-    int64_t sum = 0;
-    if (2 * runs.size() >= deviations_.size()) {
-      const uint8_t* label = labels_.twice_[c].data() + shift;
-      for (const auto& [w, deviation] : deviations_) sum += label[w] ? deviation : 0;
-      return sum;
+  Draws(const NullLabels& labels, const std::vector<std::pair<int64_t, int64_t>>& active,
+        uint64_t stream, int most)
+      : labels_(labels), active_(active), random_(kDealSeed, stream), source_(active.size()) {
+    if (!labels.deals()) {
+      shifts_ = DrawShifts(labels.windows_, most, stream);
+      count_ = static_cast<int64_t>(shifts_.size());
+      return;
     }
-    if (prefix_.empty()) FillPrefix();
-    const int64_t* at = prefix_.data() + labels_.windows() - shift;
-    for (const auto& [begin, end] : runs) sum += at[end] - at[begin];
-    return sum;
+    count_ = most;
+    const auto blocks = static_cast<int64_t>(labels.blocks_.size()) - 1;
+    from_.resize(blocks);
+    turn_.resize(blocks);
+    block_.reserve(active.size());
+    for (const auto& [w, deviation] : active) {
+      block_.push_back(
+          static_cast<int32_t>(std::upper_bound(labels.blocks_.begin(), labels.blocks_.end(), w) -
+                               labels.blocks_.begin() - 1));
+    }
+  }
+
+  int64_t count() const { return count_; }
+  const std::vector<int64_t>& source() const { return source_; }
+
+  void Make(int64_t draw) {
+    if (!labels_.deals()) {
+      const int64_t n = labels_.windows_;
+      for (size_t e = 0; e < source_.size(); ++e) {
+        const int64_t at = active_[e].first + shifts_[draw];
+        source_[e] = at < n ? at : at - n;
+      }
+      return;
+    }
+    const auto blocks = static_cast<int64_t>(from_.size());
+    std::iota(from_.begin(), from_.end(), int64_t{0});
+    for (int64_t b = blocks - 1; b > 0; --b) {
+      std::swap(from_[b], from_[random_.Below((2 * draw) * blocks + b, b + 1)]);
+    }
+    for (int64_t b = 0; b < blocks; ++b) {
+      turn_[b] = static_cast<int64_t>(random_.Below((2 * draw + 1) * blocks + b, Length(from_[b])));
+    }
+    for (size_t e = 0; e < source_.size(); ++e) {
+      const int64_t b = block_[e], given = from_[b];
+      source_[e] = labels_.blocks_[given] +
+                   (active_[e].first - labels_.blocks_[b] + turn_[b]) % Length(given);
+    }
+  }
+
+  // Windows in which the condition holds after the rearrangement.
+  int64_t Positive(size_t c) const {
+    if (!labels_.deals()) return labels_.positive_[c];
+    int64_t positive = 0;
+    for (size_t b = 0; b < from_.size(); ++b) {
+      // As many windows of the given block, from its turn on, round and round.
+      const int64_t given = from_[b], n = Length(given), begin = labels_.blocks_[given];
+      const auto ones = [&](int64_t last) {
+        return labels_.before(c, begin + last) - labels_.before(c, begin);
+      };
+      const int64_t end = turn_[b] + Length(static_cast<int64_t>(b));
+      positive += end / n * ones(n) + ones(end % n) - ones(turn_[b]);
+    }
+    return positive;
   }
 
  private:
-  // Of the deviations, one turn after another: prefix_[i] sums windows before i.
-  void FillPrefix() {
-    const int64_t n = labels_.windows();
-    prefix_.assign(2 * n + 1, 0);
-    for (const auto& [w, deviation] : deviations_) prefix_[w + 1] = prefix_[n + w + 1] = deviation;
-    std::partial_sum(prefix_.begin(), prefix_.end(), prefix_.begin());
-  }
+  int64_t Length(int64_t b) const { return labels_.blocks_[b + 1] - labels_.blocks_[b]; }
 
-  const ShiftedLabels& labels_;
-  std::vector<std::pair<int64_t, int64_t>> deviations_;
-  std::vector<int64_t> prefix_;
+  const NullLabels& labels_;
+  const std::vector<std::pair<int64_t, int64_t>>& active_;
+  sae::CounterRandom random_;
+  std::vector<int64_t> source_, shifts_, from_, turn_;
+  std::vector<int32_t> block_;
+  int64_t count_ = 0;
 };
 
-std::vector<std::optional<double>> ShiftPValues(const Activations& activations,
-                                                const ShiftedLabels& labels,
-                                                const std::vector<bool>& wanted, uint64_t stream) {
-  std::vector<std::optional<double>> out(labels.conditions());
-  if (activations.empty() || labels.windows() < 2) return out;
-  const std::vector<int64_t> shifts = DrawShifts(labels.windows(), kShifts, stream);
-  ShiftSums sums(activations, labels);
-  for (size_t c = 0; c < out.size(); ++c) {
-    if (!wanted[c] || !labels.has_both(c)) continue;
-    const int64_t seen = sums.At(c, 0);
-    int exceedances = 0;
-    size_t done = 0;
-    while (done < shifts.size() && exceedances < kEnoughExceedances) {
-      exceedances += sums.At(c, shifts[done++]) >= seen;
-    }
-    out[c] = PValue(exceedances, static_cast<int64_t>(done), static_cast<int64_t>(shifts.size()));
-  }
-  return out;
-}
-
-std::vector<std::optional<double>> DealPValues(const Activations& activations,
-                                               const std::vector<std::vector<uint8_t>>& labels,
-                                               const std::vector<int64_t>& blocks,
-                                               const std::vector<bool>& wanted, uint64_t stream) {
-  const int64_t windows = blocks.back(), count = static_cast<int64_t>(blocks.size()) - 1;
-  std::vector<std::optional<double>> out(labels.size());
-  const auto deviations = RankDeviations(activations, windows);
-  if (deviations.empty()) return out;
+std::vector<std::optional<double>> NullLabels::PValues(const Activations& activations,
+                                                       const std::vector<bool>& wanted,
+                                                       uint64_t stream, int draws) const {
+  std::vector<std::optional<double>> out(positive_.size());
+  if (activations.empty() || windows_ < 2) return out;
+  const auto deviations = RankDeviations(activations, windows_);
   const auto active = static_cast<double>(deviations.size());
   struct Pair {
     size_t condition;
-    std::vector<int32_t> before;  // labels of 1 before every window, to count those of a stretch
-    double seen;
+    double seen = 0;
     int exceedances = 0;
   };
-  std::vector<int64_t> source(deviations.size());
-  // AUROC − ½, from 2·Σ(rank − lowest rank) over P positive windows of N + P.
-  const auto auroc = [&](size_t c, double positive) {
-    const uint8_t* label = labels[c].data();
-    int64_t sum = 0;
-    for (size_t e = 0; e < source.size(); ++e) {
-      sum += label[source[e]] ? deviations[e].second : 0;
-    }
-    const double negative = static_cast<double>(windows) - positive;
-    if (positive == 0 || negative == 0) return 0.0;
-    return (static_cast<double>(sum) - positive * active) / (2 * positive * negative);
-  };
-  for (size_t e = 0; e < source.size(); ++e) source[e] = deviations[e].first;
   std::vector<Pair> open;
-  for (size_t c = 0; c < labels.size(); ++c) {
-    std::vector<int32_t> before(windows + 1, 0);
-    for (int64_t w = 0; w < windows; ++w) before[w + 1] = before[w] + labels[c][w];
-    if (!wanted[c] || before[windows] == 0 || before[windows] == windows) continue;
-    const double seen = auroc(c, before[windows]);
-    open.push_back({c, std::move(before), seen});
+  std::vector<int64_t> sums(positive_.size(), 0);
+  // 2·Σ(rank − lowest rank) over the windows in which each open condition holds.
+  const auto add_up = [&](const auto& source) {
+    const size_t held = list_.size() / std::max<size_t>(windows_, 1);
+    if (open.size() <= held + 2) {
+      for (const Pair& pair : open) {
+        int64_t sum = 0;
+        for (size_t e = 0; e < deviations.size(); ++e) {
+          // The mask of 0 or all ones leaves the branch predictor nothing to guess.
+          sum += deviations[e].second & -static_cast<int64_t>(holds(pair.condition, source(e)));
+        }
+        sums[pair.condition] = sum;
+      }
+      return;
+    }
+    std::fill(sums.begin(), sums.end(), 0);
+    for (size_t e = 0; e < deviations.size(); ++e) {
+      const int64_t w = source(e), deviation = deviations[e].second;
+      for (int64_t at = list_begin_[w]; at < list_begin_[w + 1]; ++at) sums[list_[at]] += deviation;
+    }
+  };
+  // AUROC − ½.
+  const auto auroc = [&](size_t c, double positive) {
+    const double negative = static_cast<double>(windows_) - positive;
+    if (positive == 0 || negative == 0) return 0.0;
+    return (static_cast<double>(sums[c]) - positive * active) / (2 * positive * negative);
+  };
+  for (size_t c = 0; c < positive_.size(); ++c) {
+    if (wanted[c] && positive_[c] > 0 && positive_[c] < windows_) open.push_back({c});
   }
-  // Block of every active window.
-  std::vector<int32_t> block_of;
-  block_of.reserve(deviations.size());
-  for (const auto& [w, deviation] : deviations) {
-    block_of.push_back(static_cast<int32_t>(std::upper_bound(blocks.begin(), blocks.end(), w) -
-                                            blocks.begin() - 1));
+  if (open.empty()) return out;
+  add_up([&](size_t e) { return deviations[e].first; });
+  for (Pair& pair : open) {
+    pair.seen = auroc(pair.condition, static_cast<double>(positive_[pair.condition]));
   }
-  const sae::CounterRandom random(kDealSeed, stream);
-  std::vector<int64_t> from(count), turn(count);
-  for (int64_t deal = 0; deal < kShifts && !open.empty(); ++deal) {
-    std::iota(from.begin(), from.end(), int64_t{0});
-    for (int64_t b = count - 1; b > 0; --b) {
-      std::swap(from[b], from[random.Below((2 * deal) * count + b, b + 1)]);
-    }
-    const auto length = [&](int64_t b) { return blocks[b + 1] - blocks[b]; };
-    for (int64_t b = 0; b < count; ++b) {
-      turn[b] = static_cast<int64_t>(random.Below((2 * deal + 1) * count + b, length(from[b])));
-    }
-    for (size_t e = 0; e < source.size(); ++e) {
-      const int64_t b = block_of[e], given = from[b];
-      source[e] = blocks[given] + (deviations[e].first - blocks[b] + turn[b]) % length(given);
-    }
+  Draws null(*this, deviations, stream, draws);
+  for (int64_t draw = 0; draw < null.count() && !open.empty(); ++draw) {
+    null.Make(draw);
+    add_up([&](size_t e) { return null.source()[e]; });
     for (size_t i = 0; i < open.size();) {
       Pair& pair = open[i];
-      int64_t positive = 0;
-      for (int64_t b = 0; b < count; ++b) {
-        // `length(b)` windows of the given block from its turn on, round and round.
-        const int64_t given = from[b], n = length(given), begin = blocks[given];
-        const auto ones = [&](int64_t first, int64_t last) {
-          return pair.before[begin + last] - pair.before[begin + first];
-        };
-        const int64_t end = turn[b] + length(b);
-        positive += end / n * int64_t{ones(0, n)} + ones(0, end % n) - ones(0, turn[b]);
-      }
+      const auto positive = static_cast<double>(null.Positive(pair.condition));
       // Equal AUROCs may differ in the last bits.
-      pair.exceedances += auroc(pair.condition, static_cast<double>(positive)) >= pair.seen - 1e-12;
-      const bool last = deal + 1 == kShifts;
+      pair.exceedances += auroc(pair.condition, positive) >= pair.seen - 1e-12;
+      const bool last = draw + 1 == null.count();
       if (!last && pair.exceedances < kEnoughExceedances) {
         ++i;
         continue;
       }
-      out[pair.condition] = PValue(pair.exceedances, deal + 1, kShifts);
-      if (i + 1 < open.size()) pair = std::move(open.back());
+      out[pair.condition] = PValue(pair.exceedances, draw + 1, null.count());
+      if (i + 1 < open.size()) pair = open.back();
       open.pop_back();
     }
   }
   return out;
+}
+
+int AffordableDraws(int64_t active_windows, int64_t conditions) {
+  constexpr int64_t kWork = 2'000'000'000;
+  constexpr int kFewer = 1000;
+  return active_windows * std::max<int64_t>(conditions, 1) > kWork ? kFewer : kShifts;
 }
 
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p) {

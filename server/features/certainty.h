@@ -12,52 +12,58 @@
 
 namespace saed::features {
 
-// Labels of the windows [0, n), prepared for shifting.
-class ShiftedLabels {
- public:
-  // labels[c][w] is 1 where condition c holds in window w.
-  ShiftedLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows);
-
-  int64_t windows() const { return windows_; }
-  size_t conditions() const { return runs_.size(); }
-  // Whether some windows are labelled 1 and some 0.
-  bool has_both(size_t c) const;
-
- private:
-  friend class ShiftSums;
-  int64_t windows_;
-  std::vector<std::vector<std::pair<int64_t, int64_t>>>
-      runs_;                                 // [begin, end) of each stretch of 1s
-  std::vector<std::vector<uint8_t>> twice_;  // labels, one after another
-};
-
-// Enough for a small q among many pairs; nearly all pairs are decided long before.
+// Draws of rearranged labels are at most this many: enough for a small q among many pairs, and
+// nearly all pairs are decided long before.
 inline constexpr int kShifts = 10000;
-// A pair whose shifted AUROC has reached the true one this often is decided (Besag & Clifford
+// A pair whose rearranged AUROC has reached the true one this often is decided (Besag & Clifford
 // 1991).
 inline constexpr int kEnoughExceedances = 100;
-
-// One-sided p-values of one latent's AUROC against the wanted conditions: the activation is shifted
-// against the labels by kShifts different amounts, drawn from all that exist, or by all where there
-// are fewer. p = (1 + #{AUROC of a shift ≥ AUROC})/(1 + shifts); where kEnoughExceedances come
-// early, after l shifts, p = kEnoughExceedances/l. Empty where the AUROC is undefined or the latent
-// is never active. A shift costs the smaller of active windows and stretches of the condition.
-// `stream` makes the draw; thread-safe.
-std::vector<std::optional<double>> ShiftPValues(const Activations& activations,
-                                                const ShiftedLabels& labels,
-                                                const std::vector<bool>& wanted, uint64_t stream);
-
 // Fewer blocks than this are too few to deal out.
 inline constexpr size_t kBlocksToDeal = 10;
 
-// The same for recordings in blocks, where a shift would move labels across the blocks' borders and
-// so never do as well as labels that keep to them: each block gets the labels of another, all of
-// them dealt out at random, and each block's labels are turned by a random amount. `blocks` as from
-// TimeBlocks. A deal costs the active windows.
-std::vector<std::optional<double>> DealPValues(const Activations& activations,
-                                               const std::vector<std::vector<uint8_t>>& labels,
-                                               const std::vector<int64_t>& blocks,
-                                               const std::vector<bool>& wanted, uint64_t stream);
+// Labels of the windows [0, n), prepared for any number of latents.
+//
+// Where there are at least kBlocksToDeal blocks, labels are dealt out: each block gets the labels
+// of another, all of them at random, and each block's labels are turned by a random amount. A shift
+// would move labels across the blocks' borders and so never do as well as labels that keep to them.
+// With fewer blocks the labels are shifted around the end, by different amounts drawn from all that
+// exist, or by all where there are fewer.
+class NullLabels {
+ public:
+  // labels[c][w] is 1 where condition c holds in window w. `blocks` as from TimeBlocks.
+  NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows,
+             const std::vector<int64_t>& blocks);
+
+  // One-sided p-values of one latent's AUROC against the wanted conditions, from at most `draws`
+  // rearrangements: p = (1 + #{rearranged AUROC ≥ AUROC})/(1 + draws); where kEnoughExceedances
+  // come early, after l draws, p = kEnoughExceedances/l. Empty where the AUROC is undefined or the
+  // latent is never active. A draw costs the active windows times the conditions that hold in a
+  // window, or times those still undecided, whichever are fewer. `stream` makes the draws;
+  // thread-safe.
+  std::vector<std::optional<double>> PValues(const Activations& activations,
+                                             const std::vector<bool>& wanted, uint64_t stream,
+                                             int draws = kShifts) const;
+
+  bool deals() const { return blocks_.size() > kBlocksToDeal; }
+
+ private:
+  class Draws;
+  bool holds(size_t c, int64_t w) const { return bits_[c][w >> 6] >> (w & 63) & 1; }
+  // Windows before w in which the condition holds.
+  int64_t before(size_t c, int64_t w) const;
+
+  int64_t windows_;
+  std::vector<int64_t> blocks_;
+  std::vector<int64_t> positive_;            // windows per condition
+  std::vector<std::vector<uint64_t>> bits_;  // 64 windows a word, one word more than needed
+  std::vector<std::vector<int32_t>> count_;  // windows that hold before each word
+  std::vector<int64_t> list_begin_;          // [n + 1]
+  std::vector<int32_t> list_;                // conditions of every window
+};
+
+// How many draws fit the work of a dictionary: kShifts, or 1,000 where the active windows of all
+// latents times the conditions are more than 2·10⁹.
+int AffordableDraws(int64_t active_windows, int64_t conditions);
 
 // Benjamini & Hochberg 1995: the smallest false discovery rate at which each p would be called.
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p);

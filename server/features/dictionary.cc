@@ -101,9 +101,9 @@ void ChooseBest(const std::vector<bool>& supported, Feature& out) {
 // The held-out side, for one feature after another.
 struct HeldOut {
   const LabelRows& labels;
-  std::optional<ShiftedLabels> shifted;  // unless blocks are dealt
-  std::vector<int64_t> time_blocks;      // for the bootstrap
-  std::vector<int64_t> split_blocks;     // of the split's column; one where it has none
+  NullLabels null;
+  int draws;
+  std::vector<int64_t> time_blocks;  // for the bootstrap
   const std::vector<int64_t>& starts;
   double bin_width;
   std::vector<std::vector<int64_t>> onsets;  // per condition
@@ -126,9 +126,7 @@ std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
 void AddCertainty(const Activations& active, const HeldOut& side,
                   const std::vector<bool>& supported, Feature& out) {
   const auto stream = static_cast<uint64_t>(out.latent);
-  const auto p = !side.shifted
-                     ? DealPValues(active, side.labels, side.split_blocks, supported, stream)
-                     : ShiftPValues(active, *side.shifted, supported, stream);
+  const auto p = side.null.PValues(active, supported, stream, side.draws);
   out.certainty.resize(p.size());
   std::vector<size_t> order;
   for (size_t c = 0; c < p.size(); ++c) {
@@ -279,24 +277,23 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
     out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
                                                  best->train_auroc, best->test_auroc};
   }
+  SAED_ASSIGN_OR_RETURN(
+      const auto activations,
+      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.4 * f); }));
+  int64_t entries = 0;
+  for (const Activations& a : activations) entries += static_cast<int64_t>(a.size());
+  const std::vector<int64_t> split_blocks = SplitBlocks(view, test_starts);
   HeldOut held_out{test_labels,
-                   std::nullopt,
+                   NullLabels(test_labels, out.test_windows, split_blocks),
+                   AffordableDraws(entries, static_cast<int64_t>(out.conditions.size())),
                    TimeBlocks(test_starts),
-                   SplitBlocks(view, test_starts),
                    test_starts,
                    view.bin_width,
                    {}};
   for (const auto& label : test_labels) held_out.onsets.push_back(Onsets(label, test_starts));
-  if (held_out.split_blocks.size() <= kBlocksToDeal) {
-    held_out.shifted.emplace(test_labels, out.test_windows);
-  }
-
-  SAED_ASSIGN_OR_RETURN(
-      const auto activations,
-      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.4 * f); }));
   const VariableTable variables(AutomaticVariables(recording, view, sides.starts, out.warnings),
                                 recording, view, sides.starts, sides.train, sides.in_sample,
-                                held_out.split_blocks);
+                                split_blocks);
   out.variables = variables.summaries();
   out.features.resize(activations.size());
   std::vector<std::vector<bool>> supported(activations.size());

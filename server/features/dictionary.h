@@ -36,7 +36,7 @@ struct Exemplar {
 
 // How sure the held-out AUROC of a pair with support is (see kMinimumSupport).
 struct Certainty {
-  std::optional<double> p, q;        // see ShiftPValues; q after correction over all pairs with p
+  std::optional<double> p, q;        // see NullLabels; q after correction over all pairs with p
   std::optional<Interval> interval;  // of the conditions that stand out in training
 };
 

@@ -49,7 +49,7 @@ class VariableSide {
   std::optional<double> Spearman(const Activations& activations) const;
   // Two-sided: the values are moved against the activation by kVariableShifts random shifts, or
   // their blocks dealt out anew and turned; (1 + those with |ρ| as large) ÷ (1 + all), stopped
-  // early as ShiftPValues.
+  // early as NullLabels.
   std::optional<double> PValue(const Activations& activations, uint64_t stream) const;
   // Mutual information in bits between activation (none, or which third of `levels`) and tuning
   // bin, less its bias (Miller 1955); may be slightly negative. Empty without edges.

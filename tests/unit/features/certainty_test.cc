@@ -57,10 +57,11 @@ TEST(Certainty, PValuesAreThoseOfAllShifts) {
   for (int n : {37, 90, 211}) {
     for (uint64_t seed = 0; seed < 10; ++seed) {
       const Made made = Make(n, seed);
-      const ShiftedLabels labels(made.labels, n);
-      const auto p = ShiftPValues(made.sparse, labels, {true, true}, seed);
+      const NullLabels labels(made.labels, n, {0, n});
+      const auto p = labels.PValues(made.sparse, {true, true}, seed);
       for (int c = 0; c < 2; ++c) {
-        ASSERT_EQ(p[c].has_value(), labels.has_both(c) && !made.sparse.empty());
+        const auto ones = std::count(made.labels[c].begin(), made.labels[c].end(), 1);
+        ASSERT_EQ(p[c].has_value(), ones > 0 && ones < n && !made.sparse.empty());
         if (!p[c]) continue;
         const double seen = Auroc(made, c);
         int exceedances = 0;
@@ -89,7 +90,7 @@ TEST(Certainty, PValuesAreUniformWithoutARelation) {
   for (uint64_t seed = 100; seed < 100 + kPairs; ++seed) {
     const Made made = Make(3000, seed);
     p.push_back(
-        *ShiftPValues(made.sparse, ShiftedLabels(made.labels, 3000), {true, true}, seed)[0]);
+        *NullLabels(made.labels, 3000, {0, 3000}).PValues(made.sparse, {true, true}, seed)[0]);
   }
   ExpectUniform(p);
 }
@@ -116,7 +117,7 @@ TEST(Certainty, DealtPValuesAreUniformInBlocks) {
       }
       blocks.push_back(50 * (b + 1));
     }
-    p.push_back(*DealPValues(sparse, labels, blocks, {true}, seed)[0]);
+    p.push_back(*NullLabels(labels, blocks.back(), blocks).PValues(sparse, {true}, seed)[0]);
   }
   ExpectUniform(p);
 }
@@ -131,27 +132,50 @@ TEST(Certainty, DealsFindARelation) {
   while (blocks.back() < 4000) {
     blocks.push_back(std::min<int64_t>(4000, blocks.back() + 100 + 37 * (blocks.size() % 5)));
   }
-  const auto p = DealPValues(made.sparse, made.labels, blocks, {true, true}, 3);
+  const NullLabels null(made.labels, 4000, blocks);
+  const auto p = null.PValues(made.sparse, {true, true}, 3);
   EXPECT_DOUBLE_EQ(*p[0], 1.0 / (1 + kShifts));
   EXPECT_FALSE(p[1]);
-  EXPECT_FALSE(DealPValues({}, made.labels, blocks, {true, true}, 3)[0]);
+  EXPECT_FALSE(null.PValues({}, {true, true}, 3)[0]);
+}
+
+// Many conditions at once go another way than few; the p-values are the same.
+TEST(Certainty, ManyConditionsAtOnceAreTheSameAsOneByOne) {
+  constexpr int kWindows = 1900, kConditions = 30;
+  Made made = Make(kWindows, 21);
+  const sae::CounterRandom random(8, 8);
+  made.labels.clear();
+  for (int c = 0; c < kConditions; ++c) {
+    auto& label = made.labels.emplace_back(kWindows, 0);
+    for (int w = 0; w < kWindows; ++w) label[w] = random.Below(w / 20 * kConditions + c, 9) == 0;
+  }
+  std::vector<int64_t> blocks;
+  for (int64_t w = 0; w <= kWindows; w += 100) blocks.push_back(w);
+  for (const auto& given : {std::vector<int64_t>{0, kWindows}, blocks}) {
+    const auto all = NullLabels(made.labels, kWindows, given)
+                         .PValues(made.sparse, std::vector<bool>(kConditions, true), 5);
+    for (int c = 0; c < kConditions; ++c) {
+      const NullLabels one({made.labels[c]}, kWindows, given);
+      EXPECT_EQ(all[c], one.PValues(made.sparse, {true}, 5)[0]) << c;
+    }
+  }
 }
 
 TEST(Certainty, ARelationIsFound) {
   Made made = Make(4000, 7);
   for (int w = 0; w < 4000; ++w) made.labels[0][w] = made.dense[w] > 2;
-  const auto p = ShiftPValues(made.sparse, ShiftedLabels(made.labels, 4000), {true, false}, 1);
+  const auto p = NullLabels(made.labels, 4000, {0, 4000}).PValues(made.sparse, {true, false}, 1);
   EXPECT_DOUBLE_EQ(*p[0], 1.0 / 4000);  // all shifts that there are
   EXPECT_FALSE(p[1]);
 }
 
 TEST(Certainty, NoPValueWithoutBothClassesOrActivity) {
   const std::vector<std::vector<uint8_t>> labels = {{0, 0, 0}, {1, 1, 1}, {0, 1, 0}};
-  const ShiftedLabels shifted(labels, 3);
-  const auto p = ShiftPValues({{1, 2.0f}}, shifted, {true, true, true}, 0);
+  const NullLabels shifted(labels, 3, {0, 3});
+  const auto p = shifted.PValues({{1, 2.0f}}, {true, true, true}, 0);
   EXPECT_FALSE(p[0] || p[1]);
   EXPECT_TRUE(p[2]);
-  EXPECT_FALSE(ShiftPValues({}, shifted, {true, true, true}, 0)[2]);
+  EXPECT_FALSE(shifted.PValues({}, {true, true, true}, 0)[2]);
 }
 
 // Values by hand: q_i = min over j ≥ i of p_j·m/j.
