@@ -68,26 +68,29 @@ NullLabels::NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t 
       positive_(labels.size(), 0),
       bits_(labels.size()),
       count_(labels.size()),
-      list_begin_(windows + 1, 0) {
+      run_of_(windows, 0) {
+  std::vector<bool> begins(windows, false);
   for (size_t c = 0; c < labels.size(); ++c) {
     bits_[c].assign(windows / 64 + 1, 0);
     count_[c].assign(windows / 64 + 1, 0);
     for (int64_t w = 0; w < windows; ++w) {
       if (w % 64 == 0) count_[c][w / 64] = static_cast<int32_t>(positive_[c]);
+      if (w > 0 && labels[c][w] != labels[c][w - 1]) begins[w] = true;
       if (!labels[c][w]) continue;
       bits_[c][w / 64] |= uint64_t{1} << (w % 64);
       ++positive_[c];
-      ++list_begin_[w + 1];
     }
     if (windows % 64 == 0) count_[c].back() = static_cast<int32_t>(positive_[c]);
+    held_ += static_cast<double>(positive_[c]) / static_cast<double>(std::max<int64_t>(windows, 1));
   }
-  std::partial_sum(list_begin_.begin(), list_begin_.end(), list_begin_.begin());
-  list_.resize(list_begin_.back());
-  std::vector<int64_t> next(list_begin_.begin(), list_begin_.end() - 1);
-  for (size_t c = 0; c < labels.size(); ++c) {
-    for (int64_t w = 0; w < windows; ++w) {
-      if (labels[c][w]) list_[next[w]++] = static_cast<int32_t>(c);
+  for (int64_t w = 0; w < windows; ++w) {
+    if (w == 0 || begins[w]) {
+      for (size_t c = 0; c < labels.size(); ++c) {
+        if (labels[c][w]) run_conditions_.push_back(static_cast<int32_t>(c));
+      }
+      run_begin_.push_back(static_cast<int64_t>(run_conditions_.size()));
     }
+    run_of_[w] = static_cast<int32_t>(run_begin_.size()) - 2;
   }
 }
 
@@ -178,7 +181,8 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
                                                        uint64_t stream, int draws) const {
   std::vector<std::optional<double>> out(positive_.size());
   if (activations.empty() || windows_ < 2) return out;
-  const auto deviations = RankDeviations(activations, windows_);
+  auto deviations = RankDeviations(activations, windows_);
+  std::sort(deviations.begin(), deviations.end());  // in time: neighbours lie in one cache line
   const auto active = static_cast<double>(deviations.size());
   struct Pair {
     size_t condition;
@@ -187,10 +191,10 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
   };
   std::vector<Pair> open;
   std::vector<int64_t> sums(positive_.size(), 0);
+  std::vector<int32_t> runs(deviations.size());
   // 2·Σ(rank − lowest rank) over the windows in which each open condition holds.
   const auto add_up = [&](const auto& source) {
-    const size_t held = list_.size() / std::max<size_t>(windows_, 1);
-    if (open.size() <= held + 2) {
+    if (static_cast<double>(open.size()) <= held_ + 2) {
       for (const Pair& pair : open) {
         int64_t sum = 0;
         for (size_t e = 0; e < deviations.size(); ++e) {
@@ -202,9 +206,19 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
       return;
     }
     std::fill(sums.begin(), sums.end(), 0);
+    // First where to look, all at once: the lookups do not wait for each other.
+    for (size_t e = 0; e < deviations.size(); ++e) runs[e] = run_of_[source(e)];
     for (size_t e = 0; e < deviations.size(); ++e) {
-      const int64_t w = source(e), deviation = deviations[e].second;
-      for (int64_t at = list_begin_[w]; at < list_begin_[w + 1]; ++at) sums[list_[at]] += deviation;
+      const int64_t deviation = deviations[e].second;
+      const int32_t* c = run_conditions_.data() + run_begin_[runs[e]];
+      const int32_t* end = run_conditions_.data() + run_begin_[runs[e] + 1];
+      for (; c + 4 <= end; c += 4) {
+        sums[c[0]] += deviation;
+        sums[c[1]] += deviation;
+        sums[c[2]] += deviation;
+        sums[c[3]] += deviation;
+      }
+      for (; c < end; ++c) sums[*c] += deviation;
     }
   };
   // AUROC − ½.

@@ -57,8 +57,12 @@ class NullLabels {
   std::vector<int64_t> positive_;            // windows per condition
   std::vector<std::vector<uint64_t>> bits_;  // 64 windows a word, one word more than needed
   std::vector<std::vector<int32_t>> count_;  // windows that hold before each word
-  std::vector<int64_t> list_begin_;          // [n + 1]
-  std::vector<int32_t> list_;                // conditions of every window
+  // Windows one after another in which the same conditions hold are a run: lists stay small enough
+  // for the caches.
+  std::vector<int32_t> run_of_;           // [n]
+  std::vector<int64_t> run_begin_ = {0};  // [runs + 1]
+  std::vector<int32_t> run_conditions_;
+  double held_ = 0;  // mean conditions that hold in a window
 };
 
 // How many draws fit the work of a dictionary: kShifts, or 1,000 where the active windows of all

@@ -10,8 +10,8 @@
 
 namespace saed::jobs {
 
-// Entries in time order, then by latent. `start_times`: of the windows' first bins, s. Returns whether
-// to go on.
+// Entries in time order, then by latent. `start_times`: of the windows' first bins, s. Returns
+// whether to go on.
 using ActivationSink =
     std::function<bool(const std::vector<double>& start_times, const std::vector<int>& latents,
                        const std::vector<float>& values)>;
