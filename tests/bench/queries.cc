@@ -87,7 +87,8 @@ absl::Status Fill(Database& db, int dictionaries, int features, int conditions) 
         rows.associations.push_back(a);
       }
       const double rho = 2 * uniform(random) - 1;
-      rows.tunings.push_back({0, j, rho, rho, rho * rho, rho * rho, 0.5, 0.5, {}});
+      rows.tunings.push_back(
+          {0, j, rho, rho, rho * rho, rho * rho, 0.5, 0.5, std::vector<float>(40, 0.5F)});
       rows.features.push_back(std::move(f));
     }
     if (auto s = table.Insert(rows); !s.ok()) return s;
