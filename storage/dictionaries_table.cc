@@ -133,13 +133,20 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
                     sql.descending ? "<" : ">", all ? "?, " : "");
   }
   if (!all) where += " AND f.dictionary_id = ?";
+  // CROSS JOIN keeps SQLite to this order.
+  const std::string from =
+      sql.first.empty()
+          ? "features f JOIN dictionaries d ON d.id = f.dictionary_id"
+          : fmt::format(
+                "{} g CROSS JOIN dictionaries d ON d.model_id = g.model_id CROSS JOIN "
+                "features f ON f.dictionary_id = d.id AND f.latent = g.latent",
+                sql.first);
   auto s = std::make_unique<SQLite::Statement>(
       db,
       fmt::format("{}SELECT {}, {}, f.dictionary_id, (SELECT name FROM conditions WHERE "
                   "dictionary_id = f.dictionary_id AND position = f.best_condition) FROM "
-                  "features f JOIN dictionaries d ON d.id = f.dictionary_id{} WHERE {} ORDER BY "
-                  "{} {}, {}f.latent {} LIMIT ?",
-                  prefix, kFeatureColumns, sql.order, sql.joins, where, sql.order, direction,
+                  "{}{} WHERE {} ORDER BY {} {}, {}f.latent {} LIMIT ?",
+                  prefix, kFeatureColumns, sql.order, from, sql.joins, where, sql.order, direction,
                   all ? fmt::format("f.dictionary_id {}, ", direction) : "", direction));
   int at = 1;
   for (const SqlValue& v : sql.values) {

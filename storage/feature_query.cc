@@ -114,8 +114,9 @@ class Translator {
 
   void Finish() {
     out_.joins = joins_;
-    join_values_.insert(join_values_.end(), out_.values.begin(), out_.values.end());
-    out_.values = std::move(join_values_);
+    first_values_.insert(first_values_.end(), join_values_.begin(), join_values_.end());
+    first_values_.insert(first_values_.end(), out_.values.begin(), out_.values.end());
+    out_.values = std::move(first_values_);
   }
 
  private:
@@ -171,7 +172,7 @@ class Translator {
     const std::string op = node.op == ":" ? "=" : node.op;
     if (!node.is_function) {
       if (node.field == "best_condition" || node.field == "label" || node.field == "tag") {
-        return TextComparison(node, op);
+        return TextComparison(node, op, sure);
       }
       for (const auto& [name, sql, collection] : kResources) {
         if (node.field != name) continue;
@@ -192,7 +193,8 @@ class Translator {
     return sure ? fmt::format("{} {} ?", left, op) : fmt::format("coalesce({} {} ?, 0)", left, op);
   }
 
-  absl::StatusOr<std::string> TextComparison(const FilterNode& node, const std::string& op) {
+  absl::StatusOr<std::string> TextComparison(const FilterNode& node, const std::string& op,
+                                             bool sure) {
     if (op != "=" && op != "!=") {
       return InvalidField("filter",
                           fmt::format("compares {} with {}; use = or !=", node.field, op));
@@ -215,11 +217,17 @@ class Translator {
           negated);
     }
     const bool part = node.op == ":" && node.field == "label";
+    const std::string annotated = fmt::format(
+        "(SELECT DISTINCT model_id, latent FROM annotations WHERE deleted_at IS NULL AND kind = "
+        "'{}' AND {})",
+        node.field, part ? "instr(text, ?) > 0" : "text = ?");
+    if (sure && op == "=" && out_.first.empty()) {
+      out_.first = annotated;
+      first_values_.emplace_back(node.text);
+      return std::string("1");
+    }
     out_.values.emplace_back(node.text);
-    return fmt::format(
-        "({}(d.model_id, f.latent) IN (SELECT model_id, latent FROM annotations "
-        "WHERE deleted_at IS NULL AND kind = '{}' AND {}))",
-        negated, node.field, part ? "instr(text, ?) > 0" : "text = ?");
+    return fmt::format("({}(d.model_id, f.latent) IN {})", negated, annotated);
   }
 
   NameLookup& names_;
@@ -227,7 +235,7 @@ class Translator {
   std::vector<std::pair<Kind, std::string>> joined_;
   std::set<std::pair<Kind, std::string>> sure_;
   std::string joins_;
-  std::vector<SqlValue> join_values_;
+  std::vector<SqlValue> first_values_, join_values_;
 };
 
 }  // namespace

@@ -27,11 +27,14 @@ class NameLookup {
 };
 
 struct FeatureSql {
+  // A sub-query `g` of (model_id, latent), to be read first: the few features with a label or tag
+  // that the filter asks for. Empty: none.
+  std::string first;
   std::string joins;  // "JOIN …" for every condition or variable in use
   std::string where = "1";
   std::string order;  // an expression, never NULL given `where`
   bool descending = false;
-  std::vector<SqlValue> values;  // of joins, then of where, in the order of their "?"
+  std::vector<SqlValue> values;  // of first, joins, then where, in the order of their "?"
 };
 
 // The feature row is `f`, the dictionary's `d`. Comparisons that must hold are plain conjuncts,
