@@ -112,8 +112,8 @@ LikenessMatrix Cosines(const std::vector<float>& a, const std::vector<float>& b,
     }
     return std::sqrt(sum);
   };
-  std::vector<double> norms;
-  for (int c = 0; c < out.columns; ++c) norms.push_back(norm(b, c));
+  std::vector<double> norms(out.columns);
+  for (int c = 0; c < out.columns; ++c) norms[c] = norm(b, c);
   sae::ForBlocks(out.rows, 1, [&](int64_t, int64_t row, int64_t) {
     const int r = static_cast<int>(row);
     const double mine = norm(a, r);

@@ -104,6 +104,7 @@ std::vector<std::pair<double, bool>> Margins(const Logistic& model, const Sparse
                                              const std::vector<uint8_t>& label,
                                              const std::vector<int64_t>& rows) {
   std::vector<std::pair<double, bool>> out;
+  out.reserve(rows.size());
   for (int64_t r : rows) out.emplace_back(model.Margin(x, r), label[r] != 0);
   std::stable_sort(out.begin(), out.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });

@@ -69,6 +69,7 @@ SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& 
   const CountView counts = view.counts();
   std::vector<Activations> columns;
   std::vector<int64_t> used;
+  used.reserve(windows.size());
   for (int64_t w : windows) used.push_back(starts[w]);
   recordings::ViewData bin = view;
   bin.window = 1;

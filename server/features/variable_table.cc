@@ -7,7 +7,7 @@
 
 namespace saed::features {
 
-VariableTable::VariableTable(std::vector<Variable> variables,
+VariableTable::VariableTable(const std::vector<Variable>& variables,
                              const recordings::Recording& recording,
                              const recordings::ViewData& view, const std::vector<int64_t>& starts,
                              int64_t train, bool in_sample, const std::vector<int64_t>& blocks) {

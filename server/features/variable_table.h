@@ -13,7 +13,7 @@ class VariableTable {
  public:
   // `starts`: training windows, then held-out ones; in_sample: the training windows are the
   // held-out ones. `blocks`: of the held-out windows, see VariableSide.
-  VariableTable(std::vector<Variable> variables, const recordings::Recording& recording,
+  VariableTable(const std::vector<Variable>& variables, const recordings::Recording& recording,
                 const recordings::ViewData& view, const std::vector<int64_t>& starts, int64_t train,
                 bool in_sample, const std::vector<int64_t>& blocks);
 

@@ -223,9 +223,8 @@ std::optional<double> VariableSide::PValue(const Activations& activations, uint6
         const auto part = [&](int64_t first, int64_t last) {
           return before[blocks_[given] + last] - before[blocks_[given] + first];
         };
-        const int64_t end = turn[b] + length(b);
-        all += static_cast<double>(end / many) * part(0, many) + part(0, end % many) -
-               part(0, turn[b]);
+        const int64_t end = turn[b] + length(b), rounds = end / many;
+        all += static_cast<double>(rounds) * part(0, many) + part(0, end % many) - part(0, turn[b]);
       }
       for (size_t e = 0; e < ranks.known.size(); ++e) {
         const int64_t b = block[e], given = from[b];
@@ -282,10 +281,10 @@ std::vector<float> VariableSide::Tuning(const Activations& activations) const {
   if (!bin_.empty()) {
     for (const auto& [w, value] : Known(activations)) sum[bin_[w]] += static_cast<double>(value);
   }
-  std::vector<float> out;
+  std::vector<float> out(kTuningBins);
   for (int b = 0; b < kTuningBins; ++b) {
-    out.push_back(
-        static_cast<float>(occupancy_[b] > 0 ? sum[b] / static_cast<double>(occupancy_[b]) : kNan));
+    out[b] =
+        static_cast<float>(occupancy_[b] > 0 ? sum[b] / static_cast<double>(occupancy_[b]) : kNan);
   }
   return out;
 }
@@ -295,7 +294,7 @@ std::vector<double> TuningEdges(std::vector<double> values) {
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) {
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+    return values[std::lround(share * static_cast<double>(values.size() - 1))];
   };
   const double low = at(0.005), high = at(0.995);
   if (!(high > low)) return {};

@@ -93,6 +93,7 @@ absl::StatusOr<LikenessMatrix> ByActivation(const Stores& stores, const std::str
     SAED_ASSIGN_OR_RETURN(
         auto codes, features::Activate(*model->encoder, view, starts, [](double) { return true; }));
     std::vector<Activations> out;
+    out.reserve(latents.size());
     for (int j : latents) out.push_back(codes[j]);
     return out;
   };
