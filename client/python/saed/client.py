@@ -172,7 +172,7 @@ class Client:
               selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
               unit_ids=(), target=None,
               minimum_rate=0.0, mask=None, split=0.8, learning_rate=4e-3, batch_size=1024,
-              epochs=20, max_steps=0, seed=0, conditions=(), aux=None, decoder_start=None, bias_start=None,
+              epochs=20, max_steps=0, seed=0, conditions=None, aux=None, decoder_start=None, bias_start=None,
               revival=None, resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0,
               optimiser=None, threads=0, name="", request_id=None):
         """Queues a training job and returns it.
@@ -184,6 +184,9 @@ class Client:
         k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
         selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
         with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
+        if not isinstance(conditions or {}, dict):
+            raise TypeError(f"conditions: is a {type(conditions).__name__}; must be a dict of names "
+                            "and expressions, such as {'fast': 'speed > 20'}")
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads)
         view = spec.view
@@ -238,7 +241,7 @@ class Client:
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
-        for label, expression in dict(conditions).items():
+        for label, expression in (conditions or {}).items():
             spec.conditions.add(name=label, expression=expression)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, train=spec)

@@ -241,6 +241,16 @@ TEST_F(Features, AnnotationsOutliveDictionariesAndAreNeverOverwritten) {
   EXPECT_EQ(List("label:flash AND tag = checked", ""), "1");
   EXPECT_EQ(List("label = flash", ""), "");
   EXPECT_EQ(List("tag != checked", ""), "023");
+  EXPECT_EQ(List("tag = checked OR latent = 0", ""), "01");
+  EXPECT_EQ(List("NOT label:flash", ""), "023");
+  // The values of a label that is looked up first come before those of the joins.
+  FeatureQuery everywhere;
+  everywhere.filter = "latent < 3 AND label:flash AND auroc(\"t.kind=a\") >= 0 AND tag = checked";
+  everywhere.order_by = "auroc(\"t.kind=a\") desc";
+  const auto labelled = dictionaries.ListFeatures(everywhere);
+  ASSERT_TRUE(labelled.ok()) << labelled.status();
+  ASSERT_EQ(labelled->size(), 1U);
+  EXPECT_EQ((*labelled)[0].feature.latent, 1);
   const auto history = annotations.List("m1", 1, true);
   ASSERT_EQ(history->size(), 4u);
   EXPECT_EQ((*history)[0].deleted_by, "ada");
@@ -284,6 +294,8 @@ TEST_F(Features, IndexesServeQueries) {
       EXPECT_EQ(p.find("SCAN f\n"), std::string::npos) << in << filter << "\n" << p;
     }
   }
+  EXPECT_NE(plan("", "label = flash", "density desc").find("SEARCH f USING"), std::string::npos)
+      << plan("", "label = flash", "density desc");
   EXPECT_NE(plan("", score + " > 0.8", score + " desc").find("associations_by_test_auroc"),
             std::string::npos)
       << plan("", score + " > 0.8", score + " desc");
