@@ -123,6 +123,15 @@ std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
   return out;
 }
 
+// The interval of a feature's held-out AUROC for condition c, and its response to the onsets.
+void AddInterval(const Activations& active, const HeldOut& side, size_t c, Feature& out) {
+  out.certainty[c].interval =
+      BootstrapAuroc(active, side.labels[c], side.time_blocks, static_cast<uint64_t>(out.latent));
+  if (side.onsets[c].empty()) return;
+  out.responses.emplace_back(static_cast<int>(c),
+                             PeriEvent(active, side.onsets[c], side.starts, side.bin_width));
+}
+
 void AddCertainty(const Activations& active, const HeldOut& side,
                   const std::vector<bool>& supported, Feature& out) {
   const auto stream = static_cast<uint64_t>(out.latent);
@@ -136,12 +145,7 @@ void AddCertainty(const Activations& active, const HeldOut& side,
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return *out.train[a].auroc > *out.train[b].auroc; });
   order.resize(std::min(order.size(), kIntervals));
-  for (size_t c : order) {
-    out.certainty[c].interval = BootstrapAuroc(active, side.labels[c], side.time_blocks, stream);
-    if (side.onsets[c].empty()) continue;
-    out.responses.emplace_back(static_cast<int>(c),
-                               PeriEvent(active, side.onsets[c], side.starts, side.bin_width));
-  }
+  for (size_t c : order) AddInterval(active, side, c, out);
 }
 
 // q-values over every pair that has a p-value; `member` is what a feature has p and q in.
@@ -323,6 +327,16 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
   Correct(out.features, &Feature::variables);
   std::vector<double> best_auroc;
   ChooseFeatures(supported, out, best_auroc);
+  // A condition's feature has its interval even where other conditions suit that feature better.
+  for (size_t c = 0; c < out.conditions.size(); ++c) {
+    if (!out.best_features[c]) continue;
+    Feature& f = out.features[*out.best_features[c]];
+    const bool done = std::any_of(f.responses.begin(), f.responses.end(),
+                                  [&](const auto& r) { return r.first == static_cast<int>(c); });
+    if (f.certainty[c].interval || done) continue;
+    const Activations& active = activations[f.latent];
+    AddInterval(sides.in_sample ? active : Part(active, sides.train, windows), held_out, c, f);
+  }
   if (!progress(0.8)) return absl::CancelledError("stopped before fitting probes");
   out.probes = ReadOut(activations, view, sides.starts, sides.train, sides.in_sample, all_labels,
                        out.best_features, best_auroc, user_conditions.size());

@@ -40,7 +40,8 @@ struct Certainty {
   std::optional<Interval> interval;  // of the conditions that stand out in training
 };
 
-// For each feature the intervals of this many conditions, by training AUROC.
+// For each feature the intervals of this many conditions, by training AUROC. The best feature of a
+// condition has that condition's too.
 inline constexpr size_t kIntervals = 5;
 
 struct Feature {

@@ -184,9 +184,6 @@ class Client:
         k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
         selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
         with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
-        if not isinstance(conditions or {}, dict):
-            raise TypeError(f"conditions: is a {type(conditions).__name__}; must be a dict of names "
-                            "and expressions, such as {'fast': 'speed > 20'}")
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads)
         view = spec.view
@@ -241,11 +238,27 @@ class Client:
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
-        for label, expression in (conditions or {}).items():
-            spec.conditions.add(name=label, expression=expression)
+        self._add_conditions(spec, conditions)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, train=spec)
         return self._call(self.jobs.CreateJob, request).job
+
+    def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None):
+        """Queues the building of another dictionary of a stored model, on the recording it was
+        trained on or on another with its units, and returns the job. conditions: as of train."""
+        spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
+        self._add_conditions(spec, conditions)
+        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
+                                            display_name=name, analyse=spec)
+        return self._call(self.jobs.CreateJob, request).job
+
+    @staticmethod
+    def _add_conditions(spec, conditions):
+        if not isinstance(conditions or {}, dict):
+            raise TypeError(f"conditions: is a {type(conditions).__name__}; must be a dict of names "
+                            "and expressions, such as {'fast': 'speed > 20'}")
+        for label, expression in (conditions or {}).items():
+            spec.conditions.add(name=label, expression=expression)
 
     def job(self, name):
         return self._call(self.jobs.GetJob, jobs_pb2.GetJobRequest(name=name)).job
