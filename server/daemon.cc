@@ -42,6 +42,12 @@ class SystemClock : public jobs::Clock {
 class MetricsObserver : public jobs::Observer {
  public:
   explicit MetricsObserver(observability::Metrics& metrics) : metrics_(metrics) {}
+  void JobStarted(double seconds_waited) override { metrics_.JobStarted(seconds_waited); }
+  void JobPaused() override { metrics_.JobPaused(); }
+  void JobRetried() override { metrics_.JobRetried(); }
+  void Computed(std::string_view user, double core_seconds) override {
+    metrics_.Computed(user, core_seconds);
+  }
   void JobFinished(std::string_view kind, std::string_view state) override {
     metrics_.JobFinished(kind, state);
   }
@@ -98,6 +104,20 @@ absl::Status CheckOptions(const DaemonOptions& o) {
     return absl::InvalidArgumentError(
         fmt::format("--threads is {}; must be 0 (one per core) to 1024", o.threads));
   }
+  for (const auto& [name, value] : {std::pair("--job-threads", int64_t{o.job_threads}),
+                                    {"--memory-bytes", o.memory_bytes},
+                                    {"--user-threads", o.user_threads},
+                                    {"--user-running-jobs", o.user_running_jobs},
+                                    {"--user-unfinished-jobs", o.user_unfinished_jobs}}) {
+    if (value < 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("{} is {}; must be 0 (the default) or above", name, value));
+    }
+  }
+  if (!(o.half_life_hours > 0)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--half-life-hours is {}; must be above 0", o.half_life_hours));
+  }
   if (!(o.checkpoint_seconds > 0)) {
     return absl::InvalidArgumentError(
         fmt::format("--checkpoint-seconds is {}; must be above 0", o.checkpoint_seconds));
@@ -110,6 +130,20 @@ absl::Status CheckOptions(const DaemonOptions& o) {
                     o.listen));
   }
   return absl::OkStatus();
+}
+
+jobs::SchedulerOptions ToScheduler(const DaemonOptions& o) {
+  jobs::SchedulerOptions out;
+  out.policy.threads = o.threads;
+  out.policy.memory = o.memory_bytes;
+  out.policy.user_threads = o.user_threads;
+  out.policy.user_jobs = o.user_running_jobs;
+  out.policy.half_life = 3600 * o.half_life_hours;
+  out.default_threads = std::min(o.job_threads, o.threads);
+  out.user_unfinished = o.user_unfinished_jobs;
+  out.checkpoint_seconds = o.checkpoint_seconds;
+  out.code_version = CodeVersion();
+  return out;
 }
 
 absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
@@ -140,8 +174,7 @@ struct Daemon::Parts {
         stores{recordings, jobs, models, dictionaries, annotations, objects},
         observer(*metrics),
         library(stores, clock),
-        scheduler(stores, clock, observer,
-                  {options.threads, options.checkpoint_seconds, CodeVersion()}),
+        scheduler(stores, clock, observer, ToScheduler(options)),
         engine(models, options.threads),
         context{stores,  clock,    library,           scheduler,
                 engine,  *metrics, options.data_root, options.max_upload_bytes,
@@ -178,6 +211,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
   if (options.threads == 0) {
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
+  if (options.memory_bytes == 0) {
+    options.memory_bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 5 * 4;
+  }
   SAED_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.data_dir));
   // Large counts lie with the data: the system's temporary directory may be memory.
   recordings::CountDirectory() = options.data_dir;
@@ -197,6 +233,10 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
     const auto queue = p.jobs.Statistics();
     if (!queue.ok()) return state;
     for (const auto& c : queue->counts) state.counts.push_back({c.state, c.kind, c.jobs});
+    for (const auto& u : p.scheduler.Users()) {
+      state.users.push_back({u.user, u.threads, u.waiting, u.share});
+    }
+    state.threads = p.scheduler.threads();
     if (queue->oldest_queued_at) {
       state.oldest_age_seconds =
           1e-6 * static_cast<double>(p.clock.NowMicros() - *queue->oldest_queued_at);

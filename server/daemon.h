@@ -16,6 +16,12 @@ struct DaemonOptions {
   std::string metrics_listen = "127.0.0.1:9464";  // empty: none
   std::string data_root;                          // imports by path are allowed below it
   int threads = 0;                                // for jobs; 0: one per core
+  int job_threads = 0;       // of a job that leaves it open; 0: a quarter, at least 4
+  int64_t memory_bytes = 0;  // for jobs; 0: four fifths of the machine's
+  int user_threads = 0;      // of one user's running jobs; 0: not limited
+  int user_running_jobs = 0;
+  int user_unfinished_jobs = 1000;  // queued and running
+  double half_life_hours = 24;      // of what counts as computed lately
   double checkpoint_seconds = 15;
   int64_t max_upload_bytes = int64_t{64} << 30;  // of one file
   bool allow_remote_without_tls = false;

@@ -34,6 +34,18 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
         o.data_root = *text;
       else if (k == "threads" && number)
         o.threads = static_cast<int>(*number);
+      else if (k == "job_threads" && number)
+        o.job_threads = static_cast<int>(*number);
+      else if (k == "memory_bytes" && number)
+        o.memory_bytes = static_cast<int64_t>(*number);
+      else if (k == "user_threads" && number)
+        o.user_threads = static_cast<int>(*number);
+      else if (k == "user_running_jobs" && number)
+        o.user_running_jobs = static_cast<int>(*number);
+      else if (k == "user_unfinished_jobs" && number)
+        o.user_unfinished_jobs = static_cast<int>(*number);
+      else if (k == "half_life_hours" && number)
+        o.half_life_hours = *number;
       else if (k == "checkpoint_seconds" && number)
         o.checkpoint_seconds = *number;
       else if (k == "max_upload_bytes" && number)
@@ -43,7 +55,8 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
       } else {
         error = fmt::format(
             "{}: '{}' is not an option or has the wrong type; known are data_dir, "
-            "listen, metrics_listen, data_root, threads, checkpoint_seconds, "
+            "listen, metrics_listen, data_root, threads, job_threads, memory_bytes, user_threads, "
+            "user_running_jobs, user_unfinished_jobs, half_life_hours, checkpoint_seconds, "
             "max_upload_bytes, allow_remote_without_tls",
             path, k);
         return false;
@@ -84,6 +97,24 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--data-root", options.data_root, "Allow imports by path below this folder");
   app.add_option("--threads", options.threads, "Threads for jobs; 0 for one per core")
+      ->capture_default_str();
+  app.add_option("--job-threads", options.job_threads,
+                 "Threads of a job that leaves it open; 0 for a quarter of all, at least 4")
+      ->capture_default_str();
+  app.add_option("--memory-bytes", options.memory_bytes,
+                 "Memory for jobs; 0 for four fifths of the machine's")
+      ->capture_default_str();
+  app.add_option("--user-threads", options.user_threads,
+                 "Threads of one user's running jobs; 0 for no limit")
+      ->capture_default_str();
+  app.add_option("--user-running-jobs", options.user_running_jobs,
+                 "Jobs of one user that run at once; 0 for no limit")
+      ->capture_default_str();
+  app.add_option("--user-unfinished-jobs", options.user_unfinished_jobs,
+                 "Jobs of one user, queued and running; 0 for no limit")
+      ->capture_default_str();
+  app.add_option("--half-life-hours", options.half_life_hours,
+                 "What was computed this long ago counts half in the fair share")
       ->capture_default_str();
   app.add_option("--checkpoint-seconds", options.checkpoint_seconds, "Time between checkpoints")
       ->capture_default_str();

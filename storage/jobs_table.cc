@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 namespace saed::storage {
 namespace {
 
 constexpr const char* kColumns =
     "id, number, request_id, request_digest, kind, state, recording_id, name, spec, threads, "
     "created_at, started_at, finished_at, attempt, cancel_requested, error_code, error_message, "
-    "checkpoint, checkpoint_step";
+    "checkpoint, checkpoint_step, owner, priority, memory, queued_at, paused, pause_at_step, "
+    "dependencies, not_before, failures, time_limit, run_seconds";
 
 std::optional<int64_t> Time(const SQLite::Column& c) {
   if (c.isNull()) return std::nullopt;
@@ -36,6 +39,22 @@ JobRow Row(SQLite::Statement& s) {
   r.error_message = s.getColumn(16).getString();
   r.checkpoint = s.getColumn(17).getString();
   r.checkpoint_step = s.getColumn(18).getInt64();
+  r.owner = s.getColumn(19).getString();
+  r.priority = s.getColumn(20).getInt();
+  r.memory = s.getColumn(21).getInt64();
+  r.queued_at = s.getColumn(22).getInt64();
+  r.paused = s.getColumn(23).getString();
+  r.pause_at_step = s.getColumn(24).getInt64();
+  const auto dependencies = nlohmann::json::parse(s.getColumn(25).getString(), nullptr, false);
+  if (dependencies.is_array()) {
+    for (const auto& id : dependencies) {
+      if (id.is_string()) r.dependencies.push_back(id.get<std::string>());
+    }
+  }
+  r.not_before = s.getColumn(26).getInt64();
+  r.failures = s.getColumn(27).getInt();
+  r.time_limit = s.getColumn(28).getDouble();
+  r.run_seconds = s.getColumn(29).getDouble();
   return r;
 }
 
@@ -81,9 +100,10 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
     }
     SQLite::Statement s(db,
                         "INSERT INTO jobs (id, number, request_id, request_digest, kind, state, "
-                        "recording_id, name, spec, threads, created_at) VALUES (?, (SELECT "
-                        "coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'QUEUED', ?, ?, ?, ?, "
-                        "?)");
+                        "recording_id, name, spec, threads, created_at, owner, priority, memory, "
+                        "queued_at, paused, pause_at_step, dependencies, time_limit) VALUES (?, "
+                        "(SELECT coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'QUEUED', ?, ?, "
+                        "?, ?, ?9, ?, ?, ?, ?9, ?, ?, ?, ?)");
     s.bind(1, row.id);
     if (!row.request_id.empty()) s.bind(2, row.request_id);
     s.bind(3, row.request_digest);
@@ -93,6 +113,13 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
     s.bind(7, row.spec);
     s.bind(8, row.threads);
     s.bind(9, row.created_at);
+    s.bind(10, row.owner);
+    s.bind(11, row.priority);
+    s.bind(12, row.memory);
+    s.bind(13, row.paused);
+    s.bind(14, row.pause_at_step);
+    s.bind(15, nlohmann::json(row.dependencies).dump());
+    s.bind(16, row.time_limit);
     s.exec();
     return Find(db, row.id);
   });
@@ -105,20 +132,25 @@ absl::StatusOr<JobRow> JobsTable::Get(const std::string& id) {
 absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int limit,
                                                     int64_t before) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
-    SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE number < ?1 AND (?2 = '' OR "
-                                        "state = ?2) ORDER BY number DESC LIMIT ?3",
-                                        kColumns));
-    SQLite::bind(s, before, std::string(state), limit);
+    const bool paused = state == "PAUSED", queued = state == "QUEUED";
+    SQLite::Statement s(
+        db, fmt::format("SELECT {} FROM jobs WHERE number < ?1 AND (?2 = '' OR state = ?2){} "
+                        "ORDER BY number DESC LIMIT ?3",
+                        kColumns,
+                        paused   ? " AND paused <> ''"
+                        : queued ? " AND paused = ''"
+                                 : ""));
+    SQLite::bind(s, before, paused ? "QUEUED" : std::string(state), limit);
     return All(s);
   });
 }
 
-absl::StatusOr<std::vector<JobRow>> JobsTable::Queue(int limit) {
+absl::StatusOr<std::vector<JobRow>> JobsTable::Queue() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
+    std::string columns = kColumns;
+    columns.replace(columns.find(" spec,"), 6, " '',");  // long, and not needed to choose
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number LIMIT ?",
-                        kColumns));
-    s.bind(1, limit);
+        db, fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number", columns));
     return All(s);
   });
 }
@@ -139,9 +171,55 @@ absl::StatusOr<int64_t> JobsTable::RequeueRunning() {
   });
 }
 
+absl::Status JobsTable::PutBack(const std::string& id, const Requeue& why, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(
+        db,
+        "UPDATE jobs SET state = 'QUEUED', queued_at = ?, run_seconds = run_seconds "
+        "+ ?, failures = failures + ?, not_before = ?, error_message = ? WHERE id = "
+        "? AND state = 'RUNNING'");
+    SQLite::bind(s, now, why.run_seconds, static_cast<int>(why.failed), why.not_before,
+                 why.error_message, id);
+    if (s.exec() == 1) return absl::OkStatus();
+    return absl::FailedPreconditionError(fmt::format("jobs/{} is not RUNNING", id));
+  });
+}
+
+absl::StatusOr<JobRow> JobsTable::SetPaused(const std::string& id, const std::string& by,
+                                            int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
+    auto job = Find(db, id);
+    if (!job.ok()) return job.status();
+    if (job->finished()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "jobs/{} is already {}; only QUEUED and RUNNING jobs can be paused", id, job->state));
+    }
+    if (job->paused.empty() == by.empty()) {
+      return absl::FailedPreconditionError(
+          fmt::format("jobs/{} is {} already", id, by.empty() ? "not paused" : "paused"));
+    }
+    SQLite::Statement s(db, "UPDATE jobs SET paused = ?, queued_at = ? WHERE id = ?");
+    SQLite::bind(s, by, now, id);
+    s.exec();
+    return Find(db, id);
+  });
+}
+
+absl::Status JobsTable::FailQueued(const std::string& id, int error_code,
+                                   std::string_view error_message, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET state = 'FAILED', error_code = ?, error_message = ?, "
+                        "finished_at = ?, checkpoint = NULL WHERE id = ? AND state = 'QUEUED'");
+    SQLite::bind(s, error_code, std::string(error_message), now, id);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
 absl::StatusOr<std::string> JobsTable::Finish(const std::string& id, std::string_view state,
                                               int error_code, std::string_view error_message,
-                                              int64_t now) {
+                                              double run_seconds, int64_t now) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
     auto job = Find(db, id);
     if (!job.ok()) return job.status();
@@ -149,10 +227,13 @@ absl::StatusOr<std::string> JobsTable::Finish(const std::string& id, std::string
       return absl::FailedPreconditionError(
           fmt::format("jobs/{} is {}, not RUNNING", id, job->state));
     }
-    SQLite::Statement s(db,
-                        "UPDATE jobs SET state = ?, error_code = ?, error_message = ?, "
-                        "finished_at = ?, checkpoint = NULL WHERE id = ?");
-    SQLite::bind(s, std::string(state), error_code, std::string(error_message), now, id);
+    SQLite::Statement s(
+        db,
+        "UPDATE jobs SET state = ?, error_code = ?, error_message = ?, "
+        "finished_at = ?, checkpoint = NULL, run_seconds = run_seconds + ? WHERE id "
+        "= ?");
+    SQLite::bind(s, std::string(state), error_code, std::string(error_message), now, run_seconds,
+                 id);
     s.exec();
     return job->checkpoint;
   });
@@ -168,11 +249,14 @@ absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t n
     }
     SQLite::Statement s(db,
                         "UPDATE jobs SET cancel_requested = 1, finished_at = CASE state WHEN "
-                        "'QUEUED' THEN ?1 ELSE finished_at END, state = CASE state WHEN 'QUEUED' "
+                        "'QUEUED' THEN ?1 ELSE finished_at END, checkpoint = CASE state WHEN "
+                        "'QUEUED' THEN NULL ELSE checkpoint END, state = CASE state WHEN 'QUEUED' "
                         "THEN 'CANCELLED' ELSE state END WHERE id = ?2");
     SQLite::bind(s, now, id);
     s.exec();
-    return Find(db, id);
+    auto after = Find(db, id);
+    if (after.ok()) after->checkpoint = job->checkpoint;
+    return after;
   });
 }
 
@@ -229,15 +313,65 @@ absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const s
 absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<QueueStatistics> {
     QueueStatistics out;
-    SQLite::Statement s(db, "SELECT state, kind, count(*) FROM jobs GROUP BY state, kind");
+    SQLite::Statement s(
+        db,
+        "SELECT CASE WHEN state = 'QUEUED' AND paused <> '' THEN 'PAUSED' ELSE state END "
+        "AS shown, kind, count(*) FROM jobs GROUP BY shown, kind");
     while (s.executeStep()) {
       out.counts.push_back(
           {s.getColumn(0).getString(), s.getColumn(1).getString(), s.getColumn(2).getInt64()});
     }
-    SQLite::Statement oldest(db, "SELECT min(created_at) FROM jobs WHERE state = 'QUEUED'");
+    SQLite::Statement oldest(
+        db, "SELECT min(queued_at) FROM jobs WHERE state = 'QUEUED' AND paused = ''");
     oldest.executeStep();
     out.oldest_queued_at = Time(oldest.getColumn(0));
     return out;
+  });
+}
+
+absl::StatusOr<int64_t> JobsTable::Unfinished(const std::string& owner) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    SQLite::Statement s(
+        db, "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND owner = ?");
+    s.bind(1, owner);
+    s.executeStep();
+    return s.getColumn(0).getInt64();
+  });
+}
+
+absl::StatusOr<std::optional<double>> JobsTable::TypicalCoreSeconds() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::optional<double>> {
+    SQLite::Statement s(db,
+                        "SELECT avg(c) FROM (SELECT run_seconds * threads AS c FROM jobs WHERE "
+                        "state = 'SUCCEEDED' ORDER BY number DESC LIMIT 50)");
+    s.executeStep();
+    if (s.getColumn(0).isNull()) return std::nullopt;
+    return s.getColumn(0).getDouble();
+  });
+}
+
+absl::StatusOr<std::vector<UsageRow>> JobsTable::Usage() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UsageRow>> {
+    SQLite::Statement s(db, "SELECT user, core_seconds, at FROM usage");
+    std::vector<UsageRow> out;
+    while (s.executeStep()) {
+      out.push_back(
+          {s.getColumn(0).getString(), s.getColumn(1).getDouble(), s.getColumn(2).getInt64()});
+    }
+    return out;
+  });
+}
+
+absl::Status JobsTable::SaveUsage(const std::vector<UsageRow>& rows) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "INSERT OR REPLACE INTO usage (user, core_seconds, at) VALUES (?, ?, ?)");
+    for (const UsageRow& row : rows) {
+      SQLite::bind(s, row.user, row.core_seconds, row.at);
+      s.exec();
+      s.reset();
+    }
+    return absl::OkStatus();
   });
 }
 

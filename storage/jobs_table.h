@@ -31,13 +31,43 @@ struct JobRow {
   std::string error_message;
   std::string checkpoint;  // object digest; empty: none
   int64_t checkpoint_step = 0;
+  std::string owner;      // user; empty on a server without users
+  int priority = 0;       // -1 low, 0 normal, 1 high, 2 urgent
+  int64_t memory = 0;     // bytes it is thought to need
+  int64_t queued_at = 0;  // µs since 1970; began to wait
+  std::string paused;     // empty, or by what: "user", "sweep"; only a QUEUED job does not run then
+  int64_t pause_at_step = 0;              // 0: never
+  std::vector<std::string> dependencies;  // ids of jobs that must succeed before
+  int64_t not_before = 0;                 // µs since 1970
+  int failures = 0;                       // that may pass, so far
+  double time_limit = 0;                  // s of running; 0: none
+  double run_seconds = 0;                 // of the attempts before this one
 
   bool finished() const { return state != "QUEUED" && state != "RUNNING"; }
+  // As people see it: PAUSED is a QUEUED job that waits for a person or a sweep.
+  std::string shown_state() const {
+    return state == "QUEUED" && !paused.empty() ? "PAUSED" : state;
+  }
+};
+
+// What a user has computed, at a time.
+struct UsageRow {
+  std::string user;
+  double core_seconds = 0;
+  int64_t at = 0;  // µs since 1970
+};
+
+// Why a job goes back to the queue.
+struct Requeue {
+  double run_seconds = 0;  // of the attempt
+  bool failed = false;     // of a fault that may pass
+  int64_t not_before = 0;  // µs since 1970
+  std::string error_message;
 };
 
 struct QueueStatistics {
   struct Count {
-    std::string state, kind;
+    std::string state, kind;  // as shown
     int64_t jobs = 0;
   };
   std::vector<Count> counts;                // only what is not 0
@@ -53,21 +83,31 @@ class JobsTable {
   // asked for something else.
   absl::StatusOr<JobRow> Insert(const JobRow& row);
   absl::StatusOr<JobRow> Get(const std::string& id);
-  // Newest first, those with number < before; state "" lists all.
+  // Newest first, those with number < before; state "" lists all, "PAUSED" as in shown_state.
   absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before);
-  // Oldest first: the queue in its order.
-  absl::StatusOr<std::vector<JobRow>> Queue(int limit);
+  // QUEUED jobs, paused ones too, oldest first, without their spec.
+  absl::StatusOr<std::vector<JobRow>> Queue();
 
   // QUEUED → RUNNING; false where the job has left QUEUED meanwhile.
   absl::StatusOr<bool> Start(const std::string& id, int64_t now);
   // RUNNING → QUEUED for every job, at start-up: nothing runs yet. Returns how many.
   absl::StatusOr<int64_t> RequeueRunning();
-  // RUNNING → SUCCEEDED, FAILED or CANCELLED; drops the checkpoint and returns its digest ("" where
-  // none), whose object the caller removes.
+  // RUNNING → QUEUED for one; it keeps its checkpoint.
+  absl::Status PutBack(const std::string& id, const Requeue& why, int64_t now);
+  // `by` as in JobRow::paused; empty: resumes. FAILED_PRECONDITION for a finished job, one that is
+  // paused already, or one that is not. Returns the row as it is then.
+  absl::StatusOr<JobRow> SetPaused(const std::string& id, const std::string& by, int64_t now);
+  // RUNNING → SUCCEEDED, FAILED or CANCELLED; adds the attempt's seconds of running; drops the
+  // checkpoint and returns its digest ("" where none), whose object the caller removes.
   absl::StatusOr<std::string> Finish(const std::string& id, std::string_view state, int error_code,
-                                     std::string_view error_message, int64_t now);
+                                     std::string_view error_message, double run_seconds,
+                                     int64_t now);
+  // QUEUED → FAILED, for a job that can never start.
+  absl::Status FailQueued(const std::string& id, int error_code, std::string_view error_message,
+                          int64_t now);
   // A QUEUED job becomes CANCELLED at once; a RUNNING one is asked to stop; a finished one is
-  // FAILED_PRECONDITION. Returns the row as it is then.
+  // FAILED_PRECONDITION. Returns the row as it is then, but with the checkpoint it had: that of a
+  // QUEUED job is dropped, and the caller removes its object.
   absl::StatusOr<JobRow> RequestCancel(const std::string& id, int64_t now);
 
   // Replaces the checkpoint; returns the digest it replaced.
@@ -85,6 +125,12 @@ class JobsTable {
                                                      int limit);
 
   absl::StatusOr<QueueStatistics> Statistics();
+  // Jobs of the user that are QUEUED or RUNNING.
+  absl::StatusOr<int64_t> Unfinished(const std::string& owner);
+  // Mean core-seconds of the last 50 jobs that succeeded; empty where there are none.
+  absl::StatusOr<std::optional<double>> TypicalCoreSeconds();
+  absl::StatusOr<std::vector<UsageRow>> Usage();
+  absl::Status SaveUsage(const std::vector<UsageRow>& rows);
   // Finished jobs only, with what they made: FAILED_PRECONDITION otherwise or where a model of the
   // job is still there.
   absl::Status Delete(const std::string& id);

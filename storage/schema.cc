@@ -232,6 +232,27 @@ CREATE INDEX all_features_by_mean ON features(mean_activation, dictionary_id, la
 CREATE INDEX all_features_by_max ON features(max_activation, dictionary_id, latent);
 CREATE INDEX all_features_by_windows ON features(active_windows, dictionary_id, latent);
 CREATE INDEX all_features_by_importance ON features(importance, dictionary_id, latent);
+)sql",
+    // 4: a queue that is shared: owners, priorities, pauses, retries; what users have computed.
+    R"sql(
+ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0; -- -1 low to 2 urgent
+ALTER TABLE jobs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;   -- bytes it is thought to need
+ALTER TABLE jobs ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0; -- began to wait
+ALTER TABLE jobs ADD COLUMN paused TEXT NOT NULL DEFAULT '';     -- '', or by what: user, sweep
+ALTER TABLE jobs ADD COLUMN pause_at_step INTEGER NOT NULL DEFAULT 0; -- 0: never
+ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]'; -- JSON array of job ids
+ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- that may pass, so far
+ALTER TABLE jobs ADD COLUMN time_limit REAL NOT NULL DEFAULT 0;  -- s of running; 0: none
+ALTER TABLE jobs ADD COLUMN run_seconds REAL NOT NULL DEFAULT 0; -- of all attempts
+UPDATE jobs SET queued_at = created_at;
+
+CREATE TABLE usage (
+  user TEXT PRIMARY KEY,
+  core_seconds REAL NOT NULL,      -- at that time; they halve with every half-life
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

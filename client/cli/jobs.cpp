@@ -37,6 +37,18 @@ void Print(const v1::Job& job) {
       "{}\n  created    {}\n",
       job.name(), job.display_name(), What(job), StateName(job.state()), job.threads(),
       job.attempt(), TimeUtil::ToString(job.create_time()));
+  if (!job.owner().empty()) fmt::print("  owner      {}\n", job.owner());
+  if (job.priority() != v1::JOB_PRIORITY_NORMAL) {
+    fmt::print("  priority   {}\n", v1::JobPriority_Name(job.priority()).substr(13));
+  }
+  fmt::print("  memory     about {} MB\n", job.memory_bytes() >> 20);
+  if (!job.wait_reason().empty()) fmt::print("  waits      {}\n", job.wait_reason());
+  if (job.has_estimated_start_time()) {
+    fmt::print("  starts     about {}\n",
+               TimeUtil::ToString(job.estimated_start_time()).substr(0, 19));
+  }
+  for (const std::string& other : job.dependencies()) fmt::print("  after      {}\n", other);
+  if (job.failures() > 0) fmt::print("  failed     {} times, of what may pass\n", job.failures());
   if (job.has_start_time()) {
     fmt::print("  started    {}\n", TimeUtil::ToString(job.start_time()));
   }
@@ -68,12 +80,12 @@ absl::Status List(Session& session, const std::string& state) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& j : all.jobs()) {
-    rows.push_back({j.name(), StateName(j.state()), j.display_name(), What(j),
+    rows.push_back({j.name(), StateName(j.state()), j.owner(), j.display_name(), What(j),
                     google::protobuf::util::TimeUtil::ToString(j.create_time()).substr(0, 19),
-                    j.error().message()});
+                    j.wait_reason().empty() ? j.error().message() : j.wait_reason()});
   }
-  fmt::print("{}",
-             Table({"JOB", "STATE", "NAME", "WHAT", "CREATED", "ERROR"}, rows, TerminalWidth()));
+  fmt::print("{}", Table({"JOB", "STATE", "OWNER", "NAME", "WHAT", "CREATED", "WHY"}, rows,
+                         TerminalWidth()));
   return absl::OkStatus();
 }
 
@@ -85,6 +97,25 @@ absl::StatusOr<v1::Job> Get(Session& session, const std::string& name) {
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->jobs().GetJob(&context, request, &response)));
   return response.job();
+}
+
+// Cancels, pauses or resumes, and says what the job is then.
+template <class Request, class Response, class Call>
+absl::Status Change(Session& session, const std::string& name, const Call& call) {
+  grpc::ClientContext context;
+  Request request;
+  request.set_name(FullName("jobs", name));
+  Response response;
+  SAED_RETURN_IF_ERROR(client::FromGrpc(call(&context, request, &response)));
+  if (session.json) {
+    fmt::print("{}", Json(response.job()));
+  } else {
+    const bool running = response.job().state() == v1::Job::STATE_RUNNING;
+    fmt::print("{} {}\n", response.job().name(),
+               running ? "is RUNNING and will stop within about a second"
+                       : "is " + StateName(response.job().state()));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -101,7 +132,9 @@ absl::Status WatchJob(Session& session, const std::string& name) {
     while (stream->Read(&event)) {
       if (event.has_job()) {
         last = event.job();
-        if (last.state() == v1::Job::STATE_QUEUED) line.Show(0, "queued");
+        if (last.state() == v1::Job::STATE_QUEUED || last.state() == v1::Job::STATE_PAUSED) {
+          line.Show(0, last.wait_reason().empty() ? "queued" : "queued: " + last.wait_reason());
+        }
       } else {
         line.Show(event.progress().stage_fraction(), Describe(event.progress()));
       }
@@ -128,7 +161,7 @@ void AddJobCommands(CLI::App& app, Session& session) {
   auto* list = group->add_subcommand("list", "All jobs, newest first");
   auto state = std::make_shared<std::string>();
   list->add_option("--state", *state, "Only these")
-      ->check(CLI::IsMember({"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}));
+      ->check(CLI::IsMember({"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "PAUSED"}));
   Run(list, session, [&session, state] { return List(session, *state); });
 
   const auto named = [&](const char* command, const char* help, auto fn) {
@@ -149,21 +182,18 @@ void AddJobCommands(CLI::App& app, Session& session) {
   named("watch", "Follow a job to its end", WatchJob);
   named("cancel", "Cancel a queued or running job",
         [](Session& s, const std::string& name) -> absl::Status {
-          grpc::ClientContext context;
-          v1::CancelJobRequest request;
-          request.set_name(FullName("jobs", name));
-          v1::CancelJobResponse response;
-          SAED_RETURN_IF_ERROR(
-              client::FromGrpc(s.client->jobs().CancelJob(&context, request, &response)));
-          if (s.json) {
-            fmt::print("{}", Json(response.job()));
-          } else {
-            fmt::print("{} {}\n", response.job().name(),
-                       response.job().state() == v1::Job::STATE_RUNNING
-                           ? "is being cancelled"
-                           : StateName(response.job().state()));
-          }
-          return absl::OkStatus();
+          return Change<v1::CancelJobRequest, v1::CancelJobResponse>(
+              s, name, [&](auto... a) { return s.client->jobs().CancelJob(a...); });
+        });
+  named("pause", "Let a job wait, with all it has done, until it is resumed",
+        [](Session& s, const std::string& name) -> absl::Status {
+          return Change<v1::PauseJobRequest, v1::PauseJobResponse>(
+              s, name, [&](auto... a) { return s.client->jobs().PauseJob(a...); });
+        });
+  named("resume", "Let a paused job go on",
+        [](Session& s, const std::string& name) -> absl::Status {
+          return Change<v1::ResumeJobRequest, v1::ResumeJobResponse>(
+              s, name, [&](auto... a) { return s.client->jobs().ResumeJob(a...); });
         });
   named("delete", "Forget a finished job whose model is gone",
         [](Session& s, const std::string& name) -> absl::Status {

@@ -10,6 +10,33 @@
 namespace saed::cli {
 namespace {
 
+// How a job is queued; for train and analyse alike.
+struct QueueFlags {
+  std::string priority = "normal";
+  std::vector<std::string> after;
+  double time_limit = 0;
+
+  void AddTo(CLI::App& command) {
+    command.add_option("--priority", priority, "Among your own jobs; urgent ones pause others")
+        ->check(CLI::IsMember({"low", "normal", "high", "urgent"}))
+        ->group("Queue")
+        ->capture_default_str();
+    command.add_option("--after", after, "Start only once this job has succeeded (repeatable)")
+        ->group("Queue");
+    command.add_option("--time-limit", time_limit, "Seconds of running after which it fails")
+        ->group("Queue");
+  }
+  void Fill(v1::CreateJobRequest& request) const {
+    v1::JobPriority value = v1::JOB_PRIORITY_NORMAL;
+    std::string name = priority;
+    for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    v1::JobPriority_Parse("JOB_PRIORITY_" + name, &value);
+    request.set_priority(value);
+    for (const std::string& job : after) request.add_dependencies(FullName("jobs", job));
+    request.set_time_limit_seconds(time_limit);
+  }
+};
+
 struct TrainFlags {
   std::string recording, name, mask, split_column, selection, loss, output, decoder_start,
       normaliser = "none", schedule;
@@ -29,6 +56,7 @@ struct TrainFlags {
   int64_t max_steps = 0;
   uint64_t seed = 0;
   bool in_sample = false, detach = false, check = false;
+  QueueFlags queue;
   std::string request_id;
 };
 
@@ -208,6 +236,7 @@ absl::Status Train(Session& session, const TrainFlags& f) {
   spec->set_seed(f.seed);
   spec->set_threads(f.threads);
   SAED_RETURN_IF_ERROR(AddConditions(f.conditions, spec->mutable_conditions()));
+  f.queue.Fill(request);
   return Submit(session, request, f.detach || f.check);
 }
 
@@ -337,6 +366,7 @@ void AddTrainCommand(CLI::App& app, Session& session) {
                 "around_start(trials, outcome = hit, 0, 0.5)' or 'fast: speed > 20 AND "
                 "rising(speed)'; see the README")
       ->group("Dictionary");
+  f->queue.AddTo(*c);
   c->add_option("--request-id", f->request_id, "Makes the call safe to repeat");
   c->add_flag("--detach", f->detach, "Do not wait for the job");
   c->add_flag("--check", f->check, "Only check the specification");
@@ -349,6 +379,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
     std::string model, recording, name;
     std::vector<std::string> conditions;
     bool detach = false;
+    QueueFlags queue;
   };
   auto f = std::make_shared<Flags>();
   c->add_option("model", f->model, "Its name or id")->required();
@@ -356,6 +387,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
   c->add_option("--name", f->name, "Name for people");
   c->add_option("--condition", f->conditions, "As of train (repeatable)");
   c->add_flag("--detach", f->detach, "Do not wait for the job");
+  f->queue.AddTo(*c);
   Run(c, session, [&session, f]() -> absl::Status {
     v1::CreateJobRequest request;
     request.set_request_id(NewRequestId());
@@ -364,6 +396,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
     request.mutable_analyse()->set_recording(FullName("recordings", f->recording));
     SAED_RETURN_IF_ERROR(
         AddConditions(f->conditions, request.mutable_analyse()->mutable_conditions()));
+    f->queue.Fill(request);
     return Submit(session, request, f->detach);
   });
 }

@@ -131,6 +131,7 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
     report.windows_per_second = static_cast<double>(rows) / elapsed;
     report.seconds_left = elapsed / static_cast<double>(step->step - first_step) *
                           static_cast<double>(trainer.total_steps() - step->step);
+    context.seconds_left = *report.seconds_left;
     reporter.Report(report, step->step == first_step + 1 || trainer.done());
     if (now - last_observed > kReportSeconds || trainer.done()) {
       context.observer.Trained(observed_steps, observed_rows, now - last_observed);

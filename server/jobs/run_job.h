@@ -14,8 +14,9 @@ struct RunContext {
   const Stores& stores;
   const Clock& clock;
   Observer& observer;
-  Bell& bell;                     // rung after every stored progress record
-  const std::atomic<bool>& stop;  // the job is cancelled or the server stops: return CANCELLED soon
+  Bell& bell;                         // rung after every stored progress record
+  const std::atomic<bool>& stop;      // return CANCELLED soon, with a checkpoint
+  std::atomic<double>& seconds_left;  // set where it is known
   double checkpoint_seconds = 15;
   std::string code_version;
 };

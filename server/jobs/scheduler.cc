@@ -1,13 +1,28 @@
 #include "server/jobs/scheduler.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "server/base/status_macros.h"
 
 namespace saed::jobs {
+namespace {
+
+constexpr int kRetries = 5;
+constexpr double kFirstBackoff = 10;  // s; four times longer after every failure
+constexpr double kSaveUsage = 60;     // s
+
+// Faults of the moment: a full disk, no memory, a busy database.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsAborted(status);
+}
+
+}  // namespace
 
 Scheduler::Scheduler(Stores stores, const Clock& clock, Observer& observer,
                      SchedulerOptions options)
@@ -15,13 +30,25 @@ Scheduler::Scheduler(Stores stores, const Clock& clock, Observer& observer,
       clock_(clock),
       observer_(observer),
       options_(std::move(options)),
-      free_threads_(options_.threads) {}
+      usage_(options_.policy.half_life) {
+  if (options_.default_threads == 0) {
+    options_.default_threads =
+        std::min(options_.policy.threads, std::max(4, options_.policy.threads / 4));
+  }
+}
 
 Scheduler::~Scheduler() { Stop(); }
 
 absl::Status Scheduler::Start() {
   SAED_ASSIGN_OR_RETURN(const int64_t requeued, stores_.jobs.RequeueRunning());
   if (requeued > 0) spdlog::info("resuming jobs={} from their last checkpoints", requeued);
+  SAED_ASSIGN_OR_RETURN(const auto usage, stores_.jobs.Usage());
+  SAED_ASSIGN_OR_RETURN(typical_core_seconds_, stores_.jobs.TypicalCoreSeconds());
+  for (const storage::UsageRow& row : usage) {
+    const double age = 1e-6 * static_cast<double>(clock_.NowMicros() - row.at);
+    usage_.Charge(row.user, row.core_seconds, Now() - std::max(0.0, age));
+  }
+  usage_saved_ = Now();
   loop_ = std::thread([this] { Loop(); });
   Wake();
   return absl::OkStatus();
@@ -31,10 +58,13 @@ void Scheduler::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = work_ = true;
-    for (auto& [id, running] : running_) running->stop = true;
+    for (auto& [id, running] : running_) Ask(*running, Stopping::kServer);
   }
   wake_.notify_all();
-  if (loop_.joinable()) loop_.join();
+  if (loop_.joinable()) {
+    loop_.join();
+    SaveUsage();
+  }
 }
 
 void Scheduler::Wake() {
@@ -45,85 +75,255 @@ void Scheduler::Wake() {
   wake_.notify_all();
 }
 
+// Under the lock. A cancelled job stays cancelled, whatever else is asked of it later.
+void Scheduler::Ask(Running& running, Stopping why) {
+  if (running.why == Stopping::kNo || why == Stopping::kCancel || why == Stopping::kServer) {
+    if (running.why != Stopping::kCancel) running.why = why;
+  }
+  running.stop = true;
+}
+
 absl::StatusOr<storage::JobRow> Scheduler::Cancel(const std::string& id) {
   auto row = stores_.jobs.RequestCancel(id, clock_.NowMicros());
   if (row.ok()) {
-    const std::lock_guard lock(mutex_);
-    if (const auto it = running_.find(id); it != running_.end()) it->second->stop = true;
-    if (row->finished()) observer_.JobFinished(row->kind, row->state);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = running_.find(id); it != running_.end()) {
+        Ask(*it->second, Stopping::kCancel);
+      }
+    }
+    if (row->finished()) {
+      observer_.JobFinished(row->kind, row->state);
+      // It may have been paused with a checkpoint, which nothing names any more.
+      if (!row->checkpoint.empty()) stores_.objects.Remove(row->checkpoint);
+    }
+    Wake();
   }
   bell_.Ring();
   return row;
 }
 
+absl::StatusOr<storage::JobRow> Scheduler::Pause(const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(storage::JobRow row,
+                        stores_.jobs.SetPaused(id, "user", clock_.NowMicros()));
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = running_.find(id); it != running_.end()) Ask(*it->second, Stopping::kPause);
+  }
+  bell_.Ring();
+  Wake();
+  return row;
+}
+
+absl::StatusOr<storage::JobRow> Scheduler::Resume(const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(storage::JobRow row, stores_.jobs.SetPaused(id, "", clock_.NowMicros()));
+  bell_.Ring();
+  Wake();
+  return row;
+}
+
+SubmitLimits Scheduler::limits() const {
+  return {options_.policy.threads, options_.default_threads, options_.policy.memory,
+          options_.user_unfinished};
+}
+
+void Scheduler::SetShare(const std::string& user, double share) {
+  {
+    const std::lock_guard lock(mutex_);
+    usage_.SetShare(user, share);
+  }
+  Wake();
+}
+
 void Scheduler::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    // The timeout picks up a job whose start failed for a passing reason.
+    // The timeout picks up jobs whose time has come, and slices that have ended.
     wake_.wait_for(lock, std::chrono::seconds(5), [&] { return work_; });
     work_ = false;
-    for (auto it = running_.begin(); it != running_.end();) {
-      if (!it->second->done) {
-        ++it;
-        continue;
-      }
-      it->second->thread.join();
-      free_threads_ += it->second->threads;
-      it = running_.erase(it);
-    }
+    Charge(Now());
+    Reap();
     if (stopping_) {
       if (running_.empty()) return;
       continue;
     }
+    const bool save = Now() - usage_saved_ > kSaveUsage;
     lock.unlock();
+    if (save) SaveUsage();
     StartWhatFits();
     lock.lock();
   }
 }
 
+void Scheduler::Reap() {
+  for (auto it = running_.begin(); it != running_.end();) {
+    if (!it->second->done) {
+      ++it;
+      continue;
+    }
+    it->second->thread.join();
+    it = running_.erase(it);
+  }
+}
+
+void Scheduler::Charge(double now) {
+  for (auto& [id, r] : running_) {
+    if (r->done) continue;
+    const double core_seconds = (now - r->charged) * r->job.threads;
+    usage_.Charge(r->job.owner, core_seconds, now);
+    observer_.Computed(r->job.owner, core_seconds);
+    r->charged = now;
+    if (r->job.time_limit > 0 && r->job.run_seconds + now - r->started > r->job.time_limit) {
+      Ask(*r, Stopping::kTimeLimit);
+    }
+  }
+}
+
+void Scheduler::SaveUsage() {
+  std::vector<storage::UsageRow> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    usage_saved_ = Now();
+    for (const std::string& user : usage_.Users()) {
+      rows.push_back({user, usage_.Of(user, Now()), clock_.NowMicros()});
+    }
+  }
+  if (const auto s = stores_.jobs.SaveUsage(rows); !s.ok()) {
+    spdlog::warn("cannot store what users have computed error=\"{}\"", std::string(s.message()));
+  }
+}
+
+std::string Scheduler::DependencyFault(const storage::JobRow& job, std::string& waits_for) {
+  for (const std::string& id : job.dependencies) {
+    const auto other = stores_.jobs.Get(id);
+    if (absl::IsNotFound(other.status())) {
+      return fmt::format("jobs/{}, which it depends on, was deleted", id);
+    }
+    if (!other.ok()) {
+      waits_for =
+          fmt::format("jobs/{} cannot be read: {}", id, std::string(other.status().message()));
+    } else if (other->state == "FAILED" || other->state == "CANCELLED") {
+      return fmt::format("jobs/{}, which it depends on, is {}", id, other->state);
+    } else if (other->state != "SUCCEEDED") {
+      waits_for = fmt::format("waits for jobs/{}, which is {}", id, other->shown_state());
+    }
+  }
+  return "";
+}
+
+std::vector<WaitingJob> Scheduler::Eligible(const std::vector<storage::JobRow>& queue) {
+  std::vector<WaitingJob> out;
+  std::map<std::string, Place> places;
+  std::map<std::string, int> waiting_of;
+  const int64_t now = clock_.NowMicros();
+  const auto seconds_ago = [&](int64_t at) { return Now() - 1e-6 * static_cast<double>(now - at); };
+  for (const storage::JobRow& job : queue) {
+    ++waiting_of[job.owner];
+    std::string waits_for;
+    const std::string fault = DependencyFault(job, waits_for);
+    if (!fault.empty()) {
+      const auto code = static_cast<int>(absl::StatusCode::kFailedPrecondition);
+      if (stores_.jobs.FailQueued(job.id, code, fault, now).ok()) {
+        if (!job.checkpoint.empty()) stores_.objects.Remove(job.checkpoint);
+        observer_.JobFinished(job.kind, "FAILED");
+        bell_.Ring();
+      }
+    } else if (job.paused == "user") {
+      places[job.id] = {"paused; saectl jobs resume lets it go on"};
+    } else if (!job.paused.empty()) {
+      places[job.id] = {"paused until its sweep decides about it"};
+    } else if (!waits_for.empty()) {
+      places[job.id] = {waits_for};
+    } else if (job.not_before > now) {
+      places[job.id] = {fmt::format("attempt {} failed ({}); it is tried again in {} s",
+                                    job.attempt, job.error_message,
+                                    (job.not_before - now) / 1'000'000)};
+    } else {
+      out.push_back({job.id, job.owner, job.number, job.priority,
+                     std::clamp(job.threads, 1, options_.policy.threads), job.memory,
+                     seconds_ago(job.created_at), seconds_ago(job.queued_at)});
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  places_ = std::move(places);
+  waiting_of_ = std::move(waiting_of);
+  return out;
+}
+
 void Scheduler::StartWhatFits() {
-  const auto queue = stores_.jobs.Queue(16);
+  const auto queue = stores_.jobs.Queue();
   if (!queue.ok()) {
     spdlog::error("cannot read the queue error=\"{}\"", std::string(queue.status().message()));
     return;
   }
-  for (storage::JobRow job : *queue) {
-    job.threads = std::clamp(job.threads, 1, options_.threads);
-    {
-      const std::lock_guard lock(mutex_);
-      // In order: a job that does not fit holds back those behind it, so that none starves.
-      if (stopping_ || job.threads > free_threads_) return;
-    }
-    const auto started = stores_.jobs.Start(job.id, clock_.NowMicros());
-    if (!started.ok() || !*started) continue;
-    // Under the lock, so that a cancel either shows in the row or finds the job in running_.
+  const std::vector<WaitingJob> waiting = Eligible(*queue);
+  Decision decision;
+  {
     const std::lock_guard lock(mutex_);
-    auto current = stores_.jobs.Get(job.id);
-    if (!current.ok()) continue;
-    current->threads = job.threads;
-    free_threads_ -= job.threads;
-    auto running = std::make_unique<Running>();
-    running->threads = job.threads;
-    running->stop = stopping_ || current->cancel_requested;
-    Running& r = *running;
-    running_[job.id] = std::move(running);
-    r.thread = std::thread([this, row = *std::move(current), &r] { Run(row, r); });
+    if (stopping_) return;
+    std::vector<RunningJob> running;
+    for (const auto& [id, r] : running_) {
+      running.push_back({id, r->job.owner, r->job.priority, r->job.threads, r->job.memory,
+                         r->started, r->why != Stopping::kNo || r->done});
+    }
+    decision = Decide(waiting, running, usage_, options_.policy, Now());
+    for (size_t i = 0; i < decision.waiting.size(); ++i) {
+      places_[decision.waiting[i].first] = {decision.waiting[i].second, static_cast<int64_t>(i)};
+    }
+    for (const std::string& id : decision.pause) {
+      Ask(*running_.at(id), Stopping::kPause);
+      spdlog::info("making room job={} for={}", id, decision.waiting[0].first);
+      observer_.JobPaused();
+    }
   }
+  for (const std::string& id : decision.start) StartOne(id);
 }
 
-void Scheduler::Run(storage::JobRow job, Running& running) {
+void Scheduler::StartOne(const std::string& id) {
+  const auto started = stores_.jobs.Start(id, clock_.NowMicros());
+  if (!started.ok() || !*started) return;
+  // Under the lock, so that a cancel either shows in the row or finds the job in running_.
+  const std::lock_guard lock(mutex_);
+  auto job = stores_.jobs.Get(id);
+  if (!job.ok()) return;
+  auto running = std::make_unique<Running>();
+  Running& r = *running;
+  r.job = *std::move(job);
+  r.job.threads = std::clamp(r.job.threads, 1, options_.policy.threads);
+  r.started = r.charged = Now();
+  if (r.job.cancel_requested) Ask(r, Stopping::kCancel);
+  if (!r.job.paused.empty()) Ask(r, Stopping::kPause);
+  if (stopping_) Ask(r, Stopping::kServer);
+  usage_.Started(r.job.owner, r.started);
+  observer_.JobStarted(1e-6 * static_cast<double>(clock_.NowMicros() - r.job.queued_at));
+  running_[id] = std::move(running);
+  r.thread = std::thread([this, &r] { Run(r); });
+}
+
+void Scheduler::Run(Running& running) {
+  const storage::JobRow& job = running.job;
   bell_.Ring();
-  spdlog::info("job started job={} kind={} threads={} attempt={}", job.id, job.kind, job.threads,
-               job.attempt);
+  spdlog::info("job started job={} kind={} owner={} threads={} attempt={}", job.id, job.kind,
+               job.owner, job.threads, job.attempt);
   const RunContext context{stores_,
                            clock_,
                            observer_,
                            bell_,
                            running.stop,
+                           running.seconds_left,
                            options_.checkpoint_seconds,
                            options_.code_version};
   const absl::Status status = RunJob(context, job);
-  Conclude(job, status, running.stop);
+  const double seconds = Now() - running.started;
+  // Where the end cannot be recorded (a full disk), it is tried until it can. A server that stops
+  // leaves the row RUNNING; its next start goes on with the job.
+  for (absl::Status done = Conclude(running, status, seconds); !done.ok();
+       done = Conclude(running, status, seconds)) {
+    spdlog::error("cannot record the end of job={} error=\"{}\"", job.id,
+                  std::string(done.message()));
+    std::unique_lock lock(mutex_);
+    if (wake_.wait_for(lock, std::chrono::seconds(2), [&] { return stopping_; })) break;
+  }
   {
     const std::lock_guard lock(mutex_);
     running.done = true;
@@ -133,22 +333,96 @@ void Scheduler::Run(storage::JobRow job, Running& running) {
   wake_.notify_all();
 }
 
-void Scheduler::Conclude(const storage::JobRow& job, const absl::Status& status, bool stopped) {
-  const auto now = stores_.jobs.Get(job.id);
-  const bool cancelled = now.ok() && now->cancel_requested;
-  if (!status.ok() && stopped && !cancelled) return;  // the next start goes on with it
-  const char* state = status.ok() ? "SUCCEEDED" : cancelled ? "CANCELLED" : "FAILED";
-  const auto code = status.ok() || cancelled ? 0 : static_cast<int>(status.code());
-  const std::string message = code == 0 ? "" : std::string(status.message());
-  const auto checkpoint = stores_.jobs.Finish(job.id, state, code, message, clock_.NowMicros());
-  if (!checkpoint.ok()) {
-    spdlog::error("cannot finish job={} error=\"{}\"", job.id,
-                  std::string(checkpoint.status().message()));
-    return;
-  }
-  if (!checkpoint->empty()) stores_.objects.Remove(*checkpoint);
+absl::Status Scheduler::Finish(const Running& running, const char* state,
+                               const absl::Status& status, double seconds) {
+  const storage::JobRow& job = running.job;
+  const std::string message(status.message());
+  SAED_ASSIGN_OR_RETURN(const std::string checkpoint,
+                        stores_.jobs.Finish(job.id, state, static_cast<int>(status.code()), message,
+                                            seconds, clock_.NowMicros()));
+  if (!checkpoint.empty()) stores_.objects.Remove(checkpoint);
   observer_.JobFinished(job.kind, state);
   spdlog::info("job ended job={} state={} error=\"{}\"", job.id, state, message);
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Conclude(Running& running, const absl::Status& status, double seconds) {
+  const storage::JobRow& job = running.job;
+  Stopping why;
+  {
+    const std::lock_guard lock(mutex_);
+    why = status.ok() ? Stopping::kNo : running.why;
+    if (status.ok()) {
+      const double took = (job.run_seconds + seconds) * job.threads;
+      typical_core_seconds_ =
+          typical_core_seconds_ ? 0.95 * *typical_core_seconds_ + 0.05 * took : took;
+    }
+  }
+  if (status.ok()) return Finish(running, "SUCCEEDED", absl::OkStatus(), seconds);
+  if (why == Stopping::kCancel) return Finish(running, "CANCELLED", absl::OkStatus(), seconds);
+  if (why == Stopping::kTimeLimit) {
+    return Finish(running, "FAILED",
+                  absl::DeadlineExceededError(
+                      fmt::format("ran for {:.0f} s, longer than its time limit of {:.0f} s",
+                                  job.run_seconds + seconds, job.time_limit)),
+                  seconds);
+  }
+  const int64_t now = clock_.NowMicros();
+  if (why == Stopping::kServer || why == Stopping::kPause) {
+    return stores_.jobs.PutBack(job.id, {seconds, false, 0, ""}, now);
+  }
+  if (!MayPass(status) || job.failures >= kRetries) {
+    return Finish(running, "FAILED", status, seconds);
+  }
+  const double wait = kFirstBackoff * std::pow(4, job.failures);
+  const std::string message(status.message());
+  SAED_RETURN_IF_ERROR(stores_.jobs.PutBack(
+      job.id, {seconds, true, now + static_cast<int64_t>(wait * 1e6), message}, now));
+  spdlog::warn("job failed job={} error=\"{}\" trying again in seconds={}", job.id, message, wait);
+  observer_.JobRetried();
+  return absl::OkStatus();
+}
+
+std::optional<WaitReport> Scheduler::Waiting(const storage::JobRow& job) const {
+  if (job.state != "QUEUED") return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  const auto it = places_.find(job.id);
+  if (it == places_.end()) {
+    return WaitReport{"not looked at yet, or far behind in the queue", std::nullopt};
+  }
+  WaitReport out{it->second.reason, std::nullopt};
+  if (it->second.before < 0 || (it->second.before > 0 && !typical_core_seconds_)) return out;
+  double core_seconds = static_cast<double>(it->second.before) * typical_core_seconds_.value_or(0);
+  for (const auto& [id, r] : running_) {
+    const double left = r->seconds_left;
+    if (left < 0 && !typical_core_seconds_) return out;
+    core_seconds +=
+        left >= 0 ? left * r->job.threads
+                  : std::max(0.0, *typical_core_seconds_ - (Now() - r->started) * r->job.threads);
+  }
+  out.estimated_start =
+      clock_.NowMicros() + static_cast<int64_t>(1e6 * core_seconds / options_.policy.threads);
+  return out;
+}
+
+std::vector<UserReport> Scheduler::Users() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, UserReport> users;
+  for (const std::string& user : usage_.Users()) users[user];
+  for (const auto& [user, waiting] : waiting_of_) users[user].waiting = waiting;
+  for (const auto& [id, r] : running_) {
+    if (r->done) continue;
+    users[r->job.owner].threads += r->job.threads;
+    ++users[r->job.owner].running;
+  }
+  std::vector<UserReport> out;
+  for (auto& [user, report] : users) {
+    report.user = user;
+    report.core_seconds = usage_.Of(user, Now());
+    report.share = usage_.Share(user);
+    out.push_back(report);
+  }
+  return out;
 }
 
 }  // namespace saed::jobs

@@ -1,4 +1,4 @@
-// Takes jobs off the durable queue in order and runs each on a thread of its own.
+// Runs the jobs of the durable queue, each on a thread of its own, in the order of the policy.
 #pragma once
 
 #include <atomic>
@@ -6,20 +6,43 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "server/jobs/policy.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/run_job.h"
 #include "server/jobs/stores.h"
+#include "server/jobs/submit.h"
 
 namespace saed::jobs {
 
 struct SchedulerOptions {
-  int threads = 1;  // granted to all running jobs together
+  PolicyOptions policy;     // how many threads and how much memory all running jobs have, and how
+                            // they are shared
+  int default_threads = 0;  // of a job that leaves it to the server; 0: a quarter, at least 4
+  int user_unfinished = 0;  // jobs of one user, queued and running; 0: not limited
   double checkpoint_seconds = 15;
   std::string code_version;
+};
+
+// Why a job waits and for how long still.
+struct WaitReport {
+  std::string reason;
+  // µs since 1970; empty where nobody can tell. From what running jobs say of themselves and what
+  // the last jobs took.
+  std::optional<int64_t> estimated_start;
+};
+
+// What one user has of the machine.
+struct UserReport {
+  std::string user;
+  int running = 0, waiting = 0, threads = 0;
+  double core_seconds = 0;  // decayed
+  double share = 1;
 };
 
 // Thread-safe.
@@ -37,22 +60,48 @@ class Scheduler {
   // A new job may be there.
   void Wake();
   absl::StatusOr<storage::JobRow> Cancel(const std::string& id);
+  // A running job writes a checkpoint and waits, with everything it has, until it is resumed.
+  absl::StatusOr<storage::JobRow> Pause(const std::string& id);
+  absl::StatusOr<storage::JobRow> Resume(const std::string& id);
+
+  // Empty for a job that does not wait.
+  std::optional<WaitReport> Waiting(const storage::JobRow& job) const;
+  std::vector<UserReport> Users() const;
+  // A user's part of the machine against the others'.
+  void SetShare(const std::string& user, double share);
 
   Bell& bell() { return bell_; }
-  int threads() const { return options_.threads; }
+  int threads() const { return options_.policy.threads; }
+  SubmitLimits limits() const;
 
  private:
+  enum class Stopping { kNo, kPause, kCancel, kServer, kTimeLimit };
   struct Running {
+    storage::JobRow job;
     std::atomic<bool> stop{false};
-    int threads = 0;
+    std::atomic<double> seconds_left{-1};  // below 0: unknown
+    Stopping why = Stopping::kNo;
+    double started = 0, charged = 0;  // monotonic s
     std::thread thread;
     bool done = false;
   };
 
   void Loop();
+  void Reap();
+  void Charge(double now);
+  // Fails those whose dependencies failed; the rest that could start now.
+  std::vector<WaitingJob> Eligible(const std::vector<storage::JobRow>& queue);
+  std::string DependencyFault(const storage::JobRow& job, std::string& waits_for);
   void StartWhatFits();
-  void Run(storage::JobRow job, Running& running);
-  void Conclude(const storage::JobRow& job, const absl::Status& status, bool stopped);
+  void StartOne(const std::string& id);
+  void Ask(Running& running, Stopping why);
+  void Run(Running& running);
+  // Records how an attempt ended.
+  absl::Status Conclude(Running& running, const absl::Status& status, double seconds);
+  absl::Status Finish(const Running& running, const char* state, const absl::Status& status,
+                      double seconds);
+  void SaveUsage();
+  double Now() const { return clock_.MonotonicSeconds(); }
 
   Stores stores_;
   const Clock& clock_;
@@ -60,11 +109,20 @@ class Scheduler {
   SchedulerOptions options_;
   Bell bell_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false, work_ = false;
-  int free_threads_ = 0;
+  Usage usage_;
   std::map<std::string, std::unique_ptr<Running>> running_;
+  // Of the last decision.
+  struct Place {
+    std::string reason;
+    int64_t before = -1;  // jobs before it; below 0: it is not in line
+  };
+  std::map<std::string, Place> places_;
+  std::map<std::string, int> waiting_of_;
+  std::optional<double> typical_core_seconds_;
+  double usage_saved_ = 0;
   std::thread loop_;
 };
 

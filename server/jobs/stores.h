@@ -34,6 +34,10 @@ class Clock {
 class Observer {
  public:
   virtual ~Observer() = default;
+  virtual void JobStarted(double /*seconds_waited*/) {}
+  virtual void JobPaused() {}  // to make room for another
+  virtual void JobRetried() {}
+  virtual void Computed(std::string_view /*user*/, double /*core_seconds*/) {}
   virtual void JobFinished(std::string_view /*kind*/, std::string_view /*state*/) {}
   virtual void Trained(int64_t /*steps*/, int64_t /*windows*/, double /*seconds*/) {}
   virtual void CheckpointWritten(int64_t /*bytes*/, double /*seconds*/) {}

@@ -6,12 +6,34 @@
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
+#include "server/jobs/policy.h"
 #include "server/recordings/store_format.h"
 
 namespace saed::jobs {
 namespace {
 
 constexpr size_t kMaxName = 200;
+
+// Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
+// the recording in memory; the activations from which a dictionary is built.
+int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
+                     const recordings::ViewData& view, int64_t outputs, int64_t features,
+                     int64_t batch, int64_t active) {
+  const int64_t inputs = int64_t{view.window} * static_cast<int64_t>(view.units.size());
+  const auto row = stores.recordings.Get(recording_id);
+  const auto windows = static_cast<int64_t>(view.train.size() + view.test.size());
+  return 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
+         8 * batch * (features + inputs + outputs) + (row.ok() ? 2 * row->bytes : 0) +
+         32 * windows * active + (int64_t{64} << 20);
+}
+
+absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
+  if (limits.memory == 0 || needed <= limits.memory) return absl::OkStatus();
+  return InvalidField("spec",
+                      fmt::format("needs about {} MB of memory and this server gives its jobs {}; "
+                                  "use fewer features, a smaller window or fewer units",
+                                  needed >> 20, limits.memory >> 20));
+}
 
 void CheckCommon(const std::string& name, int threads, int max_threads, Faults& faults) {
   if (name.size() > kMaxName) {
@@ -25,18 +47,33 @@ void CheckCommon(const std::string& name, int threads, int max_threads, Faults& 
 }
 
 template <class Spec>
-absl::StatusOr<storage::JobRow> Queue(const Stores& stores, const Clock& clock, const Spec& spec,
-                                      const std::string& request_id, int max_threads,
-                                      const char* kind) {
+absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock,
+                                              const Spec& spec, const QueueOptions& options,
+                                              const SubmitLimits& limits, const char* kind) {
+  SAED_RETURN_IF_ERROR(Check(stores, options));
   storage::JobRow row;
+  SAED_ASSIGN_OR_RETURN(row.memory, Check(stores, spec, limits));
+  if (limits.user_unfinished > 0) {
+    SAED_ASSIGN_OR_RETURN(const int64_t unfinished, stores.jobs.Unfinished(options.owner));
+    if (unfinished >= limits.user_unfinished) {
+      return absl::ResourceExhaustedError(
+          fmt::format("{} jobs of yours are queued or running, as many as one user may have; wait "
+                      "for one, or cancel one",
+                      unfinished));
+    }
+  }
   row.id = storage::NewId();
-  row.request_id = request_id;
+  row.request_id = options.request_id;
   row.kind = kind;
   row.recording_id = spec.recording_id;
   row.name = spec.name;
   row.spec = ToJson(spec).dump();
+  row.owner = options.owner;
+  row.priority = options.priority;
+  row.dependencies = options.dependencies;
+  row.time_limit = options.time_limit;
   row.request_digest = Sha256Hex(row.spec);
-  row.threads = spec.threads == 0 ? max_threads : spec.threads;
+  row.threads = spec.threads == 0 ? limits.default_threads : spec.threads;
   row.created_at = clock.NowMicros();
   return stores.jobs.Insert(row);
 }
@@ -77,9 +114,38 @@ absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& store
   return out;
 }
 
-absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads) {
+absl::Status Check(const Stores& stores, const QueueOptions& options) {
   Faults faults;
-  CheckCommon(spec.name, spec.threads, max_threads, faults);
+  if (options.priority < kLow || options.priority > kUrgent) {
+    faults.Add("priority", fmt::format("is {}; must be {} to {}", options.priority,
+                                       static_cast<int>(kLow), static_cast<int>(kUrgent)));
+  }
+  if (!(options.time_limit >= 0)) {
+    faults.Add("time_limit", fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
+  }
+  constexpr size_t kMaxDependencies = 100;
+  if (options.dependencies.size() > kMaxDependencies) {
+    faults.Add("dependencies", fmt::format("has {} jobs; at most {} are allowed",
+                                           options.dependencies.size(), kMaxDependencies));
+  }
+  for (const std::string& id : options.dependencies) {
+    if (!faults.empty()) break;
+    const auto job = stores.jobs.Get(id);
+    if (!job.ok()) {
+      if (!absl::IsNotFound(job.status())) return job.status();
+      faults.Add("dependencies", fmt::format("names jobs/{}, which does not exist", id));
+    } else if (job->state == "FAILED" || job->state == "CANCELLED") {
+      faults.Add("dependencies",
+                 fmt::format("names jobs/{}, which is {} and never will succeed", id, job->state));
+    }
+  }
+  return faults.ToStatus();
+}
+
+absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
+                              const SubmitLimits& limits) {
+  Faults faults;
+  CheckCommon(spec.name, spec.threads, limits.threads, faults);
   faults.Merge(recordings::Validate(spec.view), "view");
   const bool zscored = (spec.target ? spec.target->normaliser : spec.view.normaliser) ==
                        recordings::NormaliserKind::kZscore;
@@ -125,12 +191,21 @@ absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads)
   if (model.ok() && negative && !zscored) {
     faults.Merge(sae::Validate(spec.fit, true));
   }
-  return faults.ToStatus();
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  const int64_t outputs = target->has_value() ? int64_t{spec.view.window} *
+                                                    static_cast<int64_t>((*target)->units.size())
+                                              : inputs;
+  const int64_t needed =
+      MemoryNeeded(stores, spec.recording_id, *view, outputs, spec.fit.model.features(),
+                   spec.fit.batch_size, spec.fit.model.levels.back().k);
+  SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
+  return needed;
 }
 
-absl::Status Check(const Stores& stores, const AnalyseSpec& spec, int max_threads) {
+absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
+                              const SubmitLimits& limits) {
   Faults faults;
-  CheckCommon(spec.name, spec.threads, max_threads, faults);
+  CheckCommon(spec.name, spec.threads, limits.threads, faults);
   SAED_ASSIGN_OR_RETURN(const storage::ModelRow model, stores.models.Get(spec.model_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
   SAED_ASSIGN_OR_RETURN(const TrainSpec trained, ParseTrainSpec(model.spec));
@@ -138,21 +213,25 @@ absl::Status Check(const Stores& stores, const AnalyseSpec& spec, int max_thread
       recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(model), {}, {});
   faults.Merge(features::Validate(recording, spec.conditions, view.ok() ? &*view : nullptr));
   faults.Merge(view.status(), "recording");
-  return faults.ToStatus();
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  const int64_t inputs = int64_t{view->window} * static_cast<int64_t>(view->units.size());
+  const int64_t needed =
+      MemoryNeeded(stores, spec.recording_id, *view, inputs, trained.fit.model.features(),
+                   trained.fit.batch_size, trained.fit.model.levels.back().k);
+  SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
+  return needed;
 }
 
 absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
-                                       const TrainSpec& spec, const std::string& request_id,
-                                       int max_threads) {
-  SAED_RETURN_IF_ERROR(Check(stores, spec, max_threads));
-  return Queue(stores, clock, spec, request_id, max_threads, "train");
+                                       const TrainSpec& spec, const QueueOptions& options,
+                                       const SubmitLimits& limits) {
+  return CheckAndQueue(stores, clock, spec, options, limits, "train");
 }
 
 absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
-                                       const AnalyseSpec& spec, const std::string& request_id,
-                                       int max_threads) {
-  SAED_RETURN_IF_ERROR(Check(stores, spec, max_threads));
-  return Queue(stores, clock, spec, request_id, max_threads, "analyse");
+                                       const AnalyseSpec& spec, const QueueOptions& options,
+                                       const SubmitLimits& limits) {
+  return CheckAndQueue(stores, clock, spec, options, limits, "analyse");
 }
 
 }  // namespace saed::jobs

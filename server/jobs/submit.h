@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/jobs/spec.h"
@@ -20,16 +21,39 @@ absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& store
                                                              const recordings::Recording& recording,
                                                              const recordings::ViewData& view);
 
-// Every fault of the spec, also those that show only with the recording. Blocks on the disk.
-absl::Status Check(const Stores& stores, const TrainSpec& spec, int max_threads);
-absl::Status Check(const Stores& stores, const AnalyseSpec& spec, int max_threads);
+// What one job, one user and all jobs together may have.
+struct SubmitLimits {
+  int threads = 1;          // of one job
+  int default_threads = 1;  // where a job leaves the choice to the server
+  int64_t memory = 0;       // bytes; 0: not limited
+  int user_unfinished = 0;  // jobs of one user, queued and running; 0: not limited
+};
 
-// Checks and queues. With a request_id the same call again returns the same job.
+// How a job is to be queued.
+struct QueueOptions {
+  std::string request_id;  // with it the same call again returns the same job
+  std::string owner;
+  int priority = 0;                       // see policy.h
+  std::vector<std::string> dependencies;  // ids of jobs that must succeed before
+  double time_limit = 0;                  // s of running; 0: none
+};
+
+// Every fault of the spec, also those that show only with the recording; returns the bytes of
+// memory that the job is thought to need. Blocks on the disk.
+absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
+                              const SubmitLimits& limits);
+absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
+                              const SubmitLimits& limits);
+
+// Faults of the options; NOT_FOUND for dependencies that do not exist.
+absl::Status Check(const Stores& stores, const QueueOptions& options);
+
+// Checks and queues. RESOURCE_EXHAUSTED where the owner has too many unfinished jobs.
 absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
-                                       const TrainSpec& spec, const std::string& request_id,
-                                       int max_threads);
+                                       const TrainSpec& spec, const QueueOptions& options,
+                                       const SubmitLimits& limits);
 absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
-                                       const AnalyseSpec& spec, const std::string& request_id,
-                                       int max_threads);
+                                       const AnalyseSpec& spec, const QueueOptions& options,
+                                       const SubmitLimits& limits);
 
 }  // namespace saed::jobs

@@ -27,7 +27,7 @@ class QueueCollector : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override {
     const QueueState state = queue_();
     std::map<std::pair<std::string, std::string>, double> counts;
-    for (const char* s : {"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}) {
+    for (const char* s : {"QUEUED", "PAUSED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}) {
       for (const char* kind : {"train", "analyse"}) counts[{s, kind}] = 0;
     }
     double depth = 0;
@@ -43,12 +43,41 @@ class QueueCollector : public prometheus::Collectable {
       metric.gauge.value = count;
       jobs.metric.push_back(std::move(metric));
     }
-    return {std::move(jobs), One("saed_queue_depth", "Jobs waiting.", depth),
+    prometheus::MetricFamily threads{"saed_user_threads",
+                                     "Threads of a user's running jobs.",
+                                     prometheus::MetricType::Gauge,
+                                     {}};
+    prometheus::MetricFamily waiting{
+        "saed_user_waiting_jobs", "Jobs of a user that wait.", prometheus::MetricType::Gauge, {}};
+    prometheus::MetricFamily shares{"saed_user_share",
+                                    "A user's part of the machine against the others'.",
+                                    prometheus::MetricType::Gauge,
+                                    {}};
+    double in_use = 0;
+    for (const auto& user : state.users) {
+      in_use += user.threads;
+      threads.metric.push_back(OfUser(user.user, user.threads));
+      waiting.metric.push_back(OfUser(user.user, user.waiting));
+      shares.metric.push_back(OfUser(user.user, user.share));
+    }
+    return {std::move(jobs),
+            std::move(threads),
+            std::move(waiting),
+            std::move(shares),
+            One("saed_threads", "Threads for jobs.", state.threads),
+            One("saed_threads_in_use", "Threads of running jobs.", in_use),
+            One("saed_queue_depth", "Jobs waiting.", depth),
             One("saed_queue_oldest_age_seconds", "How long the oldest queued job has waited.",
                 state.oldest_age_seconds)};
   }
 
  private:
+  static prometheus::ClientMetric OfUser(const std::string& user, double value) {
+    prometheus::ClientMetric metric;
+    metric.label = {{"user", user}};
+    metric.gauge.value = value;
+    return metric;
+  }
   static prometheus::MetricFamily One(const char* name, const char* help, double value) {
     prometheus::ClientMetric metric;
     metric.gauge.value = value;
@@ -79,6 +108,20 @@ Metrics::Metrics(std::string_view version, std::string_view kernel)
                          .Name("saed_jobs_finished_total")
                          .Help("Jobs that ended, by kind and state.")
                          .Register(*registry_)),
+      job_wait_(BuildHistogram()
+                    .Name("saed_job_wait_seconds")
+                    .Help("Time from a job's entry into the queue to its start.")
+                    .Register(*registry_)
+                    .Add({}, Histogram::BucketBoundaries{0.1, 1, 10, 60, 300, 900, 3600, 4 * 3600,
+                                                         12 * 3600, 24 * 3600})),
+      decisions_(BuildCounter()
+                     .Name("saed_scheduler_decisions_total")
+                     .Help("Jobs started, paused to make room, and put back after a fault.")
+                     .Register(*registry_)),
+      user_core_seconds_(BuildCounter()
+                             .Name("saed_user_core_seconds_total")
+                             .Help("Threads times seconds of a user's jobs.")
+                             .Register(*registry_)),
       training_steps_(BuildCounter()
                           .Name("saed_training_steps_total")
                           .Help("Training steps done.")
@@ -135,6 +178,9 @@ Metrics::Metrics(std::string_view version, std::string_view kernel)
       .Register(*registry_)
       .Add({{"version", std::string(version)}, {"kernel", std::string(kernel)}})
       .Set(1);
+  for (const char* decision : {"start", "pause", "retry"}) {
+    decisions_.Add({{"decision", decision}});
+  }
   for (const char* kind : {"train", "analyse"}) {
     for (const char* state : {"SUCCEEDED", "FAILED", "CANCELLED"}) {
       jobs_finished_.Add({{"kind", kind}, {"state", state}});
@@ -148,6 +194,18 @@ void Metrics::RpcEnded(const std::string& method, const std::string& code, doubl
   rpc_in_flight_.Decrement();
   rpc_total_.Add({{"method", method}, {"code", code}}).Increment();
   rpc_seconds_.Add({{"method", method}}, Seconds()).Observe(seconds);
+}
+
+void Metrics::JobStarted(double seconds_waited) {
+  job_wait_.Observe(seconds_waited);
+  decisions_.Add({{"decision", "start"}}).Increment();
+}
+
+void Metrics::JobPaused() { decisions_.Add({{"decision", "pause"}}).Increment(); }
+void Metrics::JobRetried() { decisions_.Add({{"decision", "retry"}}).Increment(); }
+
+void Metrics::Computed(std::string_view user, double core_seconds) {
+  user_core_seconds_.Add({{"user", std::string(user)}}).Increment(core_seconds);
 }
 
 void Metrics::JobFinished(std::string_view kind, std::string_view state) {

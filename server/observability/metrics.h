@@ -23,6 +23,13 @@ struct QueueState {
   };
   std::vector<Count> counts;
   double oldest_age_seconds = 0;  // of the queue; 0 where it is empty
+  struct User {
+    std::string user;
+    int threads = 0, waiting = 0;
+    double share = 1;
+  };
+  std::vector<User> users;
+  int threads = 0;  // for jobs
 };
 
 // Thread-safe.
@@ -32,6 +39,10 @@ class Metrics {
 
   void RpcStarted();
   void RpcEnded(const std::string& method, const std::string& code, double seconds);
+  void JobStarted(double seconds_waited);
+  void JobPaused();   // to make room for another
+  void JobRetried();  // after a fault that may pass
+  void Computed(std::string_view user, double core_seconds);
   void JobFinished(std::string_view kind, std::string_view state);
   void Trained(int64_t steps, int64_t windows, double seconds);
   void CheckpointWritten(int64_t bytes, double seconds);
@@ -52,6 +63,9 @@ class Metrics {
   prometheus::Family<prometheus::Histogram>& rpc_seconds_;
   prometheus::Gauge& rpc_in_flight_;
   prometheus::Family<prometheus::Counter>& jobs_finished_;
+  prometheus::Histogram& job_wait_;
+  prometheus::Family<prometheus::Counter>& decisions_;
+  prometheus::Family<prometheus::Counter>& user_core_seconds_;
   prometheus::Counter& training_steps_;
   prometheus::Counter& training_windows_;
   prometheus::Gauge& training_rate_;

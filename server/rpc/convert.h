@@ -38,6 +38,8 @@ v1::AnalyseSpec ToProto(const jobs::AnalyseSpec& spec);
 v1::Condition ToProto(const features::Condition& condition);
 v1::Recording ToProto(const storage::RecordingRow& row);
 absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row);
+// As jobs::Priority.
+absl::StatusOr<int> FromProto(v1::JobPriority priority);
 v1::JobProgress ToProto(const storage::JobsTable::Progress& progress);
 absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row);
 v1::Dictionary ToProto(const storage::DictionaryRow& row);

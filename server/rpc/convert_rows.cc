@@ -119,7 +119,7 @@ absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
   m.set_name("jobs/" + row.id);
   m.set_display_name(row.name);
   v1::Job::State state = v1::Job::STATE_UNSPECIFIED;
-  v1::Job::State_Parse("STATE_" + row.state, &state);
+  v1::Job::State_Parse("STATE_" + row.shown_state(), &state);
   m.set_state(state);
   std::string model = row.id;
   if (row.kind == "train") {
@@ -135,6 +135,13 @@ absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
   if (row.finished_at) *m.mutable_end_time() = Timestamp(*row.finished_at);
   m.set_threads(row.threads);
   m.set_attempt(row.attempt);
+  m.set_owner(row.owner);
+  m.set_priority(static_cast<v1::JobPriority>(row.priority + v1::JOB_PRIORITY_NORMAL));
+  m.set_memory_bytes(row.memory);
+  for (const std::string& id : row.dependencies) m.add_dependencies("jobs/" + id);
+  m.set_time_limit_seconds(row.time_limit);
+  m.set_run_seconds(row.run_seconds);
+  m.set_failures(row.failures);
   if (row.error_code != 0) {
     m.mutable_error()->set_code(row.error_code);
     m.mutable_error()->set_message(row.error_message);
@@ -144,6 +151,16 @@ absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
     m.set_dictionary("dictionaries/" + row.id);
   }
   return m;
+}
+
+absl::StatusOr<int> FromProto(v1::JobPriority priority) {
+  if (priority == v1::JOB_PRIORITY_UNSPECIFIED) return 0;
+  if (!v1::JobPriority_IsValid(priority)) {
+    return InvalidField("priority", fmt::format("has the unknown value {}; must be one of low, "
+                                                "normal, high and urgent",
+                                                static_cast<int>(priority)));
+  }
+  return static_cast<int>(priority) - v1::JOB_PRIORITY_NORMAL;
 }
 
 v1::JobProgress ToProto(const storage::JobsTable::Progress& progress) {

@@ -14,15 +14,30 @@
 namespace saed::rpc {
 namespace {
 
+// The row, and what only the scheduler knows of it.
+absl::StatusOr<v1::Job> Describe(Context& context, const storage::JobRow& row) {
+  SAED_ASSIGN_OR_RETURN(v1::Job job, ToProto(row));
+  if (const auto wait = context.scheduler.Waiting(row)) {
+    job.set_wait_reason(wait->reason);
+    if (wait->estimated_start)
+      *job.mutable_estimated_start_time() = Timestamp(*wait->estimated_start);
+  }
+  return job;
+}
+
 template <class Spec>
-absl::Status CheckOrSubmit(Context& context, const Spec& spec, const v1::CreateJobRequest& request,
-                           v1::CreateJobResponse& response) {
-  const int threads = context.scheduler.threads();
-  if (request.validate_only()) return jobs::Check(context.stores, spec, threads);
-  SAED_ASSIGN_OR_RETURN(const storage::JobRow row, jobs::Submit(context.stores, context.clock, spec,
-                                                                request.request_id(), threads));
+absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobRequest& request,
+                           const jobs::QueueOptions& options, v1::CreateJobResponse& response) {
+  spec.name = request.display_name();
+  const jobs::SubmitLimits limits = context.scheduler.limits();
+  if (request.validate_only()) {
+    SAED_RETURN_IF_ERROR(jobs::Check(context.stores, options));
+    return jobs::Check(context.stores, spec, limits).status();
+  }
+  SAED_ASSIGN_OR_RETURN(const storage::JobRow row,
+                        jobs::Submit(context.stores, context.clock, spec, options, limits));
   context.scheduler.Wake();
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), ToProto(row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, row));
   return absl::OkStatus();
 }
 
@@ -32,17 +47,32 @@ absl::Status Create(Context& context, const v1::CreateJobRequest& request,
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
                                                   request.request_id().size()));
   }
+  jobs::QueueOptions options;
+  options.request_id = request.request_id();
+  SAED_ASSIGN_OR_RETURN(options.priority, FromProto(request.priority()));
+  options.time_limit = request.time_limit_seconds();
+  for (const std::string& name : request.dependencies()) {
+    SAED_ASSIGN_OR_RETURN(options.dependencies.emplace_back(), IdOf(name, "jobs", "dependencies"));
+  }
   if (request.has_train()) {
     SAED_ASSIGN_OR_RETURN(jobs::TrainSpec spec, FromProto(request.train()));
-    spec.name = request.display_name();
-    return CheckOrSubmit(context, spec, request, response);
+    return CheckOrSubmit(context, std::move(spec), request, options, response);
   }
   if (request.has_analyse()) {
     SAED_ASSIGN_OR_RETURN(jobs::AnalyseSpec spec, FromProto(request.analyse()));
-    spec.name = request.display_name();
-    return CheckOrSubmit(context, spec, request, response);
+    return CheckOrSubmit(context, std::move(spec), request, options, response);
   }
   return InvalidField("spec", "is not set; must be train or analyse");
+}
+
+// Finds the job by its name, lets `change` do something to it and answers with what it is then.
+template <class Request, class Response, class Change>
+absl::Status With(Context& context, const Request& request, Response& response, Change change) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
+  absl::StatusOr<storage::JobRow> row = change(id);
+  SAED_RETURN_IF_ERROR(row.status());
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, *row));
+  return absl::OkStatus();
 }
 
 absl::Status List(Context& context, const v1::ListJobsRequest& request,
@@ -61,7 +91,7 @@ absl::Status List(Context& context, const v1::ListJobsRequest& request,
                                        : std::strtoll(after[0].c_str(), nullptr, 10);
   SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.jobs.List(state, size, before));
   for (const auto& row : rows) {
-    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), ToProto(row));
+    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), Describe(context, row));
   }
   if (static_cast<int>(rows.size()) == size) {
     response.set_next_page_token(MakePageToken(query, {std::to_string(rows.back().number)}));
@@ -87,13 +117,13 @@ absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext&
     const bool caught_up = static_cast<int>(progress.size()) < kBatch;
     const auto send_job = [&]() -> absl::Status {
       v1::WatchJobResponse message;
-      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), ToProto(row));
+      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), Describe(context, row));
       stream.Write(message);
-      last_state = row.state;
+      last_state = row.shown_state();
       last_attempt = row.attempt;
       return absl::OkStatus();
     };
-    const bool changed = row.state != last_state || row.attempt != last_attempt;
+    const bool changed = row.shown_state() != last_state || row.attempt != last_attempt;
     if (changed && !row.finished()) SAED_RETURN_IF_ERROR(send_job());
     for (const auto& p : progress) {
       v1::WatchJobResponse message;
@@ -117,14 +147,8 @@ grpc::Status JobService::CreateJob(grpc::ServerContext*, const v1::CreateJobRequ
 
 grpc::Status JobService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                                 v1::GetJobResponse* response) {
-  const auto id = IdOf(request->name(), "jobs", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const auto row = context_.stores.jobs.Get(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  auto job = ToProto(*row);
-  if (!job.ok()) return ToGrpc(job.status());
-  *response->mutable_job() = *std::move(job);
-  return grpc::Status::OK;
+  return ToGrpc(With(context_, *request, *response,
+                     [&](const std::string& id) { return context_.stores.jobs.Get(id); }));
 }
 
 grpc::Status JobService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
@@ -134,14 +158,20 @@ grpc::Status JobService::ListJobs(grpc::ServerContext*, const v1::ListJobsReques
 
 grpc::Status JobService::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                                    v1::CancelJobResponse* response) {
-  const auto id = IdOf(request->name(), "jobs", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const auto row = context_.scheduler.Cancel(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  auto job = ToProto(*row);
-  if (!job.ok()) return ToGrpc(job.status());
-  *response->mutable_job() = *std::move(job);
-  return grpc::Status::OK;
+  return ToGrpc(With(context_, *request, *response,
+                     [&](const std::string& id) { return context_.scheduler.Cancel(id); }));
+}
+
+grpc::Status JobService::PauseJob(grpc::ServerContext*, const v1::PauseJobRequest* request,
+                                  v1::PauseJobResponse* response) {
+  return ToGrpc(With(context_, *request, *response,
+                     [&](const std::string& id) { return context_.scheduler.Pause(id); }));
+}
+
+grpc::Status JobService::ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request,
+                                   v1::ResumeJobResponse* response) {
+  return ToGrpc(With(context_, *request, *response,
+                     [&](const std::string& id) { return context_.scheduler.Resume(id); }));
 }
 
 grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJobRequest* request,

@@ -19,10 +19,21 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* /*server*/,
     m->set_reason(path.reason);
     m->set_in_use(path.name == sae::KernelPathName());
   }
+  response->set_memory_bytes(context_.scheduler.limits().memory);
+  for (const jobs::UserReport& user : context_.scheduler.Users()) {
+    auto* m = response->add_users();
+    m->set_user(user.user);
+    m->set_running_jobs(user.running);
+    m->set_waiting_jobs(user.waiting);
+    m->set_threads(user.threads);
+    m->set_core_seconds(user.core_seconds);
+    m->set_share(user.share);
+  }
   const auto queue = context_.stores.jobs.Statistics();
   if (!queue.ok()) return ToGrpc(queue.status());
   for (const auto& c : queue->counts) {
     if (c.state == "QUEUED") response->set_queued_jobs(response->queued_jobs() + c.jobs);
+    if (c.state == "PAUSED") response->set_paused_jobs(response->paused_jobs() + c.jobs);
     if (c.state == "RUNNING") response->set_running_jobs(response->running_jobs() + c.jobs);
   }
   return grpc::Status::OK;

@@ -65,6 +65,10 @@ def connect(address="127.0.0.1:7070"):
     return Client(grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]))
 
 
+def _priority(name):
+    return jobs_pb2.JobPriority.Value("JOB_PRIORITY_" + name.upper())
+
+
 def _tensor_to_array(tensor):
     dtype = {v: k for k, v in _DTYPES.items()}[tensor.dtype]
     return np.frombuffer(tensor.data, dtype).reshape(tuple(tensor.shape))
@@ -174,7 +178,8 @@ class Client:
               minimum_rate=0.0, mask=None, split=0.8, learning_rate=4e-3, batch_size=1024,
               epochs=20, max_steps=0, seed=0, conditions=None, aux=None, decoder_start=None, bias_start=None,
               revival=None, resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0,
-              optimiser=None, threads=0, name="", request_id=None):
+              optimiser=None, threads=0, name="", request_id=None, priority="normal", after=(),
+              time_limit=0.0):
         """Queues a training job and returns it.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
@@ -183,7 +188,9 @@ class Client:
         outcome = hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
         k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
         selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
-        with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
+        with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population.
+        priority: "low", "normal", "high" or "urgent"; after: jobs that must succeed before;
+        time_limit: s of running after which it fails, 0 for none."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads)
         view = spec.view
@@ -240,16 +247,20 @@ class Client:
         spec.optimiser.learning_rate = learning_rate
         self._add_conditions(spec, conditions)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
-                                            display_name=name, train=spec)
+                                            display_name=name, train=spec, dependencies=after,
+                                            priority=_priority(priority),
+                                            time_limit_seconds=time_limit)
         return self._call(self.jobs.CreateJob, request).job
 
-    def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None):
+    def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
+                priority="normal", after=()):
         """Queues the building of another dictionary of a stored model, on the recording it was
         trained on or on another with its units, and returns the job. conditions: as of train."""
         spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
         self._add_conditions(spec, conditions)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
-                                            display_name=name, analyse=spec)
+                                            display_name=name, analyse=spec, dependencies=after,
+                                            priority=_priority(priority))
         return self._call(self.jobs.CreateJob, request).job
 
     @staticmethod
@@ -265,6 +276,13 @@ class Client:
 
     def cancel(self, name):
         return self._call(self.jobs.CancelJob, jobs_pb2.CancelJobRequest(name=name)).job
+
+    def pause(self, name):
+        """Lets a job wait, with all it has done, until it is resumed."""
+        return self._call(self.jobs.PauseJob, jobs_pb2.PauseJobRequest(name=name)).job
+
+    def resume(self, name):
+        return self._call(self.jobs.ResumeJob, jobs_pb2.ResumeJobRequest(name=name)).job
 
     def watch(self, name):
         """Yields the job's progress from its beginning until it ends."""

@@ -90,9 +90,9 @@ TEST_F(Storage, StatesChangeOnlyFromTheStateTheyLeave) {
   EXPECT_TRUE(*jobs.Start("j1", 3));
   EXPECT_EQ(jobs.Get("j1")->attempt, 2);
   EXPECT_EQ(jobs.Get("j1")->started_at, 1);
-  EXPECT_EQ(*jobs.Finish("j1", "SUCCEEDED", 0, "", 4), "c2");
+  EXPECT_EQ(*jobs.Finish("j1", "SUCCEEDED", 0, "", 2.5, 4), "c2");
   EXPECT_TRUE(jobs.Checkpoints()->empty());
-  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Finish("j1", "FAILED", 13, "", 5).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Finish("j1", "FAILED", 13, "", 1, 5).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(jobs.RequestCancel("j1", 6).status()));
 }
 
@@ -380,7 +380,7 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   ASSERT_TRUE(pairs.ok());
   ASSERT_EQ(pairs->size(), 3u);
   EXPECT_TRUE((*pairs)[0].test.auroc.has_value());
-  for (const AssociationRow& pair : *pairs) EXPECT_EQ(pair.p_value.has_value(), GetParam() == 2);
+  for (const AssociationRow& pair : *pairs) EXPECT_EQ(pair.p_value.has_value(), GetParam() >= 2);
   const auto conditions = dictionaries.Conditions(id);
   ASSERT_TRUE(conditions.ok());
   EXPECT_FALSE((*conditions)[0].best_unit.has_value());
@@ -389,12 +389,19 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   query.filter = "q_value(\"" + (*conditions)[0].name + "\") < 0.05";
   const auto none = dictionaries.ListFeatures(query);
   ASSERT_TRUE(none.ok()) << none.status();
-  EXPECT_EQ(none->size(), GetParam() == 2 ? 1U : 0U);
+  EXPECT_EQ(none->size(), GetParam() >= 2 ? 1U : 0U);
   ModelsTable models(**db);
   EXPECT_TRUE(models.Tensors(id).ok());
+  JobsTable jobs(**db);
+  const auto queue = jobs.Queue();
+  ASSERT_TRUE(queue.ok()) << queue.status();
+  if (GetParam() < 3) return;
+  ASSERT_EQ(queue->size(), 1U);
+  EXPECT_EQ((*queue)[0].queued_at, (*queue)[0].created_at);
+  EXPECT_EQ((*queue)[0].shown_state(), "QUEUED");
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Values(1, 2, 3));
 
 TEST(Schema, RefusesADatabaseFromTheFuture) {
   saed::test_tools::TempDir dir;

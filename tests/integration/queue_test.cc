@@ -1,0 +1,165 @@
+// The shared queue from outside: pause, resume, urgency, dependencies, limits.
+#include <chrono>
+#include <thread>
+
+#include "tests/integration/fixture.h"
+
+namespace saed {
+namespace {
+
+class Queue : public test_tools::ServerTest {
+ protected:
+  static v1::CreateJobRequest Steps(const std::string& recording, int64_t steps) {
+    auto request = TrainRequest(recording);
+    request.mutable_train()->set_epochs(100000);
+    request.mutable_train()->set_max_steps(steps);
+    request.mutable_train()->set_threads(2);
+    return request;
+  }
+
+  v1::Job Get(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name(name);
+    v1::GetJobResponse response;
+    EXPECT_TRUE(client_->jobs().GetJob(&context, request, &response).ok());
+    return response.job();
+  }
+
+  bool Reaches(const std::string& name, v1::Job::State state) {
+    for (int i = 0; i < 1000; ++i) {
+      if (Get(name).state() == state) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+  grpc::Status Pause(const std::string& name) {
+    grpc::ClientContext context;
+    v1::PauseJobRequest request;
+    request.set_name(name);
+    v1::PauseJobResponse response;
+    return client_->jobs().PauseJob(&context, request, &response);
+  }
+  grpc::Status Resume(const std::string& name) {
+    grpc::ClientContext context;
+    v1::ResumeJobRequest request;
+    request.set_name(name);
+    v1::ResumeJobResponse response;
+    return client_->jobs().ResumeJob(&context, request, &response);
+  }
+  void Cancel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest request;
+    request.set_name(name);
+    v1::CancelJobResponse response;
+    EXPECT_TRUE(client_->jobs().CancelJob(&context, request, &response).ok());
+  }
+
+  std::string Digest(const v1::Job& job) {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_name(job.model());
+    v1::GetModelResponse response;
+    EXPECT_TRUE(client_->models().GetModel(&context, request, &response).ok());
+    return response.model().tensor_digest();
+  }
+};
+
+TEST_F(Queue, APausedJobGoesOnToTheSameTensors) {
+  const std::string recording = Simulate();
+  const auto undisturbed = Create(Steps(recording, 1000));
+  const v1::Job whole = Watch(undisturbed->name()).back().job();
+  const auto job = Create(Steps(recording, 1000));
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ASSERT_TRUE(Pause(job->name()).ok());
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_PAUSED));
+  EXPECT_NE(Get(job->name()).wait_reason().find("resume"), std::string::npos);
+  EXPECT_EQ(Pause(job->name()).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  Restart();
+  EXPECT_TRUE(Reaches(job->name(), v1::Job::STATE_PAUSED)) << "a restart must not resume it";
+  ASSERT_TRUE(Resume(job->name()).ok());
+  const v1::Job done = Watch(job->name()).back().job();
+  ASSERT_EQ(done.state(), v1::Job::STATE_SUCCEEDED) << done.error().message();
+  EXPECT_EQ(Digest(done), Digest(whole));
+  EXPECT_EQ(Resume(job->name()).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(Queue, AnUrgentJobPausesAnotherWhichGoesOnAfterwards) {
+  const std::string recording = Simulate();
+  const auto slow = Create(Steps(recording, 3000));
+  ASSERT_TRUE(Reaches(slow->name(), v1::Job::STATE_RUNNING));
+  auto request = Steps(recording, 50);
+  request.set_priority(v1::JOB_PRIORITY_URGENT);
+  const auto urgent = Create(request);
+  ASSERT_TRUE(urgent.ok()) << urgent.status();
+  const v1::Job first = Watch(urgent->name()).back().job();
+  EXPECT_EQ(first.state(), v1::Job::STATE_SUCCEEDED);
+  const v1::Job second = Watch(slow->name()).back().job();
+  EXPECT_EQ(second.state(), v1::Job::STATE_SUCCEEDED);
+  EXPECT_EQ(second.attempt(), 2);
+  EXPECT_LT(first.end_time().seconds() * 1e9 + first.end_time().nanos(),
+            second.end_time().seconds() * 1e9 + second.end_time().nanos());
+}
+
+TEST_F(Queue, AJobWaitsForItsDependenciesAndFailsWithThem) {
+  const std::string recording = Simulate();
+  const auto first = Create(Steps(recording, 5'000'000));
+  ASSERT_TRUE(Reaches(first->name(), v1::Job::STATE_RUNNING));
+  auto request = Steps(recording, 20);
+  request.add_dependencies(first->name());
+  const auto second = Create(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  for (int i = 0;
+       i < 500 && Get(second->name()).wait_reason().find(first->name()) == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_NE(Get(second->name()).wait_reason().find("waits for " + first->name()),
+            std::string::npos);
+  Cancel(first->name());
+  ASSERT_TRUE(Reaches(second->name(), v1::Job::STATE_FAILED));
+  EXPECT_NE(Get(second->name()).error().message().find("is CANCELLED"), std::string::npos);
+  EXPECT_FALSE(Create(request).ok()) << "it depends on what never will succeed";
+}
+
+TEST_F(Queue, ATimeLimitEndsAJob) {
+  auto request = Steps(Simulate(), 50'000'000);
+  request.set_time_limit_seconds(0.2);
+  const auto job = Create(request);
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_FAILED));  // within the scheduler's 5 s
+  EXPECT_EQ(Get(job->name()).error().code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(Queue, AWaitingJobSaysWhatForAndAboutWhen) {
+  const std::string recording = Simulate();
+  const auto running = Create(Steps(recording, 5'000'000));
+  ASSERT_TRUE(Reaches(running->name(), v1::Job::STATE_RUNNING));
+  const auto next = Create(Steps(recording, 10));
+  v1::Job waiting;
+  for (int i = 0; i < 500 && !waiting.has_estimated_start_time(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    waiting = Get(next->name());
+  }
+  EXPECT_EQ(waiting.wait_reason(), "next in line; it needs 2 threads and 0 are free");
+  EXPECT_GT(waiting.estimated_start_time().seconds(), waiting.create_time().seconds());
+  EXPECT_GT(waiting.memory_bytes(), 1 << 20);
+  Cancel(next->name());
+  Cancel(running->name());
+}
+
+TEST_F(Queue, WrongOptionsAreRefusedTogether) {
+  auto request = TrainRequest(Simulate());
+  request.set_priority(static_cast<v1::JobPriority>(9));
+  const auto priority = Create(request);
+  EXPECT_NE(priority.status().message().find("urgent"), std::string::npos) << priority.status();
+  request.clear_priority();
+  request.set_time_limit_seconds(-1);
+  request.add_dependencies("jobs/none");
+  const auto both = Create(request);
+  EXPECT_NE(both.status().message().find("time_limit"), std::string::npos) << both.status();
+}
+
+}  // namespace
+}  // namespace saed
