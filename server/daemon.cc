@@ -171,13 +171,22 @@ struct Daemon::Parts {
         models(*db),
         dictionaries(*db),
         annotations(*db),
-        stores{recordings, jobs, models, dictionaries, annotations, objects},
+        sweeps(*db),
+        stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects},
         observer(*metrics),
         library(stores, clock),
         scheduler(stores, clock, observer, ToScheduler(options)),
+        runner(stores, clock, scheduler),
         engine(models, options.threads),
-        context{stores,  clock,    library,           scheduler,
-                engine,  *metrics, options.data_root, options.max_upload_bytes,
+        context{stores,
+                clock,
+                library,
+                scheduler,
+                runner,
+                engine,
+                *metrics,
+                options.data_root,
+                options.max_upload_bytes,
                 draining} {}
 
   std::unique_ptr<DirectoryLock> lock;
@@ -189,11 +198,13 @@ struct Daemon::Parts {
   storage::ModelsTable models;
   storage::DictionariesTable dictionaries;
   storage::AnnotationsTable annotations;
+  storage::SweepsTable sweeps;
   jobs::Stores stores;
   SystemClock clock;
   MetricsObserver observer;
   jobs::Library library;
   jobs::Scheduler scheduler;
+  jobs::Sweeps runner;
   inference::Engine engine;
   std::atomic<bool> draining{false};
   rpc::Context context;
@@ -244,6 +255,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
     return state;
   });
   SAED_RETURN_IF_ERROR(p.scheduler.Start());
+  p.runner.Start();
   SAED_ASSIGN_OR_RETURN(p.server, rpc::RpcServer::Listen(options.listen, p.context));
   if (!options.metrics_listen.empty()) {
     SAED_ASSIGN_OR_RETURN(p.metrics_endpoint,
@@ -261,6 +273,7 @@ int64_t Daemon::orphans_removed() const { return parts_->orphans_removed; }
 void Daemon::Drain(double seconds) {
   if (parts_->draining.exchange(true)) return;
   parts_->scheduler.bell().Ring();
+  parts_->runner.Stop();
   parts_->scheduler.Stop();
   if (parts_->server) parts_->server->Shutdown(seconds);
   parts_->metrics_endpoint.reset();

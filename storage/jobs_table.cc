@@ -10,8 +10,14 @@ namespace {
 constexpr const char* kColumns =
     "id, number, request_id, request_digest, kind, state, recording_id, name, spec, threads, "
     "created_at, started_at, finished_at, attempt, cancel_requested, error_code, error_message, "
-    "checkpoint, checkpoint_step, owner, priority, memory, queued_at, paused, pause_at_step, "
-    "dependencies, not_before, failures, time_limit, run_seconds";
+    "checkpoint, checkpoint_step, owner, priority, memory, queued_at, paused, dependencies, "
+    "not_before, failures, time_limit, run_seconds, sweep_id, trial, rung";
+
+// Without the spec, which is long and not needed to choose.
+std::string ShortColumns() {
+  std::string out = kColumns;
+  return out.replace(out.find(" spec,"), 6, " '',");
+}
 
 std::optional<int64_t> Time(const SQLite::Column& c) {
   if (c.isNull()) return std::nullopt;
@@ -44,17 +50,19 @@ JobRow Row(SQLite::Statement& s) {
   r.memory = s.getColumn(21).getInt64();
   r.queued_at = s.getColumn(22).getInt64();
   r.paused = s.getColumn(23).getString();
-  r.pause_at_step = s.getColumn(24).getInt64();
-  const auto dependencies = nlohmann::json::parse(s.getColumn(25).getString(), nullptr, false);
+  const auto dependencies = nlohmann::json::parse(s.getColumn(24).getString(), nullptr, false);
   if (dependencies.is_array()) {
     for (const auto& id : dependencies) {
       if (id.is_string()) r.dependencies.push_back(id.get<std::string>());
     }
   }
-  r.not_before = s.getColumn(26).getInt64();
-  r.failures = s.getColumn(27).getInt();
-  r.time_limit = s.getColumn(28).getDouble();
-  r.run_seconds = s.getColumn(29).getDouble();
+  r.not_before = s.getColumn(25).getInt64();
+  r.failures = s.getColumn(26).getInt();
+  r.time_limit = s.getColumn(27).getDouble();
+  r.run_seconds = s.getColumn(28).getDouble();
+  r.sweep_id = s.getColumn(29).getString();
+  r.trial = s.getColumn(30).getInt64();
+  r.rung = s.getColumn(31).getInt();
   return r;
 }
 
@@ -101,9 +109,9 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
     SQLite::Statement s(db,
                         "INSERT INTO jobs (id, number, request_id, request_digest, kind, state, "
                         "recording_id, name, spec, threads, created_at, owner, priority, memory, "
-                        "queued_at, paused, pause_at_step, dependencies, time_limit) VALUES (?, "
+                        "queued_at, dependencies, time_limit, sweep_id, trial, rung) VALUES (?, "
                         "(SELECT coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'QUEUED', ?, ?, "
-                        "?, ?, ?9, ?, ?, ?, ?9, ?, ?, ?, ?)");
+                        "?, ?, ?9, ?, ?, ?, ?9, ?, ?, ?, ?, ?)");
     s.bind(1, row.id);
     if (!row.request_id.empty()) s.bind(2, row.request_id);
     s.bind(3, row.request_digest);
@@ -116,10 +124,13 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
     s.bind(10, row.owner);
     s.bind(11, row.priority);
     s.bind(12, row.memory);
-    s.bind(13, row.paused);
-    s.bind(14, row.pause_at_step);
-    s.bind(15, nlohmann::json(row.dependencies).dump());
-    s.bind(16, row.time_limit);
+    s.bind(13, nlohmann::json(row.dependencies).dump());
+    s.bind(14, row.time_limit);
+    if (!row.sweep_id.empty()) {
+      s.bind(15, row.sweep_id);
+      s.bind(16, row.trial);
+    }
+    s.bind(17, row.rung);
     s.exec();
     return Find(db, row.id);
   });
@@ -147,10 +158,9 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int 
 
 absl::StatusOr<std::vector<JobRow>> JobsTable::Queue() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
-    std::string columns = kColumns;
-    columns.replace(columns.find(" spec,"), 6, " '',");  // long, and not needed to choose
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number", columns));
+        db,
+        fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number", ShortColumns()));
     return All(s);
   });
 }
@@ -176,10 +186,11 @@ absl::Status JobsTable::PutBack(const std::string& id, const Requeue& why, int64
     SQLite::Statement s(
         db,
         "UPDATE jobs SET state = 'QUEUED', queued_at = ?, run_seconds = run_seconds "
-        "+ ?, failures = failures + ?, not_before = ?, error_message = ? WHERE id = "
-        "? AND state = 'RUNNING'");
+        "+ ?, failures = failures + ?, not_before = ?, error_message = ?, paused = "
+        "CASE ?6 WHEN '' THEN paused ELSE ?6 END WHERE id = ?7 AND state = "
+        "'RUNNING'");
     SQLite::bind(s, now, why.run_seconds, static_cast<int>(why.failed), why.not_before,
-                 why.error_message, id);
+                 why.error_message, why.paused, id);
     if (s.exec() == 1) return absl::OkStatus();
     return absl::FailedPreconditionError(fmt::format("jobs/{} is not RUNNING", id));
   });
@@ -310,6 +321,28 @@ absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const s
   });
 }
 
+absl::StatusOr<std::vector<JobRow>> JobsTable::OfSweep(const std::string& sweep_id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE sweep_id = ? ORDER BY trial, "
+                                        "number",
+                                        ShortColumns()));
+    s.bind(1, sweep_id);
+    return All(s);
+  });
+}
+
+absl::Status JobsTable::Promote(const std::string& id, int rung, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET rung = ?, paused = '', queued_at = ? WHERE id = ? AND "
+                        "state = 'QUEUED' AND paused = 'sweep'");
+    SQLite::bind(s, rung, now, id);
+    if (s.exec() == 1) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        fmt::format("jobs/{} does not wait for its sweep any more", id));
+  });
+}
+
 absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<QueueStatistics> {
     QueueStatistics out;
@@ -382,6 +415,10 @@ absl::Status JobsTable::Delete(const std::string& id) {
     if (!job->finished()) {
       return absl::FailedPreconditionError(
           fmt::format("jobs/{} is {}; cancel it first", id, job->state));
+    }
+    if (!job->sweep_id.empty()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "jobs/{} is a trial of sweeps/{}; delete that with all its trials", id, job->sweep_id));
     }
     SQLite::Statement used(db,
                            "SELECT (SELECT count(*) FROM models WHERE id = ?1) + (SELECT count(*) "

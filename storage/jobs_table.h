@@ -18,7 +18,7 @@ struct JobRow {
   int64_t number = 0;
   std::string request_id;      // empty: none
   std::string request_digest;  // of what was asked for
-  std::string kind;            // "train" or "analyse"
+  std::string kind;            // "train", "analyse" or "trial"
   std::string state;           // QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED
   std::string recording_id, name;
   std::string spec;  // JSON
@@ -36,12 +36,14 @@ struct JobRow {
   int64_t memory = 0;     // bytes it is thought to need
   int64_t queued_at = 0;  // µs since 1970; began to wait
   std::string paused;     // empty, or by what: "user", "sweep"; only a QUEUED job does not run then
-  int64_t pause_at_step = 0;              // 0: never
   std::vector<std::string> dependencies;  // ids of jobs that must succeed before
   int64_t not_before = 0;                 // µs since 1970
   int failures = 0;                       // that may pass, so far
   double time_limit = 0;                  // s of running; 0: none
   double run_seconds = 0;                 // of the attempts before this one
+  std::string sweep_id;                   // empty: of no sweep
+  int64_t trial = 0;                      // of its sweep
+  int rung = 0;                           // where a trial stops next
 
   bool finished() const { return state != "QUEUED" && state != "RUNNING"; }
   // As people see it: PAUSED is a QUEUED job that waits for a person or a sweep.
@@ -63,6 +65,7 @@ struct Requeue {
   bool failed = false;     // of a fault that may pass
   int64_t not_before = 0;  // µs since 1970
   std::string error_message;
+  std::string paused;  // as in JobRow; empty: as it was
 };
 
 struct QueueStatistics {
@@ -123,6 +126,11 @@ class JobsTable {
   };
   absl::StatusOr<std::vector<Progress>> ReadProgress(const std::string& id, int64_t after,
                                                      int limit);
+
+  // Jobs of a sweep, by trial, without their spec.
+  absl::StatusOr<std::vector<JobRow>> OfSweep(const std::string& sweep_id);
+  // A trial that waits for its sweep goes on to a later rung.
+  absl::Status Promote(const std::string& id, int rung, int64_t now);
 
   absl::StatusOr<QueueStatistics> Statistics();
   // Jobs of the user that are QUEUED or RUNNING.

@@ -114,7 +114,8 @@ absl::StatusOr<std::string> RecordingsTable::Delete(const std::string& id) {
     if (!find.executeStep()) return Missing(id);
     const std::string digest = find.getColumn(0).getString();
     SQLite::Statement used(db,
-                           "SELECT (SELECT count(*) FROM jobs WHERE recording_id = ?1), "
+                           "SELECT (SELECT count(*) FROM jobs WHERE recording_id = ?1) + "
+                           "(SELECT count(*) FROM sweeps WHERE recording_id = ?1), "
                            "(SELECT count(*) FROM models WHERE recording_id = ?1), "
                            "(SELECT count(*) FROM dictionaries WHERE recording_id = ?1)");
     used.bind(1, id);
@@ -122,10 +123,10 @@ absl::StatusOr<std::string> RecordingsTable::Delete(const std::string& id) {
     const int64_t jobs = used.getColumn(0).getInt64(), models = used.getColumn(1).getInt64(),
                   dictionaries = used.getColumn(2).getInt64();
     if (jobs + models + dictionaries > 0) {
-      return absl::FailedPreconditionError(
-          fmt::format("recordings/{} is used by {} jobs, {} models and {} dictionaries; delete "
-                      "those first",
-                      id, jobs, models, dictionaries));
+      return absl::FailedPreconditionError(fmt::format(
+          "recordings/{} is used by {} jobs and sweeps, {} models and {} dictionaries; delete "
+          "those first",
+          id, jobs, models, dictionaries));
     }
     SQLite::Statement s(db, "DELETE FROM recordings WHERE id = ?");
     s.bind(1, id);

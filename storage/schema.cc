@@ -240,7 +240,6 @@ ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0; -- -1 low to 2 
 ALTER TABLE jobs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;   -- bytes it is thought to need
 ALTER TABLE jobs ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0; -- began to wait
 ALTER TABLE jobs ADD COLUMN paused TEXT NOT NULL DEFAULT '';     -- '', or by what: user, sweep
-ALTER TABLE jobs ADD COLUMN pause_at_step INTEGER NOT NULL DEFAULT 0; -- 0: never
 ALTER TABLE jobs ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]'; -- JSON array of job ids
 ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- that may pass, so far
@@ -252,6 +251,47 @@ CREATE TABLE usage (
   user TEXT PRIMARY KEY,
   core_seconds REAL NOT NULL,      -- at that time; they halve with every half-life
   at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql",
+    // 5: sweeps.
+    R"sql(
+CREATE TABLE sweeps (
+  id TEXT PRIMARY KEY,
+  number INTEGER NOT NULL UNIQUE,  -- order of submission
+  request_id TEXT UNIQUE,
+  request_digest TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  name TEXT NOT NULL,
+  recording_id TEXT NOT NULL REFERENCES recordings(id),
+  state TEXT NOT NULL CHECK (state IN ('RUNNING','SUCCEEDED','FAILED','CANCELLED')),
+  spec TEXT NOT NULL,              -- JSON
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER,
+  error_message TEXT NOT NULL DEFAULT '',
+  best_trial INTEGER,
+  best_job TEXT                    -- trains the best settings on all training windows
+) STRICT;
+CREATE INDEX sweeps_by_state ON sweeps(state, number);
+CREATE INDEX sweeps_by_recording ON sweeps(recording_id);
+
+CREATE TABLE trials (
+  sweep_id TEXT NOT NULL REFERENCES sweeps(id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  point TEXT NOT NULL,             -- JSON array, in the unit cube
+  settings TEXT NOT NULL,          -- JSON
+  PRIMARY KEY (sweep_id, number)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE jobs ADD COLUMN sweep_id TEXT REFERENCES sweeps(id);
+ALTER TABLE jobs ADD COLUMN trial INTEGER;
+ALTER TABLE jobs ADD COLUMN rung INTEGER NOT NULL DEFAULT 0; -- where a trial stops next
+CREATE INDEX jobs_by_sweep ON jobs(sweep_id, trial) WHERE sweep_id IS NOT NULL;
+
+CREATE TABLE trial_evaluations (
+  job_id TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+  rung INTEGER NOT NULL,
+  body TEXT NOT NULL,              -- JSON
+  PRIMARY KEY (job_id, rung)
 ) STRICT, WITHOUT ROWID;
 )sql"};
 

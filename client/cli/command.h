@@ -39,6 +39,7 @@ std::string FullName(const std::string& collection, const std::string& name);
 void AddRecordingCommands(CLI::App& app, Session& session);
 void AddTrainCommand(CLI::App& app, Session& session);
 void AddAnalyseCommand(CLI::App& app, Session& session);
+void AddSweepCommands(CLI::App& app, Session& session);
 void AddJobCommands(CLI::App& app, Session& session);
 void AddModelCommands(CLI::App& app, Session& session);
 void AddFeatureCommands(CLI::App& app, Session& session);

@@ -18,6 +18,7 @@ std::string What(const v1::Job& job) {
   for (const auto& l : job.train().model().levels()) {
     levels += fmt::format("{}{}:{}", levels.empty() ? "" : ",", l.features(), l.k());
   }
+  if (!job.sweep().empty()) return fmt::format("trial {} of {}", job.trial(), job.sweep());
   return fmt::format("train {} {}", job.train().recording(), levels);
 }
 

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   AddRecordingCommands(app, session);
   AddTrainCommand(app, session);
   AddAnalyseCommand(app, session);
+  AddSweepCommands(app, session);
   AddJobCommands(app, session);
   AddModelCommands(app, session);
   AddFeatureCommands(app, session);

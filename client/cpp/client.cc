@@ -40,6 +40,7 @@ Client::Client(const std::string& address) : address_(address) {
   inference_ = v1::InferenceService::NewStub(channel);
   features_ = v1::FeatureService::NewStub(channel);
   server_ = v1::ServerService::NewStub(channel);
+  sweeps_ = v1::SweepService::NewStub(channel);
 }
 
 absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeader& header,

@@ -15,6 +15,7 @@
 #include "saed/v1/models.grpc.pb.h"
 #include "saed/v1/recordings.grpc.pb.h"
 #include "saed/v1/server.grpc.pb.h"
+#include "saed/v1/sweeps.grpc.pb.h"
 
 namespace saed::client {
 
@@ -41,6 +42,7 @@ class Client {
   v1::InferenceService::Stub& inference() { return *inference_; }
   v1::FeatureService::Stub& features() { return *features_; }
   v1::ServerService::Stub& server() { return *server_; }
+  v1::SweepService::Stub& sweeps() { return *sweeps_; }
 
   // Sends the files in chunks of 1 MiB, each with its SHA-256.
   absl::StatusOr<v1::ImportRecordingResponse> Import(const v1::ImportHeader& header,
@@ -55,6 +57,7 @@ class Client {
   std::unique_ptr<v1::InferenceService::Stub> inference_;
   std::unique_ptr<v1::FeatureService::Stub> features_;
   std::unique_ptr<v1::ServerService::Stub> server_;
+  std::unique_ptr<v1::SweepService::Stub> sweeps_;
 };
 
 // The same code and message; every wrong field on a line of its own where the server named them.

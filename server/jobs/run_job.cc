@@ -16,135 +16,14 @@
 #include "server/jobs/model_view.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
+#include "server/jobs/train_loop.h"
+#include "server/jobs/trial.h"
 #include "server/sae/evaluate.h"
 #include "server/sae/kernels/dispatch.h"
 #include "server/sae/trainer.h"
 
 namespace saed::jobs {
 namespace {
-
-constexpr double kReportSeconds = 0.5;
-
-// Stores a progress record at most every half second, and at the turn of every stage.
-class Reporter {
- public:
-  Reporter(const RunContext& context, const storage::JobRow& job) : context_(context), job_(job) {}
-
-  void Report(ProgressReport report, bool now) {
-    const double t = context_.clock.MonotonicSeconds();
-    if (!now && t - last_ < kReportSeconds) return;
-    last_ = t;
-    report.time = context_.clock.NowMicros();
-    report.attempt = job_.attempt;
-    // A lost progress record is no reason to lose the job.
-    (void)context_.stores.jobs.AppendProgress(job_.id, ToJson(report).dump());
-    context_.bell.Ring();
-  }
-
-  // For a stage that only knows how far it is. False: stop.
-  features::Progress Stage(const std::string& stage) {
-    ProgressReport report;
-    report.stage = stage;
-    Report(report, true);
-    return [this, report](double fraction) mutable {
-      report.fraction = fraction;
-      Report(report, false);
-      return !context_.stop.load(std::memory_order_relaxed);
-    };
-  }
-
- private:
-  const RunContext& context_;
-  const storage::JobRow& job_;
-  double last_ = -1e9;
-};
-
-absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
-                        const sae::Trainer<float>& trainer) {
-  const double start = context.clock.MonotonicSeconds();
-  // The job's id keeps two jobs of the same spec from sharing one object.
-  const std::string state = job.id + trainer.Save();
-  SAED_ASSIGN_OR_RETURN(const std::string digest, context.stores.objects.Put(state));
-  SAED_ASSIGN_OR_RETURN(const std::string replaced,
-                        context.stores.jobs.SetCheckpoint(job.id, digest, trainer.step()));
-  if (!replaced.empty() && replaced != digest) context.stores.objects.Remove(replaced);
-  context.observer.CheckpointWritten(static_cast<int64_t>(state.size()),
-                                     context.clock.MonotonicSeconds() - start);
-  return absl::OkStatus();
-}
-
-// Pages of a count file that training may keep resident. A window brings in up to 64 KiB around it.
-constexpr int64_t kResidentCounts = int64_t{512} << 20, kAroundWindow = 64 << 10;
-
-absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::task_arena& arena,
-                   const recordings::ViewData& view, sae::Trainer<float>& trainer,
-                   Reporter& reporter) {
-  if (!job.checkpoint.empty()) {
-    const auto state = context.stores.objects.Get(job.checkpoint);
-    if (state.ok() && state->starts_with(job.id)) {
-      SAED_RETURN_IF_ERROR(trainer.Restore(std::string_view(*state).substr(job.id.size())));
-    } else if (!absl::IsDataLoss(state.status())) {
-      SAED_RETURN_IF_ERROR(state.status());
-    } else {
-      // A damaged checkpoint costs its steps, not the job.
-      spdlog::warn("starting over job={} reason=\"{}\"", job.id,
-                   std::string(state.status().message()));
-    }
-  }
-  const int64_t first_step = trainer.step();
-  const double start = context.clock.MonotonicSeconds();
-  double last_checkpoint = start, last_observed = start;
-  int64_t observed_steps = 0, observed_rows = 0, rows = 0, touched = 0;
-  while (!trainer.done()) {
-    if (context.stop.load(std::memory_order_relaxed)) {
-      // A server that stops keeps what was done; nobody needs that of a cancelled job.
-      SAED_ASSIGN_OR_RETURN(const storage::JobRow now, context.stores.jobs.Get(job.id));
-      if (!now.cancel_requested) SAED_RETURN_IF_ERROR(Checkpoint(context, job, trainer));
-      return absl::CancelledError("stopped while training");
-    }
-    absl::StatusOr<sae::StepReport> step;
-    arena.execute([&] { step = trainer.Next(); });
-    SAED_RETURN_IF_ERROR(step.status());
-    rows += step->rows;
-    touched += step->rows * kAroundWindow;
-    if (touched > kResidentCounts) {
-      view.Release();
-      touched = 0;
-    }
-    ++observed_steps;
-    observed_rows += step->rows;
-
-    const double now = context.clock.MonotonicSeconds();
-    ProgressReport report;
-    report.stage = "training";
-    report.step = step->step;
-    report.total_steps = trainer.total_steps();
-    report.fraction = static_cast<double>(step->step) / static_cast<double>(trainer.total_steps());
-    report.loss = step->loss;
-    report.reconstruction_loss = step->reconstruction_loss;
-    report.l0 = step->l0;
-    report.dead_fraction = step->dead_fraction;
-    report.learning_rate = step->learning_rate;
-    report.lambda = step->lambda;
-    report.gradient_norm = step->gradient_norm;
-    const double elapsed = std::max(now - start, 1e-6);
-    report.windows_per_second = static_cast<double>(rows) / elapsed;
-    report.seconds_left = elapsed / static_cast<double>(step->step - first_step) *
-                          static_cast<double>(trainer.total_steps() - step->step);
-    context.seconds_left = *report.seconds_left;
-    reporter.Report(report, step->step == first_step + 1 || trainer.done());
-    if (now - last_observed > kReportSeconds || trainer.done()) {
-      context.observer.Trained(observed_steps, observed_rows, now - last_observed);
-      observed_steps = observed_rows = 0;
-      last_observed = now;
-    }
-    if (now - last_checkpoint >= context.checkpoint_seconds || trainer.done()) {
-      SAED_RETURN_IF_ERROR(Checkpoint(context, job, trainer));
-      last_checkpoint = context.clock.MonotonicSeconds();
-    }
-  }
-  return absl::OkStatus();
-}
 
 nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
                           const std::string& recording_digest, const recordings::ViewData& view,
@@ -161,28 +40,6 @@ nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
       {"kernel", view.dtype == DType::kU8 ? fmt::format("{}, exact counts", sae::KernelPathName())
                                           : fmt::format("{}, fp32", sae::KernelPathName())},
       {"libraries", {{"tbb", TBB_runtime_version()}, {"compiler", __VERSION__}}}};
-}
-
-absl::StatusOr<sae::Model> CalibratedModel(const TrainSpec& spec, const recordings::ViewData& view,
-                                           const std::optional<recordings::ViewData>& target,
-                                           tbb::task_arena& arena, sae::Trainer<float>& trainer,
-                                           Reporter& reporter) {
-  const features::Progress go_on = reporter.Stage("calibrating");
-  absl::StatusOr<std::vector<double>> thresholds;
-  arena.execute([&] { thresholds = trainer.CalibrateThresholds([&] { return go_on(0); }); });
-  SAED_RETURN_IF_ERROR(thresholds.status());
-  sae::Model model;
-  model.spec = spec.fit.model;
-  model.S = view.window;
-  model.units = static_cast<int>(view.units.size());
-  model.parameters = trainer.parameters();
-  model.thresholds.assign(thresholds->begin(), thresholds->end());
-  model.normaliser = {view.offset, view.scale};
-  if (target) {
-    model.target_units = static_cast<int>(target->units.size());
-    model.target_normaliser = {target->offset, target->scale};
-  }
-  return model;
 }
 
 absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view, const CountView& target,
@@ -232,14 +89,9 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto view, recordings::BuildView(recording, spec.view));
   SAED_ASSIGN_OR_RETURN(const auto target, TargetOf(context.stores, spec, recording, view));
 
-  sae::TrainingData data{view.counts(), {view.offset, view.scale}, view.train, view.window};
-  if (target) {
-    data.target = target->counts();
-    data.target_normaliser = {target->offset, target->scale};
-  }
-  std::unique_ptr<sae::Trainer<float>> trainer;
-  arena.execute([&] { trainer = std::make_unique<sae::Trainer<float>>(spec.fit, data); });
-  SAED_RETURN_IF_ERROR(Train(context, job, arena, view, *trainer, reporter));
+  const auto trainer = MakeTrainer(spec, view, target, arena);
+  SAED_RETURN_IF_ERROR(
+      Train(context, job, arena, view, trainer->total_steps(), *trainer, reporter));
   SAED_ASSIGN_OR_RETURN(const sae::Model model,
                         CalibratedModel(spec, view, target, arena, *trainer, reporter));
   const sae::Encoder encoder(model);
@@ -285,10 +137,13 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
 
 }  // namespace
 
-absl::Status RunJob(const RunContext& context, const storage::JobRow& job) {
+absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow& job) {
   try {
     tbb::task_arena arena(std::max(1, job.threads));
-    return job.kind == "train" ? RunTrain(context, job, arena) : RunAnalyse(context, job, arena);
+    if (job.kind == "trial") return RunTrial(context, job, arena);
+    SAED_RETURN_IF_ERROR(job.kind == "train" ? RunTrain(context, job, arena)
+                                             : RunAnalyse(context, job, arena));
+    return Outcome::kDone;
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
         "not enough memory for this job; use fewer features, a smaller batch_size or a smaller "

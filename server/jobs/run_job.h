@@ -4,7 +4,7 @@
 #include <atomic>
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/stores.h"
 
@@ -21,10 +21,15 @@ struct RunContext {
   std::string code_version;
 };
 
+enum class Outcome {
+  kDone,
+  kPaused,  // a trial that waits for its sweep's decision
+};
+
 // Runs the job in a TBB arena with the job's threads; blocking work stays on the calling thread.
 // What it makes (model, dictionary) is stored under the job's id, each in one transaction that does
 // nothing where it is there already; so an attempt that was killed can simply be made again, and
 // training goes on from the last checkpoint to the same bits.
-absl::Status RunJob(const RunContext& context, const storage::JobRow& job);
+absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow& job);
 
 }  // namespace saed::jobs

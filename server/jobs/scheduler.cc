@@ -313,12 +313,12 @@ void Scheduler::Run(Running& running) {
                            running.seconds_left,
                            options_.checkpoint_seconds,
                            options_.code_version};
-  const absl::Status status = RunJob(context, job);
+  const absl::StatusOr<Outcome> outcome = RunJob(context, job);
   const double seconds = Now() - running.started;
   // Where the end cannot be recorded (a full disk), it is tried until it can. A server that stops
   // leaves the row RUNNING; its next start goes on with the job.
-  for (absl::Status done = Conclude(running, status, seconds); !done.ok();
-       done = Conclude(running, status, seconds)) {
+  for (absl::Status done = Conclude(running, outcome, seconds); !done.ok();
+       done = Conclude(running, outcome, seconds)) {
     spdlog::error("cannot record the end of job={} error=\"{}\"", job.id,
                   std::string(done.message()));
     std::unique_lock lock(mutex_);
@@ -346,7 +346,9 @@ absl::Status Scheduler::Finish(const Running& running, const char* state,
   return absl::OkStatus();
 }
 
-absl::Status Scheduler::Conclude(Running& running, const absl::Status& status, double seconds) {
+absl::Status Scheduler::Conclude(Running& running, const absl::StatusOr<Outcome>& outcome,
+                                 double seconds) {
+  const absl::Status status = outcome.status();
   const storage::JobRow& job = running.job;
   Stopping why;
   {
@@ -357,6 +359,9 @@ absl::Status Scheduler::Conclude(Running& running, const absl::Status& status, d
       typical_core_seconds_ =
           typical_core_seconds_ ? 0.95 * *typical_core_seconds_ + 0.05 * took : took;
     }
+  }
+  if (outcome.ok() && *outcome == Outcome::kPaused) {
+    return stores_.jobs.PutBack(job.id, {seconds, false, 0, "", "sweep"}, clock_.NowMicros());
   }
   if (status.ok()) return Finish(running, "SUCCEEDED", absl::OkStatus(), seconds);
   if (why == Stopping::kCancel) return Finish(running, "CANCELLED", absl::OkStatus(), seconds);
@@ -369,7 +374,7 @@ absl::Status Scheduler::Conclude(Running& running, const absl::Status& status, d
   }
   const int64_t now = clock_.NowMicros();
   if (why == Stopping::kServer || why == Stopping::kPause) {
-    return stores_.jobs.PutBack(job.id, {seconds, false, 0, ""}, now);
+    return stores_.jobs.PutBack(job.id, {seconds, false, 0, "", ""}, now);
   }
   if (!MayPass(status) || job.failures >= kRetries) {
     return Finish(running, "FAILED", status, seconds);
@@ -377,7 +382,7 @@ absl::Status Scheduler::Conclude(Running& running, const absl::Status& status, d
   const double wait = kFirstBackoff * std::pow(4, job.failures);
   const std::string message(status.message());
   SAED_RETURN_IF_ERROR(stores_.jobs.PutBack(
-      job.id, {seconds, true, now + static_cast<int64_t>(wait * 1e6), message}, now));
+      job.id, {seconds, true, now + static_cast<int64_t>(wait * 1e6), message, ""}, now));
   spdlog::warn("job failed job={} error=\"{}\" trying again in seconds={}", job.id, message, wait);
   observer_.JobRetried();
   return absl::OkStatus();

@@ -97,7 +97,7 @@ class Scheduler {
   void Ask(Running& running, Stopping why);
   void Run(Running& running);
   // Records how an attempt ended.
-  absl::Status Conclude(Running& running, const absl::Status& status, double seconds);
+  absl::Status Conclude(Running& running, const absl::StatusOr<Outcome>& outcome, double seconds);
   absl::Status Finish(const Running& running, const char* state, const absl::Status& status,
                       double seconds);
   void SaveUsage();

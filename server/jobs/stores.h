@@ -10,6 +10,7 @@
 #include "storage/models_table.h"
 #include "storage/objects.h"
 #include "storage/recordings_table.h"
+#include "storage/sweeps_table.h"
 
 namespace saed::jobs {
 
@@ -19,6 +20,7 @@ struct Stores {
   storage::ModelsTable& models;
   storage::DictionariesTable& dictionaries;
   storage::AnnotationsTable& annotations;
+  storage::SweepsTable& sweeps;
   storage::ObjectStore& objects;
 };
 

@@ -7,6 +7,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/policy.h"
+#include "server/jobs/sweep_spec.h"
 #include "server/recordings/store_format.h"
 
 namespace saed::jobs {
@@ -232,6 +233,26 @@ absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
                                        const AnalyseSpec& spec, const QueueOptions& options,
                                        const SubmitLimits& limits) {
   return CheckAndQueue(stores, clock, spec, options, limits, "analyse");
+}
+
+absl::StatusOr<storage::JobRow> SubmitTrialJob(const Stores& stores, const Clock& clock,
+                                               const TrialSpec& spec, const std::string& sweep_id,
+                                               int64_t trial, const QueueOptions& options,
+                                               const SubmitLimits& limits) {
+  storage::JobRow row;
+  SAED_ASSIGN_OR_RETURN(row.memory, Check(stores, spec.train, limits));
+  row.id = storage::NewId();
+  row.request_id = options.request_id;
+  row.kind = "trial";
+  row.recording_id = spec.train.recording_id;
+  row.spec = ToJson(spec).dump();
+  row.request_digest = Sha256Hex(row.spec);
+  row.owner = options.owner;
+  row.threads = spec.train.threads == 0 ? limits.default_threads : spec.train.threads;
+  row.created_at = clock.NowMicros();
+  row.sweep_id = sweep_id;
+  row.trial = trial;
+  return stores.jobs.Insert(row);
 }
 
 }  // namespace saed::jobs

@@ -56,4 +56,11 @@ absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
                                        const AnalyseSpec& spec, const QueueOptions& options,
                                        const SubmitLimits& limits);
 
+struct TrialSpec;
+// Queues one seed of a trial, which was checked with its sweep but for its settings.
+absl::StatusOr<storage::JobRow> SubmitTrialJob(const Stores& stores, const Clock& clock,
+                                               const TrialSpec& spec, const std::string& sweep_id,
+                                               int64_t trial, const QueueOptions& options,
+                                               const SubmitLimits& limits);
+
 }  // namespace saed::jobs

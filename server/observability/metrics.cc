@@ -28,7 +28,7 @@ class QueueCollector : public prometheus::Collectable {
     const QueueState state = queue_();
     std::map<std::pair<std::string, std::string>, double> counts;
     for (const char* s : {"QUEUED", "PAUSED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}) {
-      for (const char* kind : {"train", "analyse"}) counts[{s, kind}] = 0;
+      for (const char* kind : {"train", "analyse", "trial"}) counts[{s, kind}] = 0;
     }
     double depth = 0;
     for (const auto& c : state.counts) {
@@ -181,7 +181,7 @@ Metrics::Metrics(std::string_view version, std::string_view kernel)
   for (const char* decision : {"start", "pause", "retry"}) {
     decisions_.Add({{"decision", decision}});
   }
-  for (const char* kind : {"train", "analyse"}) {
+  for (const char* kind : {"train", "analyse", "trial"}) {
     for (const char* state : {"SUCCEEDED", "FAILED", "CANCELLED"}) {
       jobs_finished_.Add({{"kind", kind}, {"state", state}});
     }

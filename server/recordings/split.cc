@@ -210,4 +210,32 @@ absl::Status AssignSides(const Recording& r, const DataView& view, ViewData& dat
   return faults.ToStatus();
 }
 
+absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& data) {
+  if (!(fraction > 0 && fraction <= 0.5)) {
+    return InvalidField("validation_fraction",
+                        fmt::format("is {}; must be above 0 and at most 0.5", fraction));
+  }
+  constexpr int64_t kStretches = 50;
+  const int64_t every = std::llround(1 / fraction);
+  const auto n = static_cast<int64_t>(data.train.size());
+  std::vector<int64_t> validation, train;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t stretch = i * kStretches / n;
+    (stretch % every == every - 1 ? validation : train).push_back(data.train[i]);
+  }
+  std::erase_if(train, [&](int64_t start) {
+    const auto next = std::lower_bound(validation.begin(), validation.end(), start);
+    return (next != validation.end() && *next - start < data.window) ||
+           (next != validation.begin() && start - *(next - 1) < data.window);
+  });
+  if (train.empty() || validation.empty()) {
+    return InvalidField("validation_fraction",
+                        fmt::format("is {}, which leaves {} of {} training windows to train and {} "
+                                    "to validate; use a longer recording or a shorter window",
+                                    fraction, train.size(), n, validation.size()));
+  }
+  data.train = std::move(train);
+  return validation;
+}
+
 }  // namespace saed::recordings

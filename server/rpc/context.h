@@ -8,6 +8,7 @@
 #include "server/jobs/library.h"
 #include "server/jobs/scheduler.h"
 #include "server/jobs/stores.h"
+#include "server/jobs/sweeps.h"
 #include "server/observability/metrics.h"
 
 namespace saed::rpc {
@@ -17,6 +18,7 @@ struct Context {
   const jobs::Clock& clock;
   jobs::Library& library;
   jobs::Scheduler& scheduler;
+  jobs::Sweeps& sweeps;
   inference::Engine& engine;
   observability::Metrics& metrics;
   std::string data_root;              // imports by path are allowed below it; empty: nowhere

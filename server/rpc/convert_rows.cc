@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/sweep_spec.h"
 #include "server/rpc/convert.h"
 
 namespace saed::rpc {
@@ -125,6 +126,11 @@ absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
   if (row.kind == "train") {
     SAED_ASSIGN_OR_RETURN(const jobs::TrainSpec spec, jobs::ParseTrainSpec(row.spec));
     *m.mutable_train() = ToProto(spec);
+  } else if (row.kind == "trial") {
+    SAED_ASSIGN_OR_RETURN(const jobs::TrialSpec spec, jobs::ParseTrialSpec(row.spec));
+    *m.mutable_train() = ToProto(spec.train);
+    m.set_sweep("sweeps/" + row.sweep_id);
+    m.set_trial(row.trial);
   } else {
     SAED_ASSIGN_OR_RETURN(const jobs::AnalyseSpec spec, jobs::ParseAnalyseSpec(row.spec));
     *m.mutable_analyse() = ToProto(spec);
@@ -146,7 +152,7 @@ absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row) {
     m.mutable_error()->set_code(row.error_code);
     m.mutable_error()->set_message(row.error_message);
   }
-  if (row.state == "SUCCEEDED") {
+  if (row.state == "SUCCEEDED" && row.kind != "trial") {
     m.set_model("models/" + model);
     m.set_dictionary("dictionaries/" + row.id);
   }

@@ -14,6 +14,7 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/recording_service.h"
 #include "server/rpc/server_service.h"
+#include "server/rpc/sweep_service.h"
 
 namespace saed::rpc {
 
@@ -24,13 +25,15 @@ struct RpcServer::Services {
         models(context),
         inference(context),
         features(context),
-        server(context) {}
+        server(context),
+        sweeps(context) {}
   RecordingService recordings;
   JobService jobs;
   ModelService models;
   InferenceService inference;
   FeatureService features;
   ServerService server;
+  SweepService sweeps;
 };
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& address,
@@ -55,7 +58,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
                                  static_cast<grpc::Service*>(&out->services_->models),
                                  static_cast<grpc::Service*>(&out->services_->inference),
                                  static_cast<grpc::Service*>(&out->services_->features),
-                                 static_cast<grpc::Service*>(&out->services_->server)}) {
+                                 static_cast<grpc::Service*>(&out->services_->server),
+                                 static_cast<grpc::Service*>(&out->services_->sweeps)}) {
     builder.RegisterService(service);
   }
   builder.experimental().SetInterceptorCreators(MetricsInterceptors(context.metrics));

@@ -14,7 +14,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from saed.v1 import (features_pb2, features_pb2_grpc, inference_pb2, inference_pb2_grpc, jobs_pb2,
                      jobs_pb2_grpc, models_pb2, models_pb2_grpc, recordings_pb2,
-                     recordings_pb2_grpc, server_pb2, server_pb2_grpc, types_pb2)
+                     recordings_pb2_grpc, server_pb2, server_pb2_grpc, sweeps_pb2, sweeps_pb2_grpc,
+                     types_pb2)
 
 _CHUNK = 1 << 20
 _PHY_FILES = ("spike_times.npy", "spike_clusters.npy", "cluster_group.tsv", "cluster_KSLabel.tsv",
@@ -65,6 +66,16 @@ def connect(address="127.0.0.1:7070"):
     return Client(grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]))
 
 
+def _add_values(out, values):
+    for value in values:
+        if isinstance(value, bool):
+            out.add(bool_value=value)
+        elif isinstance(value, str):
+            out.add(string_value=value)
+        else:
+            out.add(number_value=float(value))
+
+
 def _priority(name):
     return jobs_pb2.JobPriority.Value("JOB_PRIORITY_" + name.upper())
 
@@ -84,6 +95,7 @@ class Client:
         self.inference = inference_pb2_grpc.InferenceServiceStub(channel)
         self.features = features_pb2_grpc.FeatureServiceStub(channel)
         self.server = server_pb2_grpc.ServerServiceStub(channel)
+        self.sweeps = sweeps_pb2_grpc.SweepServiceStub(channel)
 
     def _call(self, method, request):
         try:
@@ -172,25 +184,36 @@ class Client:
 
     # Jobs.
 
-    def train(self, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
-              selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
-              unit_ids=(), target=None,
-              minimum_rate=0.0, mask=None, split=0.8, learning_rate=4e-3, batch_size=1024,
-              epochs=20, max_steps=0, seed=0, conditions=None, aux=None, decoder_start=None, bias_start=None,
-              revival=None, resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0,
-              optimiser=None, threads=0, name="", request_id=None, priority="normal", after=(),
-              time_limit=0.0):
-        """Queues a training job and returns it.
+    def train(self, recording, bin_width, *, name="", request_id=None, priority="normal", after=(),
+              time_limit=0.0, **settings):
+        """Queues a training job and returns it. settings: those of train_spec. priority: "low",
+        "normal", "high" or "urgent"; after: jobs that must succeed before; time_limit: s of running
+        after which it fails, 0 for none."""
+        spec = self.train_spec(recording, bin_width, **settings)
+        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
+                                            display_name=name, train=spec, dependencies=after,
+                                            priority=_priority(priority),
+                                            time_limit_seconds=time_limit)
+        return self._call(self.jobs.CreateJob, request).job
+
+    @classmethod
+    def train_spec(cls, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
+                   selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
+                   unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=0.8,
+                   learning_rate=4e-3, batch_size=1024, epochs=20, max_steps=0, seed=0,
+                   conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
+                   resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
+                   threads=0):
+        """What train() trains and a sweep varies, as a message.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
-        sample", or {"table", "column", "train", "test"}. conditions: a dict of names
-        and expressions (see Condition in types.proto), such as {"hits": "around_start(trials,
-        outcome = hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK, Resampling, Penalty and Optimiser.
-        k_anneal: the part of training over which the k of TopK and BatchTopK falls to its value.
-        selection: "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict
-        with recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population.
-        priority: "low", "normal", "high" or "urgent"; after: jobs that must succeed before;
-        time_limit: s of running after which it fails, 0 for none."""
+        sample", or {"table", "column", "train", "test"}. conditions: a dict of names and
+        expressions (see Condition in types.proto), such as {"hits": "around_start(trials, outcome =
+        hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with
+        the fields of AuxK, Resampling, Penalty and Optimiser. k_anneal: the part of training over
+        which the k of TopK and BatchTopK falls to its value. selection: "relu", "top_k",
+        "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
+        unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads)
         view = spec.view
@@ -245,12 +268,8 @@ class Client:
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
-        self._add_conditions(spec, conditions)
-        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
-                                            display_name=name, train=spec, dependencies=after,
-                                            priority=_priority(priority),
-                                            time_limit_seconds=time_limit)
-        return self._call(self.jobs.CreateJob, request).job
+        cls._add_conditions(spec, conditions)
+        return spec
 
     def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
                 priority="normal", after=()):
@@ -299,6 +318,65 @@ class Client:
             state = jobs_pb2.Job.State.Name(job.state)[6:]
             raise RuntimeError(f"{name} {state}: {job.error.message}")
         return job
+
+    # Sweeps.
+
+    def sweep(self, base, parameters, method="tpe", trials=40, seeds=1, rungs=1, reduction=3.0,
+              objective="explained_variance", l0_target=0.0, condition=None, parallel=0,
+              validation=0.2, core_seconds=0.0, seed=0, train_best=True, name="", request_id=None):
+        """Begins a search for good settings and returns the sweep.
+
+        base: a train_spec. parameters: a dict of fields and domains: a list of values, or a dict
+        with low, high and perhaps logarithmic, integer and points; a dict may have values instead,
+        and when=(field, [values]). Fields are short (lr, k, features, lambda, selection, loss,
+        window) or paths such as "model.levels[0].k". method: "tpe", "random" or "grid". rungs:
+        early stopping by successive halving; 1 for none. objective: "error", "explained_variance",
+        "bits_per_spike" or "auroc" with condition=(name, expression)."""
+        spec = sweeps_pb2.SweepSpec(
+            base=base, trials=trials, seeds=seeds, parallel=parallel,
+            validation_fraction=validation, core_seconds=core_seconds, seed=seed,
+            skip_best=not train_best,
+            method=sweeps_pb2.SweepMethod.Value("SWEEP_METHOD_" + method.upper()),
+            early_stopping=sweeps_pb2.EarlyStopping(rungs=rungs, reduction=reduction),
+            objective=sweeps_pb2.SweepObjective(
+                kind=sweeps_pb2.SweepObjective.Kind.Value("KIND_" + objective.upper()),
+                l0_target=l0_target))
+        if condition is not None:
+            spec.objective.condition.name, spec.objective.condition.expression = condition
+        for field, domain in parameters.items():
+            domain = dict(domain) if isinstance(domain, dict) else {"values": domain}
+            when = domain.pop("when", None)
+            parameter = spec.parameters.add(field=field)
+            _add_values(parameter.values, domain.pop("values", ()))
+            if domain:
+                parameter.range.CopyFrom(sweeps_pb2.SweepRange(**domain))
+            if when is not None:
+                parameter.when_field = when[0]
+                _add_values(parameter.when_values, when[1])
+        request = sweeps_pb2.CreateSweepRequest(request_id=request_id or str(uuid.uuid4()),
+                                                display_name=name, spec=spec)
+        return self._call(self.sweeps.CreateSweep, request).sweep
+
+    def get_sweep(self, name):
+        return self._call(self.sweeps.GetSweep, sweeps_pb2.GetSweepRequest(name=name)).sweep
+
+    def watch_sweep(self, name):
+        """Yields the sweep whenever something changed, until it ends."""
+        for event in self._stream(self.sweeps.WatchSweep, sweeps_pb2.WatchSweepRequest(name=name)):
+            yield event.sweep
+
+    def wait_sweep(self, name):
+        """The sweep once it ended; raises RuntimeError where it failed or was cancelled."""
+        sweep = None
+        for sweep in self.watch_sweep(name):
+            pass
+        if sweep.state != sweeps_pb2.Sweep.STATE_SUCCEEDED:
+            state = sweeps_pb2.Sweep.State.Name(sweep.state)[6:]
+            raise RuntimeError(f"{name} {state}: {sweep.error}")
+        return sweep
+
+    def cancel_sweep(self, name):
+        return self._call(self.sweeps.CancelSweep, sweeps_pb2.CancelSweepRequest(name=name)).sweep
 
     # Models and features.
 

@@ -1,0 +1,47 @@
+// The flags that say what is trained; of `train` and `sweep`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "saed/v1/jobs.pb.h"
+
+namespace saed::cli {
+
+struct TrainFlags {
+  std::string recording, mask, split_column, selection, loss, output, decoder_start,
+      normaliser = "none", schedule;
+  std::vector<std::string> labels, levels, conditions, train_values, test_values;
+  std::vector<int64_t> unit_ids;
+  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 4e-3;
+  double lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0, clip = 0,
+         average = 0;
+  std::string bias_start, revival, optimiser, target_recording, target_normaliser = "none";
+  std::vector<std::string> regions, target_labels, target_regions;
+  std::vector<int64_t> target_units;
+  bool subtract_bias = false, pre_activation = false;
+  int resample_every = 0;
+  double aux_weight = 1.0 / 32, k_anneal = 0;
+  int window = 1, stride = 1, features = 0, k = 0, batch = 1024, epochs = 20, threads = 0;
+  int dead_after = 0;
+  int64_t max_steps = 0;
+  uint64_t seed = 0;
+  bool in_sample = false;
+
+  void AddTo(CLI::App& command);
+  // INVALID_ARGUMENT names the flag.
+  absl::Status Fill(v1::TrainSpec& spec) const;
+};
+
+// "NAME: EXPRESSION", given with `flag`.
+absl::StatusOr<v1::Condition> ParseCondition(const std::string& text, const std::string& flag);
+absl::Status AddConditions(const std::vector<std::string>& texts,
+                           google::protobuf::RepeatedPtrField<v1::Condition>* out);
+
+// For calls that may be repeated.
+std::string NewRequestId();
+
+}  // namespace saed::cli

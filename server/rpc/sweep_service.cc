@@ -1,0 +1,131 @@
+#include "server/rpc/sweep_service.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <limits>
+#include <thread>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/rpc/convert_sweeps.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+absl::StatusOr<v1::Sweep> Describe(Context& context, const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(const jobs::SweepReport report, context.sweeps.Report(id));
+  return ToProto(report);
+}
+
+absl::Status Create(Context& context, const v1::CreateSweepRequest& request,
+                    v1::CreateSweepResponse& response) {
+  if (request.request_id().size() > 100) {
+    return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
+                                                  request.request_id().size()));
+  }
+  if (request.display_name().size() > 200) {
+    return InvalidField("display_name", fmt::format("is {} bytes long; at most 200 are allowed",
+                                                    request.display_name().size()));
+  }
+  SAED_ASSIGN_OR_RETURN(jobs::SweepSpec spec, FromProto(request.spec()));
+  spec.name = request.display_name();
+  if (request.validate_only()) {
+    SAED_ASSIGN_OR_RETURN(const int64_t trials,
+                          jobs::Check(context.stores, spec, context.scheduler.limits()));
+    response.mutable_sweep()->set_planned_trials(trials);
+    return absl::OkStatus();
+  }
+  SAED_ASSIGN_OR_RETURN(const storage::SweepRow row,
+                        context.sweeps.Submit(spec, request.request_id(), ""));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_sweep(), Describe(context, row.id));
+  return absl::OkStatus();
+}
+
+absl::Status List(Context& context, const v1::ListSweepsRequest& request,
+                  v1::ListSweepsResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), "sweeps", 1));
+  const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
+                                       : std::strtoll(after[0].c_str(), nullptr, 10);
+  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.sweeps.List(size, before));
+  for (const auto& row : rows) {
+    SAED_ASSIGN_OR_RETURN(*response.add_sweeps(), ToProto(row));
+  }
+  if (static_cast<int>(rows.size()) == size) {
+    response.set_next_page_token(MakePageToken("sweeps", {std::to_string(rows.back().number)}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext& server,
+                   grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
+  std::string last;
+  while (!server.IsCancelled()) {
+    if (context.draining) {
+      return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
+    }
+    const uint64_t rings = context.scheduler.bell().rings();
+    v1::WatchSweepResponse message;
+    SAED_ASSIGN_OR_RETURN(*message.mutable_sweep(), Describe(context, id));
+    std::string now = message.SerializeAsString();
+    if (now != last && !stream.Write(message)) break;
+    last = std::move(now);
+    if (message.sweep().state() != v1::Sweep::STATE_RUNNING) return absl::OkStatus();
+    context.scheduler.bell().Wait(rings, std::chrono::milliseconds(1000));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // progress rings often
+  }
+  return absl::CancelledError("the watcher went away");
+}
+
+}  // namespace
+
+grpc::Status SweepService::CreateSweep(grpc::ServerContext*, const v1::CreateSweepRequest* request,
+                                       v1::CreateSweepResponse* response) {
+  return ToGrpc(Create(context_, *request, *response));
+}
+
+grpc::Status SweepService::GetSweep(grpc::ServerContext*, const v1::GetSweepRequest* request,
+                                    v1::GetSweepResponse* response) {
+  const auto answer = [&]() -> absl::Status {
+    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
+    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Describe(context_, id));
+    return absl::OkStatus();
+  };
+  return ToGrpc(answer());
+}
+
+grpc::Status SweepService::ListSweeps(grpc::ServerContext*, const v1::ListSweepsRequest* request,
+                                      v1::ListSweepsResponse* response) {
+  return ToGrpc(List(context_, *request, *response));
+}
+
+grpc::Status SweepService::WatchSweep(grpc::ServerContext* server,
+                                      const v1::WatchSweepRequest* request,
+                                      grpc::ServerWriter<v1::WatchSweepResponse>* stream) {
+  const auto id = IdOf(request->name(), "sweeps", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  return ToGrpc(Watch(context_, *id, *server, *stream));
+}
+
+grpc::Status SweepService::CancelSweep(grpc::ServerContext*, const v1::CancelSweepRequest* request,
+                                       v1::CancelSweepResponse* response) {
+  const auto answer = [&]() -> absl::Status {
+    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
+    SAED_RETURN_IF_ERROR(context_.sweeps.Cancel(id).status());
+    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Describe(context_, id));
+    return absl::OkStatus();
+  };
+  return ToGrpc(answer());
+}
+
+grpc::Status SweepService::DeleteSweep(grpc::ServerContext*, const v1::DeleteSweepRequest* request,
+                                       v1::DeleteSweepResponse*) {
+  const auto id = IdOf(request->name(), "sweeps", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  return ToGrpc(context_.stores.sweeps.Delete(*id));
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,201 @@
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/integration/fixture.h"
+
+namespace saed {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Sweeps : public test_tools::ServerTest {
+ protected:
+  static v1::CreateSweepRequest Request(const std::string& recording) {
+    v1::CreateSweepRequest request;
+    auto* spec = request.mutable_spec();
+    *spec->mutable_base() = TrainRequest(recording).train();
+    auto* lr = spec->add_parameters();
+    lr->set_field("lr");
+    lr->mutable_range()->set_low(1e-3);
+    lr->mutable_range()->set_high(1e-1);
+    lr->mutable_range()->set_logarithmic(true);
+    auto* k = spec->add_parameters();
+    k->set_field("k");
+    for (const int v : {2, 3, 4}) k->add_values()->set_number_value(v);
+    spec->set_trials(8);
+    spec->mutable_early_stopping()->set_rungs(2);
+    return request;
+  }
+
+  absl::StatusOr<v1::Sweep> Begin(const v1::CreateSweepRequest& request) {
+    grpc::ClientContext context;
+    v1::CreateSweepResponse response;
+    const auto s = client_->sweeps().CreateSweep(&context, request, &response);
+    if (!s.ok()) return client::FromGrpc(s);
+    return response.sweep();
+  }
+
+  v1::Sweep Get(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetSweepRequest request;
+    request.set_name(name);
+    v1::GetSweepResponse response;
+    const auto s = client_->sweeps().GetSweep(&context, request, &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    return response.sweep();
+  }
+
+  v1::Sweep End(const std::string& name) {
+    grpc::ClientContext context;
+    v1::WatchSweepRequest request;
+    request.set_name(name);
+    const auto stream = client_->sweeps().WatchSweep(&context, request);
+    v1::WatchSweepResponse event;
+    while (stream->Read(&event)) {
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+    return event.sweep();
+  }
+};
+
+TEST_F(Sweeps, FindsSettingsThroughRestartsAndTrainsTheBest) {
+  auto request = Request(Simulate());
+  request.set_request_id("once");
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(Begin(request)->name(), sweep->name());
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    Restart();
+  }
+  const v1::Sweep end = End(sweep->name());
+  ASSERT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  ASSERT_EQ(end.trials_size(), 8);
+  int whole = 0;
+  double best = -1e9;
+  std::set<std::string> jobs;
+  for (const auto& t : end.trials()) {
+    EXPECT_THAT(t.state(), ::testing::AnyOf(v1::Trial::STATE_DONE, v1::Trial::STATE_STOPPED));
+    EXPECT_EQ(t.values_size(), t.state() == v1::Trial::STATE_DONE ? 2 : 1);
+    EXPECT_TRUE(t.settings().fields().contains("lr") && t.settings().fields().contains("k"));
+    EXPECT_TRUE(jobs.insert(t.jobs(0)).second) << "a trial was begun twice";
+    if (t.state() != v1::Trial::STATE_DONE) continue;
+    ++whole;
+    best = std::max(best, t.values(1));
+  }
+  EXPECT_GE(whole, 2);
+  const auto& chosen = end.trials(static_cast<int>(end.best_trial()));
+  EXPECT_EQ(chosen.values(1), best);
+  EXPECT_TRUE(chosen.has_explained_variance());
+  EXPECT_GT(end.core_seconds(), 0);
+  const v1::Job job = Watch(end.best_job()).back().job();
+  ASSERT_EQ(job.state(), v1::Job::STATE_SUCCEEDED) << job.error().message();
+  EXPECT_EQ(job.train().optimiser().learning_rate(),
+            chosen.settings().fields().at("lr").number_value());
+  EXPECT_EQ(job.train().model().levels(0).k(), chosen.settings().fields().at("k").number_value());
+
+  grpc::ClientContext context;
+  v1::DeleteJobRequest one;
+  one.set_name(end.trials(0).jobs(0));
+  v1::DeleteJobResponse gone;
+  EXPECT_EQ(client_->jobs().DeleteJob(&context, one, &gone).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  grpc::ClientContext again;
+  v1::DeleteSweepRequest all;
+  all.set_name(end.name());
+  v1::DeleteSweepResponse response;
+  EXPECT_TRUE(client_->sweeps().DeleteSweep(&again, all, &response).ok());
+}
+
+TEST_F(Sweeps, AGridTakesTheMeanOverSeedsAndAConditionalParameterOnlyWhereItCounts) {
+  auto request = Request(Simulate());
+  auto* spec = request.mutable_spec();
+  spec->clear_parameters();
+  auto* selection = spec->add_parameters();
+  selection->set_field("selection");
+  selection->add_values()->set_string_value("relu");
+  selection->add_values()->set_string_value("top_k");
+  auto* k = spec->add_parameters();
+  k->set_field("k");
+  k->add_values()->set_number_value(2);
+  k->add_values()->set_number_value(4);
+  k->set_when_field("selection");
+  k->add_when_values()->set_string_value("top_k");
+  spec->set_method(v1::SWEEP_METHOD_GRID);
+  spec->set_seeds(2);
+  spec->clear_early_stopping();
+  spec->set_skip_best(true);
+  spec->mutable_objective()->set_kind(v1::SweepObjective::KIND_ERROR);
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(sweep->planned_trials(), 3);
+  const v1::Sweep end = End(sweep->name());
+  ASSERT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  EXPECT_TRUE(end.best_job().empty());
+  int pareto = 0;
+  for (const auto& t : end.trials()) {
+    EXPECT_EQ(t.jobs_size(), 2);
+    EXPECT_EQ(t.values(0), t.error());
+    EXPECT_EQ(t.settings().fields().contains("k"),
+              t.settings().fields().at("selection").string_value() == "top_k");
+    EXPECT_GE(t.error(), end.trials(static_cast<int>(end.best_trial())).error());
+    pareto += t.pareto();
+  }
+  EXPECT_GE(pareto, 1);
+}
+
+TEST_F(Sweeps, ACancelledSweepEndsWithItsJobs) {
+  auto request = Request(Simulate());
+  request.mutable_spec()->mutable_base()->set_epochs(100000);
+  request.mutable_spec()->mutable_base()->set_max_steps(10'000'000);
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  for (int i = 0; i < 300 && Get(sweep->name()).trials_size() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  grpc::ClientContext context;
+  v1::CancelSweepRequest cancel;
+  cancel.set_name(sweep->name());
+  v1::CancelSweepResponse response;
+  ASSERT_TRUE(client_->sweeps().CancelSweep(&context, cancel, &response).ok());
+  EXPECT_EQ(response.sweep().state(), v1::Sweep::STATE_CANCELLED);
+  for (const auto& t : response.sweep().trials()) {
+    EXPECT_EQ(Watch(t.jobs(0)).back().job().state(), v1::Job::STATE_CANCELLED);
+  }
+  grpc::ClientContext again;
+  EXPECT_EQ(client_->sweeps().CancelSweep(&again, cancel, &response).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(Sweeps, WrongSweepsAreRefusedWithWhatIsWrong) {
+  const std::string recording = Simulate();
+  const auto message = [&](auto change) {
+    auto request = Request(recording);
+    change(*request.mutable_spec());
+    return std::string(Begin(request).status().message());
+  };
+  EXPECT_THAT(message([](auto& s) { s.clear_parameters(); }), HasSubstr("parameters"));
+  EXPECT_THAT(message([](auto& s) { s.set_trials(0); }), HasSubstr("trials is 0"));
+  EXPECT_THAT(message([](auto& s) { s.mutable_parameters(0)->set_field("learning"); }),
+              HasSubstr("learning is not a field"));
+  EXPECT_THAT(
+      message([](auto& s) { s.mutable_parameters(1)->mutable_values(0)->set_number_value(99); }),
+      HasSubstr("which is refused"));
+  EXPECT_THAT(message([](auto& s) { s.set_method(v1::SWEEP_METHOD_GRID); }),
+              HasSubstr("parameters[0].points"));
+  EXPECT_THAT(
+      message([](auto& s) { s.mutable_objective()->set_kind(v1::SweepObjective::KIND_AUROC); }),
+      HasSubstr("objective.condition"));
+  EXPECT_THAT(message([](auto& s) { s.set_validation_fraction(0.9); }),
+              HasSubstr("validation_fraction is 0.9"));
+  EXPECT_THAT(message([](auto& s) { s.mutable_base()->set_recording("recordings/none"); }),
+              HasSubstr("there is no recording"));
+  EXPECT_THAT(message([](auto& s) { s.mutable_parameters(1)->mutable_values(0)->clear_kind(); }),
+              HasSubstr("something else than numbers"));
+}
+
+}  // namespace
+}  // namespace saed
