@@ -122,11 +122,21 @@ absl::Status CheckOptions(const DaemonOptions& o) {
     return absl::InvalidArgumentError(
         fmt::format("--checkpoint-seconds is {}; must be above 0", o.checkpoint_seconds));
   }
-  if (!IsLoopback(o.listen) && !o.allow_remote_without_tls) {
+  if (o.tls_certificate.empty() != o.tls_key.empty() ||
+      (o.tls_certificate.empty() && !o.tls_client_ca.empty())) {
     return absl::InvalidArgumentError(
-        fmt::format("--listen is {}, which other machines reach, but there is no TLS and nobody is "
-                    "asked who they are; listen on 127.0.0.1, or accept that with "
-                    "--allow-remote-without-tls",
+        "--tls-cert and --tls-key belong together; --tls-client-ca needs both");
+  }
+  for (const std::string& file : {o.tls_certificate, o.tls_key, o.tls_client_ca}) {
+    if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
+      return absl::InvalidArgumentError(fmt::format("cannot read the TLS file {}", file));
+    }
+  }
+  if (!IsLoopback(o.listen) && o.tls_certificate.empty() && !o.allow_remote_without_tls) {
+    return absl::InvalidArgumentError(
+        fmt::format("--listen is {}, which other machines reach, but there is no TLS, so everyone "
+                    "on the way reads tokens and data; give --tls-cert and --tls-key, listen on "
+                    "127.0.0.1, or accept that with --allow-remote-without-tls",
                     o.listen));
   }
   return absl::OkStatus();
@@ -172,11 +182,14 @@ struct Daemon::Parts {
         dictionaries(*db),
         annotations(*db),
         sweeps(*db),
+        people(*db),
+        access(*db),
         stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects},
         observer(*metrics),
         library(stores, clock),
         scheduler(stores, clock, observer, ToScheduler(options)),
         runner(stores, clock, scheduler),
+        gate(people, access, clock, {options.user_requests_per_second, options.user_bytes}),
         engine(models, options.threads),
         context{stores,
                 clock,
@@ -185,6 +198,10 @@ struct Daemon::Parts {
                 runner,
                 engine,
                 *metrics,
+                gate,
+                [this](const std::string& directory) {
+                  return storage::Backup(*db, objects, directory);
+                },
                 options.data_root,
                 options.max_upload_bytes,
                 draining} {}
@@ -199,12 +216,15 @@ struct Daemon::Parts {
   storage::DictionariesTable dictionaries;
   storage::AnnotationsTable annotations;
   storage::SweepsTable sweeps;
+  storage::PeopleTable people;
+  storage::AccessTable access;
   jobs::Stores stores;
   SystemClock clock;
   MetricsObserver observer;
   jobs::Library library;
   jobs::Scheduler scheduler;
   jobs::Sweeps runner;
+  rpc::Gate gate;
   inference::Engine engine;
   std::atomic<bool> draining{false};
   rpc::Context context;
@@ -254,9 +274,21 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
     }
     return state;
   });
+  SAED_ASSIGN_OR_RETURN(const auto users, p.people.Users());
+  for (const storage::UserRow& user : users) p.scheduler.SetShare(user.name, user.share);
+  SAED_ASSIGN_OR_RETURN(const bool closed, p.people.AnyToken());
+  if (!closed && !IsLoopback(options.listen) && !options.allow_remote_without_tls) {
+    return absl::FailedPreconditionError(fmt::format(
+        "--listen is {}, which other machines reach, but nobody is asked who they are; make an "
+        "administrator with: saed --data-dir {} --create-admin NAME",
+        options.listen, options.data_dir));
+  }
   SAED_RETURN_IF_ERROR(p.scheduler.Start());
   p.runner.Start();
-  SAED_ASSIGN_OR_RETURN(p.server, rpc::RpcServer::Listen(options.listen, p.context));
+  SAED_ASSIGN_OR_RETURN(
+      p.server, rpc::RpcServer::Listen(
+                    options.listen,
+                    {options.tls_certificate, options.tls_key, options.tls_client_ca}, p.context));
   if (!options.metrics_listen.empty()) {
     SAED_ASSIGN_OR_RETURN(p.metrics_endpoint,
                           http::MetricsEndpoint::Listen(options.metrics_listen, *p.metrics));
@@ -277,6 +309,38 @@ void Daemon::Drain(double seconds) {
   parts_->scheduler.Stop();
   if (parts_->server) parts_->server->Shutdown(seconds);
   parts_->metrics_endpoint.reset();
+}
+
+absl::StatusOr<std::string> CreateAdministrator(const std::string& data_dir,
+                                                const std::string& name) {
+  SAED_ASSIGN_OR_RETURN(const auto lock, DirectoryLock::Take(data_dir));
+  SAED_ASSIGN_OR_RETURN(const auto db, storage::Database::Open(data_dir + "/saed.db"));
+  storage::PeopleTable people(*db);
+  storage::AccessTable access(*db);
+  const SystemClock clock;
+  rpc::Gate gate(people, access, clock, {});
+  const auto known = people.User(name);
+  if (absl::IsNotFound(known.status())) {
+    SAED_RETURN_IF_ERROR(gate.MakeUser({name, "admin", 1, false, clock.NowMicros()}));
+  } else {
+    SAED_RETURN_IF_ERROR(known.status());
+    if (known->role != "admin" || known->disabled) {
+      return absl::FailedPreconditionError(
+          fmt::format("there is a user '{}', who is {}; choose another name", name,
+                      known->disabled ? "disabled" : "a " + known->role));
+    }
+  }
+  SAED_ASSIGN_OR_RETURN(const auto token, gate.MakeToken(name, "made by saed --create-admin", 365));
+  return token.second;
+}
+
+absl::StatusOr<std::vector<std::string>> CheckData(const std::string& data_dir) {
+  SAED_ASSIGN_OR_RETURN(const auto lock, DirectoryLock::Take(data_dir));
+  return storage::CheckDirectory(data_dir);
+}
+
+absl::Status RestoreData(const std::string& backup, const std::string& data_dir) {
+  return storage::Restore(backup, data_dir);
 }
 
 }  // namespace saed

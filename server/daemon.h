@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -25,6 +26,10 @@ struct DaemonOptions {
   double checkpoint_seconds = 15;
   int64_t max_upload_bytes = int64_t{64} << 30;  // of one file
   bool allow_remote_without_tls = false;
+  // PEM files; empty: no TLS. With a client CA, clients must show a certificate that it signed.
+  std::string tls_certificate, tls_key, tls_client_ca;
+  double user_requests_per_second = 0;  // 0: not limited
+  int64_t user_bytes = 0;               // of one user's recordings; 0: not limited
 };
 
 class Daemon {
@@ -48,6 +53,15 @@ class Daemon {
   explicit Daemon(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
+
+// For the keeper, while no server runs in the directory. FAILED_PRECONDITION where one does.
+// Makes an administrator, or a new token of one that is there; returns the token.
+absl::StatusOr<std::string> CreateAdministrator(const std::string& data_dir,
+                                                const std::string& name);
+// What is wrong with the directory; empty: nothing.
+absl::StatusOr<std::vector<std::string>> CheckData(const std::string& data_dir);
+// Makes the directory from a backup.
+absl::Status RestoreData(const std::string& backup, const std::string& data_dir);
 
 // The version that provenance and metrics carry.
 const char* CodeVersion();

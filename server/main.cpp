@@ -50,6 +50,16 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
         o.checkpoint_seconds = *number;
       else if (k == "max_upload_bytes" && number)
         o.max_upload_bytes = static_cast<int64_t>(*number);
+      else if (k == "tls_cert" && text)
+        o.tls_certificate = *text;
+      else if (k == "tls_key" && text)
+        o.tls_key = *text;
+      else if (k == "tls_client_ca" && text)
+        o.tls_client_ca = *text;
+      else if (k == "user_requests_per_second" && number)
+        o.user_requests_per_second = *number;
+      else if (k == "user_bytes" && number)
+        o.user_bytes = static_cast<int64_t>(*number);
       else if (k == "allow_remote_without_tls" && value.is_boolean()) {
         o.allow_remote_without_tls = *value.value<bool>();
       } else {
@@ -57,7 +67,8 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
             "{}: '{}' is not an option or has the wrong type; known are data_dir, "
             "listen, metrics_listen, data_root, threads, job_threads, memory_bytes, user_threads, "
             "user_running_jobs, user_unfinished_jobs, half_life_hours, checkpoint_seconds, "
-            "max_upload_bytes, allow_remote_without_tls",
+            "max_upload_bytes, tls_cert, tls_key, tls_client_ca, user_requests_per_second, "
+            "user_bytes, allow_remote_without_tls",
             path, k);
         return false;
       }
@@ -67,6 +78,31 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
     return false;
   }
   return true;
+}
+
+// What a keeper asks for instead of a server: restores, makes an administrator, or checks.
+int Keep(const std::string& data_dir, const std::string& administrator, const std::string& backup) {
+  const auto failed = [](const absl::Status& status) {
+    fmt::print(stderr, "saed: {}\n", std::string(status.message()));
+    return 1;
+  };
+  if (!backup.empty()) {
+    if (const auto s = saed::RestoreData(backup, data_dir); !s.ok()) return failed(s);
+    fmt::print("restored {} from {}\n", data_dir, backup);
+  }
+  if (!administrator.empty()) {
+    const auto token = saed::CreateAdministrator(data_dir, administrator);
+    if (!token.ok()) return failed(token.status());
+    fmt::print("{}\n", *token);
+    fmt::print(stderr, "Keep this token: it is shown once. Use it as SAED_TOKEN.\n");
+    return 0;
+  }
+  const auto faults = saed::CheckData(data_dir);
+  if (!faults.ok()) return failed(faults.status());
+  for (const std::string& fault : *faults) fmt::print("{}\n", fault);
+  fmt::print("{}: {}\n", data_dir,
+             faults->empty() ? "everything is there" : fmt::format("{} faults", faults->size()));
+  return faults->empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -120,11 +156,37 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--max-upload-bytes", options.max_upload_bytes, "Largest uploaded file")
       ->capture_default_str();
+  app.add_option("--tls-cert", options.tls_certificate,
+                 "Certificate chain (PEM); read again when it changes")
+      ->group("Security");
+  app.add_option("--tls-key", options.tls_key, "Its key (PEM)")->group("Security");
+  app.add_option("--tls-client-ca", options.tls_client_ca,
+                 "Clients must show a certificate that this one (PEM) signed")
+      ->group("Security");
+  app.add_option("--user-requests-per-second", options.user_requests_per_second,
+                 "Of one user; 0 for no limit")
+      ->group("Security");
+  app.add_option("--user-bytes", options.user_bytes,
+                 "That one user's recordings may take; 0 for no limit")
+      ->group("Security");
+  std::string administrator, backup;
+  bool check = false;
+  app.add_option(
+         "--create-admin", administrator,
+         "Make this administrator, print a token, and end; from then on every call needs one")
+      ->group("Keeping");
+  app.add_flag("--check", check, "Check the data directory and end")->group("Keeping");
+  app.add_option("--restore", backup, "Make the data directory from this backup and end")
+      ->group("Keeping");
   app.add_flag("--allow-remote-without-tls", options.allow_remote_without_tls,
                "Listen beyond this machine although anyone may then do anything");
   app.add_option("--log-level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   CLI11_PARSE(app, argc, argv);
+
+  if (!administrator.empty() || check || !backup.empty()) {
+    return Keep(options.data_dir, administrator, backup);
+  }
 
   spdlog::set_default_logger(spdlog::stderr_color_mt("saed"));
   spdlog::set_pattern("time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=\"%v\"");

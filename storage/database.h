@@ -104,6 +104,6 @@ class Database {
 
 // Brings the schema to the newest version (migrations are numbered by PRAGMA user_version).
 absl::Status Migrate(SQLite::Database& db);
-inline constexpr int kSchemaVersion = 5;
+inline constexpr int kSchemaVersion = 6;
 
 }  // namespace saed::storage

@@ -133,6 +133,7 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
                     sql.descending ? "<" : ">", all ? "?, " : "");
   }
   if (!all) where += " AND f.dictionary_id = ?";
+  if (all) where += Visible(query.viewer, "d.recording_id");
   // CROSS JOIN keeps SQLite to this order.
   const std::string from =
       sql.first.empty()
@@ -202,13 +203,14 @@ absl::StatusOr<DictionaryRow> DictionariesTable::Get(const std::string& id) {
 absl::StatusOr<std::vector<DictionaryRow>> DictionariesTable::List(const std::string& model_id,
                                                                    int limit,
                                                                    int64_t after_created_at,
-                                                                   const std::string& after_id) {
+                                                                   const std::string& after_id,
+                                                                   const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<DictionaryRow>> {
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM dictionaries WHERE (?1 = '' OR model_id = ?1) AND (?3 = '' "
-                        "OR (created_at, id) < (?2, ?3)) ORDER BY created_at DESC, id DESC LIMIT "
+                        "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
                         "?4",
-                        kDictionaryColumns));
+                        kDictionaryColumns, Visible(viewer, "recording_id")));
     SQLite::bind(s, model_id, after_created_at, after_id, limit);
     std::vector<DictionaryRow> out;
     while (s.executeStep()) out.push_back(Dictionary(s));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -106,6 +107,7 @@ struct FeatureQuery {
   double after_key = 0;
   std::string after_dictionary;
   int after_latent = 0;
+  Viewer viewer;  // of queries over all dictionaries
 };
 
 struct ListedFeature {
@@ -126,7 +128,8 @@ class DictionariesTable {
   absl::StatusOr<DictionaryRow> Get(const std::string& id);
   absl::StatusOr<std::vector<DictionaryRow>> List(const std::string& model_id, int limit,
                                                   int64_t after_created_at,
-                                                  const std::string& after_id);
+                                                  const std::string& after_id,
+                                                  const Viewer& viewer = {});
   absl::StatusOr<std::vector<ConditionRow>> Conditions(const std::string& id);
   absl::StatusOr<std::vector<ListedFeature>> ListFeatures(const FeatureQuery& query);
   absl::StatusOr<FeatureRow> GetFeature(const std::string& id, int latent);

@@ -105,7 +105,8 @@ absl::Status DictionariesTable::Insert(const DictionaryRows& rows) {
     SQLite::Statement s(
         db,
         "INSERT INTO dictionaries (id, model_id, recording_id, created_at, features, "
-        "train_windows, test_windows, warnings, spectra) VALUES (?,?,?,?,?,?,?,?,?) "
+        "train_windows, test_windows, warnings, spectra, owner) VALUES (?1,?,?,?,?,?,?,?,?, "
+        "coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "
         "ON CONFLICT (id) DO NOTHING");
     SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
                  row.train_windows, row.test_windows, row.warnings, row.spectra);

@@ -141,16 +141,17 @@ absl::StatusOr<JobRow> JobsTable::Get(const std::string& id) {
 }
 
 absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int limit,
-                                                    int64_t before) {
+                                                    int64_t before, const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
     const bool paused = state == "PAUSED", queued = state == "QUEUED";
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM jobs WHERE number < ?1 AND (?2 = '' OR state = ?2){} "
                         "ORDER BY number DESC LIMIT ?3",
                         kColumns,
-                        paused   ? " AND paused <> ''"
-                        : queued ? " AND paused = ''"
-                                 : ""));
+                        std::string(paused   ? " AND paused <> ''"
+                                    : queued ? " AND paused = ''"
+                                             : "") +
+                            Visible(viewer, "recording_id")));
     SQLite::bind(s, before, paused ? "QUEUED" : std::string(state), limit);
     return All(s);
   });

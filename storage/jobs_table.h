@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -87,7 +88,8 @@ class JobsTable {
   absl::StatusOr<JobRow> Insert(const JobRow& row);
   absl::StatusOr<JobRow> Get(const std::string& id);
   // Newest first, those with number < before; state "" lists all, "PAUSED" as in shown_state.
-  absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before);
+  absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before,
+                                           const Viewer& viewer = {});
   // QUEUED jobs, paused ones too, oldest first, without their spec.
   absl::StatusOr<std::vector<JobRow>> Queue();
 

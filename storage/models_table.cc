@@ -38,9 +38,11 @@ absl::Status Missing(const std::string& id) {
 
 absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRow>& tensors) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db, fmt::format("INSERT INTO models ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON "
-                                        "CONFLICT (id) DO NOTHING",
-                                        kColumns));
+    SQLite::Statement s(db,
+                        fmt::format("INSERT INTO models ({}, owner) VALUES (?1,?,?,?,?,?,?,?,?,?,"
+                                    "?, coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "
+                                    "ON CONFLICT (id) DO NOTHING",
+                                    kColumns));
     SQLite::bind(s, row.id, row.recording_id, row.name, row.created_at, row.features, row.window,
                  row.units, row.digest, row.spec, row.evaluation, row.provenance);
     if (s.exec() == 0) return absl::OkStatus();
@@ -91,13 +93,14 @@ absl::StatusOr<std::vector<TensorRow>> ModelsTable::Tensors(const std::string& i
 
 absl::StatusOr<std::vector<ModelRow>> ModelsTable::List(const std::string& recording_id, int limit,
                                                         int64_t after_created_at,
-                                                        const std::string& after_id) {
+                                                        const std::string& after_id,
+                                                        const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ModelRow>> {
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM models WHERE (?1 = '' OR recording_id = ?1) AND (?3 = '' "
-                        "OR (created_at, id) < (?2, ?3)) ORDER BY created_at DESC, id DESC LIMIT "
+                        "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
                         "?4",
-                        kColumns));
+                        kColumns, Visible(viewer, "recording_id")));
     SQLite::bind(s, recording_id, after_created_at, after_id, limit);
     std::vector<ModelRow> out;
     while (s.executeStep()) out.push_back(Row(s));

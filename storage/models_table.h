@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -36,7 +37,8 @@ class ModelsTable {
   // Newest first, after the row (after_created_at, after_id) where that id is not empty; of one
   // recording where `recording_id` is not empty.
   absl::StatusOr<std::vector<ModelRow>> List(const std::string& recording_id, int limit,
-                                             int64_t after_created_at, const std::string& after_id);
+                                             int64_t after_created_at, const std::string& after_id,
+                                             const Viewer& viewer = {});
   // With its dictionaries.
   absl::Status Delete(const std::string& id);
 

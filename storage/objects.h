@@ -32,6 +32,8 @@ class ObjectStore {
   // while nothing is being stored.
   absl::StatusOr<int64_t> Sweep(const std::set<std::string>& named) const;
 
+  const std::string& root() const { return root_; }
+
   // A fresh empty directory for an upload in progress; the caller removes it.
   absl::StatusOr<std::string> NewUploadDirectory() const;
 

@@ -6,7 +6,8 @@ namespace saed::storage {
 namespace {
 
 constexpr const char* kColumns =
-    "id, digest, name, source, created_at, duration, unit_count, spike_count, bytes, summary";
+    "id, digest, name, source, created_at, duration, unit_count, spike_count, bytes, summary, "
+    "owner, private";
 
 RecordingRow Row(SQLite::Statement& s) {
   RecordingRow r;
@@ -20,6 +21,8 @@ RecordingRow Row(SQLite::Statement& s) {
   r.spike_count = s.getColumn(7).getInt64();
   r.bytes = s.getColumn(8).getInt64();
   r.summary = s.getColumn(9).getString();
+  r.owner = s.getColumn(10).getString();
+  r.is_private = s.getColumn(11).getInt() != 0;
   return r;
 }
 
@@ -37,11 +40,18 @@ absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
     SQLite::Statement find(db, fmt::format("SELECT {} FROM recordings WHERE digest = ?", kColumns));
     find.bind(1, row.digest);
     created = !find.executeStep();
-    if (!created) return Row(find);
+    if (!created) {
+      RecordingRow known = Row(find);
+      if (!known.is_private || known.owner == row.owner) return known;
+      return absl::AlreadyExistsError(
+          "the same recording is stored already and private to another user; ask the keeper of the "
+          "server");
+    }
     SQLite::Statement insert(
-        db, fmt::format("INSERT INTO recordings ({}) VALUES (?,?,?,?,?,?,?,?,?,?)", kColumns));
+        db, fmt::format("INSERT INTO recordings ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", kColumns));
     SQLite::bind(insert, row.id, row.digest, row.name, row.source, row.created_at, row.duration,
-                 row.unit_count, row.spike_count, row.bytes, row.summary);
+                 row.unit_count, row.spike_count, row.bytes, row.summary, row.owner,
+                 static_cast<int>(row.is_private));
     insert.exec();
     SQLite::Statement unit(db, "INSERT INTO units VALUES (?,?,?,?,?,?,?,?)");
     for (size_t i = 0; i < units.size(); ++i) {
@@ -72,12 +82,13 @@ absl::StatusOr<RecordingRow> RecordingsTable::Get(const std::string& id) {
 }
 
 absl::StatusOr<std::vector<RecordingRow>> RecordingsTable::List(int limit, int64_t after_created_at,
-                                                                const std::string& after_id) {
+                                                                const std::string& after_id,
+                                                                const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<RecordingRow>> {
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM recordings WHERE ?2 = '' OR (created_at, id) < (?1, ?2) "
-                        "ORDER BY created_at DESC, id DESC LIMIT ?3",
-                        kColumns));
+        db, fmt::format("SELECT {} FROM recordings WHERE (?2 = '' OR (created_at, id) < (?1, "
+                        "?2)){} ORDER BY created_at DESC, id DESC LIMIT ?3",
+                        kColumns, Visible(viewer, "id")));
     SQLite::bind(s, after_created_at, after_id, limit);
     std::vector<RecordingRow> out;
     while (s.executeStep()) out.push_back(Row(s));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -25,6 +26,8 @@ struct RecordingRow {
   double duration = 0;     // s
   int64_t unit_count = 0, spike_count = 0, bytes = 0;
   std::string summary;  // JSON
+  std::string owner;    // user; empty on a server without users
+  bool is_private = false;
 };
 
 // Thread-safe.
@@ -39,7 +42,8 @@ class RecordingsTable {
   absl::StatusOr<RecordingRow> Get(const std::string& id);
   // Newest first; starts after the row (after_created_at, after_id) where that id is not empty.
   absl::StatusOr<std::vector<RecordingRow>> List(int limit, int64_t after_created_at,
-                                                 const std::string& after_id);
+                                                 const std::string& after_id,
+                                                 const Viewer& viewer = {});
   absl::StatusOr<std::vector<UnitRow>> Units(const std::string& id, int limit, int64_t after);
   // FAILED_PRECONDITION where jobs, models or dictionaries use it. Returns the digest, whose object
   // the caller removes.

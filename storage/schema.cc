@@ -293,6 +293,46 @@ CREATE TABLE trial_evaluations (
   body TEXT NOT NULL,              -- JSON
   PRIMARY KEY (job_id, rung)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // 6: users, tokens, owners, the audit log.
+    R"sql(
+CREATE TABLE users (
+  name TEXT PRIMARY KEY,
+  role TEXT NOT NULL CHECK (role IN ('reader', 'member', 'admin')),
+  share REAL NOT NULL DEFAULT 1,
+  disabled INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,             -- the public part of the token
+  user TEXT NOT NULL REFERENCES users(name),
+  note TEXT NOT NULL,
+  salt TEXT NOT NULL,              -- hex
+  hash TEXT NOT NULL,              -- hex: SHA-256(salt + secret)
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER,
+  revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_user ON tokens(user);
+
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  user TEXT NOT NULL,
+  method TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  outcome TEXT NOT NULL,           -- allowed, or a canonical code
+  peer TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_user ON audit(user, id);
+
+ALTER TABLE recordings ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE recordings ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE models ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE dictionaries ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+CREATE INDEX recordings_by_owner ON recordings(owner);
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

@@ -86,11 +86,12 @@ absl::StatusOr<SweepRow> SweepsTable::Get(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) { return Find(db, id); });
 }
 
-absl::StatusOr<std::vector<SweepRow>> SweepsTable::List(int limit, int64_t before) {
+absl::StatusOr<std::vector<SweepRow>> SweepsTable::List(int limit, int64_t before,
+                                                        const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<SweepRow>> {
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM sweeps WHERE number < ? ORDER BY number DESC LIMIT ?",
-                        kColumns));
+        db, fmt::format("SELECT {} FROM sweeps WHERE number < ?{} ORDER BY number DESC LIMIT ?",
+                        kColumns, Visible(viewer, "recording_id")));
     SQLite::bind(s, before, limit);
     return All(s);
   });

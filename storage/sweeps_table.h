@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -58,7 +59,7 @@ class SweepsTable {
   absl::StatusOr<SweepRow> Insert(const SweepRow& row);
   absl::StatusOr<SweepRow> Get(const std::string& id);
   // Newest first, those with number < before.
-  absl::StatusOr<std::vector<SweepRow>> List(int limit, int64_t before);
+  absl::StatusOr<std::vector<SweepRow>> List(int limit, int64_t before, const Viewer& viewer = {});
   absl::StatusOr<std::vector<SweepRow>> Running();
   // RUNNING → what `end` says; false where it is not RUNNING any more.
   absl::StatusOr<bool> Finish(const std::string& id, const SweepEnd& end, int64_t now);

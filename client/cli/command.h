@@ -23,6 +23,7 @@ enum ExitCode {
 struct Session {
   std::string server = "127.0.0.1:7070";
   bool json = false;
+  std::string ca, certificate, key;        // files
   std::unique_ptr<client::Client> client;  // made before the command runs
   int exit_code = kOk;
 };
@@ -49,6 +50,7 @@ void AddCompareCommands(CLI::App& group, Session& session);
 void AddExportCommand(CLI::App& group, Session& session);
 void AddReportCommand(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
+void AddAdminCommands(CLI::App& app, Session& session);
 void AddServerCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 

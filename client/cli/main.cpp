@@ -3,15 +3,37 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "client/cli/command.h"
 
 namespace saed::cli {
 
+namespace {
+
+absl::Status ReadAll(const std::string& path, std::string& out) {
+  std::ifstream in(path, std::ios::binary);
+  out.assign(std::istreambuf_iterator<char>(in), {});
+  if (in && !out.empty()) return absl::OkStatus();
+  return absl::NotFoundError(fmt::format("cannot read {}", path));
+}
+
+}  // namespace
+
 void Run(CLI::App* command, Session& session, Body body) {
   command->callback([&session, body = std::move(body)] {
-    session.client = std::make_unique<client::Client>(session.server);
-    const absl::Status status = body();
+    client::Credentials credentials;
+    if (const char* token = std::getenv("SAED_TOKEN")) credentials.token = token;
+    absl::Status status;
+    for (const auto& [file, text] : {std::pair(&session.ca, &credentials.ca),
+                                     {&session.certificate, &credentials.certificate},
+                                     {&session.key, &credentials.key}}) {
+      if (status.ok() && !file->empty()) status = ReadAll(*file, *text);
+    }
+    if (status.ok()) {
+      session.client = std::make_unique<client::Client>(session.server, credentials);
+      status = body();
+    }
     if (status.ok()) return;
     const bool unreachable = status.code() == absl::StatusCode::kUnavailable &&
                              status.message().find("connect") != absl::string_view::npos;
@@ -40,6 +62,7 @@ int main(int argc, char** argv) {
   using namespace saed::cli;
   Session session;
   if (const char* server = std::getenv("SAED_SERVER")) session.server = server;
+  if (const char* ca = std::getenv("SAED_TLS_CA")) session.ca = ca;
   CLI::App app{
       "saectl talks to a saed server: it imports recordings, trains sparse autoencoders on them, "
       "and "
@@ -49,6 +72,12 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.add_option("--server", session.server, "Server address (or SAED_SERVER)")
       ->capture_default_str();
+  app.add_option(
+      "--tls-ca", session.ca,
+      "Trust servers with a certificate of this authority (PEM; or SAED_TLS_CA); without "
+      "it there is no TLS");
+  app.add_option("--tls-cert", session.certificate, "Certificate to show to the server (PEM)");
+  app.add_option("--tls-key", session.key, "Its key (PEM)");
   app.add_option_function<std::string>(
          "--output", [&](const std::string& v) { session.json = v == "json"; }, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
@@ -62,6 +91,7 @@ int main(int argc, char** argv) {
   AddFeatureCommands(app, session);
   AddReportCommand(app, session);
   AddEncodeCommand(app, session);
+  AddAdminCommands(app, session);
   AddServerCommand(app, session);
   AddCompletionCommand(app, session);
   try {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/client_interceptor.h>
 
 #include <filesystem>
 #include <fstream>
@@ -27,13 +28,49 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   return digest.Hex();
 }
 
+// Adds the token to every call, also without TLS: a server on the same machine needs none.
+class Bearer : public grpc::experimental::Interceptor {
+ public:
+  explicit Bearer(const std::string& token) : token_(token) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(
+            grpc::experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->emplace("authorization", "Bearer " + token_);
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string& token_;
+};
+
+class BearerFactory : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit BearerFactory(std::string token) : token_(std::move(token)) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new Bearer(token_);
+  }
+
+ private:
+  std::string token_;
+};
+
 }  // namespace
 
-Client::Client(const std::string& address) : address_(address) {
+Client::Client(const std::string& address, const Credentials& credentials) : address_(address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
-  const auto channel =
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  std::shared_ptr<grpc::ChannelCredentials> security = grpc::InsecureChannelCredentials();
+  if (!credentials.ca.empty()) {
+    security = grpc::SslCredentials({credentials.ca, credentials.key, credentials.certificate});
+  }
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  if (!credentials.token.empty()) {
+    interceptors.push_back(std::make_unique<BearerFactory>(credentials.token));
+  }
+  const auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, security, arguments, std::move(interceptors));
   recordings_ = v1::RecordingService::NewStub(channel);
   jobs_ = v1::JobService::NewStub(channel);
   models_ = v1::ModelService::NewStub(channel);
@@ -41,6 +78,7 @@ Client::Client(const std::string& address) : address_(address) {
   features_ = v1::FeatureService::NewStub(channel);
   server_ = v1::ServerService::NewStub(channel);
   sweeps_ = v1::SweepService::NewStub(channel);
+  admin_ = v1::AdminService::NewStub(channel);
 }
 
 absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeader& header,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "saed/v1/admin.grpc.pb.h"
 #include "saed/v1/features.grpc.pb.h"
 #include "saed/v1/inference.grpc.pb.h"
 #include "saed/v1/jobs.grpc.pb.h"
@@ -29,11 +30,18 @@ struct UploadFile {
 // Bytes sent so far, of all.
 using UploadProgress = std::function<void(int64_t sent, int64_t total)>;
 
+// Who calls, and whom they trust. Everything may be empty.
+struct Credentials {
+  std::string token;             // as saectl admin tokens create shows it
+  std::string ca;                // PEM text; TLS is used where it is not empty
+  std::string certificate, key;  // PEM texts, for servers that want a client's certificate
+};
+
 // Thread-safe, as gRPC channels are.
 class Client {
  public:
   // `address`: host:port or unix:path. Nothing is sent before the first call.
-  explicit Client(const std::string& address);
+  explicit Client(const std::string& address, const Credentials& credentials = {});
 
   const std::string& address() const { return address_; }
   v1::RecordingService::Stub& recordings() { return *recordings_; }
@@ -43,6 +51,7 @@ class Client {
   v1::FeatureService::Stub& features() { return *features_; }
   v1::ServerService::Stub& server() { return *server_; }
   v1::SweepService::Stub& sweeps() { return *sweeps_; }
+  v1::AdminService::Stub& admin() { return *admin_; }
 
   // Sends the files in chunks of 1 MiB, each with its SHA-256.
   absl::StatusOr<v1::ImportRecordingResponse> Import(const v1::ImportHeader& header,
@@ -58,6 +67,7 @@ class Client {
   std::unique_ptr<v1::FeatureService::Stub> features_;
   std::unique_ptr<v1::ServerService::Stub> server_;
   std::unique_ptr<v1::SweepService::Stub> sweeps_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
 // The same code and message; every wrong field on a line of its own where the server named them.

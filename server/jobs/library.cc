@@ -81,20 +81,23 @@ json Summary(const recordings::Imported& imported) {
 
 absl::StatusOr<storage::RecordingRow> Library::Import(
     const recordings::ImportSpec& spec, const std::vector<recordings::ImportFile>& files,
-    const std::string& display_name, bool& created) {
+    const Keeping& keeping, bool& created) {
   SAED_ASSIGN_OR_RETURN(const recordings::Imported imported, recordings::Import(spec, files));
-  return Add(imported, display_name, created);
+  return Add(imported, keeping, created);
 }
 
 absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& imported,
-                                                   const std::string& display_name, bool& created) {
+                                                   const Keeping& keeping, bool& created) {
   const recordings::Recording& r = imported.recording;
   const std::string bytes = recordings::Serialise(r);
+  if (keeping.room) SAED_RETURN_IF_ERROR(keeping.room(static_cast<int64_t>(bytes.size())));
   const std::lock_guard lock(mutex_);
   storage::RecordingRow row;
   SAED_ASSIGN_OR_RETURN(row.digest, stores_.objects.Put(bytes));
   row.id = row.digest.substr(0, 16);
-  row.name = display_name.empty() ? row.id : display_name;
+  row.name = keeping.display_name.empty() ? row.id : keeping.display_name;
+  row.owner = keeping.owner;
+  row.is_private = keeping.is_private;
   row.source = r.source;
   row.created_at = clock_.NowMicros();
   row.duration = r.duration;

@@ -1,6 +1,7 @@
 // The recordings of the server: read, stored once, described, removed.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -11,6 +12,13 @@
 
 namespace saed::jobs {
 
+// How a recording is to be kept.
+struct Keeping {
+  std::string display_name, owner;
+  bool is_private = false;
+  std::function<absl::Status(int64_t bytes)> room;  // asked before anything is stored; may be empty
+};
+
 // Thread-safe.
 class Library {
  public:
@@ -20,9 +28,9 @@ class Library {
   // false). The object is on disk before the row is there.
   absl::StatusOr<storage::RecordingRow> Import(const recordings::ImportSpec& spec,
                                                const std::vector<recordings::ImportFile>& files,
-                                               const std::string& display_name, bool& created);
+                                               const Keeping& keeping, bool& created);
   absl::StatusOr<storage::RecordingRow> Add(const recordings::Imported& imported,
-                                            const std::string& display_name, bool& created);
+                                            const Keeping& keeping, bool& created);
   absl::Status Delete(const std::string& id);
 
  private:

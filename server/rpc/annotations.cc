@@ -18,8 +18,8 @@ void CheckLength(const std::string& text, size_t most, const char* field, Faults
   faults.Add(field, fmt::format("is {} bytes long; must be 1 to {}", text.size(), most));
 }
 
-absl::Status Create(Context& context, const v1::CreateAnnotationRequest& request,
-                    v1::Annotation& out) {
+absl::Status Create(Context& context, const Caller& caller,
+                    const v1::CreateAnnotationRequest& request, v1::Annotation& out) {
   Faults faults;
   storage::AnnotationRow row;
   const auto name = ParseFeatureName(request.parent());
@@ -39,13 +39,13 @@ absl::Status Create(Context& context, const v1::CreateAnnotationRequest& request
                                      static_cast<int>(request.kind())));
   }
   CheckLength(request.text(), row.kind == "note" ? kMaxNote : kMaxLabel, "text", faults);
-  CheckLength(request.author(), kMaxAuthor, "author", faults);
+  if (!caller.known()) CheckLength(request.author(), kMaxAuthor, "author", faults);
   if (!faults.empty()) return faults.ToStatus();
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name->dictionary));
   row.model_id = dictionary.model_id;
   row.latent = name->latent;
   row.text = request.text();
-  row.author = request.author();
+  row.author = caller.known() ? caller.user : request.author();
   row.created_at = context.clock.NowMicros();
   SAED_ASSIGN_OR_RETURN(row, context.stores.annotations.Add(row));
   out = ToProto(name->dictionary, row);
@@ -63,7 +63,8 @@ absl::Status List(Context& context, const v1::ListAnnotationsRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status Delete(Context& context, const v1::DeleteAnnotationRequest& request) {
+absl::Status Delete(Context& context, const Caller& caller,
+                    const v1::DeleteAnnotationRequest& request) {
   const std::string_view whole = request.name();
   constexpr std::string_view kPart = "/annotations/";
   const size_t at = whole.rfind(kPart);
@@ -78,31 +79,38 @@ absl::Status Delete(Context& context, const v1::DeleteAnnotationRequest& request
   }
   SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(whole.substr(0, at)));
   Faults faults;
-  CheckLength(request.deleter(), kMaxAuthor, "deleter", faults);
+  if (!caller.known()) CheckLength(request.deleter(), kMaxAuthor, "deleter", faults);
   if (!faults.empty()) return faults.ToStatus();
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
-  return context.stores.annotations.Delete(dictionary.model_id, name.latent, id, request.deleter(),
+  return context.stores.annotations.Delete(dictionary.model_id, name.latent, id,
+                                           caller.known() ? caller.user : request.deleter(),
                                            context.clock.NowMicros());
 }
 
 }  // namespace
 
-grpc::Status FeatureService::CreateAnnotation(grpc::ServerContext*,
+grpc::Status FeatureService::CreateAnnotation(grpc::ServerContext* server,
                                               const v1::CreateAnnotationRequest* request,
                                               v1::CreateAnnotationResponse* response) {
-  return ToGrpc(Create(context_, *request, *response->mutable_annotation()));
+  const auto caller = context_.gate.Enter(*server, "FeatureService.CreateAnnotation", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Create(context_, *caller, *request, *response->mutable_annotation()));
 }
 
-grpc::Status FeatureService::ListAnnotations(grpc::ServerContext*,
+grpc::Status FeatureService::ListAnnotations(grpc::ServerContext* server,
                                              const v1::ListAnnotationsRequest* request,
                                              v1::ListAnnotationsResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.ListAnnotations", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(List(context_, *request, *response));
 }
 
-grpc::Status FeatureService::DeleteAnnotation(grpc::ServerContext*,
+grpc::Status FeatureService::DeleteAnnotation(grpc::ServerContext* server,
                                               const v1::DeleteAnnotationRequest* request,
                                               v1::DeleteAnnotationResponse*) {
-  return ToGrpc(Delete(context_, *request));
+  const auto caller = context_.gate.Enter(*server, "FeatureService.DeleteAnnotation", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Delete(context_, *caller, *request));
 }
 
 }  // namespace saed::rpc

@@ -155,18 +155,24 @@ absl::Status Report(Context& context, grpc::ServerContext& server,
 grpc::Status FeatureService::MatchFeatures(grpc::ServerContext* server,
                                            const v1::MatchFeaturesRequest* request,
                                            v1::MatchFeaturesResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.MatchFeatures", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Match(context_, *server, *request, *response));
 }
 
-grpc::Status FeatureService::ListNearestFeatures(grpc::ServerContext*,
+grpc::Status FeatureService::ListNearestFeatures(grpc::ServerContext* server,
                                                  const v1::ListNearestFeaturesRequest* request,
                                                  v1::ListNearestFeaturesResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.ListNearestFeatures", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Nearest(context_, *request, *response));
 }
 
 grpc::Status FeatureService::RenderReport(grpc::ServerContext* server,
                                           const v1::RenderReportRequest* request,
                                           grpc::ServerWriter<v1::RenderReportResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.RenderReport", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Report(context_, *server, *request, *stream));
 }
 

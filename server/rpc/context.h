@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 
 #include "server/inference/engine.h"
@@ -10,6 +11,8 @@
 #include "server/jobs/stores.h"
 #include "server/jobs/sweeps.h"
 #include "server/observability/metrics.h"
+#include "server/rpc/gate.h"
+#include "storage/backup.h"
 
 namespace saed::rpc {
 
@@ -21,6 +24,9 @@ struct Context {
   jobs::Sweeps& sweeps;
   inference::Engine& engine;
   observability::Metrics& metrics;
+  Gate& gate;
+  // Into a directory that does not exist.
+  std::function<absl::StatusOr<storage::BackupSize>(const std::string&)> backup;
   std::string data_root;              // imports by path are allowed below it; empty: nowhere
   int64_t max_upload_bytes = 0;       // of one file
   const std::atomic<bool>& draining;  // streams end with UNAVAILABLE

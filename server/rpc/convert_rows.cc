@@ -80,6 +80,8 @@ v1::Recording ToProto(const storage::RecordingRow& row) {
   m.set_name("recordings/" + row.id);
   m.set_display_name(row.name);
   m.set_source(row.source);
+  m.set_owner(row.owner);
+  m.set_private_(row.is_private);
   m.set_digest(row.digest);
   *m.mutable_create_time() = Timestamp(row.created_at);
   m.set_duration(row.duration);

@@ -42,7 +42,8 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const v1::ListDictionariesRequest& request,
+absl::Status List(Context& context, const Caller& caller,
+                  const v1::ListDictionariesRequest& request,
                   v1::ListDictionariesResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   std::string model;
@@ -55,7 +56,7 @@ absl::Status List(Context& context, const v1::ListDictionariesRequest& request,
   SAED_ASSIGN_OR_RETURN(const auto rows,
                         context.stores.dictionaries.List(
                             model, size, first ? 0 : std::strtoll(after[0].c_str(), nullptr, 10),
-                            first ? "" : after[1]));
+                            first ? "" : after[1], caller.viewer()));
   for (const auto& row : rows) *response.add_dictionaries() = ToProto(row);
   if (static_cast<int>(rows.size()) == size) {
     response.set_next_page_token(
@@ -64,8 +65,8 @@ absl::Status List(Context& context, const v1::ListDictionariesRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status Features(Context& context, const v1::ListFeaturesRequest& request,
-                      v1::ListFeaturesResponse& response) {
+absl::Status Features(Context& context, const Caller& caller,
+                      const v1::ListFeaturesRequest& request, v1::ListFeaturesResponse& response) {
   storage::FeatureQuery query;
   if (request.parent() != "dictionaries/-") {
     SAED_ASSIGN_OR_RETURN(query.dictionary_id, IdOf(request.parent(), "dictionaries", "parent"));
@@ -73,6 +74,7 @@ absl::Status Features(Context& context, const v1::ListFeaturesRequest& request,
   SAED_ASSIGN_OR_RETURN(query.limit, PageSize(request.page_size()));
   query.filter = request.filter();
   query.order_by = request.order_by();
+  query.viewer = caller.viewer();
   const std::string text =
       fmt::format("features/{}\x1f{}\x1f{}", query.dictionary_id, query.filter, query.order_by);
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), text, 3));
@@ -191,32 +193,43 @@ absl::Status Stream(Context& context, const std::string& name, grpc::ServerConte
 
 }  // namespace
 
-grpc::Status FeatureService::GetDictionary(grpc::ServerContext*,
+grpc::Status FeatureService::GetDictionary(grpc::ServerContext* server,
                                            const v1::GetDictionaryRequest* request,
                                            v1::GetDictionaryResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.GetDictionary", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Get(context_, request->name(), *response->mutable_dictionary()));
 }
 
-grpc::Status FeatureService::ListDictionaries(grpc::ServerContext*,
+grpc::Status FeatureService::ListDictionaries(grpc::ServerContext* server,
                                               const v1::ListDictionariesRequest* request,
                                               v1::ListDictionariesResponse* response) {
-  return ToGrpc(List(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "FeatureService.ListDictionaries", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(List(context_, *caller, *request, *response));
 }
 
-grpc::Status FeatureService::ListFeatures(grpc::ServerContext*,
+grpc::Status FeatureService::ListFeatures(grpc::ServerContext* server,
                                           const v1::ListFeaturesRequest* request,
                                           v1::ListFeaturesResponse* response) {
-  return ToGrpc(Features(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "FeatureService.ListFeatures", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Features(context_, *caller, *request, *response));
 }
 
-grpc::Status FeatureService::GetFeature(grpc::ServerContext*, const v1::GetFeatureRequest* request,
+grpc::Status FeatureService::GetFeature(grpc::ServerContext* server,
+                                        const v1::GetFeatureRequest* request,
                                         v1::GetFeatureResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.GetFeature", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(One(context_, request->name(), *response));
 }
 
 grpc::Status FeatureService::GetActivations(
     grpc::ServerContext* server, const v1::GetActivationsRequest* request,
     grpc::ServerWriter<v1::GetActivationsResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.GetActivations", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Stream(context_, request->name(), *server, *stream));
 }
 

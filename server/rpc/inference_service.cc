@@ -70,8 +70,10 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
 
 }  // namespace
 
-grpc::Status InferenceService::Encode(grpc::ServerContext*, const v1::EncodeRequest* request,
+grpc::Status InferenceService::Encode(grpc::ServerContext* server, const v1::EncodeRequest* request,
                                       v1::EncodeResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "InferenceService.Encode", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(EncodeBatch(context_, *request, *response));
 }
 

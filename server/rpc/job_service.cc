@@ -41,7 +41,7 @@ absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobReque
   return absl::OkStatus();
 }
 
-absl::Status Create(Context& context, const v1::CreateJobRequest& request,
+absl::Status Create(Context& context, const Caller& caller, const v1::CreateJobRequest& request,
                     v1::CreateJobResponse& response) {
   if (request.request_id().size() > 100) {
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
@@ -50,6 +50,12 @@ absl::Status Create(Context& context, const v1::CreateJobRequest& request,
   jobs::QueueOptions options;
   options.request_id = request.request_id();
   SAED_ASSIGN_OR_RETURN(options.priority, FromProto(request.priority()));
+  if (options.priority >= jobs::kUrgent && caller.role != Role::kAdmin) {
+    return InvalidField("priority",
+                        "is urgent, which pauses other people's jobs; only "
+                        "administrators may, use high");
+  }
+  options.owner = caller.user;
   options.time_limit = request.time_limit_seconds();
   for (const std::string& name : request.dependencies()) {
     SAED_ASSIGN_OR_RETURN(options.dependencies.emplace_back(), IdOf(name, "jobs", "dependencies"));
@@ -75,7 +81,7 @@ absl::Status With(Context& context, const Request& request, Response& response, 
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const v1::ListJobsRequest& request,
+absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequest& request,
                   v1::ListJobsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   std::string state;
@@ -89,7 +95,8 @@ absl::Status List(Context& context, const v1::ListJobsRequest& request,
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
   const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
                                        : std::strtoll(after[0].c_str(), nullptr, 10);
-  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.jobs.List(state, size, before));
+  SAED_ASSIGN_OR_RETURN(const auto rows,
+                        context.stores.jobs.List(state, size, before, caller.viewer()));
   for (const auto& row : rows) {
     SAED_ASSIGN_OR_RETURN(*response.add_jobs(), Describe(context, row));
   }
@@ -140,49 +147,65 @@ absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext&
 
 }  // namespace
 
-grpc::Status JobService::CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
+grpc::Status JobService::CreateJob(grpc::ServerContext* server, const v1::CreateJobRequest* request,
                                    v1::CreateJobResponse* response) {
-  return ToGrpc(Create(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "JobService.CreateJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Create(context_, *caller, *request, *response));
 }
 
-grpc::Status JobService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+grpc::Status JobService::GetJob(grpc::ServerContext* server, const v1::GetJobRequest* request,
                                 v1::GetJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.GetJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(With(context_, *request, *response,
                      [&](const std::string& id) { return context_.stores.jobs.Get(id); }));
 }
 
-grpc::Status JobService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
+grpc::Status JobService::ListJobs(grpc::ServerContext* server, const v1::ListJobsRequest* request,
                                   v1::ListJobsResponse* response) {
-  return ToGrpc(List(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "JobService.ListJobs", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(List(context_, *caller, *request, *response));
 }
 
-grpc::Status JobService::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
+grpc::Status JobService::CancelJob(grpc::ServerContext* server, const v1::CancelJobRequest* request,
                                    v1::CancelJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.CancelJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(With(context_, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Cancel(id); }));
 }
 
-grpc::Status JobService::PauseJob(grpc::ServerContext*, const v1::PauseJobRequest* request,
+grpc::Status JobService::PauseJob(grpc::ServerContext* server, const v1::PauseJobRequest* request,
                                   v1::PauseJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.PauseJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(With(context_, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Pause(id); }));
 }
 
-grpc::Status JobService::ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request,
+grpc::Status JobService::ResumeJob(grpc::ServerContext* server, const v1::ResumeJobRequest* request,
                                    v1::ResumeJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.ResumeJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(With(context_, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Resume(id); }));
 }
 
 grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJobRequest* request,
                                   grpc::ServerWriter<v1::WatchJobResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "JobService.WatchJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "jobs", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(Watch(context_, *id, *server, *stream));
 }
 
-grpc::Status JobService::DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request,
+grpc::Status JobService::DeleteJob(grpc::ServerContext* server, const v1::DeleteJobRequest* request,
                                    v1::DeleteJobResponse*) {
+  const auto caller = context_.gate.Enter(*server, "JobService.DeleteJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "jobs", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(context_.stores.jobs.Delete(*id));

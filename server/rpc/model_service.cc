@@ -19,7 +19,7 @@
 namespace saed::rpc {
 namespace {
 
-absl::Status List(Context& context, const v1::ListModelsRequest& request,
+absl::Status List(Context& context, const Caller& caller, const v1::ListModelsRequest& request,
                   v1::ListModelsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   std::string recording;
@@ -32,7 +32,7 @@ absl::Status List(Context& context, const v1::ListModelsRequest& request,
   SAED_ASSIGN_OR_RETURN(
       const auto rows, context.stores.models.List(
                            recording, size, first ? 0 : std::strtoll(after[0].c_str(), nullptr, 10),
-                           first ? "" : after[1]));
+                           first ? "" : after[1], caller.viewer()));
   for (const auto& row : rows) {
     SAED_ASSIGN_OR_RETURN(*response.add_models(), ToProto(row));
   }
@@ -78,12 +78,14 @@ absl::Status Download(Context& context, const std::string& id, v1::ModelFormat f
   return absl::OkStatus();
 }
 
-absl::Status Import(Context& context, grpc::ServerReader<v1::ImportModelRequest>& stream,
+absl::Status Import(Context& context, const Caller& caller,
+                    grpc::ServerReader<v1::ImportModelRequest>& stream,
                     v1::ImportModelResponse& response) {
   v1::ImportModelRequest message;
   if (!stream.Read(&message) || !message.has_spec()) {
     return InvalidField("spec", "is missing; it must be the first message");
   }
+  SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "ModelService.ImportModel", message));
   jobs::ModelImport import;
   const v1::ImportModelSpec spec = message.spec();
   if (!v1::ModelFormat_IsValid(spec.format())) {
@@ -115,14 +117,17 @@ absl::Status Import(Context& context, grpc::ServerReader<v1::ImportModelRequest>
   }
   SAED_ASSIGN_OR_RETURN(const auto row,
                         jobs::ImportModel(context.stores, context.clock, import, SAED_VERSION));
+  SAED_RETURN_IF_ERROR(context.gate.access().SetOwner("models", row.id, caller.user));
   SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(row));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-grpc::Status ModelService::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
+grpc::Status ModelService::GetModel(grpc::ServerContext* server, const v1::GetModelRequest* request,
                                     v1::GetModelResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "ModelService.GetModel", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
   const auto row = context_.stores.models.Get(*id);
@@ -133,13 +138,19 @@ grpc::Status ModelService::GetModel(grpc::ServerContext*, const v1::GetModelRequ
   return grpc::Status::OK;
 }
 
-grpc::Status ModelService::ListModels(grpc::ServerContext*, const v1::ListModelsRequest* request,
+grpc::Status ModelService::ListModels(grpc::ServerContext* server,
+                                      const v1::ListModelsRequest* request,
                                       v1::ListModelsResponse* response) {
-  return ToGrpc(List(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "ModelService.ListModels", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(List(context_, *caller, *request, *response));
 }
 
-grpc::Status ModelService::DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
+grpc::Status ModelService::DeleteModel(grpc::ServerContext* server,
+                                       const v1::DeleteModelRequest* request,
                                        v1::DeleteModelResponse*) {
+  const auto caller = context_.gate.Enter(*server, "ModelService.DeleteModel", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
   const absl::Status status = context_.stores.models.Delete(*id);
@@ -147,18 +158,22 @@ grpc::Status ModelService::DeleteModel(grpc::ServerContext*, const v1::DeleteMod
   return ToGrpc(status);
 }
 
-grpc::Status ModelService::DownloadModel(grpc::ServerContext*,
+grpc::Status ModelService::DownloadModel(grpc::ServerContext* server,
                                          const v1::DownloadModelRequest* request,
                                          grpc::ServerWriter<v1::DownloadModelResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "ModelService.DownloadModel", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(Download(context_, *id, request->format(), *stream));
 }
 
-grpc::Status ModelService::ImportModel(grpc::ServerContext*,
+grpc::Status ModelService::ImportModel(grpc::ServerContext* server,
                                        grpc::ServerReader<v1::ImportModelRequest>* stream,
                                        v1::ImportModelResponse* response) {
-  return ToGrpc(Import(context_, *stream, *response));
+  const auto caller = context_.gate.Enter(*server, "ModelService.ImportModel", nullptr);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Import(context_, *caller, *stream, *response));
 }
 
 }  // namespace saed::rpc

@@ -64,14 +64,15 @@ absl::StatusOr<std::string> AllowedPath(const std::string& root, const std::stri
   return asked.string();
 }
 
-absl::Status Receive(grpc::ServerReader<v1::ImportRecordingRequest>& stream, Context& context,
-                     v1::ImportRecordingResponse& response) {
+absl::Status Receive(const Caller& caller, grpc::ServerReader<v1::ImportRecordingRequest>& stream,
+                     Context& context, v1::ImportRecordingResponse& response) {
   v1::ImportRecordingRequest message;
   if (!stream.Read(&message) || !message.has_header()) {
     return InvalidField("header", "is missing; the first message must be the header");
   }
   const v1::ImportHeader header = message.header();
   SAED_ASSIGN_OR_RETURN(const recordings::ImportSpec spec, SpecOf(header));
+  SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
   Upload upload(context.stores.objects, context.max_upload_bytes);
   while (stream.Read(&message)) {
     if (context.draining) return absl::UnavailableError("the server is stopping; try again");
@@ -93,8 +94,12 @@ absl::Status Receive(grpc::ServerReader<v1::ImportRecordingRequest>& stream, Con
     files.insert(files.end(), there.begin(), there.end());
   }
   bool created = false;
-  SAED_ASSIGN_OR_RETURN(const auto row,
-                        context.library.Import(spec, files, header.display_name(), created));
+  SAED_ASSIGN_OR_RETURN(
+      const auto row,
+      context.library.Import(spec, files,
+                             {header.display_name(), caller.user, header.private_(),
+                              [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
+                             created));
   *response.mutable_recording() = ToProto(row);
   response.set_created(created);
   return absl::OkStatus();
@@ -114,14 +119,18 @@ absl::StatusOr<recordings::PlantedSpec> PlantedOf(const v1::PlantedSimulation& m
 }  // namespace
 
 grpc::Status RecordingService::ImportRecording(
-    grpc::ServerContext*, grpc::ServerReader<v1::ImportRecordingRequest>* stream,
+    grpc::ServerContext* server, grpc::ServerReader<v1::ImportRecordingRequest>* stream,
     v1::ImportRecordingResponse* response) {
-  return ToGrpc(Receive(*stream, context_, *response));
+  const auto caller = context_.gate.Enter(*server, "RecordingService.ImportRecording", nullptr);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Receive(*caller, *stream, context_, *response));
 }
 
-grpc::Status RecordingService::SimulateRecording(grpc::ServerContext*,
+grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
                                                  const v1::SimulateRecordingRequest* request,
                                                  v1::SimulateRecordingResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.SimulateRecording", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   recordings::Imported made;
   if (request->has_rat()) {
     made.recording = recordings::SimulateRat();
@@ -133,16 +142,19 @@ grpc::Status RecordingService::SimulateRecording(grpc::ServerContext*,
     return ToGrpc(InvalidField("kind", "is not set; must be rat or planted"));
   }
   bool created = false;
-  const auto row = context_.library.Add(made, request->display_name(), created);
+  const auto row = context_.library.Add(
+      made, {request->display_name(), caller->user, request->private_(), {}}, created);
   if (!row.ok()) return ToGrpc(row.status());
   *response->mutable_recording() = ToProto(*row);
   response->set_created(created);
   return grpc::Status::OK;
 }
 
-grpc::Status RecordingService::GetRecording(grpc::ServerContext*,
+grpc::Status RecordingService::GetRecording(grpc::ServerContext* server,
                                             const v1::GetRecordingRequest* request,
                                             v1::GetRecordingResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.GetRecording", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "recordings", "name");
   if (!id.ok()) return ToGrpc(id.status());
   const auto row = context_.stores.recordings.Get(*id);
@@ -151,16 +163,19 @@ grpc::Status RecordingService::GetRecording(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status RecordingService::ListRecordings(grpc::ServerContext*,
+grpc::Status RecordingService::ListRecordings(grpc::ServerContext* server,
                                               const v1::ListRecordingsRequest* request,
                                               v1::ListRecordingsResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.ListRecordings", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto size = PageSize(request->page_size());
   if (!size.ok()) return ToGrpc(size.status());
   const auto after = ParsePageToken(request->page_token(), "recordings", 2);
   if (!after.ok()) return ToGrpc(after.status());
   const bool first = after->empty();
   const auto rows = context_.stores.recordings.List(
-      *size, first ? 0 : std::strtoll((*after)[0].c_str(), nullptr, 10), first ? "" : (*after)[1]);
+      *size, first ? 0 : std::strtoll((*after)[0].c_str(), nullptr, 10), first ? "" : (*after)[1],
+      caller->viewer());
   if (!rows.ok()) return ToGrpc(rows.status());
   for (const auto& row : *rows) *response->add_recordings() = ToProto(row);
   if (static_cast<int>(rows->size()) == *size) {
@@ -170,16 +185,36 @@ grpc::Status RecordingService::ListRecordings(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status RecordingService::DeleteRecording(grpc::ServerContext*,
+grpc::Status RecordingService::DeleteRecording(grpc::ServerContext* server,
                                                const v1::DeleteRecordingRequest* request,
                                                v1::DeleteRecordingResponse*) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.DeleteRecording", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "recordings", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(context_.library.Delete(*id));
 }
 
-grpc::Status RecordingService::ListUnits(grpc::ServerContext*, const v1::ListUnitsRequest* request,
+grpc::Status RecordingService::UpdateRecording(grpc::ServerContext* server,
+                                               const v1::UpdateRecordingRequest* request,
+                                               v1::UpdateRecordingResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.UpdateRecording", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  const auto id = IdOf(request->name(), "recordings", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  const absl::Status set = context_.gate.access().SetPrivate(*id, request->private_());
+  if (!set.ok()) return ToGrpc(set);
+  const auto row = context_.stores.recordings.Get(*id);
+  if (!row.ok()) return ToGrpc(row.status());
+  *response->mutable_recording() = ToProto(*row);
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
+                                         const v1::ListUnitsRequest* request,
                                          v1::ListUnitsResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.ListUnits", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->parent(), "recordings", "parent");
   if (!id.ok()) return ToGrpc(id.status());
   const auto size = PageSize(request->page_size());
@@ -213,9 +248,11 @@ grpc::Status RecordingService::ListUnits(grpc::ServerContext*, const v1::ListUni
   return grpc::Status::OK;
 }
 
-grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext*,
+grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
                                                   const v1::ListIntervalTablesRequest* request,
                                                   v1::ListIntervalTablesResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.ListIntervalTables", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->parent(), "recordings", "parent");
   if (!id.ok()) return ToGrpc(id.status());
   const auto row = context_.stores.recordings.Get(*id);

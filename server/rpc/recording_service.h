@@ -21,6 +21,9 @@ class RecordingService final : public v1::RecordingService::Service {
                               v1::ListRecordingsResponse* response) override;
   grpc::Status DeleteRecording(grpc::ServerContext*, const v1::DeleteRecordingRequest* request,
                                v1::DeleteRecordingResponse* response) override;
+  grpc::Status UpdateRecording(grpc::ServerContext* server,
+                               const v1::UpdateRecordingRequest* request,
+                               v1::UpdateRecordingResponse* response) override;
   grpc::Status ListUnits(grpc::ServerContext*, const v1::ListUnitsRequest* request,
                          v1::ListUnitsResponse* response) override;
   grpc::Status ListIntervalTables(grpc::ServerContext*,

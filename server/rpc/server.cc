@@ -4,9 +4,12 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 
 #include <chrono>
 
+#include "server/rpc/admin_service.h"
 #include "server/rpc/feature_service.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/interceptor.h"
@@ -26,7 +29,8 @@ struct RpcServer::Services {
         inference(context),
         features(context),
         server(context),
-        sweeps(context) {}
+        sweeps(context),
+        admin(context) {}
   RecordingService recordings;
   JobService jobs;
   ModelService models;
@@ -34,9 +38,31 @@ struct RpcServer::Services {
   FeatureService features;
   ServerService server;
   SweepService sweeps;
+  AdminService admin;
 };
 
+namespace {
+
+constexpr unsigned kReloadSeconds = 5;
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const TlsFiles& tls) {
+  if (tls.empty()) return grpc::InsecureServerCredentials();
+  namespace e = grpc::experimental;
+  const auto files = std::make_shared<e::FileWatcherCertificateProvider>(
+      tls.key, tls.certificate, tls.client_ca, kReloadSeconds);
+  e::TlsServerCredentialsOptions options(files);
+  options.watch_identity_key_cert_pairs();
+  if (!tls.client_ca.empty()) {
+    options.watch_root_certs();
+    options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  return e::TlsServerCredentials(options);
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& address,
+                                                             const TlsFiles& tls,
                                                              Context& context) {
   static const bool plugins = [] {
     grpc::EnableDefaultHealthCheckService(true);
@@ -47,7 +73,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   std::unique_ptr<RpcServer> out(new RpcServer);
   out->services_ = std::make_unique<Services>(context);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &out->port_);
+  builder.AddListeningPort(address, Credentials(tls), &out->port_);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(-1);
@@ -59,7 +85,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
                                  static_cast<grpc::Service*>(&out->services_->inference),
                                  static_cast<grpc::Service*>(&out->services_->features),
                                  static_cast<grpc::Service*>(&out->services_->server),
-                                 static_cast<grpc::Service*>(&out->services_->sweeps)}) {
+                                 static_cast<grpc::Service*>(&out->services_->sweeps),
+                                 static_cast<grpc::Service*>(&out->services_->admin)}) {
     builder.RegisterService(service);
   }
   builder.experimental().SetInterceptorCreators(MetricsInterceptors(context.metrics));

@@ -14,12 +14,19 @@ namespace saed::rpc {
 // The largest message accepted, bytes. Tensors are limited to 64 MiB by their own check.
 inline constexpr int kMaxMessageBytes = 68 << 20;
 
+// PEM files; they are read again every few seconds, so that a new certificate needs no restart.
+struct TlsFiles {
+  std::string certificate, key;  // empty: no TLS
+  std::string client_ca;  // clients must show a certificate that it signed; empty: they need none
+  bool empty() const { return certificate.empty(); }
+};
+
 class RpcServer {
  public:
   // `address` is host:port; port 0 takes a free one. UNAVAILABLE where it is taken. The context
   // must outlive the server.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Listen(const std::string& address,
-                                                           Context& context);
+                                                           const TlsFiles& tls, Context& context);
   ~RpcServer();
 
   int port() const { return port_; }

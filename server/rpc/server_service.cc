@@ -6,10 +6,14 @@
 
 namespace saed::rpc {
 
-grpc::Status ServerService::GetServerStatus(grpc::ServerContext* /*server*/,
-                                            const v1::GetServerStatusRequest* /*request*/,
+grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
+                                            const v1::GetServerStatusRequest* request,
                                             v1::GetServerStatusResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "ServerService.GetServerStatus", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   response->set_version(SAED_VERSION);
+  response->set_caller(caller->user);
+  response->set_caller_role(std::string(RoleName(caller->role)));
   *response->mutable_start_time() = Timestamp(started_at_);
   response->set_threads(context_.scheduler.threads());
   for (const sae::KernelPath& path : sae::KernelPaths()) {

@@ -20,7 +20,7 @@ absl::StatusOr<v1::Sweep> Describe(Context& context, const std::string& id) {
   return ToProto(report);
 }
 
-absl::Status Create(Context& context, const v1::CreateSweepRequest& request,
+absl::Status Create(Context& context, const Caller& caller, const v1::CreateSweepRequest& request,
                     v1::CreateSweepResponse& response) {
   if (request.request_id().size() > 100) {
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
@@ -39,18 +39,18 @@ absl::Status Create(Context& context, const v1::CreateSweepRequest& request,
     return absl::OkStatus();
   }
   SAED_ASSIGN_OR_RETURN(const storage::SweepRow row,
-                        context.sweeps.Submit(spec, request.request_id(), ""));
+                        context.sweeps.Submit(spec, request.request_id(), caller.user));
   SAED_ASSIGN_OR_RETURN(*response.mutable_sweep(), Describe(context, row.id));
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const v1::ListSweepsRequest& request,
+absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRequest& request,
                   v1::ListSweepsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), "sweeps", 1));
   const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
                                        : std::strtoll(after[0].c_str(), nullptr, 10);
-  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.sweeps.List(size, before));
+  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.sweeps.List(size, before, caller.viewer()));
   for (const auto& row : rows) {
     SAED_ASSIGN_OR_RETURN(*response.add_sweeps(), ToProto(row));
   }
@@ -82,13 +82,18 @@ absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext&
 
 }  // namespace
 
-grpc::Status SweepService::CreateSweep(grpc::ServerContext*, const v1::CreateSweepRequest* request,
+grpc::Status SweepService::CreateSweep(grpc::ServerContext* server,
+                                       const v1::CreateSweepRequest* request,
                                        v1::CreateSweepResponse* response) {
-  return ToGrpc(Create(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "SweepService.CreateSweep", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Create(context_, *caller, *request, *response));
 }
 
-grpc::Status SweepService::GetSweep(grpc::ServerContext*, const v1::GetSweepRequest* request,
+grpc::Status SweepService::GetSweep(grpc::ServerContext* server, const v1::GetSweepRequest* request,
                                     v1::GetSweepResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "SweepService.GetSweep", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto answer = [&]() -> absl::Status {
     SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
     SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Describe(context_, id));
@@ -97,21 +102,29 @@ grpc::Status SweepService::GetSweep(grpc::ServerContext*, const v1::GetSweepRequ
   return ToGrpc(answer());
 }
 
-grpc::Status SweepService::ListSweeps(grpc::ServerContext*, const v1::ListSweepsRequest* request,
+grpc::Status SweepService::ListSweeps(grpc::ServerContext* server,
+                                      const v1::ListSweepsRequest* request,
                                       v1::ListSweepsResponse* response) {
-  return ToGrpc(List(context_, *request, *response));
+  const auto caller = context_.gate.Enter(*server, "SweepService.ListSweeps", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(List(context_, *caller, *request, *response));
 }
 
 grpc::Status SweepService::WatchSweep(grpc::ServerContext* server,
                                       const v1::WatchSweepRequest* request,
                                       grpc::ServerWriter<v1::WatchSweepResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "SweepService.WatchSweep", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "sweeps", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(Watch(context_, *id, *server, *stream));
 }
 
-grpc::Status SweepService::CancelSweep(grpc::ServerContext*, const v1::CancelSweepRequest* request,
+grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,
+                                       const v1::CancelSweepRequest* request,
                                        v1::CancelSweepResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "SweepService.CancelSweep", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto answer = [&]() -> absl::Status {
     SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
     SAED_RETURN_IF_ERROR(context_.sweeps.Cancel(id).status());
@@ -121,8 +134,11 @@ grpc::Status SweepService::CancelSweep(grpc::ServerContext*, const v1::CancelSwe
   return ToGrpc(answer());
 }
 
-grpc::Status SweepService::DeleteSweep(grpc::ServerContext*, const v1::DeleteSweepRequest* request,
+grpc::Status SweepService::DeleteSweep(grpc::ServerContext* server,
+                                       const v1::DeleteSweepRequest* request,
                                        v1::DeleteSweepResponse*) {
+  const auto caller = context_.gate.Enter(*server, "SweepService.DeleteSweep", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "sweeps", "name");
   if (!id.ok()) return ToGrpc(id.status());
   return ToGrpc(context_.stores.sweeps.Delete(*id));

@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 from google.rpc import error_details_pb2, status_pb2
 
-from saed.v1 import (features_pb2, features_pb2_grpc, inference_pb2, inference_pb2_grpc, jobs_pb2,
+from saed.v1 import (admin_pb2_grpc, features_pb2, features_pb2_grpc, inference_pb2, inference_pb2_grpc, jobs_pb2,
                      jobs_pb2_grpc, models_pb2, models_pb2_grpc, recordings_pb2,
                      recordings_pb2_grpc, server_pb2, server_pb2_grpc, sweeps_pb2, sweeps_pb2_grpc,
                      types_pb2)
@@ -61,9 +61,17 @@ class Codes:
         return out
 
 
-def connect(address="127.0.0.1:7070"):
-    """A client of the server at host:port (or unix:path)."""
-    return Client(grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]))
+def connect(address="127.0.0.1:7070", token=None, ca=None, certificate=None, key=None):
+    """A client of the server at host:port (or unix:path). token: default the environment's
+    SAED_TOKEN. ca, certificate, key: PEM files; with ca (default SAED_TLS_CA) TLS is used."""
+    options = [("grpc.max_receive_message_length", -1)]
+    ca = ca or os.environ.get("SAED_TLS_CA")
+    if ca:
+        texts = [pathlib.Path(f).read_bytes() if f else None for f in (ca, key, certificate)]
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(*texts), options)
+    else:
+        channel = grpc.insecure_channel(address, options=options)
+    return Client(channel, token or os.environ.get("SAED_TOKEN"))
 
 
 def _add_values(out, values):
@@ -88,7 +96,8 @@ def _tensor_to_array(tensor):
 class Client:
     """Thread-safe, as gRPC channels are."""
 
-    def __init__(self, channel):
+    def __init__(self, channel, token=None):
+        self._metadata = [("authorization", f"Bearer {token}")] if token else None
         self.recordings = recordings_pb2_grpc.RecordingServiceStub(channel)
         self.jobs = jobs_pb2_grpc.JobServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)
@@ -96,16 +105,17 @@ class Client:
         self.features = features_pb2_grpc.FeatureServiceStub(channel)
         self.server = server_pb2_grpc.ServerServiceStub(channel)
         self.sweeps = sweeps_pb2_grpc.SweepServiceStub(channel)
+        self.admin = admin_pb2_grpc.AdminServiceStub(channel)
 
     def _call(self, method, request):
         try:
-            return method(request)
+            return method(request, metadata=self._metadata)
         except grpc.RpcError as error:
             raise Error(error) from None
 
     def _stream(self, method, request):
         try:
-            yield from method(request)
+            yield from method(request, metadata=self._metadata)
         except grpc.RpcError as error:
             raise Error(error) from None
 

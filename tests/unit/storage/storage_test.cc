@@ -28,7 +28,7 @@ class Storage : public testing::Test {
     EXPECT_TRUE(recordings.Insert(Rec("r1"), {{7, "good", "V1", 12.5, 3, "{}"}}, created).ok());
   }
   static RecordingRow Rec(const std::string& id) {
-    return {id, "digest-" + id, "name", "nwb", 5, 1.5, 1, 3, 10, "{}"};
+    return {id, "digest-" + id, "name", "nwb", 5, 1.5, 1, 3, 10, "{}", "", false};
   }
   static JobRow Job(const std::string& id, const std::string& request = "") {
     JobRow row;

@@ -1,0 +1,257 @@
+#include "server/rpc/gate.h"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "server/base/faults.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+
+namespace saed::rpc {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+constexpr int64_t kMinute = 60'000'000;  // µs
+constexpr std::string_view kBearer = "Bearer ", kPrefix = "saed_";
+
+std::vector<std::string> Split(std::string_view text, char by) {
+  std::vector<std::string> out(1);
+  for (const char c : text) {
+    if (c == by) {
+      out.emplace_back();
+    } else {
+      out.back() += c;
+    }
+  }
+  return out;
+}
+
+// Texts of the field at `path`, through messages and lists.
+void Collect(const Message& message, std::vector<std::string> path, std::vector<std::string>& out) {
+  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(path.front());
+  if (field == nullptr) return;
+  const auto* reflection = message.GetReflection();
+  path.erase(path.begin());
+  if (path.empty() && field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+    if (field->is_repeated()) {
+      for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+        out.push_back(reflection->GetRepeatedString(message, field, i));
+      }
+    } else {
+      out.push_back(reflection->GetString(message, field));
+    }
+  } else if (!path.empty() && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+             !field->is_repeated() && reflection->HasField(message, field)) {
+    Collect(reflection->GetMessage(message, field), path, out);
+  }
+}
+
+std::vector<std::string> Named(const Rule& rule, const Message& message) {
+  std::vector<std::string> out;
+  if (rule.fields.empty()) return out;
+  for (const std::string& field : Split(rule.fields, ' ')) Collect(message, Split(field, '.'), out);
+  std::erase(out, "");
+  return out;
+}
+
+std::string Random(size_t bytes) {
+  std::vector<unsigned char> raw(bytes);
+  if (RAND_bytes(raw.data(), static_cast<int>(bytes)) != 1) std::abort();
+  std::string out;
+  for (const unsigned char b : raw) out += fmt::format("{:02x}", b);
+  return out;
+}
+
+bool Equal(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+absl::Status NoToken(std::string_view why) {
+  return absl::UnauthenticatedError(
+      fmt::format("{}; ask the keeper of the server for a token and give it as SAED_TOKEN, or as "
+                  "the metadata 'authorization: Bearer saed_…'",
+                  why));
+}
+
+bool GoodName(const std::string& name) {
+  return !name.empty() && name.size() <= 40 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
+}
+
+}  // namespace
+
+absl::StatusOr<Role> ParseRole(std::string_view name) {
+  if (name == "reader") return Role::kReader;
+  if (name == "member") return Role::kMember;
+  if (name == "admin") return Role::kAdmin;
+  return InvalidField("role", fmt::format("is '{}'; must be reader, member or admin", name));
+}
+
+std::string_view RoleName(Role role) {
+  return role == Role::kReader ? "reader" : role == Role::kMember ? "member" : "admin";
+}
+
+absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
+  SAED_ASSIGN_OR_RETURN(const bool closed, people_.AnyToken());
+  if (!closed) return Caller{};
+  const auto& metadata = server.client_metadata();
+  const auto it = metadata.find("authorization");
+  if (it == metadata.end()) return NoToken("this server wants a token");
+  std::string_view text(it->second.data(), it->second.size());
+  if (!text.starts_with(kBearer)) return NoToken("the authorization is no bearer token");
+  text.remove_prefix(kBearer.size());
+  // saed_<id>_<secret>
+  const std::vector<std::string> parts = Split(text, '_');
+  if (parts.size() != 3 || !text.starts_with(kPrefix)) return NoToken("the token is malformed");
+  const auto token = people_.Token(parts[1]);
+  if (!token.ok() && !absl::IsNotFound(token.status())) return token.status();
+  if (!token.ok() || !Equal(Sha256Hex(token->salt + parts[2]), token->hash)) {
+    return NoToken("the token is not known");
+  }
+  const int64_t now = clock_.NowMicros();
+  if (token->revoked_at) return NoToken("the token was revoked");
+  if (token->expires_at && *token->expires_at <= now) return NoToken("the token has expired");
+  SAED_ASSIGN_OR_RETURN(const storage::UserRow user, people_.User(token->user));
+  if (user.disabled) return NoToken("the user is disabled");
+  if (!token->last_used_at || now - *token->last_used_at > kMinute) {
+    (void)people_.Used(token->id, now);  // no reason to refuse a call
+  }
+  SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user.role));
+  return Caller{user.name, role};
+}
+
+absl::Status Gate::Rate(const std::string& user) {
+  if (options_.requests_per_second <= 0) return absl::OkStatus();
+  const std::lock_guard lock(mutex_);
+  const double most = 2 * options_.requests_per_second, now = clock_.MonotonicSeconds();
+  const auto [it, fresh] = buckets_.try_emplace(user, Bucket{most, now});
+  Bucket& bucket = it->second;
+  bucket.left = std::min(most, bucket.left + (now - bucket.at) * options_.requests_per_second);
+  bucket.at = now;
+  if (bucket.left < 1) {
+    return absl::ResourceExhaustedError(
+        fmt::format("more than {} requests a second; slow down", options_.requests_per_second));
+  }
+  bucket.left -= 1;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::string_view method,
+                                   const Message* request) {
+  const Rule* rule = FindRule(method);
+  if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
+  SAED_ASSIGN_OR_RETURN(const Caller caller, Identify(server));
+  SAED_RETURN_IF_ERROR(Rate(caller.user));
+  absl::Status status;
+  if (caller.role < rule->least) {
+    status = absl::PermissionDeniedError(fmt::format("{} is for {}s; '{}' is a {}", method,
+                                                     RoleName(rule->least), caller.user,
+                                                     RoleName(caller.role)));
+  } else if (request != nullptr) {
+    status = Resources(caller, method, *request);
+  }
+  if (caller.known() && (rule->audited || !status.ok())) {
+    std::string resources;
+    if (request != nullptr) {
+      for (const auto& name : Named(*rule, *request)) {
+        if (!resources.empty()) resources += ' ';
+        resources += name.substr(0, 200);
+      }
+    }
+    const absl::Status written = people_.Audit(
+        {0, clock_.NowMicros(), caller.user, std::string(method), resources,
+         status.ok() ? "allowed" : absl::StatusCodeToString(status.code()), server.peer()});
+    // What cannot be written down is not done.
+    if (!written.ok() && rule->audited) return written;
+  }
+  SAED_RETURN_IF_ERROR(status);
+  return caller;
+}
+
+absl::Status Gate::Resources(const Caller& caller, std::string_view method,
+                             const Message& message) {
+  const Rule* rule = FindRule(method);
+  if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
+  if (rule->needs == Rule::Needs::kRole || caller.role == Role::kAdmin) return absl::OkStatus();
+  for (const std::string& name : Named(*rule, message)) {
+    const std::vector<std::string> parts = Split(name, '/');
+    // Malformed names and missing things are refused by the method itself, in its own words;
+    // "dictionaries/-" shows what the caller may see.
+    if (parts.size() < 2 || parts[1] == "-") continue;
+    const auto access = access_.Of(parts[0], parts[1]);
+    if (!access.ok()) {
+      if (absl::IsUnavailable(access.status())) return access.status();
+      continue;
+    }
+    if (access->recording_private && access->recording_owner != caller.user) {
+      return absl::NotFoundError(fmt::format("there is no '{}/{}'", parts[0], parts[1]));
+    }
+    if (rule->needs == Rule::Needs::kChange && access->owner != caller.user) {
+      return absl::PermissionDeniedError(fmt::format(
+          "{}/{} is {}; only its owner and administrators may change it", parts[0], parts[1],
+          access->owner.empty() ? "nobody's" : fmt::format("of '{}'", access->owner)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const std::string& user,
+                                                                          const std::string& note,
+                                                                          int valid_days) {
+  Faults faults;
+  if (note.size() > 200) faults.Add("note", "is longer than 200 bytes");
+  if (valid_days < 1 || valid_days > 3650) {
+    faults.Add("valid_days", fmt::format("is {}; must be 1 to 3650", valid_days));
+  }
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  SAED_ASSIGN_OR_RETURN(const storage::UserRow whose, people_.User(user));
+  SAED_ASSIGN_OR_RETURN(const bool closed, people_.AnyToken());
+  if (!closed && whose.role != "admin") {
+    return absl::FailedPreconditionError(
+        "the first token must be an administrator's: from then on every call needs one");
+  }
+  const std::string secret = Random(24);
+  storage::TokenRow row;
+  row.id = Random(6);
+  row.user = user;
+  row.note = note;
+  row.salt = Random(16);
+  row.hash = Sha256Hex(row.salt + secret);
+  row.created_at = clock_.NowMicros();
+  row.expires_at = row.created_at + int64_t{valid_days} * 24 * 60 * kMinute;
+  SAED_RETURN_IF_ERROR(people_.InsertToken(row));
+  return std::pair(row, fmt::format("{}{}_{}", kPrefix, row.id, secret));
+}
+
+absl::Status Gate::MakeUser(const storage::UserRow& user) {
+  Faults faults;
+  if (!GoodName(user.name)) {
+    faults.Add("user.name", fmt::format("is '{}'; must be 1 to 40 of a-z, 0-9, '.', '_' and '-'",
+                                        user.name.substr(0, 100)));
+  }
+  faults.Merge(ParseRole(user.role).status(), "user");
+  if (!(user.share > 0 && user.share <= 1000)) {
+    faults.Add("user.share", fmt::format("is {}; must be above 0 and at most 1000", user.share));
+  }
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  return people_.InsertUser(user);
+}
+
+absl::Status Gate::Room(const Caller& caller, int64_t more) {
+  if (options_.user_bytes <= 0 || caller.role == Role::kAdmin) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const int64_t used, access_.Bytes(caller.user));
+  if (used + more <= options_.user_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      fmt::format("your recordings have {} MB of the {} that one user may store; delete some",
+                  used >> 20, options_.user_bytes >> 20));
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,81 @@
+// The door of every method: who calls, and may they.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpcpp/server_context.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/stores.h"
+#include "server/rpc/rules.h"
+#include "storage/access.h"
+#include "storage/people_table.h"
+
+namespace saed::rpc {
+
+struct Caller {
+  std::string user;  // empty on a server without tokens
+  Role role = Role::kAdmin;
+  bool known() const { return !user.empty(); }
+  storage::Viewer viewer() const { return {role == Role::kAdmin, user}; }
+};
+
+struct GateOptions {
+  double requests_per_second = 0;  // of one user; twice as many may come at once; 0: no limit
+  int64_t user_bytes = 0;          // of one user's recordings; 0: no limit
+};
+
+// Thread-safe.
+class Gate {
+ public:
+  Gate(storage::PeopleTable& people, storage::AccessTable& access, const jobs::Clock& clock,
+       GateOptions options)
+      : people_(people), access_(access), clock_(clock), options_(options) {}
+
+  // Checks the token, the rate, and the method's rule for `request`, which may be null where it
+  // comes as a stream. UNAUTHENTICATED, RESOURCE_EXHAUSTED, PERMISSION_DENIED, or NOT_FOUND for
+  // what the caller may not even know of.
+  absl::StatusOr<Caller> Enter(const grpc::ServerContext& server, std::string_view method,
+                               const google::protobuf::Message* request);
+  // The rule's resources in a message that came later in a stream.
+  absl::Status Resources(const Caller& caller, std::string_view method,
+                         const google::protobuf::Message& message);
+
+  // A new token of a user: its row, and the secret text that clients send. The first must be an
+  // administrator's.
+  absl::StatusOr<std::pair<storage::TokenRow, std::string>> MakeToken(const std::string& user,
+                                                                      const std::string& note,
+                                                                      int valid_days);
+  // Makes a user.
+  absl::Status MakeUser(const storage::UserRow& user);
+
+  // RESOURCE_EXHAUSTED where the caller's recordings and `more` bytes are over the quota.
+  absl::Status Room(const Caller& caller, int64_t more);
+
+  storage::PeopleTable& people() { return people_; }
+  storage::AccessTable& access() { return access_; }
+
+ private:
+  absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
+  absl::Status Rate(const std::string& user);
+
+  storage::PeopleTable& people_;
+  storage::AccessTable& access_;
+  const jobs::Clock& clock_;
+  GateOptions options_;
+  struct Bucket {
+    double left = 0, at = 0;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Bucket> buckets_;
+};
+
+// "reader", "member", "admin" and back; empty names are refused.
+absl::StatusOr<Role> ParseRole(std::string_view name);
+std::string_view RoleName(Role role);
+
+}  // namespace saed::rpc

@@ -1,0 +1,74 @@
+#include "server/rpc/rules.h"
+
+#include <algorithm>
+
+namespace saed::rpc {
+namespace {
+
+using Needs = Rule::Needs;
+constexpr Role kReader = Role::kReader, kMember = Role::kMember, kAdmin = Role::kAdmin;
+
+constexpr Rule kRules[] = {
+    {"AdminService.CreateUser", kAdmin, Needs::kRole, "", true},
+    {"AdminService.ListUsers", kAdmin, Needs::kRole, "", false},
+    {"AdminService.UpdateUser", kAdmin, Needs::kRole, "", true},
+    {"AdminService.CreateToken", kAdmin, Needs::kRole, "", true},
+    {"AdminService.ListTokens", kAdmin, Needs::kRole, "", false},
+    {"AdminService.RevokeToken", kAdmin, Needs::kRole, "", true},
+    {"AdminService.ListAuditRecords", kAdmin, Needs::kRole, "", false},
+    {"AdminService.CreateBackup", kAdmin, Needs::kRole, "", true},
+    {"FeatureService.GetDictionary", kReader, Needs::kSee, "name", false},
+    {"FeatureService.ListDictionaries", kReader, Needs::kSee, "model", false},
+    {"FeatureService.ListFeatures", kReader, Needs::kSee, "parent", false},
+    {"FeatureService.GetFeature", kReader, Needs::kSee, "name", false},
+    {"FeatureService.GetActivations", kReader, Needs::kSee, "name", false},
+    {"FeatureService.CreateAnnotation", kMember, Needs::kSee, "parent", true},
+    {"FeatureService.ListAnnotations", kReader, Needs::kSee, "parent", false},
+    {"FeatureService.DeleteAnnotation", kMember, Needs::kSee, "name", true},
+    {"FeatureService.MatchFeatures", kReader, Needs::kSee, "name others", false},
+    {"FeatureService.ListNearestFeatures", kReader, Needs::kSee, "name dictionary", false},
+    {"FeatureService.RenderReport", kReader, Needs::kSee, "name", false},
+    {"InferenceService.Encode", kReader, Needs::kSee, "model", false},
+    {"JobService.CreateJob", kMember, Needs::kSee,
+     "train.recording train.target.recording analyse.model analyse.recording dependencies", true},
+    {"JobService.GetJob", kReader, Needs::kSee, "name", false},
+    {"JobService.ListJobs", kReader, Needs::kRole, "", false},
+    {"JobService.CancelJob", kMember, Needs::kChange, "name", true},
+    {"JobService.PauseJob", kMember, Needs::kChange, "name", true},
+    {"JobService.ResumeJob", kMember, Needs::kChange, "name", true},
+    {"JobService.WatchJob", kReader, Needs::kSee, "name", false},
+    {"JobService.DeleteJob", kMember, Needs::kChange, "name", true},
+    {"ModelService.GetModel", kReader, Needs::kSee, "name", false},
+    {"ModelService.ListModels", kReader, Needs::kSee, "recording", false},
+    {"ModelService.DeleteModel", kMember, Needs::kChange, "name", true},
+    {"ModelService.DownloadModel", kReader, Needs::kSee, "name", false},
+    {"ModelService.ImportModel", kMember, Needs::kSee, "spec.recording", true},
+    {"RecordingService.ImportRecording", kMember, Needs::kRole, "", true},
+    {"RecordingService.SimulateRecording", kMember, Needs::kRole, "", true},
+    {"RecordingService.GetRecording", kReader, Needs::kSee, "name", false},
+    {"RecordingService.ListRecordings", kReader, Needs::kRole, "", false},
+    {"RecordingService.DeleteRecording", kMember, Needs::kChange, "name", true},
+    {"RecordingService.UpdateRecording", kMember, Needs::kChange, "name", true},
+    {"RecordingService.ListUnits", kReader, Needs::kSee, "parent", false},
+    {"RecordingService.ListIntervalTables", kReader, Needs::kSee, "parent", false},
+    {"ServerService.GetServerStatus", kReader, Needs::kRole, "", false},
+    {"SweepService.CreateSweep", kMember, Needs::kSee,
+     "spec.base.recording spec.base.target.recording", true},
+    {"SweepService.GetSweep", kReader, Needs::kSee, "name", false},
+    {"SweepService.ListSweeps", kReader, Needs::kRole, "", false},
+    {"SweepService.WatchSweep", kReader, Needs::kSee, "name", false},
+    {"SweepService.CancelSweep", kMember, Needs::kChange, "name", true},
+    {"SweepService.DeleteSweep", kMember, Needs::kChange, "name", true},
+};
+
+}  // namespace
+
+std::span<const Rule> Rules() { return kRules; }
+
+const Rule* FindRule(std::string_view method) {
+  const auto* const it = std::find_if(std::begin(kRules), std::end(kRules),
+                                      [&](const Rule& r) { return r.method == method; });
+  return it == std::end(kRules) ? nullptr : it;
+}
+
+}  // namespace saed::rpc

@@ -1,0 +1,30 @@
+// Who may call what: one rule for every method of the interface. A test compares the table with the
+// service descriptors, so that a method without a rule fails.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace saed::rpc {
+
+enum class Role { kReader, kMember, kAdmin };
+
+struct Rule {
+  std::string_view method;  // "JobService.CancelJob"
+  Role least = Role::kReader;
+  enum class Needs {
+    kRole,    // nothing more; lists show what the caller may see
+    kSee,     // the resources that the request names are shared or the caller's
+    kChange,  // they are the caller's, or the caller is an administrator
+  } needs = Needs::kRole;
+  // Fields of the request with resource names, separated by spaces; a path goes through messages
+  // and lists.
+  std::string_view fields;
+  bool audited = false;  // a call that was allowed is written down; refused ones always are
+};
+
+std::span<const Rule> Rules();
+// Null where there is none.
+const Rule* FindRule(std::string_view method);
+
+}  // namespace saed::rpc

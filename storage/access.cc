@@ -1,0 +1,84 @@
+#include "storage/access.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace saed::storage {
+namespace {
+
+bool Known(const std::string& collection) {
+  constexpr std::array kCollections = {"recordings", "jobs", "sweeps", "models", "dictionaries"};
+  return std::find(kCollections.begin(), kCollections.end(), collection) != kCollections.end();
+}
+
+std::string Quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
+  return out + "'";
+}
+
+}  // namespace
+
+std::string Visible(const Viewer& viewer, const std::string& column) {
+  if (viewer.all) return "";
+  return fmt::format(" AND {} IN (SELECT id FROM recordings WHERE private = 0 OR owner = {})",
+                     column, Quoted(viewer.user));
+}
+
+absl::StatusOr<Access> AccessTable::Of(const std::string& collection, const std::string& id) {
+  if (!Known(collection)) {
+    return absl::InternalError(fmt::format("{} have no owners", collection));
+  }
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<Access> {
+    const std::string sql =
+        collection == "recordings"
+            ? "SELECT owner, private, owner FROM recordings WHERE id = ?"
+            : fmt::format(
+                  "SELECT t.owner, r.private, r.owner FROM {} t JOIN recordings r ON r.id = "
+                  "t.recording_id WHERE t.id = ?",
+                  collection);
+    SQLite::Statement s(db, sql);
+    s.bind(1, id);
+    if (!s.executeStep()) {
+      return absl::NotFoundError(fmt::format("there is no '{}/{}'", collection, id));
+    }
+    return Access{s.getColumn(0).getString(), s.getColumn(1).getInt() != 0,
+                  s.getColumn(2).getString()};
+  });
+}
+
+absl::Status AccessTable::SetOwner(const std::string& collection, const std::string& id,
+                                   const std::string& owner) {
+  if (!Known(collection)) {
+    return absl::InternalError(fmt::format("{} have no owners", collection));
+  }
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(
+        db, fmt::format("UPDATE {} SET owner = ? WHERE id = ? AND owner = ''", collection));
+    SQLite::bind(s, owner, id);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::Status AccessTable::SetPrivate(const std::string& recording_id, bool is_private) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE recordings SET private = ? WHERE id = ?");
+    SQLite::bind(s, static_cast<int>(is_private), recording_id);
+    if (s.exec() == 1) return absl::OkStatus();
+    return absl::NotFoundError(fmt::format("there is no 'recordings/{}'", recording_id));
+  });
+}
+
+absl::StatusOr<int64_t> AccessTable::Bytes(const std::string& owner) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    SQLite::Statement s(db, "SELECT coalesce(sum(bytes), 0) FROM recordings WHERE owner = ?");
+    s.bind(1, owner);
+    s.executeStep();
+    return s.getColumn(0).getInt64();
+  });
+}
+
+}  // namespace saed::storage

@@ -1,0 +1,47 @@
+// Who owns what, and who may see it. A recording is private or shared with the lab; jobs, sweeps,
+// models and dictionaries are as private as the recording they come from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/database.h"
+
+namespace saed::storage {
+
+// For whom something is listed.
+struct Viewer {
+  bool all = true;   // administrators, and everyone on a server without users
+  std::string user;  // otherwise
+};
+
+// " AND column IN (…)" with the recordings that the viewer may see; empty where that is all.
+std::string Visible(const Viewer& viewer, const std::string& column);
+
+struct Access {
+  std::string owner;  // of the thing itself
+  bool recording_private = false;
+  std::string recording_owner;
+};
+
+// Thread-safe.
+class AccessTable {
+ public:
+  explicit AccessTable(Database& db) : db_(db) {}
+
+  // `collection`: recordings, jobs, sweeps, models or dictionaries. NOT_FOUND where it has no such
+  // id.
+  absl::StatusOr<Access> Of(const std::string& collection, const std::string& id);
+  // Of something that has no owner yet.
+  absl::Status SetOwner(const std::string& collection, const std::string& id,
+                        const std::string& owner);
+  absl::Status SetPrivate(const std::string& recording_id, bool is_private);
+  // Bytes of the user's recordings.
+  absl::StatusOr<int64_t> Bytes(const std::string& owner);
+
+ private:
+  Database& db_;
+};
+
+}  // namespace saed::storage

@@ -1,0 +1,182 @@
+#include "storage/people_table.h"
+
+#include <fmt/format.h>
+
+namespace saed::storage {
+namespace {
+
+std::optional<int64_t> Time(const SQLite::Column& c) {
+  if (c.isNull()) return std::nullopt;
+  return c.getInt64();
+}
+
+UserRow ToUser(SQLite::Statement& s) {
+  return {s.getColumn(0).getString(), s.getColumn(1).getString(), s.getColumn(2).getDouble(),
+          s.getColumn(3).getInt() != 0, s.getColumn(4).getInt64()};
+}
+
+constexpr const char* kToken =
+    "id, user, note, salt, hash, created_at, expires_at, last_used_at, revoked_at";
+
+TokenRow ToToken(SQLite::Statement& s) {
+  TokenRow t;
+  t.id = s.getColumn(0).getString();
+  t.user = s.getColumn(1).getString();
+  t.note = s.getColumn(2).getString();
+  t.salt = s.getColumn(3).getString();
+  t.hash = s.getColumn(4).getString();
+  t.created_at = s.getColumn(5).getInt64();
+  t.expires_at = Time(s.getColumn(6));
+  t.last_used_at = Time(s.getColumn(7));
+  t.revoked_at = Time(s.getColumn(8));
+  return t;
+}
+
+absl::Status NoUser(const std::string& name) {
+  return absl::NotFoundError(
+      fmt::format("there is no user '{}'; list them with saectl admin users list", name));
+}
+
+}  // namespace
+
+absl::StatusOr<bool> PeopleTable::AnyToken() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<bool> {
+    SQLite::Statement s(db, "SELECT 1 FROM tokens LIMIT 1");
+    return s.executeStep();
+  });
+}
+
+absl::Status PeopleTable::InsertUser(const UserRow& user) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "INSERT INTO users (name, role, share, disabled, created_at) VALUES (?, ?, "
+                        "?, ?, ?) ON CONFLICT (name) DO NOTHING");
+    SQLite::bind(s, user.name, user.role, user.share, static_cast<int>(user.disabled),
+                 user.created_at);
+    if (s.exec() == 1) return absl::OkStatus();
+    return absl::AlreadyExistsError(fmt::format("there is a user '{}' already", user.name));
+  });
+}
+
+absl::StatusOr<UserRow> PeopleTable::User(const std::string& name) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<UserRow> {
+    SQLite::Statement s(db,
+                        "SELECT name, role, share, disabled, created_at FROM users WHERE name = ?");
+    s.bind(1, name);
+    if (!s.executeStep()) return NoUser(name);
+    return ToUser(s);
+  });
+}
+
+absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UserRow>> {
+    SQLite::Statement s(db,
+                        "SELECT name, role, share, disabled, created_at FROM users ORDER BY name");
+    std::vector<UserRow> out;
+    while (s.executeStep()) out.push_back(ToUser(s));
+    return out;
+  });
+}
+
+absl::Status PeopleTable::UpdateUser(const UserRow& user) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE users SET role = ?, share = ?, disabled = ? WHERE name = ?");
+    SQLite::bind(s, user.role, user.share, static_cast<int>(user.disabled), user.name);
+    if (s.exec() == 0) return NoUser(user.name);
+    SQLite::Statement left(db, "SELECT count(*) FROM users WHERE role = 'admin' AND disabled = 0");
+    left.executeStep();
+    if (left.getColumn(0).getInt() > 0) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        fmt::format("'{}' is the last administrator; make another one first", user.name));
+  });
+}
+
+absl::Status PeopleTable::InsertToken(const TokenRow& t) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "INSERT INTO tokens (id, user, note, salt, hash, created_at, expires_at) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?)");
+    s.bind(1, t.id);
+    s.bind(2, t.user);
+    s.bind(3, t.note);
+    s.bind(4, t.salt);
+    s.bind(5, t.hash);
+    s.bind(6, t.created_at);
+    if (t.expires_at) s.bind(7, *t.expires_at);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<TokenRow> PeopleTable::Token(const std::string& id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<TokenRow> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM tokens WHERE id = ?", kToken));
+    s.bind(1, id);
+    if (!s.executeStep()) {
+      return absl::NotFoundError(fmt::format("there is no token 'tokens/{}'", id));
+    }
+    return ToToken(s);
+  });
+}
+
+absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& user) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<TokenRow>> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM tokens WHERE ?1 = '' OR user = ?1 ORDER BY "
+                                        "created_at DESC, id",
+                                        kToken));
+    s.bind(1, user);
+    std::vector<TokenRow> out;
+    while (s.executeStep()) out.push_back(ToToken(s));
+    return out;
+  });
+}
+
+absl::Status PeopleTable::Revoke(const std::string& id, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?");
+    SQLite::bind(s, now, id);
+    if (s.exec() == 1) return absl::OkStatus();
+    return absl::NotFoundError(fmt::format("there is no token 'tokens/{}'", id));
+  });
+}
+
+absl::Status PeopleTable::Used(const std::string& id, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE tokens SET last_used_at = ? WHERE id = ?");
+    SQLite::bind(s, now, id);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PeopleTable::Audit(const AuditRow& row) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db,
+                        "INSERT INTO audit (at, user, method, resource, outcome, peer) VALUES (?, "
+                        "?, ?, ?, ?, ?)");
+    SQLite::bind(s, row.at, row.user, row.method, row.resource, row.outcome, row.peer);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<AuditRow>> PeopleTable::AuditLog(const std::string& user, int limit,
+                                                            int64_t before) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<AuditRow>> {
+    SQLite::Statement s(
+        db,
+        "SELECT id, at, user, method, resource, outcome, peer FROM audit WHERE id < "
+        "?1 AND (?2 = '' OR user = ?2) ORDER BY id DESC LIMIT ?3");
+    SQLite::bind(s, before, user, limit);
+    std::vector<AuditRow> out;
+    while (s.executeStep()) {
+      out.push_back({s.getColumn(0).getInt64(), s.getColumn(1).getInt64(),
+                     s.getColumn(2).getString(), s.getColumn(3).getString(),
+                     s.getColumn(4).getString(), s.getColumn(5).getString(),
+                     s.getColumn(6).getString()});
+    }
+    return out;
+  });
+}
+
+}  // namespace saed::storage

@@ -1,0 +1,68 @@
+// Users, their tokens, and the audit log.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "storage/database.h"
+
+namespace saed::storage {
+
+struct UserRow {
+  std::string name;
+  std::string role;  // reader, member, admin
+  double share = 1;  // in the queue
+  bool disabled = false;
+  int64_t created_at = 0;  // µs since 1970
+};
+
+struct TokenRow {
+  std::string id;  // public part of the token
+  std::string user, note;
+  std::string salt, hash;  // hex; hash = SHA-256(salt + secret)
+  int64_t created_at = 0;  // µs since 1970
+  std::optional<int64_t> expires_at, last_used_at, revoked_at;
+};
+
+struct AuditRow {
+  int64_t id = 0;
+  int64_t at = 0;  // µs since 1970
+  std::string user, method, resource;
+  std::string outcome;  // allowed, or a canonical code
+  std::string peer;
+};
+
+// Thread-safe.
+class PeopleTable {
+ public:
+  explicit PeopleTable(Database& db) : db_(db) {}
+
+  // Whether anyone was ever given a token.
+  absl::StatusOr<bool> AnyToken();
+  // ALREADY_EXISTS where the name is taken.
+  absl::Status InsertUser(const UserRow& user);
+  absl::StatusOr<UserRow> User(const std::string& name);
+  absl::StatusOr<std::vector<UserRow>> Users();
+  // Role, share and whether disabled. FAILED_PRECONDITION where no administrator would be left.
+  absl::Status UpdateUser(const UserRow& user);
+
+  absl::Status InsertToken(const TokenRow& token);
+  absl::StatusOr<TokenRow> Token(const std::string& id);
+  // Of one user, or of all where the name is empty; newest first.
+  absl::StatusOr<std::vector<TokenRow>> Tokens(const std::string& user);
+  absl::Status Revoke(const std::string& id, int64_t now);
+  absl::Status Used(const std::string& id, int64_t now);
+
+  absl::Status Audit(const AuditRow& row);
+  // Newest first, those with id < before; of one user where the name is not empty.
+  absl::StatusOr<std::vector<AuditRow>> AuditLog(const std::string& user, int limit,
+                                                 int64_t before);
+
+ private:
+  Database& db_;
+};
+
+}  // namespace saed::storage

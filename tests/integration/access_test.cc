@@ -1,0 +1,483 @@
+// Who may do what: every method for every role and ownership, tokens, privacy, the audit log.
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/dynamic_message.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <set>
+
+#include "server/rpc/rules.h"
+#include "tests/integration/fixture.h"
+
+namespace saed {
+namespace {
+
+using google::protobuf::MethodDescriptor;
+using grpc::StatusCode;
+using rpc::Role;
+using ::testing::HasSubstr;
+
+std::vector<const MethodDescriptor*> AllMethods() {
+  std::vector<const MethodDescriptor*> out;
+  const google::protobuf::FileDescriptor* files[] = {
+      v1::CreateUserRequest::descriptor()->file(),
+      v1::GetFeatureRequest::descriptor()->file(),
+      v1::EncodeRequest::descriptor()->file(),
+      v1::GetJobRequest::descriptor()->file(),
+      v1::GetModelRequest::descriptor()->file(),
+      v1::GetRecordingRequest::descriptor()->file(),
+      v1::GetServerStatusRequest::descriptor()->file(),
+      v1::GetSweepRequest::descriptor()->file()};
+  for (const auto* file : files) {
+    for (int s = 0; s < file->service_count(); ++s) {
+      for (int m = 0; m < file->service(s)->method_count(); ++m) {
+        out.push_back(file->service(s)->method(m));
+      }
+    }
+  }
+  return out;
+}
+
+std::string Name(const MethodDescriptor& method) {
+  return method.service()->name() + "." + method.name();
+}
+
+TEST(Rules, EveryMethodHasOneAndEveryFieldExists) {
+  std::set<std::string> methods;
+  for (const auto* method : AllMethods()) {
+    methods.insert(Name(*method));
+    const rpc::Rule* rule = rpc::FindRule(Name(*method));
+    ASSERT_NE(rule, nullptr) << Name(*method) << " has no rule in server/rpc/rules.cc";
+    EXPECT_EQ(rule->needs == rpc::Rule::Needs::kRole, rule->fields.empty()) << Name(*method);
+    std::istringstream fields{std::string(rule->fields)};
+    for (std::string path; fields >> path;) {
+      const auto* message = method->input_type();
+      std::istringstream parts(path);
+      for (std::string part; std::getline(parts, part, '.');) {
+        ASSERT_NE(message, nullptr) << path;
+        const auto* field = message->FindFieldByName(part);
+        ASSERT_NE(field, nullptr) << Name(*method) << " has no field " << path;
+        message = field->message_type();
+      }
+    }
+  }
+  EXPECT_EQ(methods.size(), rpc::Rules().size()) << "rules for methods that do not exist";
+}
+
+class Access : public test_tools::ServerTest {
+ protected:
+  struct Person {
+    std::string token;
+    std::unique_ptr<client::Client> client;
+  };
+
+  std::string Address() const { return "127.0.0.1:" + std::to_string(daemon_->port()); }
+
+  // The server without a token, before there are users.
+  void MakePeople() {
+    recording_ = Simulate();
+    job_ = Create(TrainRequest(recording_))->name();
+    Watch(job_);  // nobody's: made before there were users
+    MakeUser(*client_, "root", v1::ROLE_ADMIN);
+    MakeUser(*client_, "ivy", v1::ROLE_READER);
+    people_["root"].client = std::make_unique<client::Client>(Address());
+    EXPECT_EQ(MakeToken("ivy"), "") << "the first token must be an administrator's";
+    const std::string token = MakeToken("root");
+    people_["root"] = {token, std::make_unique<client::Client>(Address(), Credentials(token))};
+    for (const auto& [name, role] :
+         {std::pair("ada", v1::ROLE_MEMBER), {"bea", v1::ROLE_MEMBER}, {"rex", v1::ROLE_READER}}) {
+      MakeUser(*people_["root"].client, name, role);
+      const std::string secret = MakeToken(name);
+      people_[name] = {secret, std::make_unique<client::Client>(Address(), Credentials(secret))};
+    }
+  }
+
+  static client::Credentials Credentials(const std::string& token) { return {token, "", "", ""}; }
+
+  static void MakeUser(client::Client& as, const std::string& name, v1::Role role) {
+    grpc::ClientContext context;
+    v1::CreateUserRequest request;
+    request.mutable_user()->set_name("users/" + name);
+    request.mutable_user()->set_role(role);
+    v1::CreateUserResponse response;
+    const auto s = as.admin().CreateUser(&context, request, &response);
+    ASSERT_TRUE(s.ok()) << s.error_message();
+  }
+
+  std::string MakeToken(const std::string& user, v1::Token* made = nullptr) {
+    grpc::ClientContext context;
+    v1::CreateTokenRequest request;
+    request.set_user("users/" + user);
+    v1::CreateTokenResponse response;
+    const auto s = people_["root"].client->admin().CreateToken(&context, request, &response);
+    EXPECT_EQ(s.ok(), user != "ivy") << s.error_message();
+    if (made != nullptr) *made = response.token();
+    return response.secret();
+  }
+
+  // A planted recording of ada's; another seed makes another one.
+  std::string AdasRecording(bool is_private, uint64_t seed) {
+    grpc::ClientContext context;
+    v1::SimulateRecordingRequest request;
+    auto* planted = request.mutable_planted();
+    planted->set_units(20);
+    planted->set_features(8);
+    planted->set_bins(2000);
+    planted->set_seed(seed);
+    request.set_private_(is_private);
+    v1::SimulateRecordingResponse response;
+    const auto s =
+        people_["ada"].client->recordings().SimulateRecording(&context, request, &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    return response.recording().name();
+  }
+
+  v1::Job AdasJob(const std::string& recording) {
+    auto& ada = *people_["ada"].client;
+    grpc::ClientContext context;
+    v1::CreateJobResponse response;
+    const auto s = ada.jobs().CreateJob(&context, TrainRequest(recording), &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    grpc::ClientContext watching;
+    v1::WatchJobRequest watch;
+    watch.set_name(response.job().name());
+    const auto stream = ada.jobs().WatchJob(&watching, watch);
+    v1::WatchJobResponse event;
+    while (stream->Read(&event)) {
+    }
+    EXPECT_EQ(event.job().state(), v1::Job::STATE_SUCCEEDED) << event.job().error().message();
+    return event.job();
+  }
+
+  // Calls any method with a request that names `things` in the rule's fields.
+  StatusCode Call(const std::string& token, const MethodDescriptor& method,
+                  const std::map<std::string, std::string>& things) {
+    google::protobuf::DynamicMessageFactory factory;
+    std::unique_ptr<google::protobuf::Message> request(
+        factory.GetPrototype(method.input_type())->New());
+    std::istringstream fields{std::string(rpc::FindRule(Name(method))->fields)};
+    for (std::string path; fields >> path;) {
+      google::protobuf::Message* message = request.get();
+      std::istringstream parts(path);
+      std::vector<std::string> names;
+      for (std::string part; std::getline(parts, part, '.');) names.push_back(part);
+      for (size_t i = 0; i + 1 < names.size(); ++i) {
+        message = message->GetReflection()->MutableMessage(
+            message, message->GetDescriptor()->FindFieldByName(names[i]));
+      }
+      const auto* field = message->GetDescriptor()->FindFieldByName(names.back());
+      const std::string value = Thing(method, names.back(), things);
+      if (field->is_repeated()) {
+        message->GetReflection()->AddString(message, field, value);
+      } else {
+        message->GetReflection()->SetString(message, field, value);
+      }
+    }
+    const auto channel = grpc::CreateChannel(Address(), grpc::InsecureChannelCredentials());
+    grpc::GenericStub stub(channel);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+    grpc::CompletionQueue queue;
+    const auto call = stub.PrepareCall(
+        &context, "/saed.v1." + method.service()->name() + "/" + method.name(), &queue);
+    void* tag = nullptr;
+    bool ok = false;
+    call->StartCall(reinterpret_cast<void*>(1));
+    queue.Next(&tag, &ok);
+    const std::string bytes = request->SerializeAsString();
+    grpc::Slice slice(bytes);
+    if (ok) {
+      call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(),
+                      reinterpret_cast<void*>(2));
+      queue.Next(&tag, &ok);
+    }
+    for (bool more = true; more;) {
+      grpc::ByteBuffer answer;
+      call->Read(&answer, reinterpret_cast<void*>(3));
+      queue.Next(&tag, &more);
+    }
+    grpc::Status status;
+    call->Finish(&status, reinterpret_cast<void*>(4));
+    queue.Next(&tag, &ok);
+    return status.error_code();
+  }
+
+  // The resource of the kind that this field of this method takes.
+  static std::string Thing(const MethodDescriptor& method, const std::string& field,
+                           const std::map<std::string, std::string>& things) {
+    const std::string service = method.service()->name();
+    if (field == "recording") return things.at("recordings");
+    if (field == "model") return things.at("models");
+    if (field == "dependencies") return things.at("jobs");
+    if (field == "others" || field == "dictionary") return things.at("dictionaries");
+    if (service == "RecordingService") return things.at("recordings");
+    if (service == "JobService") return things.at("jobs");
+    if (service == "ModelService") return things.at("models");
+    if (service == "SweepService") return things.at("sweeps");
+    const bool feature = method.name() == "GetFeature" || method.name() == "GetActivations" ||
+                         method.name() == "ListNearestFeatures" ||
+                         method.name().find("Annotation") != std::string::npos;
+    const std::string dictionary = things.at("dictionaries");
+    if (!feature) return dictionary;
+    return dictionary + "/features/0" +
+           (method.name() == "DeleteAnnotation" ? "/annotations/1" : "");
+  }
+
+  std::string recording_, job_;
+  std::map<std::string, Person> people_;
+};
+
+TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  uint64_t seed = 1;
+  for (const bool is_private : {false, true}) {
+    const std::string recording = AdasRecording(is_private, ++seed);
+    const v1::Job job = AdasJob(recording);
+    grpc::ClientContext context;
+    v1::CreateSweepRequest sweep;
+    *sweep.mutable_spec()->mutable_base() = TrainRequest(recording).train();
+    auto* lr = sweep.mutable_spec()->add_parameters();
+    lr->set_field("lr");
+    lr->add_values()->set_number_value(0.01);
+    sweep.mutable_spec()->set_trials(1);
+    sweep.mutable_spec()->set_skip_best(true);
+    v1::CreateSweepResponse made;
+    const auto s = people_["ada"].client->sweeps().CreateSweep(&context, sweep, &made);
+    ASSERT_TRUE(s.ok()) << s.error_message();
+    const std::map<std::string, std::string> things = {{"recordings", recording},
+                                                       {"jobs", job.name()},
+                                                       {"models", job.model()},
+                                                       {"dictionaries", job.dictionary()},
+                                                       {"sweeps", made.sweep().name()}};
+    for (const auto* method : AllMethods()) {
+      const rpc::Rule& rule = *rpc::FindRule(Name(*method));
+      // The owner, last and only for what changes nothing that others still need.
+      for (const auto& [who, role] :
+           {std::pair("", Role::kReader), {"rex", Role::kReader}, {"bea", Role::kMember}}) {
+        const StatusCode code = Call(people_[who].token, *method, things);
+        const std::string what = Name(*method) + " by '" + who + "' on " +
+                                 (is_private ? "private" : "shared") + " things";
+        if (std::string(who).empty()) {
+          EXPECT_EQ(code, StatusCode::UNAUTHENTICATED) << what;
+        } else if (role < rule.least) {
+          EXPECT_EQ(code, StatusCode::PERMISSION_DENIED) << what;
+        } else if (rule.needs != rpc::Rule::Needs::kRole && is_private) {
+          EXPECT_EQ(code, StatusCode::NOT_FOUND) << what;
+        } else if (rule.needs == rpc::Rule::Needs::kChange) {
+          EXPECT_EQ(code, StatusCode::PERMISSION_DENIED) << what;
+        } else {
+          EXPECT_NE(code, StatusCode::PERMISSION_DENIED) << what;
+          EXPECT_NE(code, StatusCode::UNAUTHENTICATED) << what;
+        }
+      }
+      // Their owner would change what the rest of the test needs: delete it, or share it.
+      if (rule.least == Role::kAdmin || method->name().starts_with("Delete") ||
+          method->name() == "UpdateRecording") {
+        continue;
+      }
+      for (const char* who : {"ada", "root"}) {
+        const StatusCode code = Call(people_[who].token, *method, things);
+        EXPECT_NE(code, StatusCode::PERMISSION_DENIED) << Name(*method) << " by " << who;
+        EXPECT_NE(code, StatusCode::NOT_FOUND) << Name(*method) << " by " << who;
+      }
+    }
+  }
+}
+
+TEST_F(Access, ListsShowWhatTheCallerMaySee) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const std::string secret = AdasRecording(true, 5);
+  const v1::Job job = AdasJob(secret);
+  const auto counts = [&](const std::string& who) {
+    auto& client = *people_[who].client;
+    std::vector<int> out;
+    {
+      grpc::ClientContext c;
+      v1::ListRecordingsResponse r;
+      client.recordings().ListRecordings(&c, {}, &r);
+      out.push_back(r.recordings_size());
+    }
+    {
+      grpc::ClientContext c;
+      v1::ListJobsResponse r;
+      client.jobs().ListJobs(&c, {}, &r);
+      out.push_back(r.jobs_size());
+    }
+    {
+      grpc::ClientContext c;
+      v1::ListModelsResponse r;
+      client.models().ListModels(&c, {}, &r);
+      out.push_back(r.models_size());
+    }
+    {
+      grpc::ClientContext c;
+      v1::ListDictionariesResponse r;
+      client.features().ListDictionaries(&c, {}, &r);
+      out.push_back(r.dictionaries_size());
+    }
+    {
+      grpc::ClientContext c;
+      v1::ListFeaturesRequest request;
+      request.set_parent("dictionaries/-");
+      v1::ListFeaturesResponse r;
+      client.features().ListFeatures(&c, request, &r);
+      std::set<std::string> dictionaries;
+      for (const auto& f : r.features()) {
+        dictionaries.insert(f.name().substr(0, f.name().find("/features")));
+      }
+      out.push_back(static_cast<int>(dictionaries.size()));
+    }
+    return out;
+  };
+  EXPECT_THAT(counts("ada"), ::testing::Each(2));
+  EXPECT_THAT(counts("root"), ::testing::Each(2));
+  EXPECT_THAT(counts("bea"), ::testing::Each(1));
+  // Shared afterwards, they are there.
+  grpc::ClientContext c;
+  v1::UpdateRecordingRequest share;
+  share.set_name(secret);
+  v1::UpdateRecordingResponse shared;
+  ASSERT_TRUE(people_["ada"].client->recordings().UpdateRecording(&c, share, &shared).ok());
+  EXPECT_EQ(shared.recording().owner(), "ada");
+  EXPECT_THAT(counts("bea"), ::testing::Each(2));
+}
+
+TEST_F(Access, TokensExpireAndAreRevokedAtOnce) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const auto status = [&](const std::string& token) {
+    client::Client client(Address(), Credentials(token));
+    grpc::ClientContext context;
+    v1::GetServerStatusResponse response;
+    return client.server().GetServerStatus(&context, {}, &response);
+  };
+  v1::Token token;
+  const std::string secret = MakeToken("ada", &token);
+  EXPECT_TRUE(status(secret).ok());
+  EXPECT_GT(token.expire_time().seconds(), token.create_time().seconds() + 364 * 86400);
+  std::string wrong = secret;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  for (const auto& [text, why] : {std::pair(std::string(), "wants a token"),
+                                  {wrong, "not known"},
+                                  {"saed_x", "malformed"},
+                                  {"saed_00_00", "not known"}}) {
+    const auto s = status(text);
+    EXPECT_EQ(s.error_code(), StatusCode::UNAUTHENTICATED) << text;
+    EXPECT_THAT(s.error_message(), HasSubstr(why));
+  }
+  grpc::ClientContext context;
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(token.name());
+  v1::RevokeTokenResponse response;
+  ASSERT_TRUE(people_["root"].client->admin().RevokeToken(&context, revoke, &response).ok());
+  EXPECT_THAT(status(secret).error_message(), HasSubstr("revoked"));
+  EXPECT_TRUE(status(people_["ada"].token).ok()) << "her other token is not touched";
+
+  {
+    daemon_.reset();
+    SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READWRITE);
+    EXPECT_EQ(db.execAndGet("SELECT count(*) FROM tokens WHERE hash LIKE '%" +
+                            people_["ada"].token.substr(18) + "%'")
+                  .getInt(),
+              0)
+        << "the secret itself is stored";
+    db.exec("UPDATE tokens SET expires_at = 1 WHERE user = 'bea'");
+    db.exec("UPDATE users SET disabled = 1 WHERE name = 'rex'");
+  }
+  Start();
+  EXPECT_THAT(status(people_["bea"].token).error_message(), HasSubstr("expired"));
+  EXPECT_THAT(status(people_["rex"].token).error_message(), HasSubstr("disabled"));
+}
+
+TEST_F(Access, WhatWasChangedOrRefusedIsWrittenDown) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const std::string recording = AdasRecording(false, 7);
+  grpc::ClientContext deleting;
+  v1::DeleteRecordingRequest request;
+  request.set_name(recording);
+  v1::DeleteRecordingResponse gone;
+  EXPECT_EQ(
+      people_["bea"].client->recordings().DeleteRecording(&deleting, request, &gone).error_code(),
+      StatusCode::PERMISSION_DENIED);
+  auto& root = *people_["root"].client;
+  grpc::ClientContext context;
+  v1::ListAuditRecordsRequest list;
+  list.set_user("users/bea");
+  v1::ListAuditRecordsResponse response;
+  ASSERT_TRUE(root.admin().ListAuditRecords(&context, list, &response).ok());
+  ASSERT_EQ(response.records_size(), 1);
+  EXPECT_EQ(response.records(0).method(), "RecordingService.DeleteRecording");
+  EXPECT_EQ(response.records(0).resource(), recording);
+  EXPECT_EQ(response.records(0).outcome(), "PERMISSION_DENIED");
+  EXPECT_THAT(response.records(0).peer(), HasSubstr("127.0.0.1"));
+}
+
+TEST_F(Access, TheLastAdministratorStaysAndUrgentIsForAdministrators) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  grpc::ClientContext context;
+  v1::UpdateUserRequest update;
+  update.mutable_user()->set_name("users/root");
+  update.mutable_user()->set_role(v1::ROLE_MEMBER);
+  v1::UpdateUserResponse updated;
+  EXPECT_EQ(people_["root"].client->admin().UpdateUser(&context, update, &updated).error_code(),
+            StatusCode::FAILED_PRECONDITION);
+  auto request = TrainRequest(recording_);
+  request.set_priority(v1::JOB_PRIORITY_URGENT);
+  grpc::ClientContext submitting;
+  v1::CreateJobResponse response;
+  const auto s = people_["ada"].client->jobs().CreateJob(&submitting, request, &response);
+  EXPECT_EQ(s.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(s.error_message(), HasSubstr("only administrators may"));
+}
+
+TEST_F(Access, ABackupIsWholeAndComesBack) {
+  const v1::Job job = Trained();
+  auto forever = TrainRequest(job.train().recording());
+  forever.mutable_train()->set_epochs(100000);
+  forever.mutable_train()->set_max_steps(50'000'000);
+  ASSERT_TRUE(Create(forever).ok());
+  grpc::ClientContext context;
+  v1::CreateBackupRequest request;
+  request.set_directory(dir_ / "backup");
+  v1::CreateBackupResponse response;
+  const auto s = client_->admin().CreateBackup(&context, request, &response);
+  ASSERT_TRUE(s.ok()) << s.error_message();
+  EXPECT_GE(response.objects(), 1);
+  grpc::ClientContext again;
+  EXPECT_EQ(client_->admin().CreateBackup(&again, request, &response).error_code(),
+            StatusCode::FAILED_PRECONDITION);
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckData(dir_ / "data").status())) << "it is in use";
+  daemon_.reset();
+  for (const char* directory : {"data", "backup"}) {
+    const auto faults = CheckData(dir_ / directory);
+    ASSERT_TRUE(faults.ok()) << faults.status();
+    EXPECT_THAT(*faults, ::testing::IsEmpty());
+  }
+  ASSERT_TRUE(RestoreData(dir_ / "backup", dir_ / "restored").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(RestoreData(dir_ / "backup", dir_ / "restored")));
+  std::filesystem::remove_all(dir_ / "data");
+  std::filesystem::rename(dir_ / "restored", dir_ / "data");
+  Start();
+  grpc::ClientContext getting;
+  v1::GetModelRequest get;
+  get.set_name(job.model());
+  v1::GetModelResponse model;
+  EXPECT_TRUE(client_->models().GetModel(&getting, get, &model).ok());
+  daemon_.reset();
+  // Damage is found, and not restored.
+  for (const auto& file : std::filesystem::recursive_directory_iterator(dir_ / "backup/objects")) {
+    if (file.is_regular_file()) {
+      std::filesystem::permissions(file.path(), std::filesystem::perms::owner_all);
+      std::ofstream(file.path(), std::ios::app) << "x";
+      break;
+    }
+  }
+  EXPECT_EQ(CheckData(dir_ / "backup")->size(), 1U);
+  EXPECT_TRUE(absl::IsDataLoss(RestoreData(dir_ / "backup", dir_ / "other")));
+  Start();
+}
+
+}  // namespace
+}  // namespace saed
