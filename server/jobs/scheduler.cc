@@ -348,7 +348,7 @@ absl::Status Scheduler::Finish(const Running& running, const char* state,
 
 absl::Status Scheduler::Conclude(Running& running, const absl::StatusOr<Outcome>& outcome,
                                  double seconds) {
-  const absl::Status status = outcome.status();
+  const absl::Status& status = outcome.status();
   const storage::JobRow& job = running.job;
   Stopping why;
   {

@@ -230,7 +230,7 @@ absl::StatusOr<TrainSpec> SearchSpace::Apply(const TrainSpec& base, const json& 
     faults.Merge(Set(field, value, base.fit.model.levels.size(), spec));
   }
   SAED_RETURN_IF_ERROR(faults.ToStatus());
-  const auto out = ParseTrainSpec(spec.dump());
+  auto out = ParseTrainSpec(spec.dump());
   // What a field does not take is dropped in parsing, or becomes its default.
   const json again = out.ok() ? ToJson(*out) : json::object();
   for (const auto& [field, value] : settings.items()) {

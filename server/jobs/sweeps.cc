@@ -357,8 +357,8 @@ absl::Status Sweeps::Advance(const storage::SweepRow& row) {
   while (live < parallel && !spent) {
     if (const auto next = Promote(history, waiting, spec.rungs)) {
       for (const std::string& job : report.trials[*next].job_ids) {
-        const absl::Status s = stores_.jobs.Promote(
-            job, static_cast<int>(history[*next].values.size()), clock_.NowMicros());
+        absl::Status s = stores_.jobs.Promote(job, static_cast<int>(history[*next].values.size()),
+                                              clock_.NowMicros());
         if (!s.ok() && !absl::IsFailedPrecondition(s)) return s;
       }
       waiting[*next] = false;
@@ -398,7 +398,7 @@ absl::Status Sweeps::Conclude(const SweepReport& report, const SweepSpec& spec) 
   for (const TrialReport& t : report.trials) {
     if (t.state != State::kPaused) continue;
     for (const std::string& job : t.job_ids) {
-      const auto s = scheduler_.Cancel(job).status();
+      auto s = scheduler_.Cancel(job).status();
       if (!s.ok() && !absl::IsFailedPrecondition(s)) return s;
     }
   }
