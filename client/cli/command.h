@@ -52,6 +52,7 @@ void AddReportCommand(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
 void AddAdminCommands(CLI::App& app, Session& session);
 void AddServerCommand(CLI::App& app, Session& session);
+void AddTopCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 
 // All pages of a list call as one response, without a page token; stops after `most` pages.

@@ -93,6 +93,7 @@ int main(int argc, char** argv) {
   AddEncodeCommand(app, session);
   AddAdminCommands(app, session);
   AddServerCommand(app, session);
+  AddTopCommand(app, session);
   AddCompletionCommand(app, session);
   try {
     app.parse(argc, argv);

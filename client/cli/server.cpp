@@ -20,8 +20,11 @@ absl::Status Show(Session& session) {
   const std::time_t since = r.start_time().seconds();
   fmt::print("saed {} at {}, since {:%Y-%m-%d %H:%M:%S} UTC\n", r.version(), session.server,
              fmt::gmtime(since));
-  fmt::print("  jobs     {} running, {} queued, {} threads for them\n  kernels  ", r.running_jobs(),
-             r.queued_jobs(), r.threads());
+  fmt::print("  jobs     {} running, {} queued, {} paused, {} threads and {} for them\n  {}  ",
+             r.running_jobs(), r.queued_jobs(), r.paused_jobs(), r.threads(),
+             Bytes(static_cast<double>(r.memory_bytes())),
+             r.caller().empty() ? "kernels" : "you are");
+  if (!r.caller().empty()) fmt::print("{} ({})\n  kernels  ", r.caller(), r.caller_role());
   for (const auto& path : r.kernel_paths()) {
     if (path.in_use()) fmt::print("{}\n", path.name());
   }
