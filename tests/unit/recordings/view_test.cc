@@ -7,6 +7,7 @@
 #include "server/base/faults.h"
 #include "server/recordings/count_file.h"
 #include "server/recordings/csv.h"
+#include "server/recordings/split.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
@@ -221,6 +222,33 @@ TEST(View, CountMatrixRebinsByWholeFactors) {
   EXPECT_EQ(counts[0], 300);
   EXPECT_EQ(counts[5], 9);
   EXPECT_EQ(Fields(BuildView(r, Bins(0.015)).status()), Names{"bin_width"});
+}
+
+TEST(TakeValidation, TakesStretchesThatShareNoBinWithWhatTrains) {
+  ViewData data;
+  data.window = 3;
+  for (int64_t start = 0; start < 1000; ++start) data.train.push_back(start);
+  const auto validation = TakeValidation(0.2, data);
+  ASSERT_TRUE(validation.ok()) << validation.status();
+  EXPECT_EQ(validation->size(), 200U);
+  EXPECT_EQ(validation->front(), 80);              // the fifth of 50 stretches of 20
+  EXPECT_EQ(data.train.size(), 800U - 9 * 4 - 2);  // two windows at each border but the last
+  for (const int64_t v : *validation) {
+    for (const int64_t t : data.train) ASSERT_GE(std::abs(v - t), 3);
+  }
+}
+
+TEST(TakeValidation, RefusesWhatLeavesASideEmpty) {
+  ViewData data;
+  data.window = 3;
+  data.train = {0, 1, 2};
+  for (const double fraction : {0.0, -0.1, 0.6}) {
+    EXPECT_NE(TakeValidation(fraction, data).status().message().find("at most 0.5"),
+              std::string::npos);
+  }
+  data.window = 50;
+  for (int64_t start = 3; start < 60; ++start) data.train.push_back(start);
+  EXPECT_NE(TakeValidation(0.5, data).status().message().find("leaves 0 of 60"), std::string::npos);
 }
 
 }  // namespace
