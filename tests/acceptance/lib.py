@@ -33,7 +33,8 @@ import saed  # noqa: E402
 class Server:
     """A server on free ports with a data directory of its own."""
 
-    def __init__(self, data_dir=None, **flags):
+    def __init__(self, data_dir=None, environment=None, **flags):
+        self.environment = {**os.environ, **(environment or {})}
         self.own = data_dir is None
         self.data_dir = data_dir or tempfile.mkdtemp(prefix="saed-acceptance-")
         self.flags = flags
@@ -46,7 +47,8 @@ class Server:
                    "--log-level", "warn"]
         for name, value in self.flags.items():
             command += ["--" + name.replace("_", "-"), str(value)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                        env=self.environment)
         line = self.process.stdout.readline()
         ports = re.search(r"port=(\d+) metrics_port=(\d+)", line)
         if ports is None:
