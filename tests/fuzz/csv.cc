@@ -1,0 +1,22 @@
+// Interval tables and series as comma- or tab-separated text.
+#include "server/recordings/csv.h"
+
+#include "tests/fuzz/target.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace saed;
+  const std::string_view text = fuzz::Text(data, size);
+  (void)recordings::ParseSeparated("file", text, '\t');
+  const auto table = recordings::ParseIntervalsCsv("file", text);
+  if (table.ok()) {
+    fuzz::Require(table->start.size() == table->stop.size());
+    for (size_t i = 0; i < table->rows(); ++i) fuzz::Require(table->start[i] <= table->stop[i]);
+  }
+  const auto series = recordings::ParseSeriesCsv("file", text);
+  if (series.ok()) {
+    for (size_t i = 1; i < series->timestamps.size(); ++i) {
+      fuzz::Require(series->timestamps[i - 1] <= series->timestamps[i]);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,19 @@
+// Phy folders: params.py, the label table, spike times and clusters, with lines of "----" between.
+#include "server/recordings/import.h"
+#include "tests/fuzz/target.h"
+#include "tests/tools/temp_dir.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace saed;
+  static const test_tools::TempDir dir;
+  static const char* const kNames[] = {"params.py", "cluster_group.tsv", "spike_times.npy",
+                                       "spike_clusters.npy", "cluster_info.tsv"};
+  std::vector<recordings::ImportFile> files;
+  for (const std::string& part : fuzz::Parts(fuzz::Text(data, size))) {
+    if (files.size() == std::size(kNames)) break;
+    const char* name = kNames[files.size()];
+    files.push_back({recordings::Role::kMain, name, dir.Write(name, part)});
+  }
+  (void)recordings::Import({recordings::Format::kPhy, 0, 0}, files);
+  return 0;
+}
