@@ -302,6 +302,13 @@ int Daemon::metrics_port() const {
 }
 int64_t Daemon::orphans_removed() const { return parts_->orphans_removed; }
 
+bool Daemon::wants_tokens() const { return parts_->people.AnyToken().value_or(true); }
+
+void Daemon::CheckAlive() const {
+  (void)parts_->jobs.Statistics();
+  (void)parts_->scheduler.Users();
+}
+
 void Daemon::Drain(double seconds) {
   if (parts_->draining.exchange(true)) return;
   parts_->scheduler.bell().Ring();

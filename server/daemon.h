@@ -43,6 +43,10 @@ class Daemon {
   int port() const;
   int metrics_port() const;  // 0: none
   int64_t orphans_removed() const;
+  bool wants_tokens() const;
+
+  // Asks the database and the scheduler something; hangs where they hang.
+  void CheckAlive() const;
 
   // Running jobs checkpoint and go back to the queue, streams end with UNAVAILABLE, open calls get
   // `seconds` to end.

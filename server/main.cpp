@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
 #include <toml++/toml.h>
 
 #include <CLI/CLI.hpp>
@@ -78,6 +79,26 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
     return false;
   }
   return true;
+}
+
+// Waits for a signal that stops the server. Where systemd wants to hear that the server is alive
+// (WatchdogSec), it is told so as long as the server answers.
+int WaitForStop(const sigset_t& signals, saed::Daemon& daemon) {
+  uint64_t watchdog_micros = 0;
+  const bool watched = sd_watchdog_enabled(0, &watchdog_micros) > 0;
+  while (true) {
+    if (!watched) {
+      int signal = 0;
+      sigwait(&signals, &signal);
+      return signal;
+    }
+    const uint64_t pause = watchdog_micros / 3;
+    const timespec time = {static_cast<time_t>(pause / 1'000'000),
+                           static_cast<long>(pause % 1'000'000 * 1000)};
+    if (const int signal = sigtimedwait(&signals, nullptr, &time); signal > 0) return signal;
+    daemon.CheckAlive();  // does not come back where the server hangs
+    sd_notify(0, "WATCHDOG=1");
+  }
 }
 
 // What a keeper asks for instead of a server: restores, makes an administrator, or checks.
@@ -214,18 +235,22 @@ int main(int argc, char** argv) {
     return 1;
   }
   spdlog::info(
-      "ready port={} metrics_port={} data_dir={} orphans_removed={} kernels={} tls=off "
-      "auth=off",
+      "ready port={} metrics_port={} data_dir={} orphans_removed={} kernels={} tls={} tokens={}",
       (*daemon)->port(), (*daemon)->metrics_port(), options.data_dir, (*daemon)->orphans_removed(),
-      saed::sae::KernelPathName());
+      saed::sae::KernelPathName(),
+      options.tls_certificate.empty() ? "off"
+      : options.tls_client_ca.empty() ? "on"
+                                      : "mutual",
+      (*daemon)->wants_tokens() ? "on" : "off");
   for (const auto& path : saed::sae::KernelPaths()) {
     if (!path.available) spdlog::info("kernels {} not used: {}", path.name, path.reason);
   }
   // One line for scripts that started the server.
   fmt::print("saed ready port={} metrics_port={}\n", (*daemon)->port(), (*daemon)->metrics_port());
   std::fflush(stdout);
-  int signal = 0;
-  sigwait(&signals, &signal);
+  sd_notify(0, "READY=1");
+  const int signal = WaitForStop(signals, **daemon);
+  sd_notify(0, "STOPPING=1");
   spdlog::info("stopping signal={}", signal);
   (*daemon)->Drain(kDrainSeconds);
   spdlog::info("stopped");
