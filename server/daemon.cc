@@ -114,6 +114,12 @@ absl::Status CheckOptions(const DaemonOptions& o) {
           fmt::format("{} is {}; must be 0 (the default) or above", name, value));
     }
   }
+  if (o.user_bytes < 0 || !(o.user_requests_per_second >= 0)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--user-bytes is {} and --user-requests-per-second is {}; must be 0 (no limit) "
+                    "or above",
+                    o.user_bytes, o.user_requests_per_second));
+  }
   if (!(o.half_life_hours > 0)) {
     return absl::InvalidArgumentError(
         fmt::format("--half-life-hours is {}; must be above 0", o.half_life_hours));

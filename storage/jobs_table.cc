@@ -91,6 +91,11 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
       find.bind(1, row.request_id);
       if (find.executeStep()) {
         JobRow known = Row(find);
+        if (known.owner != row.owner) {
+          // Whose and which job is nobody else's business.
+          return absl::AlreadyExistsError(fmt::format(
+              "request_id '{}' was used before; give each new job a new one", row.request_id));
+        }
         if (known.request_digest == row.request_digest) return known;
         return absl::AlreadyExistsError(
             fmt::format("request_id '{}' was used for jobs/{}, which asks for something else; give "

@@ -1,29 +1,68 @@
 #include "server/rpc/interceptor.h"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 
 #include "absl/status/status.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "storage/objects.h"
 
 namespace saed::rpc {
 namespace {
 
 using grpc::experimental::InterceptionHookPoints;
 
-class RpcTimer : public grpc::experimental::Interceptor {
+// The status with the request's id among its details.
+grpc::Status WithRequestId(const grpc::Status& status, const std::string& id) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  details.set_code(status.error_code());
+  details.set_message(status.error_message());
+  google::rpc::RequestInfo info;
+  info.set_request_id(id);
+  details.add_details()->PackFrom(info);
+  return {status.error_code(), status.error_message(), details.SerializeAsString()};
+}
+
+// What somebody else wrote, as one logfmt value.
+std::string Quotable(const std::string& text) {
+  std::string out;
+  for (const char c : text.substr(0, 500)) {
+    out += c == '"' ? '\'' : static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return out;
+}
+
+// Times one RPC and gives it an id, which its errors carry and the log has beside them.
+class OneRpc : public grpc::experimental::Interceptor {
  public:
-  RpcTimer(std::string method, observability::Metrics& metrics)
+  OneRpc(std::string method, observability::Metrics& metrics)
       : method_(std::move(method)), metrics_(metrics) {
     metrics_.RpcStarted();
   }
-  ~RpcTimer() override {
+  ~OneRpc() override {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     metrics_.RpcEnded(method_, code_, elapsed.count());
+    spdlog::debug("rpc request={} method={} code={} seconds={:.6f}", id_, method_, code_,
+                  elapsed.count());
   }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      code_ = absl::StatusCodeToString(
-          static_cast<absl::StatusCode>(methods->GetSendStatus().error_code()));
+      const grpc::Status status = methods->GetSendStatus();
+      code_ = absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
+      if (!status.ok()) {
+        methods->ModifySendStatus(WithRequestId(status, id_));
+        // Faults of the server are its keeper's business, refused requests only where one looks.
+        const bool ours = status.error_code() == grpc::StatusCode::INTERNAL ||
+                          status.error_code() == grpc::StatusCode::DATA_LOSS ||
+                          status.error_code() == grpc::StatusCode::UNKNOWN;
+        spdlog::log(ours ? spdlog::level::err : spdlog::level::info,
+                    "rpc refused request={} method={} code={} error=\"{}\"", id_, method_, code_,
+                    Quotable(status.error_message()));
+      }
     }
     methods->Proceed();
   }
@@ -31,6 +70,7 @@ class RpcTimer : public grpc::experimental::Interceptor {
  private:
   std::string method_;
   observability::Metrics& metrics_;
+  std::string id_ = storage::NewId();
   // What an RPC ends with whose client went away before any status was sent.
   std::string code_ = "CANCELLED";
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -41,7 +81,7 @@ class Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
   explicit Factory(observability::Metrics& metrics) : metrics_(metrics) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    return new RpcTimer(info->method(), metrics_);
+    return new OneRpc(info->method(), metrics_);
   }
 
  private:
@@ -50,8 +90,8 @@ class Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
 
 }  // namespace
 
-std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
-MetricsInterceptors(observability::Metrics& metrics) {
+std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> RpcInterceptors(
+    observability::Metrics& metrics) {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> out;
   out.push_back(std::make_unique<Factory>(metrics));
   return out;

@@ -1,4 +1,4 @@
-// Counts and times every RPC.
+// Counts, times and names every RPC.
 #pragma once
 
 #include <grpcpp/support/server_interceptor.h>
@@ -10,7 +10,7 @@
 
 namespace saed::rpc {
 
-std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
-MetricsInterceptors(observability::Metrics& metrics);
+std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> RpcInterceptors(
+    observability::Metrics& metrics);
 
 }  // namespace saed::rpc

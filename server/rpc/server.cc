@@ -89,7 +89,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
                                  static_cast<grpc::Service*>(&out->services_->admin)}) {
     builder.RegisterService(service);
   }
-  builder.experimental().SetInterceptorCreators(MetricsInterceptors(context.metrics));
+  builder.experimental().SetInterceptorCreators(RpcInterceptors(context.metrics));
   out->server_ = builder.BuildAndStart();
   if (out->server_ == nullptr || out->port_ == 0) {
     return absl::UnavailableError(fmt::format(

@@ -16,11 +16,11 @@ using grpc::StatusCode;
 // What a call ended with: code, wrong fields, message.
 struct Outcome {
   StatusCode code = StatusCode::OK;
-  std::string fields, message, reason;
+  std::string fields, message, reason, request_id;
 };
 
 Outcome OutcomeOf(const grpc::Status& s) {
-  Outcome out{s.error_code(), "", s.error_message(), ""};
+  Outcome out{s.error_code(), "", s.error_message(), "", ""};
   google::rpc::Status details;
   details.ParseFromString(s.error_details());
   for (const auto& any : details.details()) {
@@ -33,6 +33,8 @@ Outcome OutcomeOf(const grpc::Status& s) {
       }
     }
     if (any.UnpackTo(&info)) out.reason = info.reason();
+    google::rpc::RequestInfo request;
+    if (any.UnpackTo(&request)) out.request_id = request.request_id();
   }
   return out;
 }
@@ -336,6 +338,20 @@ TEST_F(BadInput, Encode) {
       Encode(job.model(), v1::DATA_TYPE_U8, {static_cast<int64_t>(large.size()) / 40, 40}, large)
           .code,
       StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(BadInput, EveryRefusalHasAnIdOfItsOwn) {
+  const auto refused = [&] {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name("jobs/nothing");
+    v1::GetJobResponse response;
+    return OutcomeOf(client_->jobs().GetJob(&context, request, &response));
+  };
+  const Outcome one = refused(), other = refused();
+  EXPECT_EQ(one.code, grpc::StatusCode::NOT_FOUND);
+  EXPECT_FALSE(one.request_id.empty());
+  EXPECT_NE(one.request_id, other.request_id);
 }
 
 TEST_F(BadInput, QueriesAndTokens) {
