@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fuzzes every target of tests/fuzz with AddressSanitizer and UBSan, two at a time.
 #   deploy/fuzz.sh [seconds [target …]]     default: 600 seconds for each of all targets
-# What libFuzzer finds worth keeping is merged into tests/fuzz/corpus; a finding ends with its input's
-# path in build/fuzz/findings and exit code 1. Needs clang (Debian: clang, libclang-rt-14-dev).
+# It begins with tests/fuzz/corpus and with what earlier runs left in build/fuzz/work. A finding ends with
+# its input's path in build/fuzz/findings and exit code 1; mended, the input belongs into the corpus,
+# which every test run replays. Needs clang (Debian: clang, libclang-rt-14-dev).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
@@ -18,15 +19,12 @@ mkdir -p "$findings"
 
 fuzz() {
   local target=$1 work=build/fuzz/work/$1
-  mkdir -p "$work" "tests/fuzz/corpus/$target"
+  mkdir -p "$work"
   # HDF5 keeps small pools; a leak of ours would grow past the limit of memory.
   if ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
     build/fuzz/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 \
     -max_len=8192 -artifact_prefix="$findings/$target-" "$work" "tests/fuzz/corpus/$target" \
     >"$findings/$target.log" 2>&1; then
-    # A small corpus that covers the same.
-    ASAN_OPTIONS=detect_leaks=0 build/fuzz/fuzz/fuzz_"$target" -merge=1 -max_len=4096 \
-      "tests/fuzz/corpus/$target" "$work" >>"$findings/$target.log" 2>&1
     grep -h '^Done' "$findings/$target.log" | sed "s/^/$target: /"
   else
     echo "$target: FOUND"

@@ -1,5 +1,6 @@
 // The dense encode of counts with AMX's 8-bit tiles. Like the other instruction sets' files: plain
 // functions on raw pointers, nothing but the table leaves.
+#include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -181,7 +182,10 @@ void PackDense(const float* rows, int64_t stride, int n, int count, const float*
 }
 
 bool Available() {
-  return __builtin_cpu_supports("amx-int8") != 0 &&
+  // Leaf 7 says what the processor has; not every compiler knows AMX by name.
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kInt8Tiles = 1u << 25;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kInt8Tiles) != 0 &&
          syscall(SYS_arch_prctl, kRequestTiles, kTileData) == 0;
 }
 
