@@ -120,6 +120,10 @@ absl::Status CheckOptions(const DaemonOptions& o) {
                     "or above",
                     o.user_bytes, o.user_requests_per_second));
   }
+  if (o.max_calls < 4 || o.max_calls > 100'000) {
+    return absl::InvalidArgumentError(
+        fmt::format("--max-calls is {}; must be 4 to 100000", o.max_calls));
+  }
   if (!(o.half_life_hours > 0)) {
     return absl::InvalidArgumentError(
         fmt::format("--half-life-hours is {}; must be above 0", o.half_life_hours));
@@ -210,6 +214,7 @@ struct Daemon::Parts {
                 },
                 options.data_root,
                 options.max_upload_bytes,
+                options.max_calls,
                 draining} {}
 
   std::unique_ptr<DirectoryLock> lock;

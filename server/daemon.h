@@ -25,6 +25,7 @@ struct DaemonOptions {
   double half_life_hours = 24;      // of what counts as computed lately
   double checkpoint_seconds = 15;
   int64_t max_upload_bytes = int64_t{64} << 30;  // of one file
+  int max_calls = 512;                           // at once, streams among them; more are refused
   bool allow_remote_without_tls = false;
   // PEM files; empty: no TLS. With a client CA, clients must show a certificate that it signed.
   std::string tls_certificate, tls_key, tls_client_ca;

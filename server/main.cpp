@@ -51,6 +51,8 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
         o.checkpoint_seconds = *number;
       else if (k == "max_upload_bytes" && number)
         o.max_upload_bytes = static_cast<int64_t>(*number);
+      else if (k == "max_calls" && number)
+        o.max_calls = static_cast<int>(*number);
       else if (k == "tls_cert" && text)
         o.tls_certificate = *text;
       else if (k == "tls_key" && text)
@@ -68,7 +70,8 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
             "{}: '{}' is not an option or has the wrong type; known are data_dir, "
             "listen, metrics_listen, data_root, threads, job_threads, memory_bytes, user_threads, "
             "user_running_jobs, user_unfinished_jobs, half_life_hours, checkpoint_seconds, "
-            "max_upload_bytes, tls_cert, tls_key, tls_client_ca, user_requests_per_second, "
+            "max_upload_bytes, max_calls, tls_cert, tls_key, tls_client_ca, "
+            "user_requests_per_second, "
             "user_bytes, allow_remote_without_tls",
             path, k);
         return false;
@@ -176,6 +179,9 @@ int main(int argc, char** argv) {
   app.add_option("--checkpoint-seconds", options.checkpoint_seconds, "Time between checkpoints")
       ->capture_default_str();
   app.add_option("--max-upload-bytes", options.max_upload_bytes, "Largest uploaded file")
+      ->capture_default_str();
+  app.add_option("--max-calls", options.max_calls,
+                 "Calls and streams at once; more are refused with RESOURCE_EXHAUSTED")
       ->capture_default_str();
   app.add_option("--tls-cert", options.tls_certificate,
                  "Certificate chain (PEM); read again when it changes")

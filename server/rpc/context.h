@@ -29,6 +29,7 @@ struct Context {
   std::function<absl::StatusOr<storage::BackupSize>(const std::string&)> backup;
   std::string data_root;              // imports by path are allowed below it; empty: nowhere
   int64_t max_upload_bytes = 0;       // of one file
+  int max_calls = 0;                  // at once, streams among them
   const std::atomic<bool>& draining;  // streams end with UNAVAILABLE
 };
 

@@ -14,16 +14,23 @@ namespace {
 
 using grpc::experimental::InterceptionHookPoints;
 
-// The status with the request's id among its details.
+// The status with the request's id among its details, and where gRPC itself refused a call too
+// many, with words and a time for another try.
 grpc::Status WithRequestId(const grpc::Status& status, const std::string& id) {
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) details.Clear();
   details.set_code(status.error_code());
   details.set_message(status.error_message());
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED && details.details().empty()) {
+    details.set_message("the server has more calls than it takes at once; try again in a second");
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(1);
+    details.add_details()->PackFrom(retry);
+  }
   google::rpc::RequestInfo info;
   info.set_request_id(id);
   details.add_details()->PackFrom(info);
-  return {status.error_code(), status.error_message(), details.SerializeAsString()};
+  return {status.error_code(), details.message(), details.SerializeAsString()};
 }
 
 // What somebody else wrote, as one logfmt value.
@@ -54,14 +61,18 @@ class OneRpc : public grpc::experimental::Interceptor {
       const grpc::Status status = methods->GetSendStatus();
       code_ = absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
       if (!status.ok()) {
-        methods->ModifySendStatus(WithRequestId(status, id_));
-        // Faults of the server are its keeper's business, refused requests only where one looks.
+        const grpc::Status named = WithRequestId(status, id_);
+        methods->ModifySendStatus(named);
+        // Faults of the server are its keeper's business; who went away is nobody's.
         const bool ours = status.error_code() == grpc::StatusCode::INTERNAL ||
                           status.error_code() == grpc::StatusCode::DATA_LOSS ||
                           status.error_code() == grpc::StatusCode::UNKNOWN;
-        spdlog::log(ours ? spdlog::level::err : spdlog::level::info,
+        const bool gone = status.error_code() == grpc::StatusCode::CANCELLED;
+        spdlog::log(ours   ? spdlog::level::err
+                    : gone ? spdlog::level::debug
+                           : spdlog::level::info,
                     "rpc refused request={} method={} code={} error=\"{}\"", id_, method_, code_,
-                    Quotable(status.error_message()));
+                    Quotable(named.error_message()));
       }
     }
     methods->Proceed();

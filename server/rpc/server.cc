@@ -44,6 +44,7 @@ struct RpcServer::Services {
 namespace {
 
 constexpr unsigned kReloadSeconds = 5;
+constexpr int kPollers = 2;
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(const TlsFiles& tls) {
   if (tls.empty()) return grpc::InsecureServerCredentials();
@@ -74,6 +75,12 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   out->services_ = std::make_unique<Services>(context);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, Credentials(tls), &out->port_);
+  // Every call holds a thread, and two more wait for calls. One too many is answered with
+  // RESOURCE_EXHAUSTED before any of our code runs, so that those inside keep their pace.
+  grpc::ResourceQuota quota("calls");
+  quota.SetMaxThreads(context.max_calls + kPollers);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, kPollers);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(-1);

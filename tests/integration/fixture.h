@@ -33,6 +33,7 @@ class ServerTest : public ::testing::Test {
     options.threads = 2;
     options.checkpoint_seconds = 0.05;
     options.max_upload_bytes = 50 << 20;
+    options.max_calls = max_calls_;
     auto daemon = Daemon::Start(options);
     ASSERT_TRUE(daemon.ok()) << daemon.status();
     daemon_ = *std::move(daemon);
@@ -104,6 +105,7 @@ class ServerTest : public ::testing::Test {
   }
 
   TempDir dir_;
+  int max_calls_ = 512;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<client::Client> client_;
 };

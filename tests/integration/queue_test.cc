@@ -149,6 +149,55 @@ TEST_F(Queue, AWaitingJobSaysWhatForAndAboutWhen) {
   Cancel(running->name());
 }
 
+// Those inside go on, one too many is told so, and there is room again once they leave.
+TEST_F(Queue, OneCallTooManyIsRefused) {
+  max_calls_ = 6;
+  Restart();
+  auto request = TrainRequest(Simulate());
+  request.mutable_train()->set_epochs(100'000);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok());
+  v1::WatchJobRequest watched;
+  watched.set_name(job->name());
+  struct Watcher {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::WatchJobResponse>> stream;
+  };
+  std::vector<std::unique_ptr<Watcher>> watchers;
+  v1::WatchJobResponse event;
+  grpc::Status refused;
+  while (watchers.size() < 20) {
+    auto watcher = std::make_unique<Watcher>();
+    watcher->stream = client_->jobs().WatchJob(&watcher->context, watched);
+    if (!watcher->stream->Read(&event)) {
+      refused = watcher->stream->Finish();
+      break;
+    }
+    watchers.push_back(std::move(watcher));
+  }
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(refused.error_details().find("google.rpc.RetryInfo"), std::string::npos);
+  EXPECT_GE(watchers.size(), 4u);
+  EXPECT_LE(watchers.size(), 7u);
+  for (auto& watcher : watchers) EXPECT_TRUE(watcher->stream->Read(&event));
+  for (auto& watcher : watchers) watcher->context.TryCancel();
+  for (auto& watcher : watchers) {
+    while (watcher->stream->Read(&event)) {
+    }
+    watcher->stream->Finish();
+  }
+  grpc::Status answer;
+  for (int i = 0; i < 100 && (i == 0 || !answer.ok()); ++i) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest cancel;
+    cancel.set_name(job->name());
+    v1::CancelJobResponse response;
+    answer = client_->jobs().CancelJob(&context, cancel, &response);
+    if (!answer.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(answer.ok()) << answer.error_message();
+}
+
 TEST_F(Queue, WrongOptionsAreRefusedTogether) {
   auto request = TrainRequest(Simulate());
   request.set_priority(static_cast<v1::JobPriority>(9));
