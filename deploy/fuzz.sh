@@ -28,7 +28,7 @@ fuzz() {
     grep -h '^Done' "$findings/$target.log" | sed "s/^/$target: /"
   else
     echo "$target: FOUND"
-    grep -hE 'ERROR|runtime error|SUMMARY|Test unit' "$findings/$target.log" | sed "s/^/$target: /"
+    grep -hE '==ERROR|== ERROR|runtime error|SUMMARY|Test unit' "$findings/$target.log" | sed "s/^/$target: /"
     return 1
   fi
 }

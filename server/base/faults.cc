@@ -1,5 +1,8 @@
 #include "server/base/faults.h"
 
+#include <string>
+#include <string_view>
+
 #include "absl/strings/cord.h"
 
 namespace saed {
@@ -7,8 +10,19 @@ namespace {
 
 constexpr char kFaultsUrl[] = "saed/field-faults";
 constexpr char kReasonUrl[] = "saed/reason";
-constexpr char kFieldEnd = '\x1f';
-constexpr char kFaultEnd = '\x1e';
+
+// Length and bytes: descriptions quote what came from outside, so no byte can be a separator.
+void Append(std::string& out, const std::string& text) {
+  out += std::to_string(text.size()) + ':' + text;
+}
+
+std::string Take(std::string_view& from) {
+  const size_t colon = from.find(':');
+  const size_t size = std::stoul(std::string(from.substr(0, colon)));
+  std::string out(from.substr(colon + 1, size));
+  from.remove_prefix(colon + 1 + size);
+  return out;
+}
 
 }  // namespace
 
@@ -33,7 +47,8 @@ absl::Status Faults::ToStatus() const {
   for (const auto& f : faults_) {
     if (!message.empty()) message += "; ";
     message += (f.field.empty() ? "" : f.field + ": ") + f.description;
-    payload += f.field + kFieldEnd + f.description + kFaultEnd;
+    Append(payload, f.field);
+    Append(payload, f.description);
   }
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload(kFaultsUrl, absl::Cord(payload));
@@ -51,10 +66,9 @@ std::vector<FieldFault> FaultsOf(const absl::Status& status) {
   auto payload = status.GetPayload(kFaultsUrl);
   if (!payload) return out;
   const std::string text(*payload);
-  for (size_t at = 0; at < text.size();) {
-    const size_t middle = text.find(kFieldEnd, at), end = text.find(kFaultEnd, middle);
-    out.push_back({text.substr(at, middle - at), text.substr(middle + 1, end - middle - 1)});
-    at = end + 1;
+  for (std::string_view left = text; !left.empty();) {
+    const std::string field = Take(left);
+    out.push_back({field, Take(left)});
   }
   return out;
 }

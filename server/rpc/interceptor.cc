@@ -14,6 +14,10 @@ namespace {
 
 using grpc::experimental::InterceptionHookPoints;
 
+bool Unparsed(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::INTERNAL && status.error_message().empty();
+}
+
 // The status with the request's id among its details, and where gRPC itself refused a call too
 // many, with words and a time for another try.
 grpc::Status WithRequestId(const grpc::Status& status, const std::string& id) {
@@ -21,6 +25,8 @@ grpc::Status WithRequestId(const grpc::Status& status, const std::string& id) {
   if (!details.ParseFromString(status.error_details())) details.Clear();
   details.set_code(status.error_code());
   details.set_message(status.error_message());
+  // So gRPC refuses bytes that it cannot parse.
+  if (Unparsed(status)) details.set_message("the request's bytes are no message of this method");
   if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED && details.details().empty()) {
     details.set_message("the server has more calls than it takes at once; try again in a second");
     google::rpc::RetryInfo retry;
@@ -64,9 +70,10 @@ class OneRpc : public grpc::experimental::Interceptor {
         const grpc::Status named = WithRequestId(status, id_);
         methods->ModifySendStatus(named);
         // Faults of the server are its keeper's business; who went away is nobody's.
-        const bool ours = status.error_code() == grpc::StatusCode::INTERNAL ||
-                          status.error_code() == grpc::StatusCode::DATA_LOSS ||
-                          status.error_code() == grpc::StatusCode::UNKNOWN;
+        const bool ours =
+            (status.error_code() == grpc::StatusCode::INTERNAL && !Unparsed(status)) ||
+            status.error_code() == grpc::StatusCode::DATA_LOSS ||
+            status.error_code() == grpc::StatusCode::UNKNOWN;
         const bool gone = status.error_code() == grpc::StatusCode::CANCELLED;
         spdlog::log(ours   ? spdlog::level::err
                     : gone ? spdlog::level::debug

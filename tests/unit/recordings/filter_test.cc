@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/base/faults.h"
 #include "server/base/text.h"
 #include "server/recordings/table_filter.h"
 
@@ -59,6 +60,20 @@ TEST(Text, InvalidUtf8IsReplaced) {
   EXPECT_EQ(ValidUtf8("a\xff\xc3\xa9"), "a\xEF\xBF\xBD\xc3\xa9");
   EXPECT_EQ(NumberText(12), "12");
   EXPECT_EQ(NumberText(0.1), "0.1");
+}
+
+// Faults quote what came from outside, whatever bytes it has.
+TEST(Faults, AnyBytesComeBack) {
+  std::string bytes;
+  for (int c = 0; c < 256; ++c) bytes += static_cast<char>(c);
+  Faults faults;
+  faults.Add("name", bytes + "\x1f\x1e" + bytes);
+  faults.Add(bytes, "");
+  const auto back = FaultsOf(faults.ToStatus());
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].description, bytes + "\x1f\x1e" + bytes);
+  EXPECT_EQ(back[1].field, bytes);
+  EXPECT_EQ(back[1].description, "");
 }
 
 }  // namespace
