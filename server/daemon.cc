@@ -12,10 +12,13 @@
 #include <thread>
 
 #include "server/base/status_macros.h"
+#include "server/housekeeping.h"
 #include "server/http/metrics_endpoint.h"
 #include "server/recordings/count_file.h"
+#include "server/rpc/certificate.h"
 #include "server/rpc/server.h"
 #include "server/sae/kernels/dispatch.h"
+#include "storage/chores_table.h"
 #include "storage/database.h"
 
 #ifndef SAED_VERSION
@@ -106,6 +109,9 @@ absl::Status CheckOptions(const DaemonOptions& o) {
   }
   for (const auto& [name, value] : {std::pair("--job-threads", int64_t{o.job_threads}),
                                     {"--memory-bytes", o.memory_bytes},
+                                    {"--call-memory-bytes", o.call_memory_bytes},
+                                    {"--keep-progress-days", o.keep_progress_days},
+                                    {"--keep-audit-days", o.keep_audit_days},
                                     {"--user-threads", o.user_threads},
                                     {"--user-running-jobs", o.user_running_jobs},
                                     {"--user-unfinished-jobs", o.user_unfinished_jobs}}) {
@@ -123,6 +129,10 @@ absl::Status CheckOptions(const DaemonOptions& o) {
   if (o.max_calls < 4 || o.max_calls > 100'000) {
     return absl::InvalidArgumentError(
         fmt::format("--max-calls is {}; must be 4 to 100000", o.max_calls));
+  }
+  if (!(o.stall_seconds > 0)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--stall-seconds is {}; must be above 0", o.stall_seconds));
   }
   if (!(o.half_life_hours > 0)) {
     return absl::InvalidArgumentError(
@@ -156,8 +166,7 @@ jobs::SchedulerOptions ToScheduler(const DaemonOptions& o) {
   jobs::SchedulerOptions out;
   out.policy.threads = o.threads;
   out.policy.memory = o.memory_bytes;
-  out.policy.user_threads = o.user_threads;
-  out.policy.user_jobs = o.user_running_jobs;
+  out.policy.user = {o.user_threads, o.user_running_jobs};
   out.policy.half_life = 3600 * o.half_life_hours;
   out.default_threads = std::min(o.job_threads, o.threads);
   out.user_unfinished = o.user_unfinished_jobs;
@@ -173,6 +182,9 @@ absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
   named.insert(checkpoints.begin(), checkpoints.end());
   return stores.objects.Sweep(named);
 }
+
+// The chore of which the metrics tell when it was last done.
+constexpr const char* kBackup = "backup";
 
 }  // namespace
 
@@ -194,12 +206,16 @@ struct Daemon::Parts {
         sweeps(*db),
         people(*db),
         access(*db),
+        chores(*db),
         stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects},
         observer(*metrics),
         library(stores, clock),
         scheduler(stores, clock, observer, ToScheduler(options)),
         runner(stores, clock, scheduler),
-        gate(people, access, clock, {options.user_requests_per_second, options.user_bytes}),
+        gate(people, access, clock,
+             {options.user_requests_per_second, options.user_bytes, options.call_memory_bytes,
+              options.max_calls / 2}),
+        stalls(options.stall_seconds),
         engine(models, options.threads),
         context{stores,
                 clock,
@@ -209,13 +225,22 @@ struct Daemon::Parts {
                 engine,
                 *metrics,
                 gate,
-                [this](const std::string& directory) {
-                  return storage::Backup(*db, objects, directory);
-                },
+                stalls,
+                [this](const std::string& directory) { return Backup(directory); },
                 options.data_root,
                 options.max_upload_bytes,
                 options.max_calls,
                 draining} {}
+
+  absl::StatusOr<storage::BackupSize> Backup(const std::string& directory) {
+    const auto done = storage::Backup(*db, objects, directory);
+    metrics->BackupEnded(done.ok());
+    SAED_RETURN_IF_ERROR(done.status());
+    SAED_RETURN_IF_ERROR(chores.Done(kBackup, clock.NowMicros()));
+    return done;
+  }
+
+  observability::ServerState State();
 
   std::unique_ptr<DirectoryLock> lock;
   std::unique_ptr<observability::Metrics> metrics;
@@ -229,6 +254,7 @@ struct Daemon::Parts {
   storage::SweepsTable sweeps;
   storage::PeopleTable people;
   storage::AccessTable access;
+  storage::ChoresTable chores;
   jobs::Stores stores;
   SystemClock clock;
   MetricsObserver observer;
@@ -236,13 +262,59 @@ struct Daemon::Parts {
   jobs::Scheduler scheduler;
   jobs::Sweeps runner;
   rpc::Gate gate;
+  rpc::StallGuard stalls;
   inference::Engine engine;
   std::atomic<bool> draining{false};
   rpc::Context context;
   std::unique_ptr<rpc::RpcServer> server;
   std::unique_ptr<http::MetricsEndpoint> metrics_endpoint;
+  std::unique_ptr<Housekeeping> housekeeping;
+  DaemonOptions options;
   int64_t orphans_removed = 0;
 };
+
+observability::ServerState Daemon::Parts::State() {
+  observability::ServerState state;
+  if (const auto queue = jobs.Statistics(); queue.ok()) {
+    for (const auto& c : queue->counts) state.counts.push_back({c.state, c.kind, c.jobs});
+    if (queue->oldest_queued_at) {
+      state.oldest_age_seconds =
+          1e-6 * static_cast<double>(clock.NowMicros() - *queue->oldest_queued_at);
+    }
+  }
+  for (const auto& u : scheduler.Users()) {
+    state.users.push_back({u.user, u.threads, u.waiting, u.share});
+  }
+  state.threads = scheduler.threads();
+  state.call_memory = gate.memory().held();
+  state.call_memory_limit = gate.memory().bytes();
+  state.watchers = gate.watchers();
+  state.stored_bytes = access.BytesOfUsers().value_or(state.stored_bytes);
+  const auto users = people.Users();
+  for (const storage::UserRow& user : users.value_or(std::vector<storage::UserRow>())) {
+    const storage::Quota& q = user.quota;
+    const DaemonOptions& o = options;
+    const auto add = [&](const char* resource, double most) {
+      if (most > 0) state.quotas[{user.name, resource}] = most;
+    };
+    add("threads", static_cast<double>(q.threads.value_or(o.user_threads)));
+    add("running_jobs", static_cast<double>(q.running_jobs.value_or(o.user_running_jobs)));
+    add("unfinished_jobs", static_cast<double>(q.unfinished_jobs.value_or(o.user_unfinished_jobs)));
+    add("stored_bytes", static_cast<double>(q.bytes.value_or(o.user_bytes)));
+    add("requests_per_second", q.requests_per_second.value_or(o.user_requests_per_second));
+  }
+  if (const auto done = chores.LastDone(); done.ok() && done->count(kBackup)) {
+    state.last_backup = 1e-6 * static_cast<double>(done->at(kBackup));
+  }
+  if (!options.tls_certificate.empty()) {
+    if (const auto expiry = rpc::CertificateExpiry(options.tls_certificate); expiry.ok()) {
+      state.certificate_expires = static_cast<double>(*expiry);
+    }
+  }
+  state.schema = storage::kSchemaVersion;
+  state.migrations = db->migrations();
+  return state;
+}
 
 Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Daemon::~Daemon() { Drain(0); }
@@ -253,9 +325,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
   if (options.threads == 0) {
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  if (options.memory_bytes == 0) {
-    options.memory_bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 5 * 4;
-  }
+  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  if (options.memory_bytes == 0) options.memory_bytes = machine / 5 * 4;
+  if (options.call_memory_bytes == 0) options.call_memory_bytes = machine / 10;
   SAED_ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.data_dir));
   // Large counts lie with the data: the system's temporary directory may be memory.
   recordings::CountDirectory() = options.data_dir;
@@ -270,23 +342,12 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
                                        std::move(metrics), options);
   Parts& p = *parts;
   SAED_ASSIGN_OR_RETURN(p.orphans_removed, RemoveOrphans(p.stores));
-  p.metrics->WatchQueue([&p] {
-    observability::QueueState state;
-    const auto queue = p.jobs.Statistics();
-    if (!queue.ok()) return state;
-    for (const auto& c : queue->counts) state.counts.push_back({c.state, c.kind, c.jobs});
-    for (const auto& u : p.scheduler.Users()) {
-      state.users.push_back({u.user, u.threads, u.waiting, u.share});
-    }
-    state.threads = p.scheduler.threads();
-    if (queue->oldest_queued_at) {
-      state.oldest_age_seconds =
-          1e-6 * static_cast<double>(p.clock.NowMicros() - *queue->oldest_queued_at);
-    }
-    return state;
-  });
+  p.options = options;
+  p.metrics->WatchServer([&p] { return p.State(); });
   SAED_ASSIGN_OR_RETURN(const auto users, p.people.Users());
-  for (const storage::UserRow& user : users) p.scheduler.SetShare(user.name, user.share);
+  for (const storage::UserRow& user : users) {
+    p.scheduler.SetTerms(user.name, rpc::TermsOf(user));
+  }
   SAED_ASSIGN_OR_RETURN(const bool closed, p.people.AnyToken());
   if (!closed && !IsLoopback(options.listen) && !options.allow_remote_without_tls) {
     return absl::FailedPreconditionError(fmt::format(
@@ -296,6 +357,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
   }
   SAED_RETURN_IF_ERROR(p.scheduler.Start());
   p.runner.Start();
+  p.housekeeping = std::make_unique<Housekeeping>(
+      p.stores, p.people, p.clock,
+      HousekeepingOptions{options.keep_progress_days, options.keep_audit_days});
   SAED_ASSIGN_OR_RETURN(
       p.server, rpc::RpcServer::Listen(
                     options.listen,
@@ -322,7 +386,9 @@ void Daemon::CheckAlive() const {
 
 void Daemon::Drain(double seconds) {
   if (parts_->draining.exchange(true)) return;
+  if (parts_->server) parts_->server->StopServing();
   parts_->scheduler.bell().Ring();
+  if (parts_->housekeeping) parts_->housekeeping->Stop();
   parts_->runner.Stop();
   parts_->scheduler.Stop();
   if (parts_->server) parts_->server->Shutdown(seconds);
@@ -339,7 +405,7 @@ absl::StatusOr<std::string> CreateAdministrator(const std::string& data_dir,
   rpc::Gate gate(people, access, clock, {});
   const auto known = people.User(name);
   if (absl::IsNotFound(known.status())) {
-    SAED_RETURN_IF_ERROR(gate.MakeUser({name, "admin", 1, false, clock.NowMicros()}));
+    SAED_RETURN_IF_ERROR(gate.MakeUser({name, "admin", 1, false, clock.NowMicros(), {}}));
   } else {
     SAED_RETURN_IF_ERROR(known.status());
     if (known->role != "admin" || known->disabled) {

@@ -25,12 +25,16 @@ struct DaemonOptions {
   double half_life_hours = 24;      // of what counts as computed lately
   double checkpoint_seconds = 15;
   int64_t max_upload_bytes = int64_t{64} << 30;  // of one file
-  int max_calls = 512;                           // at once, streams among them; more are refused
+  int max_calls = 512;            // at once, streams among them; half of them may be watching
+  int64_t call_memory_bytes = 0;  // for all calls together; 0: a tenth of the machine's
   bool allow_remote_without_tls = false;
   // PEM files; empty: no TLS. With a client CA, clients must show a certificate that it signed.
   std::string tls_certificate, tls_key, tls_client_ca;
+  double stall_seconds = 300;           // a stream whose client does nothing for so long ends
   double user_requests_per_second = 0;  // 0: not limited
   int64_t user_bytes = 0;               // of one user's recordings; 0: not limited
+  int keep_progress_days = 30;          // then a job's progress is thinned; 0: never
+  int keep_audit_days = 730;            // 0: for ever
 };
 
 class Daemon {

@@ -1,5 +1,6 @@
 // saed, the server: flags, config file, start, drain, stop.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
@@ -53,6 +54,8 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
         o.max_upload_bytes = static_cast<int64_t>(*number);
       else if (k == "max_calls" && number)
         o.max_calls = static_cast<int>(*number);
+      else if (k == "call_memory_bytes" && number)
+        o.call_memory_bytes = static_cast<int64_t>(*number);
       else if (k == "tls_cert" && text)
         o.tls_certificate = *text;
       else if (k == "tls_key" && text)
@@ -63,6 +66,12 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
         o.user_requests_per_second = *number;
       else if (k == "user_bytes" && number)
         o.user_bytes = static_cast<int64_t>(*number);
+      else if (k == "stall_seconds" && number)
+        o.stall_seconds = *number;
+      else if (k == "keep_progress_days" && number)
+        o.keep_progress_days = static_cast<int>(*number);
+      else if (k == "keep_audit_days" && number)
+        o.keep_audit_days = static_cast<int>(*number);
       else if (k == "allow_remote_without_tls" && value.is_boolean()) {
         o.allow_remote_without_tls = *value.value<bool>();
       } else {
@@ -70,9 +79,10 @@ bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& er
             "{}: '{}' is not an option or has the wrong type; known are data_dir, "
             "listen, metrics_listen, data_root, threads, job_threads, memory_bytes, user_threads, "
             "user_running_jobs, user_unfinished_jobs, half_life_hours, checkpoint_seconds, "
-            "max_upload_bytes, max_calls, tls_cert, tls_key, tls_client_ca, "
+            "max_upload_bytes, max_calls, call_memory_bytes, stall_seconds, tls_cert, tls_key, "
+            "tls_client_ca, "
             "user_requests_per_second, "
-            "user_bytes, allow_remote_without_tls",
+            "user_bytes, keep_progress_days, keep_audit_days, allow_remote_without_tls",
             path, k);
         return false;
       }
@@ -136,6 +146,11 @@ int main(int argc, char** argv) {
     std::fputs("saed needs a processor with AVX2 and FMA (any since about 2013)\n", stderr);
     return 1;
   }
+  // Large blocks go back to the system when they are freed. By default glibc learns to keep them,
+  // once for every thread that an import ever ran on.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+
   saed::DaemonOptions options;
   std::string config, log_level = "info";
   // The config file first, so that flags change what it says.
@@ -181,7 +196,14 @@ int main(int argc, char** argv) {
   app.add_option("--max-upload-bytes", options.max_upload_bytes, "Largest uploaded file")
       ->capture_default_str();
   app.add_option("--max-calls", options.max_calls,
-                 "Calls and streams at once; more are refused with RESOURCE_EXHAUSTED")
+                 "Calls and streams at once; more are refused with RESOURCE_EXHAUSTED. Half of "
+                 "them may be watching a job or sweep")
+      ->capture_default_str();
+  app.add_option("--call-memory-bytes", options.call_memory_bytes,
+                 "Memory for all calls together; 0 for a tenth of the machine's")
+      ->capture_default_str();
+  app.add_option("--stall-seconds", options.stall_seconds,
+                 "A stream whose client neither sends nor takes anything for so long ends")
       ->capture_default_str();
   app.add_option("--tls-cert", options.tls_certificate,
                  "Certificate chain (PEM); read again when it changes")
@@ -196,6 +218,13 @@ int main(int argc, char** argv) {
   app.add_option("--user-bytes", options.user_bytes,
                  "That one user's recordings may take; 0 for no limit")
       ->group("Security");
+  app.add_option("--keep-progress-days", options.keep_progress_days,
+                 "Then the progress of a job that ended is thinned to 200 records; 0 for never")
+      ->capture_default_str()
+      ->group("Keeping");
+  app.add_option("--keep-audit-days", options.keep_audit_days, "Of the audit log; 0 for ever")
+      ->capture_default_str()
+      ->group("Keeping");
   std::string administrator, backup;
   bool check = false;
   app.add_option(

@@ -81,4 +81,13 @@ absl::StatusOr<int64_t> AccessTable::Bytes(const std::string& owner) {
   });
 }
 
+absl::StatusOr<std::map<std::string, int64_t>> AccessTable::BytesOfUsers() {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::map<std::string, int64_t>> {
+    SQLite::Statement s(db, "SELECT owner, sum(bytes) FROM recordings GROUP BY owner");
+    std::map<std::string, int64_t> out;
+    while (s.executeStep()) out[s.getColumn(0).getString()] = s.getColumn(1).getInt64();
+    return out;
+  });
+}
+
 }  // namespace saed::storage

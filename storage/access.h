@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -39,6 +40,8 @@ class AccessTable {
   absl::Status SetPrivate(const std::string& recording_id, bool is_private);
   // Bytes of the user's recordings.
   absl::StatusOr<int64_t> Bytes(const std::string& owner);
+  // Of every user who has some.
+  absl::StatusOr<std::map<std::string, int64_t>> BytesOfUsers();
 
  private:
   Database& db_;

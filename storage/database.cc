@@ -52,7 +52,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   try {
     db->writer_ = Connect(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     db->writer_->exec("PRAGMA journal_mode = WAL");
-    if (auto s = Migrate(*db->writer_); !s.ok()) return s;
+    const auto had = Migrate(*db->writer_);
+    if (!had.ok()) return had.status();
+    if (*had > 0) db->migrations_ = kSchemaVersion - *had;
     for (int i = 0; i < kReaders; ++i) {
       db->readers_.push_back(Connect(path, SQLite::OPEN_READONLY));
     }

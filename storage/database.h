@@ -35,6 +35,8 @@ class Database {
   // file is of a newer saed.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
                                                         TransactionObserver observer = {});
+  // Schema versions that Open stepped over; 0 for a file that is new or up to date.
+  int migrations() const { return migrations_; }
   ~Database();
 
   // Runs fn(SQLite::Database&) in one IMMEDIATE transaction and commits where it returns OK (a
@@ -95,6 +97,7 @@ class Database {
   Database() = default;
 
   TransactionObserver observer_;
+  int migrations_ = 0;
   std::mutex writer_mutex_;
   std::unique_ptr<SQLite::Database> writer_;
   std::mutex readers_mutex_;
@@ -102,8 +105,9 @@ class Database {
   std::vector<std::unique_ptr<SQLite::Database>> readers_;
 };
 
-// Brings the schema to the newest version (migrations are numbered by PRAGMA user_version).
-absl::Status Migrate(SQLite::Database& db);
-inline constexpr int kSchemaVersion = 6;
+// Brings the schema to the newest version (migrations are numbered by PRAGMA user_version) and
+// returns the one it had; 0: it was empty.
+absl::StatusOr<int> Migrate(SQLite::Database& db);
+inline constexpr int kSchemaVersion = 7;
 
 }  // namespace saed::storage

@@ -17,6 +17,11 @@ constexpr const char* kDictionaryColumns =
 constexpr const char* kFeatureColumns =
     "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
     "f.best_condition, f.best_train_auroc, f.best_test_auroc, f.details, f.importance";
+// Lists leave the exemplars out, which are most of the details.
+constexpr const char* kListedColumns =
+    "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
+    "f.best_condition, f.best_train_auroc, f.best_test_auroc, "
+    "json_remove(f.details, '$.exemplars'), f.importance";
 
 DictionaryRow Dictionary(SQLite::Statement& s) {
   DictionaryRow r;
@@ -147,7 +152,7 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
       fmt::format("{}SELECT {}, {}, f.dictionary_id, (SELECT name FROM conditions WHERE "
                   "dictionary_id = f.dictionary_id AND position = f.best_condition) FROM "
                   "{}{} WHERE {} ORDER BY {} {}, {}f.latent {} LIMIT ?",
-                  prefix, kFeatureColumns, sql.order, from, sql.joins, where, sql.order, direction,
+                  prefix, kListedColumns, sql.order, from, sql.joins, where, sql.order, direction,
                   all ? fmt::format("f.dictionary_id {}, ", direction) : "", direction));
   int at = 1;
   for (const SqlValue& v : sql.values) {

@@ -111,7 +111,7 @@ struct FeatureQuery {
 };
 
 struct ListedFeature {
-  FeatureRow feature;  // without decoder and trace map
+  FeatureRow feature;  // without decoder, trace map and, in its details, exemplars
   double key = 0;      // value of order_by, for the next page
   std::string dictionary_id, best_condition_name;
   std::string label;              // empty: none

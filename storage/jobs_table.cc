@@ -84,7 +84,7 @@ std::vector<JobRow> All(SQLite::Statement& s) {
 
 }  // namespace
 
-absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
+absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinished) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
     if (!row.request_id.empty()) {
       SQLite::Statement find(db, fmt::format("SELECT {} FROM jobs WHERE request_id = ?", kColumns));
@@ -110,6 +110,26 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row) {
           fmt::format("there is no recording 'recordings/{}'; list them "
                       "with ListRecordings",
                       row.recording_id));
+    }
+    if (most_unfinished > 0) {
+      SQLite::Statement mine(
+          db, "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND owner = ?");
+      mine.bind(1, row.owner);
+      mine.executeStep();
+      if (const int64_t unfinished = mine.getColumn(0).getInt64(); unfinished >= most_unfinished) {
+        return absl::ResourceExhaustedError(
+            fmt::format("{} jobs of yours are queued or running, as many as you may have; wait for "
+                        "one, or cancel one",
+                        unfinished));
+      }
+    }
+    if (!row.sweep_id.empty()) {
+      SQLite::Statement sweep(db, "SELECT 1 FROM sweeps WHERE id = ? AND state = 'RUNNING'");
+      sweep.bind(1, row.sweep_id);
+      if (!sweep.executeStep()) {
+        return absl::FailedPreconditionError(
+            fmt::format("sweeps/{} does not run, it begins no trials", row.sweep_id));
+      }
     }
     SQLite::Statement s(db,
                         "INSERT INTO jobs (id, number, request_id, request_digest, kind, state, "
@@ -327,6 +347,30 @@ absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const s
   });
 }
 
+absl::StatusOr<int64_t> JobsTable::ThinProgress(int64_t before, int keep) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    SQLite::Statement find(
+        db,
+        "SELECT job_id, count(*), max(sequence) FROM job_progress WHERE job_id IN "
+        "(SELECT id FROM jobs WHERE finished_at < ?) GROUP BY job_id HAVING "
+        "count(*) > ?");
+    SQLite::bind(find, before, keep + 1);
+    int64_t removed = 0;
+    while (find.executeStep()) {
+      // Every so manieth in the order of their sequence, and the last one.
+      SQLite::Statement thin(
+          db,
+          "DELETE FROM job_progress WHERE job_id = ?1 AND sequence != ?3 AND sequence IN "
+          "(SELECT sequence FROM (SELECT sequence, row_number() OVER (ORDER BY sequence) - 1 AS n "
+          "FROM job_progress WHERE job_id = ?1) WHERE n % ?2 != 0)");
+      SQLite::bind(thin, find.getColumn(0).getString(),
+                   (find.getColumn(1).getInt64() + keep - 1) / keep, find.getColumn(2).getInt64());
+      removed += thin.exec();
+    }
+    return removed;
+  });
+}
+
 absl::StatusOr<std::vector<JobRow>> JobsTable::OfSweep(const std::string& sweep_id) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
     SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE sweep_id = ? ORDER BY trial, "
@@ -365,16 +409,6 @@ absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
     oldest.executeStep();
     out.oldest_queued_at = Time(oldest.getColumn(0));
     return out;
-  });
-}
-
-absl::StatusOr<int64_t> JobsTable::Unfinished(const std::string& owner) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
-    SQLite::Statement s(
-        db, "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND owner = ?");
-    s.bind(1, owner);
-    s.executeStep();
-    return s.getColumn(0).getInt64();
   });
 }
 

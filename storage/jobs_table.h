@@ -84,8 +84,9 @@ class JobsTable {
   explicit JobsTable(Database& db) : db_(db) {}
 
   // Adds a QUEUED job, or returns the one with the same request_id. ALREADY_EXISTS where that one
-  // asked for something else.
-  absl::StatusOr<JobRow> Insert(const JobRow& row);
+  // asked for something else, RESOURCE_EXHAUSTED where the owner has `most_unfinished` jobs that
+  // are QUEUED or RUNNING (0: not limited), FAILED_PRECONDITION where the job's sweep has ended.
+  absl::StatusOr<JobRow> Insert(const JobRow& row, int64_t most_unfinished = 0);
   absl::StatusOr<JobRow> Get(const std::string& id);
   // Newest first, those with number < before; state "" lists all, "PAUSED" as in shown_state.
   absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before,
@@ -129,14 +130,16 @@ class JobsTable {
   absl::StatusOr<std::vector<Progress>> ReadProgress(const std::string& id, int64_t after,
                                                      int limit);
 
+  // Leaves about `keep` progress records, evenly spread, of every job that ended before `before`.
+  // Returns how many it removed.
+  absl::StatusOr<int64_t> ThinProgress(int64_t before, int keep);
+
   // Jobs of a sweep, by trial, without their spec.
   absl::StatusOr<std::vector<JobRow>> OfSweep(const std::string& sweep_id);
   // A trial that waits for its sweep goes on to a later rung.
   absl::Status Promote(const std::string& id, int rung, int64_t now);
 
   absl::StatusOr<QueueStatistics> Statistics();
-  // Jobs of the user that are QUEUED or RUNNING.
-  absl::StatusOr<int64_t> Unfinished(const std::string& owner);
   // Mean core-seconds of the last 50 jobs that succeeded; empty where there are none.
   absl::StatusOr<std::optional<double>> TypicalCoreSeconds();
   absl::StatusOr<std::vector<UsageRow>> Usage();

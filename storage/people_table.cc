@@ -5,14 +5,35 @@
 namespace saed::storage {
 namespace {
 
-std::optional<int64_t> Time(const SQLite::Column& c) {
+std::optional<int64_t> Number(const SQLite::Column& c) {
   if (c.isNull()) return std::nullopt;
   return c.getInt64();
 }
 
+constexpr const char* kUser =
+    "name, role, share, disabled, created_at, most_threads, most_running_jobs, "
+    "most_unfinished_jobs, most_bytes, most_requests";
+
 UserRow ToUser(SQLite::Statement& s) {
-  return {s.getColumn(0).getString(), s.getColumn(1).getString(), s.getColumn(2).getDouble(),
-          s.getColumn(3).getInt() != 0, s.getColumn(4).getInt64()};
+  UserRow user{s.getColumn(0).getString(),
+               s.getColumn(1).getString(),
+               s.getColumn(2).getDouble(),
+               s.getColumn(3).getInt() != 0,
+               s.getColumn(4).getInt64(),
+               {Number(s.getColumn(5)), Number(s.getColumn(6)), Number(s.getColumn(7)),
+                Number(s.getColumn(8)), std::nullopt}};
+  if (!s.getColumn(9).isNull()) user.quota.requests_per_second = s.getColumn(9).getDouble();
+  return user;
+}
+
+// Binds the five columns from `first` on; what is empty stays NULL.
+void Bind(SQLite::Statement& s, int first, const Quota& quota) {
+  for (const auto& limit :
+       {quota.threads, quota.running_jobs, quota.unfinished_jobs, quota.bytes}) {
+    if (limit) s.bind(first, *limit);
+    ++first;
+  }
+  if (quota.requests_per_second) s.bind(first, *quota.requests_per_second);
 }
 
 constexpr const char* kToken =
@@ -26,9 +47,9 @@ TokenRow ToToken(SQLite::Statement& s) {
   t.salt = s.getColumn(3).getString();
   t.hash = s.getColumn(4).getString();
   t.created_at = s.getColumn(5).getInt64();
-  t.expires_at = Time(s.getColumn(6));
-  t.last_used_at = Time(s.getColumn(7));
-  t.revoked_at = Time(s.getColumn(8));
+  t.expires_at = Number(s.getColumn(6));
+  t.last_used_at = Number(s.getColumn(7));
+  t.revoked_at = Number(s.getColumn(8));
   return t;
 }
 
@@ -49,10 +70,12 @@ absl::StatusOr<bool> PeopleTable::AnyToken() {
 absl::Status PeopleTable::InsertUser(const UserRow& user) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db,
-                        "INSERT INTO users (name, role, share, disabled, created_at) VALUES (?, ?, "
-                        "?, ?, ?) ON CONFLICT (name) DO NOTHING");
+                        fmt::format("INSERT INTO users ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                                    "ON CONFLICT (name) DO NOTHING",
+                                    kUser));
     SQLite::bind(s, user.name, user.role, user.share, static_cast<int>(user.disabled),
                  user.created_at);
+    Bind(s, 6, user.quota);
     if (s.exec() == 1) return absl::OkStatus();
     return absl::AlreadyExistsError(fmt::format("there is a user '{}' already", user.name));
   });
@@ -60,8 +83,7 @@ absl::Status PeopleTable::InsertUser(const UserRow& user) {
 
 absl::StatusOr<UserRow> PeopleTable::User(const std::string& name) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<UserRow> {
-    SQLite::Statement s(db,
-                        "SELECT name, role, share, disabled, created_at FROM users WHERE name = ?");
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM users WHERE name = ?", kUser));
     s.bind(1, name);
     if (!s.executeStep()) return NoUser(name);
     return ToUser(s);
@@ -70,8 +92,7 @@ absl::StatusOr<UserRow> PeopleTable::User(const std::string& name) {
 
 absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UserRow>> {
-    SQLite::Statement s(db,
-                        "SELECT name, role, share, disabled, created_at FROM users ORDER BY name");
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM users ORDER BY name", kUser));
     std::vector<UserRow> out;
     while (s.executeStep()) out.push_back(ToUser(s));
     return out;
@@ -80,8 +101,12 @@ absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
 
 absl::Status PeopleTable::UpdateUser(const UserRow& user) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db, "UPDATE users SET role = ?, share = ?, disabled = ? WHERE name = ?");
+    SQLite::Statement s(db,
+                        "UPDATE users SET role = ?, share = ?, disabled = ?, most_threads = ?5, "
+                        "most_running_jobs = ?6, most_unfinished_jobs = ?7, most_bytes = ?8, "
+                        "most_requests = ?9 WHERE name = ?4");
     SQLite::bind(s, user.role, user.share, static_cast<int>(user.disabled), user.name);
+    Bind(s, 5, user.quota);
     if (s.exec() == 0) return NoUser(user.name);
     SQLite::Statement left(db, "SELECT count(*) FROM users WHERE role = 'admin' AND disabled = 0");
     left.executeStep();
@@ -176,6 +201,14 @@ absl::StatusOr<std::vector<AuditRow>> PeopleTable::AuditLog(const std::string& u
                      s.getColumn(6).getString()});
     }
     return out;
+  });
+}
+
+absl::StatusOr<int64_t> PeopleTable::DropAudit(int64_t before) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    SQLite::Statement s(db, "DELETE FROM audit WHERE at < ?");
+    s.bind(1, before);
+    return s.exec();
   });
 }
 

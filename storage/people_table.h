@@ -11,12 +11,21 @@
 
 namespace saed::storage {
 
+// What one user may have. Empty: as much as everyone on this server; 0: not limited.
+struct Quota {
+  std::optional<int64_t> threads, running_jobs;  // of running jobs
+  std::optional<int64_t> unfinished_jobs;        // queued and running
+  std::optional<int64_t> bytes;                  // of recordings
+  std::optional<double> requests_per_second;
+};
+
 struct UserRow {
   std::string name;
   std::string role;  // reader, member, admin
   double share = 1;  // in the queue
   bool disabled = false;
   int64_t created_at = 0;  // µs since 1970
+  Quota quota;
 };
 
 struct TokenRow {
@@ -46,7 +55,8 @@ class PeopleTable {
   absl::Status InsertUser(const UserRow& user);
   absl::StatusOr<UserRow> User(const std::string& name);
   absl::StatusOr<std::vector<UserRow>> Users();
-  // Role, share and whether disabled. FAILED_PRECONDITION where no administrator would be left.
+  // Role, share, quota and whether disabled. FAILED_PRECONDITION where no administrator would be
+  // left.
   absl::Status UpdateUser(const UserRow& user);
 
   absl::Status InsertToken(const TokenRow& token);
@@ -60,6 +70,8 @@ class PeopleTable {
   // Newest first, those with id < before; of one user where the name is not empty.
   absl::StatusOr<std::vector<AuditRow>> AuditLog(const std::string& user, int limit,
                                                  int64_t before);
+  // Drops what is older; returns how many.
+  absl::StatusOr<int64_t> DropAudit(int64_t before);
 
  private:
   Database& db_;

@@ -333,13 +333,26 @@ ALTER TABLE recordings ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE models ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE dictionaries ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX recordings_by_owner ON recordings(owner);
+)sql",
+    // 7: users' own limits; when the keeper's work was last done.
+    R"sql(
+ALTER TABLE users ADD COLUMN most_threads INTEGER;         -- NULL: as everyone; 0: no limit
+ALTER TABLE users ADD COLUMN most_running_jobs INTEGER;
+ALTER TABLE users ADD COLUMN most_unfinished_jobs INTEGER;
+ALTER TABLE users ADD COLUMN most_bytes INTEGER;
+ALTER TABLE users ADD COLUMN most_requests REAL;           -- a second
+
+CREATE TABLE chores (
+  name TEXT PRIMARY KEY,           -- backup
+  done_at INTEGER NOT NULL         -- with success
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);
 
 }  // namespace
 
-absl::Status Migrate(SQLite::Database& db) {
+absl::StatusOr<int> Migrate(SQLite::Database& db) {
   const int version = db.execAndGet("PRAGMA user_version").getInt();
   if (version > kSchemaVersion) {
     return absl::FailedPreconditionError(
@@ -353,7 +366,7 @@ absl::Status Migrate(SQLite::Database& db) {
     db.exec(fmt::format("PRAGMA user_version = {}", v + 1));
     transaction.commit();
   }
-  return absl::OkStatus();
+  return version;
 }
 
 }  // namespace saed::storage

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <optional>
+
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
@@ -36,6 +38,26 @@ std::string RoleText(const v1::User& user) {
   return v1::Role_Name(user.role()).substr(5);  // without ROLE_
 }
 
+// "4 threads, 20 GB, 10 calls a second"; empty: as much as everyone.
+std::string QuotaText(const v1::Quota& quota) {
+  std::string out;
+  const auto add = [&](bool there, auto value, const std::string& what) {
+    if (!there) return;
+    if (!out.empty()) out += ", ";
+    out += value == 0 ? "unlimited " + what.substr(what.find(' ') + 1) : what;
+  };
+  add(quota.has_threads(), quota.threads(), fmt::format("{} threads", quota.threads()));
+  add(quota.has_running_jobs(), quota.running_jobs(),
+      fmt::format("{} running jobs", quota.running_jobs()));
+  add(quota.has_unfinished_jobs(), quota.unfinished_jobs(),
+      fmt::format("{} unfinished jobs", quota.unfinished_jobs()));
+  add(quota.has_stored_bytes(), quota.stored_bytes(),
+      quota.stored_bytes() == 0 ? "0 bytes" : Bytes(static_cast<double>(quota.stored_bytes())));
+  add(quota.has_requests_per_second(), quota.requests_per_second(),
+      fmt::format("{:g} calls a second", quota.requests_per_second()));
+  return out;
+}
+
 void AddUsers(CLI::App& admin, Session& session) {
   auto* group = admin.add_subcommand("users", "Who may call, and as what");
   group->require_subcommand(1);
@@ -46,9 +68,11 @@ void AddUsers(CLI::App& admin, Session& session) {
           std::vector<std::vector<std::string>> rows;
           for (const auto& u : r.users()) {
             rows.push_back({u.name().substr(6), RoleText(u), fmt::format("{:g}", u.share()),
-                            u.disabled() ? "disabled" : "", Time(true, u.create_time())});
+                            u.disabled() ? "disabled" : "", QuotaText(u.quota()),
+                            Time(true, u.create_time())});
           }
-          fmt::print("{}", Table({"USER", "ROLE", "SHARE", "", "CREATED"}, rows, TerminalWidth()));
+          fmt::print("{}", Table({"USER", "ROLE", "SHARE", "", "QUOTA", "CREATED"}, rows,
+                                 TerminalWidth()));
           if (rows.empty()) {
             fmt::print(
                 "no users: everyone who reaches this server may do everything\nNext: saectl "
@@ -60,6 +84,8 @@ void AddUsers(CLI::App& admin, Session& session) {
     std::string name, role = "member";
     double share = 1;
     bool disabled = false;
+    std::optional<int64_t> threads, running_jobs, unfinished_jobs, bytes;
+    std::optional<double> requests;
   };
   const auto add = [&](const char* command, const char* help, bool create) {
     auto* c = group->add_subcommand(command, help);
@@ -72,15 +98,33 @@ void AddUsers(CLI::App& admin, Session& session) {
     c->add_option("--share", f->share, "Part of the machine against the others'")
         ->capture_default_str();
     if (!create) c->add_flag("--disabled", f->disabled, "Refuse all their tokens");
+    // Whatever is not given is as the server has it for everyone.
+    const char* const quota = "Quota: 0 for no limit; not given, as everyone";
+    c->add_option("--max-threads", f->threads, "Of their running jobs")->group(quota);
+    c->add_option("--max-running-jobs", f->running_jobs, "At once")->group(quota);
+    c->add_option("--max-unfinished-jobs", f->unfinished_jobs, "Queued and running")->group(quota);
+    c->add_option("--max-bytes", f->bytes, "Of their recordings, such as 20GB")
+        ->transform(CLI::AsSizeValue(true))
+        ->group(quota);
+    c->add_option("--max-requests", f->requests, "A second; twice as many may come at once")
+        ->group(quota);
     Run(c, session, [&session, f, create]() -> absl::Status {
       v1::User user;
       user.set_name("users/" + f->name);
       user.set_role(RoleOf(f->role));
       user.set_share(f->share);
       user.set_disabled(f->disabled);
+      auto* quota = user.mutable_quota();
+      if (f->threads) quota->set_threads(*f->threads);
+      if (f->running_jobs) quota->set_running_jobs(*f->running_jobs);
+      if (f->unfinished_jobs) quota->set_unfinished_jobs(*f->unfinished_jobs);
+      if (f->bytes) quota->set_stored_bytes(*f->bytes);
+      if (f->requests) quota->set_requests_per_second(*f->requests);
       const auto show = [&](const auto& r) {
-        fmt::print("{} is {}{}\n", r.user().name(), RoleText(r.user()),
-                   r.user().disabled() ? ", disabled" : "");
+        const std::string quota_text = QuotaText(r.user().quota());
+        fmt::print("{} is {}{}{}\n", r.user().name(), RoleText(r.user()),
+                   r.user().disabled() ? ", disabled" : "",
+                   quota_text.empty() ? "" : "; may have " + quota_text);
         if (create) fmt::print("Next: saectl admin tokens create {}\n", f->name);
       };
       if (create) {
@@ -98,7 +142,7 @@ void AddUsers(CLI::App& admin, Session& session) {
     });
   };
   add("create", "A new user", true);
-  add("update", "Role and share as they are to be", false);
+  add("update", "Role, share and quota as they are to be", false);
 }
 
 void AddTokens(CLI::App& admin, Session& session) {

@@ -61,6 +61,8 @@ class BearerFactory : public grpc::experimental::ClientInterceptorFactoryInterfa
 Client::Client(const std::string& address, const Credentials& credentials) : address_(address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
+  // A connection of its own; else clients of one process share theirs.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   std::shared_ptr<grpc::ChannelCredentials> security = grpc::InsecureChannelCredentials();
   if (!credentials.ca.empty()) {
     security = grpc::SslCredentials({credentials.ca, credentials.key, credentials.certificate});

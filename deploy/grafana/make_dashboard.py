@@ -39,7 +39,8 @@ ROWS = [
          [(f"histogram_quantile({q}, sum by (le) (rate(saed_encode_duration_seconds_bucket[5m])))",
            name) for q, name in ((0.5, "50 %"), (0.99, "99 %"))]),
         ("Windows encoded a second", "short", [("rate(saed_encoded_windows_total[5m])", "windows")]),
-        ("Calls in flight", "short", [("saed_rpc_in_flight", "calls")])]),
+        ("Calls in flight", "short", [("saed_rpc_in_flight", "calls"),
+                                      ("saed_watchers", "of them watching")])]),
     ("Machine", [
         ("Resident memory", "bytes", [("process_resident_memory_bytes", "resident")]),
         ("Processor", "percentunit", [("rate(process_cpu_seconds_total[5m])", "cores")]),
@@ -47,6 +48,14 @@ ROWS = [
          [('histogram_quantile(0.99, sum by (le) '
            '(rate(saed_sqlite_transaction_duration_seconds_bucket{kind="write"}[5m])))', "99 %")]),
         ("Bytes received a second", "Bps", [("rate(saed_upload_received_bytes_total[5m])", "uploads")])]),
+    ("Room", [
+        ("Memory that calls hold", "percentunit",
+         [("saed_call_memory_bytes / saed_call_memory_limit_bytes", "of what they may")]),
+        ("Stored by user", "bytes", [("saed_user_stored_bytes", "{{user}}"),
+                                     ('saed_user_quota{resource="stored_bytes"}',
+                                      "{{user}} may")]),
+        ("Age of the last backup", "s", [("time() - saed_last_backup_timestamp_seconds", "age")]),
+        ("Backups a day", "short", [("increase(saed_backups_total[1d])", "{{outcome}}")])]),
 ]
 
 

@@ -1,5 +1,6 @@
 #include "server/base/faults.h"
 
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr char kFaultsUrl[] = "saed/field-faults";
 constexpr char kReasonUrl[] = "saed/reason";
+constexpr char kRetryUrl[] = "saed/retry-seconds";
 
 // Length and bytes: descriptions quote what came from outside, so no byte can be a separator.
 void Append(std::string& out, const std::string& text) {
@@ -81,6 +83,16 @@ absl::Status WithReason(absl::Status status, std::string_view reason) {
 std::string ReasonOf(const absl::Status& status) {
   if (auto payload = status.GetPayload(kReasonUrl)) return std::string(*payload);
   return absl::StatusCodeToString(status.code());
+}
+
+absl::Status WithRetryAfter(absl::Status status, int seconds) {
+  status.SetPayload(kRetryUrl, absl::Cord(std::to_string(seconds)));
+  return status;
+}
+
+int RetryAfter(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRetryUrl);
+  return payload ? std::atoi(std::string(*payload).c_str()) : 1;
 }
 
 }  // namespace saed

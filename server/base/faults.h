@@ -44,4 +44,9 @@ absl::Status WithReason(absl::Status status, std::string_view reason);
 // The reason attached to a status, or one derived from its code ("NOT_FOUND").
 std::string ReasonOf(const absl::Status& status);
 
+// How long a caller had better wait before another try (google.rpc.RetryInfo), s.
+absl::Status WithRetryAfter(absl::Status status, int seconds);
+// What was attached; 1 where nothing was.
+int RetryAfter(const absl::Status& status);
+
 }  // namespace saed

@@ -162,12 +162,14 @@ class Deciding {
 
   std::string UserLimit(const User& user, const WaitingJob& job) const {
     if (job.priority >= kUrgent) return "";
-    if (o_.user_jobs > 0 && user.jobs >= o_.user_jobs) {
-      return fmt::format("its owner runs {} jobs, as many as one user may at once", user.jobs);
+    const auto own = o_.users.find(user.name);
+    const UserLimits& most = own == o_.users.end() ? o_.user : own->second;
+    if (most.jobs > 0 && user.jobs >= most.jobs) {
+      return fmt::format("its owner runs {} jobs, as many as they may at once", user.jobs);
     }
-    if (o_.user_threads > 0 && user.threads + job.threads > o_.user_threads && user.threads > 0) {
-      return fmt::format("its owner's jobs use {} of the {} threads that one user may use at once",
-                         user.threads, o_.user_threads);
+    if (most.threads > 0 && user.threads + job.threads > most.threads && user.threads > 0) {
+      return fmt::format("its owner's jobs use {} of the {} threads that they may use at once",
+                         user.threads, most.threads);
     }
     return "";
   }

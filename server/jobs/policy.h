@@ -42,11 +42,16 @@ struct RunningJob {
   bool stopping = false;  // asked to make room already
 };
 
+// Of one user's running jobs; 0: not limited.
+struct UserLimits {
+  int threads = 0, jobs = 0;
+};
+
 struct PolicyOptions {
-  int threads = 1;           // of all running jobs together
-  int64_t memory = 0;        // bytes; 0: not limited
-  int user_threads = 0;      // of one user's running jobs; 0: not limited
-  int user_jobs = 0;         // running at once; 0: not limited
+  int threads = 1;       // of all running jobs together
+  int64_t memory = 0;    // bytes; 0: not limited
+  UserLimits user = {};  // of everyone but those below
+  std::map<std::string, UserLimits> users = {};
   double half_life = 86400;  // of past use, s
   double patience = 7200;    // s
   double ageing = 43200;     // s

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_scheduler_observer.h>
 #include <tbb/version.h>
 
 #include <cmath>
@@ -24,6 +26,24 @@
 
 namespace saed::jobs {
 namespace {
+
+// Lets the operating system prefer every other thread of the machine: an encode call waits for
+// nobody's training.
+void BeNice() {
+  constexpr int kNice = 10;
+  // 0 is the calling thread here, not its process; a refusal leaves it as it was.
+  (void)setpriority(PRIO_PROCESS, 0, kNice);
+}
+
+// Does so for every thread that works in an arena.
+class NiceThreads : public tbb::task_scheduler_observer {
+ public:
+  explicit NiceThreads(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
+    observe(true);
+  }
+  ~NiceThreads() override { observe(false); }
+  void on_scheduler_entry(bool /*is_worker*/) override { BeNice(); }
+};
 
 nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
                           const std::string& recording_digest, const recordings::ViewData& view,
@@ -139,7 +159,9 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
 
 absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow& job) {
   try {
+    BeNice();
     tbb::task_arena arena(std::max(1, job.threads));
+    const NiceThreads nice(arena);
     if (job.kind == "trial") return RunTrial(context, job, arena);
     SAED_RETURN_IF_ERROR(job.kind == "train" ? RunTrain(context, job, arena)
                                              : RunAnalyse(context, job, arena));

@@ -122,15 +122,21 @@ absl::StatusOr<storage::JobRow> Scheduler::Resume(const std::string& id) {
   return row;
 }
 
-SubmitLimits Scheduler::limits() const {
+SubmitLimits Scheduler::LimitsFor(const std::string& user) const {
+  const std::lock_guard lock(mutex_);
+  const auto own = most_unfinished_.find(user);
   return {options_.policy.threads, options_.default_threads, options_.policy.memory,
-          options_.user_unfinished};
+          own == most_unfinished_.end() ? options_.user_unfinished : own->second};
 }
 
-void Scheduler::SetShare(const std::string& user, double share) {
+void Scheduler::SetTerms(const std::string& user, const UserTerms& terms) {
   {
     const std::lock_guard lock(mutex_);
-    usage_.SetShare(user, share);
+    usage_.SetShare(user, terms.share);
+    const UserLimits& all = options_.policy.user;
+    options_.policy.users[user] = {static_cast<int>(terms.threads.value_or(all.threads)),
+                                   static_cast<int>(terms.running_jobs.value_or(all.jobs))};
+    most_unfinished_[user] = terms.unfinished_jobs.value_or(options_.user_unfinished);
   }
   Wake();
 }

@@ -45,6 +45,12 @@ struct UserReport {
   double share = 1;
 };
 
+// What one user may have of the machine. Empty: as much as everyone; 0: not limited.
+struct UserTerms {
+  double share = 1;  // their part against the others'
+  std::optional<int64_t> threads, running_jobs, unfinished_jobs;
+};
+
 // Thread-safe.
 class Scheduler {
  public:
@@ -67,12 +73,12 @@ class Scheduler {
   // Empty for a job that does not wait.
   std::optional<WaitReport> Waiting(const storage::JobRow& job) const;
   std::vector<UserReport> Users() const;
-  // A user's part of the machine against the others'.
-  void SetShare(const std::string& user, double share);
+  void SetTerms(const std::string& user, const UserTerms& terms);
 
   Bell& bell() { return bell_; }
   int threads() const { return options_.policy.threads; }
-  SubmitLimits limits() const;
+  // For a job of this user.
+  SubmitLimits LimitsFor(const std::string& user) const;
 
  private:
   enum class Stopping { kNo, kPause, kCancel, kServer, kTimeLimit };
@@ -113,6 +119,7 @@ class Scheduler {
   std::condition_variable wake_;
   bool stopping_ = false, work_ = false;
   Usage usage_;
+  std::map<std::string, int64_t> most_unfinished_;  // of users who have their own
   std::map<std::string, std::unique_ptr<Running>> running_;
   // Of the last decision.
   struct Place {

@@ -47,36 +47,36 @@ void CheckCommon(const std::string& name, int threads, int max_threads, Faults& 
   }
 }
 
+// The row of a job that was checked.
+template <class Spec>
+storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::json& json,
+                       const QueueOptions& options, const SubmitLimits& limits) {
+  storage::JobRow row;
+  row.id = storage::NewId();
+  row.request_id = options.request_id;
+  row.recording_id = spec.recording_id;
+  row.name = spec.name;
+  row.spec = json.dump();
+  row.request_digest = Sha256Hex(row.spec);
+  row.owner = options.owner;
+  row.priority = options.priority;
+  row.dependencies = options.dependencies;
+  row.time_limit = options.time_limit;
+  row.threads = spec.threads == 0 ? limits.default_threads : spec.threads;
+  row.created_at = clock.NowMicros();
+  return row;
+}
+
 template <class Spec>
 absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock,
                                               const Spec& spec, const QueueOptions& options,
                                               const SubmitLimits& limits, const char* kind) {
   SAED_RETURN_IF_ERROR(Check(stores, options));
-  storage::JobRow row;
-  SAED_ASSIGN_OR_RETURN(row.memory, Check(stores, spec, limits));
-  if (limits.user_unfinished > 0) {
-    SAED_ASSIGN_OR_RETURN(const int64_t unfinished, stores.jobs.Unfinished(options.owner));
-    if (unfinished >= limits.user_unfinished) {
-      return absl::ResourceExhaustedError(
-          fmt::format("{} jobs of yours are queued or running, as many as one user may have; wait "
-                      "for one, or cancel one",
-                      unfinished));
-    }
-  }
-  row.id = storage::NewId();
-  row.request_id = options.request_id;
+  SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, spec, limits));
+  storage::JobRow row = NewRow(clock, spec, ToJson(spec), options, limits);
   row.kind = kind;
-  row.recording_id = spec.recording_id;
-  row.name = spec.name;
-  row.spec = ToJson(spec).dump();
-  row.owner = options.owner;
-  row.priority = options.priority;
-  row.dependencies = options.dependencies;
-  row.time_limit = options.time_limit;
-  row.request_digest = Sha256Hex(row.spec);
-  row.threads = spec.threads == 0 ? limits.default_threads : spec.threads;
-  row.created_at = clock.NowMicros();
-  return stores.jobs.Insert(row);
+  row.memory = memory;
+  return stores.jobs.Insert(row, limits.user_unfinished);
 }
 
 }  // namespace
@@ -239,17 +239,11 @@ absl::StatusOr<storage::JobRow> SubmitTrialJob(const Stores& stores, const Clock
                                                const TrialSpec& spec, const std::string& sweep_id,
                                                int64_t trial, const QueueOptions& options,
                                                const SubmitLimits& limits) {
-  storage::JobRow row;
-  SAED_ASSIGN_OR_RETURN(row.memory, Check(stores, spec.train, limits));
-  row.id = storage::NewId();
-  row.request_id = options.request_id;
+  SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, spec.train, limits));
+  storage::JobRow row = NewRow(clock, spec.train, ToJson(spec), options, limits);
+  row.name.clear();
   row.kind = "trial";
-  row.recording_id = spec.train.recording_id;
-  row.spec = ToJson(spec).dump();
-  row.request_digest = Sha256Hex(row.spec);
-  row.owner = options.owner;
-  row.threads = spec.train.threads == 0 ? limits.default_threads : spec.train.threads;
-  row.created_at = clock.NowMicros();
+  row.memory = memory;
   row.sweep_id = sweep_id;
   row.trial = trial;
   return stores.jobs.Insert(row);

@@ -23,10 +23,10 @@ absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& store
 
 // What one job, one user and all jobs together may have.
 struct SubmitLimits {
-  int threads = 1;          // of one job
-  int default_threads = 1;  // where a job leaves the choice to the server
-  int64_t memory = 0;       // bytes; 0: not limited
-  int user_unfinished = 0;  // jobs of one user, queued and running; 0: not limited
+  int threads = 1;              // of one job
+  int default_threads = 1;      // where a job leaves the choice to the server
+  int64_t memory = 0;           // bytes; 0: not limited
+  int64_t user_unfinished = 0;  // jobs of one user, queued and running; 0: not limited
 };
 
 // How a job is to be queued.

@@ -228,7 +228,7 @@ void Sweeps::Loop() {
 absl::StatusOr<storage::SweepRow> Sweeps::Submit(const SweepSpec& spec,
                                                  const std::string& request_id,
                                                  const std::string& owner) {
-  SAED_RETURN_IF_ERROR(Check(stores_, spec, scheduler_.limits()).status());
+  SAED_RETURN_IF_ERROR(Check(stores_, spec, scheduler_.LimitsFor(owner)).status());
   storage::SweepRow row;
   row.id = storage::NewId();
   row.request_id = request_id;
@@ -303,7 +303,7 @@ absl::Status Sweeps::SubmitTrial(const storage::SweepRow& row, const SweepSpec& 
   TrialSpec trial{spec.base, spec.objective, spec.rungs, spec.validation_fraction};
   SAED_ASSIGN_OR_RETURN(trial.train, SearchSpace::Apply(spec.base, settings));
   trial.train.conditions.clear();
-  SubmitLimits limits = scheduler_.limits();
+  SubmitLimits limits = scheduler_.LimitsFor(row.owner);
   limits.default_threads = 1;
   limits.user_unfinished = 0;
   for (int seed = 0; seed < spec.seeds; ++seed) {
@@ -418,7 +418,7 @@ absl::Status Sweeps::Conclude(const SweepReport& report, const SweepSpec& spec) 
     QueueOptions options;
     options.request_id = fmt::format("sweep {} best", report.row.id);
     options.owner = report.row.owner;
-    SubmitLimits limits = scheduler_.limits();
+    SubmitLimits limits = scheduler_.LimitsFor(report.row.owner);
     limits.user_unfinished = 0;
     const auto job = jobs::Submit(stores_, clock_, train, options, limits);
     SAED_RETURN_IF_ERROR(job.status());

@@ -19,13 +19,13 @@ Histogram::BucketBoundaries Seconds() {
           0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
 }
 
-// Jobs by state and kind, and the queue's depth and age, read when someone asks.
-class QueueCollector : public prometheus::Collectable {
+// What is read when someone asks: queue, users, limits, what the keeper looks after.
+class StateCollector : public prometheus::Collectable {
  public:
-  explicit QueueCollector(std::function<QueueState()> queue) : queue_(std::move(queue)) {}
+  explicit StateCollector(std::function<ServerState()> state) : state_(std::move(state)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
-    const QueueState state = queue_();
+    const ServerState state = state_();
     std::map<std::pair<std::string, std::string>, double> counts;
     for (const char* s : {"QUEUED", "PAUSED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"}) {
       for (const char* kind : {"train", "analyse", "trial"}) counts[{s, kind}] = 0;
@@ -60,15 +60,48 @@ class QueueCollector : public prometheus::Collectable {
       waiting.metric.push_back(OfUser(user.user, user.waiting));
       shares.metric.push_back(OfUser(user.user, user.share));
     }
-    return {std::move(jobs),
-            std::move(threads),
-            std::move(waiting),
-            std::move(shares),
-            One("saed_threads", "Threads for jobs.", state.threads),
-            One("saed_threads_in_use", "Threads of running jobs.", in_use),
-            One("saed_queue_depth", "Jobs waiting.", depth),
-            One("saed_queue_oldest_age_seconds", "How long the oldest queued job has waited.",
-                state.oldest_age_seconds)};
+    prometheus::MetricFamily stored{"saed_user_stored_bytes",
+                                    "Bytes of a user's recordings.",
+                                    prometheus::MetricType::Gauge,
+                                    {}};
+    for (const auto& [user, bytes] : state.stored_bytes) {
+      stored.metric.push_back(OfUser(user, static_cast<double>(bytes)));
+    }
+    prometheus::MetricFamily quotas{"saed_user_quota",
+                                    "What a user may have of a resource; absent: not limited.",
+                                    prometheus::MetricType::Gauge,
+                                    {}};
+    for (const auto& [key, most] : state.quotas) {
+      quotas.metric.push_back(OfUser(key.first, most));
+      quotas.metric.back().label.push_back({"resource", key.second});
+    }
+    std::vector<prometheus::MetricFamily> out = {
+        std::move(jobs),
+        std::move(threads),
+        std::move(waiting),
+        std::move(shares),
+        std::move(stored),
+        std::move(quotas),
+        One("saed_threads", "Threads for jobs.", state.threads),
+        One("saed_threads_in_use", "Threads of running jobs.", in_use),
+        One("saed_queue_depth", "Jobs waiting.", depth),
+        One("saed_queue_oldest_age_seconds", "How long the oldest queued job has waited.",
+            state.oldest_age_seconds),
+        One("saed_call_memory_bytes", "Memory that calls hold, as they estimate it.",
+            static_cast<double>(state.call_memory)),
+        One("saed_call_memory_limit_bytes", "Memory that calls may hold together.",
+            static_cast<double>(state.call_memory_limit)),
+        One("saed_watchers", "Open streams of jobs and sweeps.", state.watchers),
+        One("saed_last_backup_timestamp_seconds", "When a backup last succeeded; 0: never.",
+            state.last_backup),
+        One("saed_schema_version", "Version of the database's schema.", state.schema),
+        One("saed_schema_migrations", "Versions that the last start stepped over.",
+            state.migrations)};
+    if (state.certificate_expires) {
+      out.push_back(One("saed_certificate_expiry_timestamp_seconds",
+                        "When the server's certificate expires.", *state.certificate_expires));
+    }
+    return out;
   }
 
  private:
@@ -83,7 +116,7 @@ class QueueCollector : public prometheus::Collectable {
     metric.gauge.value = value;
     return {name, help, prometheus::MetricType::Gauge, {metric}};
   }
-  std::function<QueueState()> queue_;
+  std::function<ServerState()> state_;
 };
 
 }  // namespace
@@ -171,7 +204,12 @@ Metrics::Metrics(std::string_view version, std::string_view kernel)
                           .Name("saed_upload_received_bytes_total")
                           .Help("Bytes of uploads received.")
                           .Register(*registry_)
-                          .Add({})) {
+                          .Add({})),
+      backups_(BuildCounter()
+                   .Name("saed_backups_total")
+                   .Help("Backups, by how they ended.")
+                   .Register(*registry_)) {
+  for (const char* outcome : {"done", "failed"}) backups_.Add({{"outcome", outcome}});
   BuildGauge()
       .Name("saed_build_info")
       .Help("Always 1; the labels say which saed this is.")
@@ -237,13 +275,17 @@ void Metrics::BytesReceived(int64_t bytes) {
   received_bytes_.Increment(static_cast<double>(bytes));
 }
 
-void Metrics::WatchQueue(std::function<QueueState()> queue) {
-  queue_ = std::make_shared<QueueCollector>(std::move(queue));
+void Metrics::BackupEnded(bool good) {
+  backups_.Add({{"outcome", good ? "done" : "failed"}}).Increment();
+}
+
+void Metrics::WatchServer(std::function<ServerState()> state) {
+  server_ = std::make_shared<StateCollector>(std::move(state));
 }
 
 std::vector<std::weak_ptr<prometheus::Collectable>> Metrics::Collectables() const {
   std::vector<std::weak_ptr<prometheus::Collectable>> out = {registry_, process_};
-  if (queue_) out.push_back(queue_);
+  if (server_) out.push_back(server_);
   return out;
 }
 

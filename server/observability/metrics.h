@@ -8,15 +8,17 @@
 #include <prometheus/registry.h>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace saed::observability {
 
-// What the queue looks like at the moment of a scrape.
-struct QueueState {
+// What the server looks like at the moment of a scrape.
+struct ServerState {
   struct Count {
     std::string state, kind;
     int64_t jobs = 0;
@@ -29,7 +31,15 @@ struct QueueState {
     double share = 1;
   };
   std::vector<User> users;
-  int threads = 0;  // for jobs
+  int threads = 0;                                 // for jobs
+  int64_t call_memory = 0, call_memory_limit = 0;  // bytes
+  int watchers = 0;                                // open streams of jobs and sweeps
+  std::map<std::string, int64_t> stored_bytes;     // by user
+  // By user and resource; only what is limited.
+  std::map<std::pair<std::string, std::string>, double> quotas;
+  double last_backup = 0;                     // s since 1970; 0: never
+  std::optional<double> certificate_expires;  // s since 1970; empty: no TLS
+  int schema = 0, migrations = 0;             // of the database; stepped over at the last start
 };
 
 // Thread-safe.
@@ -49,16 +59,17 @@ class Metrics {
   void Encoded(int64_t windows, double seconds);
   void Transaction(std::string_view kind, double seconds);
   void BytesReceived(int64_t bytes);
+  void BackupEnded(bool good);
 
   // Asked at every scrape; must outlive the metrics.
-  void WatchQueue(std::function<QueueState()> queue);
+  void WatchServer(std::function<ServerState()> state);
 
   // What a scrape endpoint serves.
   std::vector<std::weak_ptr<prometheus::Collectable>> Collectables() const;
 
  private:
   std::shared_ptr<prometheus::Registry> registry_;
-  std::shared_ptr<prometheus::Collectable> process_, queue_;
+  std::shared_ptr<prometheus::Collectable> process_, server_;
   prometheus::Family<prometheus::Counter>& rpc_total_;
   prometheus::Family<prometheus::Histogram>& rpc_seconds_;
   prometheus::Gauge& rpc_in_flight_;
@@ -76,6 +87,7 @@ class Metrics {
   prometheus::Counter& encoded_total_;
   prometheus::Family<prometheus::Histogram>& transaction_seconds_;
   prometheus::Counter& received_bytes_;
+  prometheus::Family<prometheus::Counter>& backups_;
 };
 
 }  // namespace saed::observability

@@ -22,6 +22,13 @@ v1::User ToProto(const storage::UserRow& row) {
   m.set_share(row.share);
   m.set_disabled(row.disabled);
   *m.mutable_create_time() = Timestamp(row.created_at);
+  const storage::Quota& q = row.quota;
+  auto* quota = m.mutable_quota();
+  if (q.threads) quota->set_threads(*q.threads);
+  if (q.running_jobs) quota->set_running_jobs(*q.running_jobs);
+  if (q.unfinished_jobs) quota->set_unfinished_jobs(*q.unfinished_jobs);
+  if (q.bytes) quota->set_stored_bytes(*q.bytes);
+  if (q.requests_per_second) quota->set_requests_per_second(*q.requests_per_second);
   return m;
 }
 
@@ -51,6 +58,12 @@ absl::StatusOr<storage::UserRow> FromProto(const v1::User& m) {
   }
   row.share = m.share() == 0 ? 1 : m.share();
   row.disabled = m.disabled();
+  const v1::Quota& q = m.quota();
+  if (q.has_threads()) row.quota.threads = q.threads();
+  if (q.has_running_jobs()) row.quota.running_jobs = q.running_jobs();
+  if (q.has_unfinished_jobs()) row.quota.unfinished_jobs = q.unfinished_jobs();
+  if (q.has_stored_bytes()) row.quota.bytes = q.stored_bytes();
+  if (q.has_requests_per_second()) row.quota.requests_per_second = q.requests_per_second();
   return row;
 }
 
@@ -65,7 +78,7 @@ absl::Status Create(Context& context, const v1::CreateUserRequest& request,
   SAED_ASSIGN_OR_RETURN(storage::UserRow row, FromProto(request.user()));
   row.created_at = context.clock.NowMicros();
   SAED_RETURN_IF_ERROR(context.gate.MakeUser(row));
-  context.scheduler.SetShare(row.name, row.share);
+  context.scheduler.SetTerms(row.name, TermsOf(row));
   *response.mutable_user() = ToProto(row);
   return absl::OkStatus();
 }
@@ -73,12 +86,9 @@ absl::Status Create(Context& context, const v1::CreateUserRequest& request,
 absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
                     v1::UpdateUserResponse& response) {
   SAED_ASSIGN_OR_RETURN(const storage::UserRow row, FromProto(request.user()));
-  if (!(row.share > 0 && row.share <= 1000)) {
-    return InvalidField("user.share",
-                        fmt::format("is {}; must be above 0 and at most 1000", row.share));
-  }
+  SAED_RETURN_IF_ERROR(Gate::CheckTerms(row));
   SAED_RETURN_IF_ERROR(context.gate.people().UpdateUser(row));
-  context.scheduler.SetShare(row.name, row.share);
+  context.scheduler.SetTerms(row.name, TermsOf(row));
   SAED_ASSIGN_OR_RETURN(const auto now, context.gate.people().User(row.name));
   *response.mutable_user() = ToProto(now);
   return absl::OkStatus();

@@ -63,6 +63,10 @@ absl::Status Match(Context& context, grpc::ServerContext& server,
     SAED_ASSIGN_OR_RETURN(const auto other, context.stores.dictionaries.Get(other_id));
     SAED_ASSIGN_OR_RETURN(const auto columns, context.stores.dictionaries.ActiveLatents(other_id));
     SAED_RETURN_IF_ERROR(CheckSize(name, columns.size()));
+    // Likeness and what the assignment needs.
+    SAED_ASSIGN_OR_RETURN(
+        const auto memory,
+        context.gate.memory().Take(16 * static_cast<int64_t>(rows.size() * columns.size())));
     SAED_ASSIGN_OR_RETURN(
         const auto matrix,
         jobs::Compare(context.stores, context.engine, dictionary, rows, other, columns, likeness));
@@ -136,11 +140,17 @@ absl::Status Report(Context& context, grpc::ServerContext& server,
     return InvalidField("feature_count", fmt::format("is {}; must be 0 (200) to {}",
                                                      request.feature_count(), kMostReportFeatures));
   }
+  constexpr int64_t kPerFeature = 32 << 10;  // bytes, of the page and of the rows it is made of
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(id));
+  SAED_ASSIGN_OR_RETURN(const auto memory,
+                        context.gate.memory().Take(kPerFeature * dictionary.features));
   SAED_ASSIGN_OR_RETURN(
       const std::string page,
       report::Render(context.stores, context.engine, id,
                      request.feature_count() == 0 ? kReportFeatures : request.feature_count()));
+  StallGuard::Stream moving(context.stalls, server);
   for (size_t at = 0; at < page.size(); at += kChunk) {
+    moving.Moved();
     v1::RenderReportResponse part;
     part.set_chunk(page.substr(at, kChunk));
     if (!stream.Write(part) || server.IsCancelled()) {

@@ -12,6 +12,7 @@
 #include "server/jobs/sweeps.h"
 #include "server/observability/metrics.h"
 #include "server/rpc/gate.h"
+#include "server/rpc/stall_guard.h"
 #include "storage/backup.h"
 
 namespace saed::rpc {
@@ -25,6 +26,7 @@ struct Context {
   inference::Engine& engine;
   observability::Metrics& metrics;
   Gate& gate;
+  StallGuard& stalls;
   // Into a directory that does not exist.
   std::function<absl::StatusOr<storage::BackupSize>(const std::string&)> backup;
   std::string data_root;              // imports by path are allowed below it; empty: nowhere

@@ -172,7 +172,12 @@ absl::Status Stream(Context& context, const std::string& name, grpc::ServerConte
     return absl::NotFoundError(
         fmt::format("dictionaries/{} has no feature {}", f.dictionary, f.latent));
   }
+  // The stored recording, what is read from it, and its counts.
+  SAED_ASSIGN_OR_RETURN(const auto recording,
+                        context.stores.recordings.Get(dictionary.recording_id));
+  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * recording.bytes));
   constexpr size_t kEntries = 1 << 16;  // a message
+  StallGuard::Stream moving(context.stalls, server);
   const auto sink = [&](const std::vector<double>& times, const std::vector<int>& latents,
                         const std::vector<float>& values) {
     for (size_t begin = 0; begin < times.size(); begin += kEntries) {
@@ -185,6 +190,7 @@ absl::Status Stream(Context& context, const std::string& name, grpc::ServerConte
         message.mutable_latents()->Assign(latents.begin() + from, latents.begin() + to);
       }
       if (!stream.Write(message) || server.IsCancelled()) return false;
+      moving.Moved();
     }
     return true;
   };

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <tuple>
 #include <vector>
 
 #include "server/base/faults.h"
@@ -19,7 +21,9 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr int64_t kMinute = 60'000'000;  // µs
+constexpr int64_t kMinute = 60'000'000;     // µs
+constexpr int kWatchersRetry = 5;           // s; streams stay, so places come free seldom
+constexpr int64_t kLeastMemory = 64 << 10;  // of any call: its thread's stack, buffers, answer
 constexpr std::string_view kBearer = "Bearer ", kPrefix = "saed_";
 
 std::vector<std::string> Split(std::string_view text, char by) {
@@ -88,6 +92,10 @@ bool GoodName(const std::string& name) {
 
 }  // namespace
 
+jobs::UserTerms TermsOf(const storage::UserRow& user) {
+  return {user.share, user.quota.threads, user.quota.running_jobs, user.quota.unfinished_jobs};
+}
+
 absl::StatusOr<Role> ParseRole(std::string_view name) {
   if (name == "reader") return Role::kReader;
   if (name == "member") return Role::kMember;
@@ -125,20 +133,21 @@ absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
     (void)people_.Used(token->id, now);  // no reason to refuse a call
   }
   SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user.role));
-  return Caller{user.name, role};
+  return Caller{user.name, role, user.quota, nullptr, nullptr};
 }
 
-absl::Status Gate::Rate(const std::string& user) {
-  if (options_.requests_per_second <= 0) return absl::OkStatus();
+absl::Status Gate::Rate(const Caller& caller) {
+  const double rate = caller.quota.requests_per_second.value_or(options_.requests_per_second);
+  if (rate <= 0) return absl::OkStatus();
   const std::lock_guard lock(mutex_);
-  const double most = 2 * options_.requests_per_second, now = clock_.MonotonicSeconds();
-  const auto [it, fresh] = buckets_.try_emplace(user, Bucket{most, now});
+  const double most = 2 * rate, now = clock_.MonotonicSeconds();
+  const auto [it, fresh] = buckets_.try_emplace(caller.user, Bucket{most, now});
   Bucket& bucket = it->second;
-  bucket.left = std::min(most, bucket.left + (now - bucket.at) * options_.requests_per_second);
+  bucket.left = std::min(most, bucket.left + (now - bucket.at) * rate);
   bucket.at = now;
   if (bucket.left < 1) {
     return absl::ResourceExhaustedError(
-        fmt::format("more than {} requests a second; slow down", options_.requests_per_second));
+        fmt::format("more than {} requests a second, as many as you may; slow down", rate));
   }
   bucket.left -= 1;
   return absl::OkStatus();
@@ -148,8 +157,8 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
                                    const Message* request) {
   const Rule* rule = FindRule(method);
   if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
-  SAED_ASSIGN_OR_RETURN(const Caller caller, Identify(server));
-  SAED_RETURN_IF_ERROR(Rate(caller.user));
+  SAED_ASSIGN_OR_RETURN(Caller caller, Identify(server));
+  SAED_RETURN_IF_ERROR(Rate(caller));
   absl::Status status;
   if (caller.role < rule->least) {
     status = absl::PermissionDeniedError(fmt::format("{} is for {}s; '{}' is a {}", method,
@@ -173,7 +182,24 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
     if (!written.ok() && rule->audited) return written;
   }
   SAED_RETURN_IF_ERROR(status);
+  SAED_RETURN_IF_ERROR(Admit(*rule, request, caller));
   return caller;
+}
+
+absl::Status Gate::Admit(const Rule& rule, const Message* request, Caller& caller) {
+  // What is read from a message takes about as much again.
+  const auto size = request == nullptr ? 0 : static_cast<int64_t>(2 * request->SpaceUsedLong());
+  SAED_ASSIGN_OR_RETURN(caller.memory, memory_.Take(std::max(size, kLeastMemory)));
+  if (!rule.stays) return absl::OkStatus();
+  // Counted up first, so that two cannot both take the last place.
+  caller.place = {watchers_.get(), [count = watchers_](const void*) { --*count; }};
+  if (++*watchers_ <= options_.watchers) return absl::OkStatus();
+  return WithRetryAfter(
+      absl::ResourceExhaustedError(fmt::format(
+          "{} streams watch already, as many as the server takes, so that other calls find a "
+          "place; ask now and then instead, or watch again in a moment",
+          options_.watchers)),
+      kWatchersRetry);
 }
 
 absl::Status Gate::Resources(const Caller& caller, std::string_view method,
@@ -238,20 +264,44 @@ absl::Status Gate::MakeUser(const storage::UserRow& user) {
                                         user.name.substr(0, 100)));
   }
   faults.Merge(ParseRole(user.role).status(), "user");
-  if (!(user.share > 0 && user.share <= 1000)) {
-    faults.Add("user.share", fmt::format("is {}; must be above 0 and at most 1000", user.share));
-  }
+  faults.Merge(CheckTerms(user));
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   return people_.InsertUser(user);
 }
 
+absl::Status Gate::CheckTerms(const storage::UserRow& user) {
+  Faults faults;
+  if (!(user.share > 0 && user.share <= 1000)) {
+    faults.Add("user.share", fmt::format("is {}; must be above 0 and at most 1000", user.share));
+  }
+  const storage::Quota& q = user.quota;
+  constexpr int64_t kMany = 1'000'000;
+  for (const auto& [name, value, most] :
+       {std::tuple("threads", q.threads, kMany),
+        {"running_jobs", q.running_jobs, kMany},
+        {"unfinished_jobs", q.unfinished_jobs, kMany},
+        {"stored_bytes", q.bytes, std::numeric_limits<int64_t>::max()}}) {
+    if (value && (*value < 0 || *value > most)) {
+      faults.Add(fmt::format("user.quota.{}", name),
+                 fmt::format("is {}; must be 0 (no limit) to {}", *value, most));
+    }
+  }
+  if (q.requests_per_second && !(*q.requests_per_second >= 0 && *q.requests_per_second <= 1e6)) {
+    faults.Add("user.quota.requests_per_second",
+               fmt::format("is {}; must be 0 (no limit) to a million", *q.requests_per_second));
+  }
+  return faults.ToStatus();
+}
+
 absl::Status Gate::Room(const Caller& caller, int64_t more) {
-  if (options_.user_bytes <= 0 || caller.role == Role::kAdmin) return absl::OkStatus();
+  const int64_t most = caller.quota.bytes.value_or(options_.user_bytes);
+  if (most <= 0 || caller.role == Role::kAdmin) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const int64_t used, access_.Bytes(caller.user));
-  if (used + more <= options_.user_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      fmt::format("your recordings have {} MB of the {} that one user may store; delete some",
-                  used >> 20, options_.user_bytes >> 20));
+  if (used + more <= most) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format(
+      "your recordings have {:.1f} MB of the {:.1f} that you may store{}; delete some",
+      1e-6 * static_cast<double>(used), 1e-6 * static_cast<double>(most),
+      more > 0 ? fmt::format(" and this one has {:.1f}", 1e-6 * static_cast<double>(more)) : ""));
 }
 
 }  // namespace saed::rpc

@@ -4,13 +4,17 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/jobs/scheduler.h"
 #include "server/jobs/stores.h"
+#include "server/rpc/memory_budget.h"
 #include "server/rpc/rules.h"
 #include "storage/access.h"
 #include "storage/people_table.h"
@@ -20,13 +24,19 @@ namespace saed::rpc {
 struct Caller {
   std::string user;  // empty on a server without tokens
   Role role = Role::kAdmin;
+  storage::Quota quota;  // their own
   bool known() const { return !user.empty(); }
   storage::Viewer viewer() const { return {role == Role::kAdmin, user}; }
+  // What the call has of the server, until it ends.
+  MemoryBudget::Hold memory;
+  std::shared_ptr<const void> place;
 };
 
 struct GateOptions {
   double requests_per_second = 0;  // of one user; twice as many may come at once; 0: no limit
   int64_t user_bytes = 0;          // of one user's recordings; 0: no limit
+  int64_t memory_bytes = int64_t{1} << 30;  // of all calls together
+  int watchers = 256;                       // streams that stay, at once
 };
 
 // Thread-safe.
@@ -34,11 +44,15 @@ class Gate {
  public:
   Gate(storage::PeopleTable& people, storage::AccessTable& access, const jobs::Clock& clock,
        GateOptions options)
-      : people_(people), access_(access), clock_(clock), options_(options) {}
+      : people_(people),
+        access_(access),
+        clock_(clock),
+        options_(options),
+        memory_(options.memory_bytes) {}
 
   // Checks the token, the rate, and the method's rule for `request`, which may be null where it
-  // comes as a stream. UNAUTHENTICATED, RESOURCE_EXHAUSTED, PERMISSION_DENIED, or NOT_FOUND for
-  // what the caller may not even know of.
+  // comes as a stream, and takes the memory that the request itself has. UNAUTHENTICATED,
+  // RESOURCE_EXHAUSTED, PERMISSION_DENIED, or NOT_FOUND for what the caller may not even know of.
   absl::StatusOr<Caller> Enter(const grpc::ServerContext& server, std::string_view method,
                                const google::protobuf::Message* request);
   // The rule's resources in a message that came later in a stream.
@@ -50,29 +64,42 @@ class Gate {
   absl::StatusOr<std::pair<storage::TokenRow, std::string>> MakeToken(const std::string& user,
                                                                       const std::string& note,
                                                                       int valid_days);
+  // Faults of a user's share and quota.
+  static absl::Status CheckTerms(const storage::UserRow& user);
   // Makes a user.
   absl::Status MakeUser(const storage::UserRow& user);
 
   // RESOURCE_EXHAUSTED where the caller's recordings and `more` bytes are over the quota.
   absl::Status Room(const Caller& caller, int64_t more);
 
+  // For what a call needs beyond its request.
+  MemoryBudget& memory() { return memory_; }
+  const GateOptions& options() const { return options_; }
+  int watchers() const { return *watchers_; }
+
   storage::PeopleTable& people() { return people_; }
   storage::AccessTable& access() { return access_; }
 
  private:
   absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
-  absl::Status Rate(const std::string& user);
+  absl::Status Rate(const Caller& caller);
+  absl::Status Admit(const Rule& rule, const google::protobuf::Message* request, Caller& caller);
 
   storage::PeopleTable& people_;
   storage::AccessTable& access_;
   const jobs::Clock& clock_;
   GateOptions options_;
+  MemoryBudget memory_;
+  std::shared_ptr<std::atomic<int>> watchers_ = std::make_shared<std::atomic<int>>(0);
   struct Bucket {
     double left = 0, at = 0;
   };
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
 };
+
+// What the scheduler needs to know of a user.
+jobs::UserTerms TermsOf(const storage::UserRow& user);
 
 // "reader", "member", "admin" and back; empty names are refused.
 absl::StatusOr<Role> ParseRole(std::string_view name);

@@ -47,6 +47,12 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
     return InvalidField("rule",
                         fmt::format("has the unknown value {}", static_cast<int>(request.rule())));
   }
+  // A latent index and a value per entry, twice while the answer is made; architectures without a
+  // k of their own have more entries where they were trained to.
+  const int64_t entries = model.spec.k() > 0 ? 2 * model.spec.k() : model.spec.features() / 4;
+  const int64_t values = request.reconstruct() ? model.outputs() : 0;
+  SAED_ASSIGN_OR_RETURN(const auto memory,
+                        context.gate.memory().Take(16 * windows * (entries + values)));
   inference::EncodeRequest encode;
   encode.counts = {counts.data, counts.dtype, windows * model.S, model.units};
   encode.use_rule = request.rule() != v1::CODE_RULE_UNSPECIFIED;

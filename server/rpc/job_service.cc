@@ -29,7 +29,7 @@ template <class Spec>
 absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobRequest& request,
                            const jobs::QueueOptions& options, v1::CreateJobResponse& response) {
   spec.name = request.display_name();
-  const jobs::SubmitLimits limits = context.scheduler.limits();
+  const jobs::SubmitLimits limits = context.scheduler.LimitsFor(options.owner);
   if (request.validate_only()) {
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, options));
     return jobs::Check(context.stores, spec, limits).status();
@@ -112,7 +112,9 @@ absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext&
   std::string last_state;
   int last_attempt = -1;
   int64_t sequence = 0;
+  StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
+    moving.Moved();
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }

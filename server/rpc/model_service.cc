@@ -43,22 +43,28 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListModelsRe
   return absl::OkStatus();
 }
 
-absl::StatusOr<inference::ModelFiles> FilesOf(Context& context, const std::string& id,
+absl::StatusOr<inference::ModelFiles> FilesOf(const inference::LoadedModel& loaded,
                                               v1::ModelFormat format) {
-  SAED_ASSIGN_OR_RETURN(const auto loaded, context.engine.Get(id));
   if (format == v1::MODEL_FORMAT_SAELENS) {
-    return inference::ToSaeLens(loaded->model, loaded->row.name);
+    return inference::ToSaeLens(loaded.model, loaded.row.name);
   }
-  return inference::ModelFiles{{"model.safetensors", inference::ToPlain(loaded->model)}};
+  return inference::ModelFiles{{"model.safetensors", inference::ToPlain(loaded.model)}};
 }
 
 absl::Status Download(Context& context, const std::string& id, v1::ModelFormat format,
+                      grpc::ServerContext& server,
                       grpc::ServerWriter<v1::DownloadModelResponse>& stream) {
   if (!v1::ModelFormat_IsValid(format)) {
     return InvalidField("format",
                         fmt::format("has the unknown value {}", static_cast<int>(format)));
   }
-  SAED_ASSIGN_OR_RETURN(const auto files, FilesOf(context, id, format));
+  SAED_ASSIGN_OR_RETURN(const auto loaded, context.engine.Get(id));
+  SAED_ASSIGN_OR_RETURN(
+      const auto memory,
+      context.gate.memory().Take(3 * int64_t{sizeof(float)} * loaded->model.spec.features() *
+                                 (loaded->model.inputs() + loaded->model.outputs())));
+  SAED_ASSIGN_OR_RETURN(const auto files, FilesOf(*loaded, format));
+  StallGuard::Stream moving(context.stalls, server);
   Sha256 digest;
   const auto gone = [] { return absl::CancelledError("the client went away"); };
   for (const auto& [name, bytes] : files) {
@@ -70,6 +76,7 @@ absl::Status Download(Context& context, const std::string& id, v1::ModelFormat f
       message.set_chunk(bytes.data() + at, n);
       digest.Update(bytes.data() + at, n);
       if (!stream.Write(message)) return gone();
+      moving.Moved();
     }
   }
   v1::DownloadModelResponse last;
@@ -78,9 +85,10 @@ absl::Status Download(Context& context, const std::string& id, v1::ModelFormat f
   return absl::OkStatus();
 }
 
-absl::Status Import(Context& context, const Caller& caller,
+absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext& server,
                     grpc::ServerReader<v1::ImportModelRequest>& stream,
                     v1::ImportModelResponse& response) {
+  std::optional<StallGuard::Stream> moving(std::in_place, context.stalls, server);
   v1::ImportModelRequest message;
   if (!stream.Read(&message) || !message.has_spec()) {
     return InvalidField("spec", "is missing; it must be the first message");
@@ -103,6 +111,7 @@ absl::Status Import(Context& context, const Caller& caller,
   import.sae_lens = spec.format() == v1::MODEL_FORMAT_SAELENS;
   Upload upload(context.stores.objects, context.max_upload_bytes);
   while (stream.Read(&message)) {
+    moving->Moved();
     if (message.has_file()) {
       SAED_RETURN_IF_ERROR(upload.Begin(message.file()));
     } else if (message.part_case() == v1::ImportModelRequest::kChunk) {
@@ -111,7 +120,10 @@ absl::Status Import(Context& context, const Caller& caller,
       return InvalidField("spec", "came twice; send it once, before the files");
     }
   }
+  moving.reset();
   SAED_RETURN_IF_ERROR(upload.End());
+  // The files, the model made of them, its stored form.
+  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * upload.bytes()));
   for (const auto& file : upload.files()) {
     SAED_ASSIGN_OR_RETURN(import.files[file.name], recordings::ReadFile(file.path));
   }
@@ -165,7 +177,7 @@ grpc::Status ModelService::DownloadModel(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Download(context_, *id, request->format(), *stream));
+  return ToGrpc(Download(context_, *id, request->format(), *server, *stream));
 }
 
 grpc::Status ModelService::ImportModel(grpc::ServerContext* server,
@@ -173,7 +185,7 @@ grpc::Status ModelService::ImportModel(grpc::ServerContext* server,
                                        v1::ImportModelResponse* response) {
   const auto caller = context_.gate.Enter(*server, "ModelService.ImportModel", nullptr);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Import(context_, *caller, *stream, *response));
+  return ToGrpc(Import(context_, *caller, *server, *stream, *response));
 }
 
 }  // namespace saed::rpc

@@ -64,8 +64,20 @@ absl::StatusOr<std::string> AllowedPath(const std::string& root, const std::stri
   return asked.string();
 }
 
-absl::Status Receive(const Caller& caller, grpc::ServerReader<v1::ImportRecordingRequest>& stream,
-                     Context& context, v1::ImportRecordingResponse& response) {
+int64_t SizeOf(const std::vector<recordings::ImportFile>& files) {
+  int64_t out = 0;
+  for (const auto& file : files) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(file.path, error);
+    if (!error) out += static_cast<int64_t>(size);
+  }
+  return out;
+}
+
+absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
+                     grpc::ServerReader<v1::ImportRecordingRequest>& stream, Context& context,
+                     v1::ImportRecordingResponse& response) {
+  std::optional<StallGuard::Stream> moving(std::in_place, context.stalls, server);
   v1::ImportRecordingRequest message;
   if (!stream.Read(&message) || !message.has_header()) {
     return InvalidField("header", "is missing; the first message must be the header");
@@ -75,6 +87,7 @@ absl::Status Receive(const Caller& caller, grpc::ServerReader<v1::ImportRecordin
   SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
   Upload upload(context.stores.objects, context.max_upload_bytes);
   while (stream.Read(&message)) {
+    moving->Moved();
     if (context.draining) return absl::UnavailableError("the server is stopping; try again");
     if (message.has_file()) {
       SAED_RETURN_IF_ERROR(upload.Begin(message.file()));
@@ -85,6 +98,7 @@ absl::Status Receive(const Caller& caller, grpc::ServerReader<v1::ImportRecordin
       return InvalidField("part", "is a second header or empty; send file headers and chunks");
     }
   }
+  moving.reset();
   SAED_RETURN_IF_ERROR(upload.End());
   std::vector<recordings::ImportFile> files = upload.files();
   if (!header.server_path().empty()) {
@@ -93,6 +107,8 @@ absl::Status Receive(const Caller& caller, grpc::ServerReader<v1::ImportRecordin
     SAED_ASSIGN_OR_RETURN(const auto there, jobs::FilesAt(path, spec.format));
     files.insert(files.end(), there.begin(), there.end());
   }
+  // The file's arrays, the recording made of them, and its stored form.
+  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * SizeOf(files)));
   bool created = false;
   SAED_ASSIGN_OR_RETURN(
       const auto row,
@@ -123,7 +139,7 @@ grpc::Status RecordingService::ImportRecording(
     v1::ImportRecordingResponse* response) {
   const auto caller = context_.gate.Enter(*server, "RecordingService.ImportRecording", nullptr);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Receive(*caller, *stream, context_, *response));
+  return ToGrpc(Receive(*caller, *server, *stream, context_, *response));
 }
 
 grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
@@ -132,18 +148,27 @@ grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
   const auto caller = context_.gate.Enter(*server, "RecordingService.SimulateRecording", request);
   if (!caller.ok()) return ToGrpc(caller.status());
   recordings::Imported made;
+  MemoryBudget::Hold memory;
   if (request->has_rat()) {
     made.recording = recordings::SimulateRat();
   } else if (request->has_planted()) {
     const auto spec = PlantedOf(request->planted());
     if (!spec.ok()) return ToGrpc(spec.status());
+    // About a spike in four bins, and the true amplitudes.
+    const auto taken =
+        context_.gate.memory().Take(spec->bins * (4 * spec->units + 8 * spec->features));
+    if (!taken.ok()) return ToGrpc(taken.status());
+    memory = *taken;
     made.recording = recordings::SimulatePlanted(*spec);
   } else {
     return ToGrpc(InvalidField("kind", "is not set; must be rat or planted"));
   }
   bool created = false;
-  const auto row = context_.library.Add(
-      made, {request->display_name(), caller->user, request->private_(), {}}, created);
+  const auto row =
+      context_.library.Add(made,
+                           {request->display_name(), caller->user, request->private_(),
+                            [&](int64_t bytes) { return context_.gate.Room(*caller, bytes); }},
+                           created);
   if (!row.ok()) return ToGrpc(row.status());
   *response->mutable_recording() = ToProto(*row);
   response->set_created(created);

@@ -36,7 +36,7 @@ constexpr Rule kRules[] = {
     {"JobService.CancelJob", kMember, Needs::kChange, "name", true},
     {"JobService.PauseJob", kMember, Needs::kChange, "name", true},
     {"JobService.ResumeJob", kMember, Needs::kChange, "name", true},
-    {"JobService.WatchJob", kReader, Needs::kSee, "name", false},
+    {"JobService.WatchJob", kReader, Needs::kSee, "name", false, true},
     {"JobService.DeleteJob", kMember, Needs::kChange, "name", true},
     {"ModelService.GetModel", kReader, Needs::kSee, "name", false},
     {"ModelService.ListModels", kReader, Needs::kSee, "recording", false},
@@ -56,7 +56,7 @@ constexpr Rule kRules[] = {
      "spec.base.recording spec.base.target.recording", true},
     {"SweepService.GetSweep", kReader, Needs::kSee, "name", false},
     {"SweepService.ListSweeps", kReader, Needs::kRole, "", false},
-    {"SweepService.WatchSweep", kReader, Needs::kSee, "name", false},
+    {"SweepService.WatchSweep", kReader, Needs::kSee, "name", false, true},
     {"SweepService.CancelSweep", kMember, Needs::kChange, "name", true},
     {"SweepService.DeleteSweep", kMember, Needs::kChange, "name", true},
 };

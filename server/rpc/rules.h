@@ -21,6 +21,7 @@ struct Rule {
   // and lists.
   std::string_view fields;
   bool audited = false;  // a call that was allowed is written down; refused ones always are
+  bool stays = false;    // a stream that is open for as long as something else goes on
 };
 
 std::span<const Rule> Rules();

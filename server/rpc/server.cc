@@ -79,6 +79,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   // RESOURCE_EXHAUSTED before any of our code runs, so that those inside keep their pace.
   grpc::ResourceQuota quota("calls");
   quota.SetMaxThreads(context.max_calls + kPollers);
+  // Bytes of messages that still come in; connections are read more slowly near it.
+  quota.Resize(static_cast<size_t>(context.gate.memory().bytes()));
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, kPollers);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -107,9 +109,14 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
 
 RpcServer::~RpcServer() { Shutdown(0); }
 
-void RpcServer::Shutdown(double seconds) {
+void RpcServer::StopServing() {
   if (server_ == nullptr) return;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
+}
+
+void RpcServer::Shutdown(double seconds) {
+  if (server_ == nullptr) return;
+  StopServing();
   server_->Shutdown(std::chrono::system_clock::now() +
                     std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   server_->Wait();

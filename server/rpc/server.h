@@ -30,7 +30,9 @@ class RpcServer {
   ~RpcServer();
 
   int port() const { return port_; }
-  // Health goes NOT_SERVING; open calls get `seconds` to end and are then cut.
+  // Health goes NOT_SERVING, so that clients which ask go elsewhere; calls are still answered.
+  void StopServing();
+  // StopServing(); open calls get `seconds` to end and are then cut.
   void Shutdown(double seconds);
 
   // A channel that never leaves the process; for doors that must pass the same checks.

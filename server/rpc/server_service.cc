@@ -23,7 +23,7 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
     m->set_reason(path.reason);
     m->set_in_use(path.name == sae::KernelPathName());
   }
-  response->set_memory_bytes(context_.scheduler.limits().memory);
+  response->set_memory_bytes(context_.scheduler.LimitsFor(caller->user).memory);
   for (const jobs::UserReport& user : context_.scheduler.Users()) {
     auto* m = response->add_users();
     m->set_user(user.user);

@@ -25,7 +25,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kUnavailable ||
       status.code() == absl::StatusCode::kResourceExhausted) {
     google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_seconds(1);
+    retry.mutable_retry_delay()->set_seconds(RetryAfter(status));
     details.add_details()->PackFrom(retry);
   }
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),

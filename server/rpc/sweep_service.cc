@@ -33,8 +33,9 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
   SAED_ASSIGN_OR_RETURN(jobs::SweepSpec spec, FromProto(request.spec()));
   spec.name = request.display_name();
   if (request.validate_only()) {
-    SAED_ASSIGN_OR_RETURN(const int64_t trials,
-                          jobs::Check(context.stores, spec, context.scheduler.limits()));
+    SAED_ASSIGN_OR_RETURN(
+        const int64_t trials,
+        jobs::Check(context.stores, spec, context.scheduler.LimitsFor(caller.user)));
     response.mutable_sweep()->set_planned_trials(trials);
     return absl::OkStatus();
   }
@@ -63,7 +64,9 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRe
 absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext& server,
                    grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
   std::string last;
+  StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
+    moving.Moved();
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }

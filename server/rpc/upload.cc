@@ -37,6 +37,7 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
   }
   header_ = header;
   received_ = 0;
+  bytes_ += header.size();
   digest_ = std::make_unique<Sha256>();
   // The file's own name is never part of a path here.
   const std::string path = fmt::format("{}/{}", directory_, files_.size());

@@ -30,6 +30,8 @@ class Upload {
   absl::Status End();
 
   const std::vector<recordings::ImportFile>& files() const { return files_; }
+  // Of all files that were announced.
+  int64_t bytes() const { return bytes_; }
 
  private:
   static constexpr size_t kMaxFiles = 64;
@@ -43,7 +45,7 @@ class Upload {
   v1::FileHeader header_;
   std::ofstream out_;
   std::unique_ptr<Sha256> digest_;
-  int64_t received_ = 0;
+  int64_t received_ = 0, bytes_ = 0;
 };
 
 }  // namespace saed::rpc

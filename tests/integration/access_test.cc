@@ -432,6 +432,76 @@ TEST_F(Access, TheLastAdministratorStaysAndUrgentIsForAdministrators) {
   EXPECT_THAT(s.error_message(), HasSubstr("only administrators may"));
 }
 
+TEST_F(Access, EveryUserHasTheirOwnQuota) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const auto update = [&](const v1::Quota& quota) {
+    grpc::ClientContext context;
+    v1::UpdateUserRequest request;
+    request.mutable_user()->set_name("users/ada");
+    request.mutable_user()->set_role(v1::ROLE_MEMBER);
+    *request.mutable_user()->mutable_quota() = quota;
+    v1::UpdateUserResponse response;
+    const auto s = people_["root"].client->admin().UpdateUser(&context, request, &response);
+    if (s.ok()) {
+      EXPECT_EQ(response.user().quota().SerializeAsString(), quota.SerializeAsString());
+    }
+    return s;
+  };
+  v1::Quota quota;
+  quota.set_threads(-1);
+  quota.set_requests_per_second(-2);
+  const auto wrong = update(quota);
+  EXPECT_EQ(wrong.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(wrong.error_message(), HasSubstr("user.quota.threads: is -1"));
+  EXPECT_THAT(wrong.error_message(), HasSubstr("user.quota.requests_per_second: is -2"));
+
+  quota.Clear();
+  quota.set_unfinished_jobs(1);
+  ASSERT_TRUE(update(quota).ok());
+  const auto submit = [&](const std::string& who) {
+    auto request = TrainRequest(recording_);
+    request.mutable_train()->set_epochs(100'000);
+    request.mutable_train()->set_max_steps(50'000'000);
+    grpc::ClientContext context;
+    v1::CreateJobResponse response;
+    return people_[who].client->jobs().CreateJob(&context, request, &response);
+  };
+  EXPECT_TRUE(submit("ada").ok());
+  const auto one_too_many = submit("ada");
+  EXPECT_EQ(one_too_many.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(one_too_many.error_message(), HasSubstr("1 jobs of yours are queued or running"));
+  EXPECT_TRUE(submit("bea").ok());
+  EXPECT_TRUE(submit("bea").ok());
+
+  quota.Clear();
+  quota.set_stored_bytes(100);
+  ASSERT_TRUE(update(quota).ok());
+  const auto simulate = [&](const std::string& who, uint64_t seed) {
+    grpc::ClientContext context;
+    v1::SimulateRecordingRequest request;
+    request.mutable_planted()->set_bins(1000);
+    request.mutable_planted()->set_seed(seed);
+    v1::SimulateRecordingResponse response;
+    return people_[who].client->recordings().SimulateRecording(&context, request, &response);
+  };
+  const auto too_large = simulate("ada", 8);
+  EXPECT_EQ(too_large.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(too_large.error_message(), HasSubstr("that you may store"));
+  EXPECT_TRUE(simulate("bea", 9).ok());
+
+  quota.Clear();
+  quota.set_requests_per_second(0.5);
+  ASSERT_TRUE(update(quota).ok());
+  const auto ask = [&](const std::string& who) {
+    grpc::ClientContext context;
+    v1::GetServerStatusResponse response;
+    return people_[who].client->server().GetServerStatus(&context, {}, &response).error_code();
+  };
+  EXPECT_EQ(ask("ada"), StatusCode::OK);
+  EXPECT_EQ(ask("ada"), StatusCode::RESOURCE_EXHAUSTED);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("bea"), StatusCode::OK);
+}
+
 TEST_F(Access, ABackupIsWholeAndComesBack) {
   const v1::Job job = Trained();
   auto forever = TrainRequest(job.train().recording());

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <thread>
 
+#include "server/rpc/memory_budget.h"
 #include "tests/integration/fixture.h"
 
 namespace saed {
@@ -64,6 +65,9 @@ class Queue : public test_tools::ServerTest {
     EXPECT_TRUE(client_->models().GetModel(&context, request, &response).ok());
     return response.model().tensor_digest();
   }
+
+  // With so many calls open, one more is refused with these words; once they end it is answered.
+  void RefusesWhile(int open, const std::string& why);
 };
 
 TEST_F(Queue, APausedJobGoesOnToTheSameTensors) {
@@ -149,13 +153,11 @@ TEST_F(Queue, AWaitingJobSaysWhatForAndAboutWhen) {
   Cancel(running->name());
 }
 
-// Those inside go on, one too many is told so, and there is room again once they leave.
-TEST_F(Queue, OneCallTooManyIsRefused) {
-  max_calls_ = 6;
+// Those inside go on, one too many is told so, and other calls find a place all the time.
+TEST_F(Queue, OneWatcherTooManyIsRefused) {
+  max_calls_ = 8;
   Restart();
-  auto request = TrainRequest(Simulate());
-  request.mutable_train()->set_epochs(100'000);
-  const auto job = Create(request);
+  const auto job = Create(Steps(Simulate(), 50'000'000));
   ASSERT_TRUE(job.ok());
   v1::WatchJobRequest watched;
   watched.set_name(job->name());
@@ -165,37 +167,131 @@ TEST_F(Queue, OneCallTooManyIsRefused) {
   };
   std::vector<std::unique_ptr<Watcher>> watchers;
   v1::WatchJobResponse event;
-  grpc::Status refused;
-  while (watchers.size() < 20) {
+  const auto watch = [&] {
     auto watcher = std::make_unique<Watcher>();
     watcher->stream = client_->jobs().WatchJob(&watcher->context, watched);
-    if (!watcher->stream->Read(&event)) {
-      refused = watcher->stream->Finish();
-      break;
-    }
+    if (!watcher->stream->Read(&event)) return watcher->stream->Finish();
     watchers.push_back(std::move(watcher));
-  }
+    return grpc::Status::OK;
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(watch().ok());
+  const grpc::Status refused = watch();
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(refused.error_message().find("4 streams watch already"), std::string::npos)
+      << refused.error_message();
   EXPECT_NE(refused.error_details().find("google.rpc.RetryInfo"), std::string::npos);
-  EXPECT_GE(watchers.size(), 4u);
-  EXPECT_LE(watchers.size(), 7u);
   for (auto& watcher : watchers) EXPECT_TRUE(watcher->stream->Read(&event));
+  EXPECT_EQ(Get(job->name()).name(), job->name());
   for (auto& watcher : watchers) watcher->context.TryCancel();
   for (auto& watcher : watchers) {
     while (watcher->stream->Read(&event)) {
     }
     watcher->stream->Finish();
   }
-  grpc::Status answer;
-  for (int i = 0; i < 100 && (i == 0 || !answer.ok()); ++i) {
+  watchers.clear();
+  grpc::Status again = watch();
+  for (int i = 0; i < 100 && !again.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    again = watch();
+  }
+  EXPECT_TRUE(again.ok()) << again.error_message();
+  watchers[0]->context.TryCancel();
+  Cancel(job->name());
+}
+
+// Uploads that do not go on hold a place and some memory each.
+void Queue::RefusesWhile(int open, const std::string& why) {
+  struct Upload {
     grpc::ClientContext context;
-    v1::CancelJobRequest cancel;
-    cancel.set_name(job->name());
-    v1::CancelJobResponse response;
-    answer = client_->jobs().CancelJob(&context, cancel, &response);
-    if (!answer.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    v1::ImportRecordingResponse response;
+    std::unique_ptr<grpc::ClientWriter<v1::ImportRecordingRequest>> stream;
+  };
+  std::vector<std::unique_ptr<Upload>> uploads;
+  v1::ImportRecordingRequest header;
+  header.mutable_header()->set_format(v1::FORMAT_COUNTS_NPY);
+  for (int i = 0; i < open; ++i) {
+    auto upload = std::make_unique<Upload>();
+    upload->stream = client_->recordings().ImportRecording(&upload->context, &upload->response);
+    upload->stream->Write(header);
+    uploads.push_back(std::move(upload));
+  }
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    v1::GetServerStatusResponse response;
+    return client_->server().GetServerStatus(&context, {}, &response);
+  };
+  grpc::Status refused = ask();
+  for (int i = 0; i < 100 && refused.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    refused = ask();
+  }
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(refused.error_details().find(why), std::string::npos) << refused.error_details();
+  EXPECT_NE(refused.error_details().find("google.rpc.RetryInfo"), std::string::npos);
+  for (auto& upload : uploads) upload->context.TryCancel();
+  for (auto& upload : uploads) EXPECT_FALSE(upload->stream->Finish().ok());
+  grpc::Status answer = ask();
+  for (int i = 0; i < 100 && !answer.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    answer = ask();
   }
   EXPECT_TRUE(answer.ok()) << answer.error_message();
+}
+
+TEST_F(Queue, OneCallTooManyIsRefused) {
+  max_calls_ = 6;
+  Restart();
+  RefusesWhile(10, "more calls than it takes at once");
+}
+
+TEST_F(Queue, CallsShareTheirMemory) {
+  call_memory_bytes_ = 1 << 20;
+  Restart();
+  RefusesWhile(20, "of the 1 MB that calls may take");
+}
+
+// An upload that does not go on ends, leaves nothing, and does not end those that move.
+TEST_F(Queue, AStalledUploadEnds) {
+  stall_seconds_ = 0.3;
+  Restart();
+  grpc::ClientContext context;
+  v1::ImportRecordingResponse response;
+  const auto stream = client_->recordings().ImportRecording(&context, &response);
+  v1::ImportRecordingRequest message;
+  message.mutable_header()->set_format(v1::FORMAT_COUNTS_NPY);
+  EXPECT_TRUE(stream->Write(message));
+  message.mutable_file()->set_role(v1::FileHeader::ROLE_MAIN);
+  message.mutable_file()->set_name("x.npy");
+  message.mutable_file()->set_size(100);
+  message.mutable_file()->set_sha256(std::string(64, '0'));
+  EXPECT_TRUE(stream->Write(message));
+  for (int i = 0; i < 10; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    message.set_chunk("x");
+    EXPECT_TRUE(stream->Write(message)) << "ended although it moves";
+  }
+  // Answered without WritesDone.
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  const std::filesystem::path uploads(dir_ / "data/objects/uploads");
+  for (int i = 0; i < 250 && !std::filesystem::is_empty(uploads); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(uploads));
+}
+
+TEST(MemoryBudget, GivesOutWhatThereIs) {
+  rpc::MemoryBudget budget(100);
+  auto large = budget.Take(1000);
+  ASSERT_TRUE(large.ok()) << "counts as half";
+  EXPECT_EQ(budget.held(), 50);
+  const auto small = budget.Take(30);
+  ASSERT_TRUE(small.ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(budget.Take(30).status()));
+  EXPECT_EQ(budget.held(), 80);
+  large->reset();
+  EXPECT_EQ(budget.held(), 30);
+  EXPECT_TRUE(budget.Take(30).ok());
+  EXPECT_EQ(budget.held(), 30) << "nobody keeps it";
 }
 
 TEST_F(Queue, WrongOptionsAreRefusedTogether) {

@@ -132,7 +132,7 @@ TEST(Policy, ASliceEndsForAUserWhoIsOwedMore) {
 TEST(Policy, UserLimitsSkipTheUserNotTheOthers) {
   const Usage usage(86400);
   const auto d = Decide({Job("a", "ada"), Job("b", "bea")}, {Active("r", "ada", 1)}, usage,
-                        {.threads = 8, .user_jobs = 1}, 0);
+                        {.threads = 8, .user = {.jobs = 1}}, 0);
   EXPECT_THAT(d.start, ElementsAre("b"));
   EXPECT_THAT(d.waiting[0].second, HasSubstr("its owner runs 1 jobs"));
 }
@@ -362,10 +362,10 @@ TEST(PolicyProperties, OverRandomQueues) {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     std::mt19937_64 random(seed);
     const auto below = [&](int n) { return static_cast<int>(random() % n); };
-    PolicyOptions o{.threads = 1 + below(32),
-                    .memory = below(2) ? 1000 : 0,
-                    .user_threads = below(3) ? 0 : 1 + below(8),
-                    .user_jobs = below(3) ? 0 : 1 + below(4)};
+    PolicyOptions o{
+        .threads = 1 + below(32),
+        .memory = below(2) ? 1000 : 0,
+        .user = {.threads = below(3) ? 0 : 1 + below(8), .jobs = below(3) ? 0 : 1 + below(4)}};
     Usage usage(1000);
     for (int u = 0; u < 5; ++u) {
       usage.Charge(User(u), below(10000), 0);

@@ -4,13 +4,17 @@
 #include <iterator>
 
 #include "server/base/faults.h"
+#include "storage/access.h"
 #include "storage/annotations_table.h"
+#include "storage/chores_table.h"
 #include "storage/database.h"
 #include "storage/dictionaries_table.h"
 #include "storage/jobs_table.h"
 #include "storage/models_table.h"
 #include "storage/objects.h"
+#include "storage/people_table.h"
 #include "storage/recordings_table.h"
+#include "storage/sweeps_table.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::storage {
@@ -103,6 +107,49 @@ TEST_F(Storage, ProgressIsKeptInOrder) {
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[0].sequence, 2);
   EXPECT_EQ((*rows)[1].body, "c");
+}
+
+TEST_F(Storage, OldProgressIsThinnedEvenly) {
+  for (const char* id : {"old", "new", "runs"}) {
+    ASSERT_TRUE(jobs.Insert(Job(id)).ok());
+    ASSERT_TRUE(*jobs.Start(id, 1));
+    for (int i = 1; i <= 103; ++i) ASSERT_TRUE(jobs.AppendProgress(id, std::to_string(i)).ok());
+  }
+  ASSERT_TRUE(jobs.Finish("old", "SUCCEEDED", 0, "", 1, 10).ok());
+  ASSERT_TRUE(jobs.Finish("new", "SUCCEEDED", 0, "", 1, 20).ok());
+  EXPECT_EQ(*jobs.ThinProgress(20, 10), 103 - 11);
+  const auto kept = jobs.ReadProgress("old", 0, 1000);
+  std::vector<int64_t> sequences;
+  for (const auto& p : *kept) sequences.push_back(p.sequence);
+  EXPECT_EQ(sequences, (std::vector<int64_t>{1, 12, 23, 34, 45, 56, 67, 78, 89, 100, 103}));
+  EXPECT_EQ(kept->back().body, "103");
+  EXPECT_EQ(jobs.ReadProgress("new", 0, 1000)->size(), 103U);
+  EXPECT_EQ(jobs.ReadProgress("runs", 0, 1000)->size(), 103U);
+  EXPECT_EQ(*jobs.ThinProgress(20, 10), 0) << "nothing is thinned twice";
+}
+
+TEST_F(Storage, AUserHasOnlySoManyUnfinishedJobs) {
+  ASSERT_TRUE(jobs.Insert(Job("j1", "req"), 1).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(jobs.Insert(Job("j2", "other"), 1).status()));
+  EXPECT_EQ(jobs.Insert(Job("j3", "req"), 1)->id, "j1") << "asked again, not a new job";
+  EXPECT_TRUE(jobs.Insert(Job("j4"), 2).ok());
+  ASSERT_TRUE(jobs.RequestCancel("j1", 1).ok());
+  EXPECT_TRUE(jobs.Insert(Job("j5"), 2).ok());
+}
+
+TEST_F(Storage, ASweepThatEndedBeginsNoTrials) {
+  SweepsTable sweeps(*db);
+  SweepRow sweep;
+  sweep.id = "s1";
+  sweep.recording_id = "r1";
+  sweep.spec = "{}";
+  ASSERT_TRUE(sweeps.Insert(sweep).ok());
+  JobRow trial = Job("j1");
+  trial.sweep_id = "s1";
+  ASSERT_TRUE(jobs.Insert(trial).ok());
+  ASSERT_TRUE(sweeps.Finish("s1", {"CANCELLED", "", {}, ""}, 5).ok());
+  trial.id = "j2";
+  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Insert(trial).status()));
 }
 
 TEST_F(Storage, AFailedTransactionLeavesNothing) {
@@ -359,6 +406,40 @@ TEST(Objects, StoreCheckSweep) {
 // What schema 1 stored is there, and what it did not know is empty.
 class OlderSchema : public ::testing::TestWithParam<int> {};
 
+TEST(PeopleTable, KeepsQuotasAndDropsOldRecords) {
+  saed::test_tools::TempDir dir;
+  auto db = Database::Open(dir / "x.db");
+  ASSERT_TRUE(db.ok());
+  PeopleTable people(**db);
+  UserRow ana{"ana", "admin", 1, false, 1, {}};
+  ASSERT_TRUE(people.InsertUser(ana).ok());
+  ana.quota = {2, 0, std::nullopt, int64_t{1} << 40, 2.5};
+  ASSERT_TRUE(people.UpdateUser(ana).ok());
+  const auto now = people.User("ana");
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(now->quota.threads, 2);
+  EXPECT_EQ(now->quota.running_jobs, 0);
+  EXPECT_FALSE(now->quota.unfinished_jobs.has_value());
+  EXPECT_EQ(now->quota.bytes, int64_t{1} << 40);
+  EXPECT_EQ(now->quota.requests_per_second, 2.5);
+  for (int64_t at : {10, 20, 30}) {
+    ASSERT_TRUE(people.Audit({0, at, "ana", "m", "", "allowed", ""}).ok());
+  }
+  EXPECT_EQ(*people.DropAudit(20), 1);
+  EXPECT_EQ(people.AuditLog("", 10, 100)->size(), 2U);
+}
+
+TEST(ChoresTable, KeepsTheLastTime) {
+  saed::test_tools::TempDir dir;
+  auto db = Database::Open(dir / "x.db");
+  ASSERT_TRUE(db.ok());
+  EXPECT_EQ((*db)->migrations(), 0);
+  ChoresTable chores(**db);
+  ASSERT_TRUE(chores.Done("backup", 5).ok());
+  ASSERT_TRUE(chores.Done("backup", 7).ok());
+  EXPECT_EQ(*chores.LastDone(), (std::map<std::string, int64_t>{{"backup", 7}}));
+}
+
 TEST_P(OlderSchema, IsBroughtUpToDate) {
   saed::test_tools::TempDir dir;
   {
@@ -397,11 +478,33 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   ASSERT_TRUE(queue.ok()) << queue.status();
   if (GetParam() < 3) return;
   ASSERT_EQ(queue->size(), 1U);
-  EXPECT_EQ((*queue)[0].queued_at, (*queue)[0].created_at);
   EXPECT_EQ((*queue)[0].shown_state(), "QUEUED");
+  EXPECT_EQ((*queue)[0].queued_at, (*queue)[0].created_at);
+  if (GetParam() < 4) return;
+  EXPECT_EQ((*queue)[0].owner, "ana");
+  const auto usage = jobs.Usage();
+  ASSERT_TRUE(usage.ok());
+  ASSERT_EQ(usage->size(), 1U);
+  EXPECT_EQ((*usage)[0].core_seconds, 3600.5);
+  if (GetParam() < 5) return;
+  const auto trials = jobs.OfSweep("aaaaaaaaaaaaaaaa");
+  ASSERT_TRUE(trials.ok());
+  EXPECT_EQ(trials->size(), 1U);
+  if (GetParam() < 6) return;
+  PeopleTable people(**db);
+  const auto ana = people.User("ana");
+  ASSERT_TRUE(ana.ok()) << ana.status();
+  EXPECT_EQ(ana->role, "admin");
+  EXPECT_EQ(ana->share, 2);
+  EXPECT_FALSE(ana->quota.threads.has_value());
+  EXPECT_TRUE(people.Token("0123456789ab").ok());
+  AccessTable access(**db);
+  const auto of = access.Of("dictionaries", id);
+  ASSERT_TRUE(of.ok());
+  EXPECT_TRUE(of->recording_private);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Values(1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
 
 TEST(Schema, RefusesADatabaseFromTheFuture) {
   saed::test_tools::TempDir dir;
