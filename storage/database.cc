@@ -19,6 +19,7 @@ std::unique_ptr<SQLite::Database> Connect(const std::string& path, int flags) {
   auto db = std::make_unique<SQLite::Database>(path, flags, kBusyTimeoutMs);
   db->exec("PRAGMA foreign_keys = ON");
   db->exec("PRAGMA synchronous = FULL");
+  db->exec("PRAGMA cache_size = -8192");  // KiB
   return db;
 }
 

@@ -282,8 +282,8 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
                         "train_selectivity, train_precision, train_prevalence, train_auroc, "
                         "test_coverage, test_specificity, test_selectivity, test_precision, "
                         "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high "
-                        "FROM associations WHERE dictionary_id = ? AND "
-                        "latent = ? ORDER BY test_auroc DESC, condition");
+                        "FROM associations INDEXED BY associations_by_latent WHERE "
+                        "dictionary_id = ? AND latent = ? ORDER BY test_auroc DESC, condition");
     SQLite::bind(s, id, latent);
     std::vector<AssociationRow> out;
     while (s.executeStep()) {
@@ -314,10 +314,12 @@ absl::StatusOr<std::vector<VariableRow>> DictionariesTable::Variables(const std:
 absl::StatusOr<std::vector<TuningRow>> DictionariesTable::Tunings(const std::string& id,
                                                                   int latent) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<TuningRow>> {
-    SQLite::Statement s(db,
-                        "SELECT variable, train_spearman, test_spearman, train_information, "
-                        "test_information, p_value, q_value, curves FROM tunings WHERE "
-                        "dictionary_id = ? AND latent = ? ORDER BY variable");
+    // Left alone, SQLite walks all tunings of the dictionary in the order that is asked for.
+    SQLite::Statement s(
+        db,
+        "SELECT variable, train_spearman, test_spearman, train_information, "
+        "test_information, p_value, q_value, curves FROM tunings INDEXED BY "
+        "tunings_by_latent WHERE dictionary_id = ? AND latent = ? ORDER BY variable");
     SQLite::bind(s, id, latent);
     std::vector<TuningRow> out;
     while (s.executeStep()) {
