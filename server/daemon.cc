@@ -209,7 +209,7 @@ struct Daemon::Parts {
         chores(*db),
         stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects},
         observer(*metrics),
-        library(stores, clock),
+        library(stores, clock, options.reader),
         scheduler(stores, clock, observer, ToScheduler(options)),
         runner(stores, clock, scheduler),
         gate(people, access, clock,

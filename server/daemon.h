@@ -16,7 +16,10 @@ struct DaemonOptions {
   std::string listen = "127.0.0.1:7070";          // host:port; port 0 takes a free one
   std::string metrics_listen = "127.0.0.1:9464";  // empty: none
   std::string data_root;                          // imports by path are allowed below it
-  int threads = 0;                                // for jobs; 0: one per core
+  // This program, which then reads files from outside in a process of its own, as
+  // `reader --read-recording DIR` (server/recordings/import_apart.h); empty: this process does.
+  std::string reader;
+  int threads = 0;           // for jobs; 0: one per core
   int job_threads = 0;       // of a job that leaves it open; 0: a quarter, at least 4
   int64_t memory_bytes = 0;  // for jobs; 0: four fifths of the machine's
   int user_threads = 0;      // of one user's running jobs; 0: not limited

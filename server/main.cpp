@@ -12,6 +12,7 @@
 #include <cstdlib>
 
 #include "server/daemon.h"
+#include "server/recordings/import_apart.h"
 #include "server/sae/kernels/dispatch.h"
 
 namespace {
@@ -153,6 +154,10 @@ int main(int argc, char** argv) {
 
   saed::DaemonOptions options;
   std::string config, log_level = "info";
+  if (argc == 3 && std::string_view(argv[1]) == "--read-recording") {
+    return saed::recordings::ReadApart(argv[2]);
+  }
+  options.reader = "/proc/self/exe";  // also once the file has been replaced by an upgrade
   // The config file first, so that flags change what it says.
   for (int i = 1; i + 1 < argc; ++i) {
     if (std::string_view(argv[i]) == "--config") config = argv[i + 1];

@@ -8,6 +8,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/import_apart.h"
 #include "server/recordings/store_format.h"
 #include "server/recordings/table_filter.h"
 
@@ -81,9 +82,16 @@ json Summary(const recordings::Imported& imported) {
 
 absl::StatusOr<storage::RecordingRow> Library::Import(
     const recordings::ImportSpec& spec, const std::vector<recordings::ImportFile>& files,
-    const Keeping& keeping, bool& created) {
-  SAED_ASSIGN_OR_RETURN(const recordings::Imported imported, recordings::Import(spec, files));
-  return Add(imported, keeping, created);
+    const Keeping& keeping, const std::function<bool()>& stop, bool& created) {
+  if (reader_.empty()) {
+    SAED_ASSIGN_OR_RETURN(const recordings::Imported imported, recordings::Import(spec, files));
+    return Add(imported, keeping, created);
+  }
+  SAED_ASSIGN_OR_RETURN(const std::string directory, stores_.objects.NewUploadDirectory());
+  const auto imported = recordings::ImportApart(reader_, directory, spec, files, stop);
+  storage::RemoveTree(directory);
+  SAED_RETURN_IF_ERROR(imported.status());
+  return Add(*imported, keeping, created);
 }
 
 absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& imported,

@@ -22,13 +22,17 @@ struct Keeping {
 // Thread-safe.
 class Library {
  public:
-  Library(Stores stores, const Clock& clock) : stores_(stores), clock_(clock) {}
+  // `reader`: the program that reads files from outside (import_apart.h); empty: this process does.
+  Library(Stores stores, const Clock& clock, std::string reader = "")
+      : stores_(stores), clock_(clock), reader_(std::move(reader)) {}
 
   // Reads the files and stores the recording, or finds the one of the same content (`created`
-  // false). The object is on disk before the row is there.
+  // false). The object is on disk before the row is there. A reader that is asked to `stop` gives
+  // CANCELLED.
   absl::StatusOr<storage::RecordingRow> Import(const recordings::ImportSpec& spec,
                                                const std::vector<recordings::ImportFile>& files,
-                                               const Keeping& keeping, bool& created);
+                                               const Keeping& keeping,
+                                               const std::function<bool()>& stop, bool& created);
   absl::StatusOr<storage::RecordingRow> Add(const recordings::Imported& imported,
                                             const Keeping& keeping, bool& created);
   absl::Status Delete(const std::string& id);
@@ -36,6 +40,7 @@ class Library {
  private:
   Stores stores_;
   const Clock& clock_;
+  std::string reader_;
   // Held from an object's storing to its row's, and from a row's removal to its object's, so that
   // an import never relies on an object that is being removed.
   std::mutex mutex_;

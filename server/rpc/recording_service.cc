@@ -110,12 +110,12 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   // The file's arrays, the recording made of them, and its stored form.
   SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * SizeOf(files)));
   bool created = false;
-  SAED_ASSIGN_OR_RETURN(
-      const auto row,
-      context.library.Import(spec, files,
-                             {header.display_name(), caller.user, header.private_(),
-                              [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
-                             created));
+  SAED_ASSIGN_OR_RETURN(const auto row,
+                        context.library.Import(
+                            spec, files,
+                            {header.display_name(), caller.user, header.private_(),
+                             [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
+                            [&] { return context.draining || server.IsCancelled(); }, created));
   *response.mutable_recording() = ToProto(row);
   response.set_created(created);
   return absl::OkStatus();

@@ -1,0 +1,88 @@
+// Reading in another process: what becomes of its answers and its deaths.
+#include "server/recordings/import_apart.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+
+#include "server/base/faults.h"
+#include "tests/tools/temp_dir.h"
+
+namespace saed::recordings {
+namespace {
+
+class ImportApartTest : public testing::Test {
+ protected:
+  // A program that runs these commands of the shell; $2 is the directory.
+  std::string Program(const std::string& commands) const {
+    const std::string path = dir_.Write("program", "#!/bin/sh\n" + commands + "\n");
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
+  absl::StatusOr<Imported> Run(const std::string& commands) {
+    std::filesystem::create_directories(dir_ / "exchange");
+    return ImportApart(Program(commands), dir_ / "exchange", spec_, files_,
+                       [this] { return stop_; });
+  }
+
+  test_tools::TempDir dir_;
+  ImportSpec spec_{Format::kCountsNpy, 0, 0.02};
+  std::vector<ImportFile> files_;
+  bool stop_ = false;
+};
+
+// Both halves in one process: the question as ImportApart() leaves it, the answer of ReadApart().
+TEST_F(ImportApartTest, TheAnswerIsThatOfImport) {
+  std::string npy("\x93NUMPY\x01\x00", 8);
+  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2), }";
+  header.resize(118, ' ');
+  header += "\n";
+  npy += std::string("\x77\x00", 2) + header + std::string("\1\0\2\0\1\1", 6);
+  files_ = {{Role::kMain, "counts.npy", dir_.Write("counts.npy", npy)}};
+  EXPECT_FALSE(Run("exit 0").ok()) << "without an answer";
+  ASSERT_EQ(ReadApart(dir_ / "exchange"), 0);
+  const auto apart = Run("exit 0");
+  ASSERT_TRUE(apart.ok()) << apart.status();
+  const auto here = Import(spec_, files_);
+  ASSERT_TRUE(here.ok()) << here.status();
+  EXPECT_EQ(apart->recording.counts.bytes, here->recording.counts.bytes);
+  EXPECT_EQ(apart->recording.units.size(), 2U);
+  EXPECT_EQ(apart->warnings, here->warnings);
+}
+
+TEST_F(ImportApartTest, RefusalsKeepTheirFields) {
+  spec_.bin_width = -1;
+  files_ = {{Role::kMain, "counts.npy", dir_.Write("counts.npy", "no array")}};
+  (void)Run("exit 0");
+  ASSERT_EQ(ReadApart(dir_ / "exchange"), 0);
+  const absl::Status apart = Run("exit 0").status(), here = Import(spec_, files_).status();
+  EXPECT_EQ(apart.code(), here.code());
+  EXPECT_EQ(apart.message(), here.message());
+  ASSERT_EQ(FaultsOf(apart).size(), FaultsOf(here).size());
+  for (size_t i = 0; i < FaultsOf(here).size(); ++i) {
+    EXPECT_EQ(FaultsOf(apart)[i].field, FaultsOf(here)[i].field);
+  }
+  EXPECT_EQ(ReasonOf(apart), ReasonOf(here));
+}
+
+TEST_F(ImportApartTest, AReaderThatBreaksIsTheFilesFault) {
+  const absl::Status broken = Run("kill -SEGV $$").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(broken)) << broken;
+  EXPECT_NE(broken.message().find("Segmentation fault"), std::string::npos) << broken;
+  EXPECT_TRUE(absl::IsResourceExhausted(Run("kill -KILL $$").status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(Run("exit 1").status())) << "could not write";
+  EXPECT_TRUE(absl::IsUnavailable(
+      ImportApart(dir_ / "none", dir_ / "exchange", spec_, files_, [] { return false; }).status()));
+}
+
+TEST_F(ImportApartTest, StopsWhenAsked) {
+  stop_ = true;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(absl::IsCancelled(Run("exec sleep 100").status()));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+}  // namespace
+}  // namespace saed::recordings
