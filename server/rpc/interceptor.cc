@@ -2,11 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/rpc/rules.h"
 #include "storage/objects.h"
 
 namespace saed::rpc {
@@ -46,6 +49,22 @@ std::string Quotable(const std::string& text) {
     out += c == '"' ? '\'' : static_cast<unsigned char>(c) < ' ' ? ' ' : c;
   }
   return out;
+}
+
+// The method where there is such a one. Whoever calls chooses the name, so that any name as a
+// metric's label would let strangers fill the memory.
+std::string KnownMethod(const std::string& method) {
+  constexpr std::string_view kOurs = "/saed.v1.";
+  if (method == "/grpc.health.v1.Health/Check" || method == "/grpc.health.v1.Health/Watch" ||
+      method == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
+    return method;
+  }
+  if (method.starts_with(kOurs)) {
+    std::string name = method.substr(kOurs.size());
+    std::replace(name.begin(), name.end(), '/', '.');
+    if (FindRule(name) != nullptr) return method;
+  }
+  return "unknown";
 }
 
 // Times one RPC and gives it an id, which its errors carry and the log has beside them.
@@ -99,7 +118,7 @@ class Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
   explicit Factory(observability::Metrics& metrics) : metrics_(metrics) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    return new OneRpc(info->method(), metrics_);
+    return new OneRpc(KnownMethod(info->method()), metrics_);
   }
 
  private:
