@@ -3,7 +3,7 @@
 #pragma once
 
 #include <tbb/parallel_for.h>
-#ifdef __SANITIZE_THREAD__
+#ifdef SAED_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -20,7 +20,7 @@ void ForBlocks(int64_t n, int64_t block, const Fn& fn) {
   const int64_t blocks = BlockCount(n, block);
   const auto run = [&](int64_t b) { fn(b, b * block, std::min(n, (b + 1) * block)); };
   if (blocks == 1) return run(0);
-#ifdef __SANITIZE_THREAD__
+#ifdef SAED_THREAD_SANITIZER
   // TBB's library is not instrumented. The sanitizer is told what it guarantees: the caller's work
   // so far happens before every block, and every block before the caller goes on.
   char begun = 0, ended = 0;
