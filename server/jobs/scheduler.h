@@ -119,7 +119,7 @@ class Scheduler {
   std::condition_variable wake_;
   bool stopping_ = false, work_ = false;
   Usage usage_;
-  std::map<std::string, int64_t> most_unfinished_;  // of users who have their own
+  std::map<std::string, int64_t> most_unfinished_;  // of known users
   std::map<std::string, std::unique_ptr<Running>> running_;
   // Of the last decision.
   struct Place {

@@ -84,7 +84,7 @@ absl::Status ReadAnswer(const std::string& bytes, Texts& warnings) {
   return WithReason(faults.empty() ? absl::Status(code, message) : faults.ToStatus(), reason);
 }
 
-// Starts the program with no open files of ours and with the signals that we block.
+// Starts the program with none of the signals blocked that this process takes by sigwait.
 absl::StatusOr<pid_t> Start(const std::string& program, const std::string& directory) {
   std::string flag = "--read-recording", where = directory, name = "saed";
   char* const arguments[] = {name.data(), flag.data(), where.data(), nullptr};

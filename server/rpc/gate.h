@@ -74,7 +74,6 @@ class Gate {
 
   // For what a call needs beyond its request.
   MemoryBudget& memory() { return memory_; }
-  const GateOptions& options() const { return options_; }
   int watchers() const { return *watchers_; }
 
   storage::PeopleTable& people() { return people_; }
