@@ -88,8 +88,7 @@ Trainer<T>::Trainer(const FitSpec& spec, const TrainingData& data)
   if (spec.optimiser.kind != OptimiserKind::kMomentum) moments_.second = moments_.first;
   if (spec.optimiser.average > 0) average_ = parameters_;
   if (HasPenalty(spec.model.selection)) {
-    // A start that leaves many latents active; AdjustLambda finds the rest.
-    lambda_ = spec.model.penalty.weight > 0 ? spec.model.penalty.weight : 0.1 / data.outputs();
+    lambda_ = spec.model.penalty.weight > 0 ? spec.model.penalty.weight : StartLambda();
   }
   work_.PackAll(parameters_);
 }
@@ -134,6 +133,12 @@ Coefficients Trainer<T>::CoefficientsNow() const {
   return out;
 }
 
+// Leaves many latents active; AdjustLambda finds the rest.
+template <class T>
+double Trainer<T>::StartLambda() const {
+  return 0.1 / static_cast<double>(data_.outputs());
+}
+
 // λ moves by a few per cent a step, towards the L0 that the level asks for. JumpReLU's L0 answers
 // to its thresholds alone, which a positive λ can only raise and which overshoot: there a
 // proportional and a bounded integral part may become negative, which lowers them.
@@ -148,7 +153,10 @@ void Trainer<T>::AdjustLambda(double l0) {
   } else {
     // Short trainings cannot wait.
     const double rate = std::clamp(20.0 / static_cast<double>(total_steps_), 0.03, 0.3);
-    lambda_ *= std::exp(rate * error);
+    // Where L0 cannot follow yet, as in a slow warm-up, λ must not run so far away that its way
+    // back takes thousands of steps.
+    const double start = StartLambda();
+    lambda_ = std::clamp(lambda_ * std::exp(rate * error), 1e-3 * start, 1e3 * start);
   }
 }
 

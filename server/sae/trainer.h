@@ -75,6 +75,7 @@ class Trainer {
   void Update(double factor, double learning_rate);
   void Average();
   void Resample(const std::vector<int32_t>& dead);
+  double StartLambda() const;
   void AdjustLambda(double l0);
   absl::Status Finish();
 

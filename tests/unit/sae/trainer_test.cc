@@ -148,6 +148,23 @@ TEST(Trainer, PenaltyFindsTheAskedSparsity) {
   }
 }
 
+// While the learning rate is so low that L0 cannot answer, λ goes no further than it comes back
+// from.
+TEST(Trainer, LambdaDoesNotRunAwayInASlowWarmUp) {
+  Toy toy(Selection::kRelu);
+  toy.spec.optimiser.learning_rate = 1e-12;
+  toy.spec.epochs = 50;
+  Trainer<float> trainer(toy.spec, toy.data());
+  double lambda = 0;
+  while (!trainer.done()) {
+    const auto report = trainer.Next();
+    ASSERT_TRUE(report.ok());
+    lambda = report->lambda;
+  }
+  const double start = 0.1 / toy.data().outputs();
+  EXPECT_NEAR(lambda, 1e3 * start, 1e-6 * lambda);
+}
+
 TEST(Trainer, ResamplingBringsDeadLatentsBack) {
   // Twenty latents start with a bias that no input overcomes; how many of them end so?
   const auto buried = [](Revival revival) {
