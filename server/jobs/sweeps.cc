@@ -107,6 +107,7 @@ void Join(const SweepSpec& spec, const std::vector<const storage::JobRow*>& jobs
     done += job->state == "SUCCEEDED";
     running += job->state == "RUNNING";
     paused += job->shown_state() == "PAUSED";
+    out.held |= job->state == "QUEUED" && job->paused == "user";
     if (job->state == "FAILED") out.error = job->error_message;
   }
   const int seeds = static_cast<int>(jobs.size());
@@ -165,8 +166,13 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
   SAED_ASSIGN_OR_RETURN(auto view, recordings::BuildView(recording, spec.base.view));
   SAED_RETURN_IF_ERROR(recordings::TakeValidation(spec.validation_fraction, view).status());
   if (spec.objective.kind == ObjectiveKind::kAuroc) {
+    const absl::Status found = features::Validate(recording, {spec.objective.condition}, &view);
     Faults condition;
-    condition.Merge(features::Validate(recording, {spec.objective.condition}, &view), "objective");
+    for (const FieldFault& fault : FaultsOf(found)) {
+      constexpr std::string_view kAt = "conditions[0]";
+      condition.Add(fmt::format("objective.condition{}", fault.field.substr(kAt.size())),
+                    fault.description);
+    }
     SAED_RETURN_IF_ERROR(condition.ToStatus());
   }
   for (const nlohmann::json& settings : Ends(*space)) {
@@ -331,12 +337,14 @@ absl::Status Sweeps::Advance(const storage::SweepRow& row) {
         SubmitTrial(row, spec, trials[i].number, nlohmann::json::parse(trials[i].settings)));
   }
   int live = 0;
+  bool held = false;
   std::vector<Observation> history;
   std::vector<bool> waiting;
   for (size_t i = 0; i < trials.size(); ++i) {
     const TrialReport& t = report.trials[i];
     live += t.state == State::kWaiting || t.state == State::kRunning;
-    waiting.push_back(t.state == State::kPaused);
+    held |= t.held;
+    waiting.push_back(t.state == State::kPaused && !t.held);
     Observation& o = history.emplace_back();
     o.point = nlohmann::json::parse(trials[i].point).get<std::vector<double>>();
     o.failed = t.state == State::kFailed;
@@ -389,7 +397,7 @@ absl::Status Sweeps::Advance(const storage::SweepRow& row) {
     }
     ++live;
   }
-  if (live > 0) return absl::OkStatus();
+  if (live > 0 || held) return absl::OkStatus();
   return Conclude(report, spec);
 }
 

@@ -28,6 +28,7 @@ struct TrialReport {
   int64_t number = 0;
   std::string settings;  // JSON
   State state = State::kWaiting;
+  bool held = false;  // a person paused a job of it, and the sweep does not end before that goes on
   std::vector<double> values;  // the objective at every rung, mean over the seeds
   // Means over the seeds at the last rung reached; empty before the first.
   std::optional<TrialResult> result;

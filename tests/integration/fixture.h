@@ -34,6 +34,7 @@ class ServerTest : public ::testing::Test {
     options.checkpoint_seconds = 0.05;
     options.max_upload_bytes = 50 << 20;
     options.max_calls = max_calls_;
+    options.memory_bytes = memory_bytes_;
     options.call_memory_bytes = call_memory_bytes_;
     options.stall_seconds = stall_seconds_;
     auto daemon = Daemon::Start(options);
@@ -108,7 +109,7 @@ class ServerTest : public ::testing::Test {
 
   TempDir dir_;
   int max_calls_ = 512;
-  int64_t call_memory_bytes_ = 0;
+  int64_t memory_bytes_ = 0, call_memory_bytes_ = 0;
   double stall_seconds_ = 300;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<client::Client> client_;

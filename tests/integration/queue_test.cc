@@ -153,6 +153,41 @@ TEST_F(Queue, AWaitingJobSaysWhatForAndAboutWhen) {
   Cancel(running->name());
 }
 
+// Threads are free, memory is not.
+TEST_F(Queue, AJobWaitsForMemory) {
+  const std::string recording = Simulate();
+  const auto one_thread = [&](int64_t steps) {
+    auto request = Steps(recording, steps);
+    request.mutable_train()->set_threads(1);
+    return Create(request);
+  };
+  const auto measured = one_thread(1);
+  ASSERT_TRUE(measured.ok()) << measured.status();
+  const int64_t needed = measured->memory_bytes();
+  Watch(measured->name());
+  memory_bytes_ = needed + needed / 2;
+  Restart();
+  const auto running = one_thread(50'000'000);
+  ASSERT_TRUE(Reaches(running->name(), v1::Job::STATE_RUNNING));
+  const auto next = one_thread(10);
+  ASSERT_TRUE(next.ok()) << next.status();
+  for (int i = 0; i < 500 && Get(next->name()).wait_reason().empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_NE(Get(next->name()).wait_reason().find("MB of memory"), std::string::npos)
+      << Get(next->name()).wait_reason();
+  EXPECT_EQ(Get(next->name()).state(), v1::Job::STATE_QUEUED);
+  Cancel(running->name());
+  EXPECT_EQ(Watch(next->name()).back().job().state(), v1::Job::STATE_SUCCEEDED);
+
+  memory_bytes_ = needed / 2;
+  Restart();
+  const auto never = one_thread(10);
+  EXPECT_FALSE(never.ok());
+  EXPECT_NE(std::string(never.status().message()).find("MB of memory"), std::string::npos)
+      << never.status();
+}
+
 // Those inside go on, one too many is told so, and other calls find a place all the time.
 TEST_F(Queue, OneWatcherTooManyIsRefused) {
   max_calls_ = 8;

@@ -147,6 +147,82 @@ TEST_F(Sweeps, AGridTakesTheMeanOverSeedsAndAConditionalParameterOnlyWhereItCoun
   EXPECT_GE(pareto, 1);
 }
 
+TEST_F(Sweeps, TheObjectiveMayBeTheAurocOfACondition) {
+  auto request = Request(Simulate(4000));
+  auto* objective = request.mutable_spec()->mutable_objective();
+  objective->set_kind(v1::SweepObjective::KIND_AUROC);
+  objective->mutable_condition()->set_name("first");
+  objective->mutable_condition()->set_expression("during(planted, feature = f01)");
+  request.mutable_spec()->set_trials(3);
+  request.mutable_spec()->set_skip_best(true);
+  request.mutable_spec()->clear_early_stopping();
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const v1::Sweep end = End(sweep->name());
+  ASSERT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  ASSERT_EQ(end.trials_size(), 3);
+  double best = 0;
+  for (const auto& t : end.trials()) {
+    ASSERT_TRUE(t.has_auroc());
+    EXPECT_EQ(t.values(0), t.auroc());
+    EXPECT_LE(t.auroc(), 1);
+    best = std::max(best, t.auroc());
+  }
+  EXPECT_EQ(end.trials(static_cast<int>(end.best_trial())).auroc(), best);
+  EXPECT_GT(best, 0.8) << "a planted feature is plain to see";
+
+  objective->mutable_condition()->set_expression("during(planted, feature = nobody)");
+  const auto wrong = Begin(request);
+  EXPECT_EQ(wrong.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("objective.condition.expression"));
+}
+
+// It neither ends with the sweep nor lets the sweep end without it.
+TEST_F(Sweeps, WaitsForATrialThatAPersonPaused) {
+  auto request = Request(Simulate());
+  auto* spec = request.mutable_spec();
+  spec->mutable_base()->set_epochs(100000);
+  spec->mutable_base()->set_max_steps(1500);
+  spec->set_trials(2);
+  spec->set_skip_best(true);
+  spec->clear_early_stopping();
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const auto until = [&](auto&& holds) {
+    for (int i = 0; i < 1000; ++i) {
+      const v1::Sweep now = Get(sweep->name());
+      if (now.trials_size() == 2 && holds(now)) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  };
+  ASSERT_TRUE(until([](const v1::Sweep& now) { return now.trials(0).jobs_size() == 1; }));
+  const std::string job = Get(sweep->name()).trials(0).jobs(0);
+  {
+    grpc::ClientContext context;
+    v1::PauseJobRequest pause;
+    pause.set_name(job);
+    v1::PauseJobResponse paused;
+    const auto s = client_->jobs().PauseJob(&context, pause, &paused);
+    ASSERT_TRUE(s.ok()) << s.error_message();
+  }
+  ASSERT_TRUE(until([](const v1::Sweep& now) {
+    return now.trials(0).state() == v1::Trial::STATE_PAUSED &&
+           now.trials(1).state() == v1::Trial::STATE_DONE;
+  }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(Get(sweep->name()).state(), v1::Sweep::STATE_RUNNING);
+  EXPECT_EQ(Get(sweep->name()).trials(0).state(), v1::Trial::STATE_PAUSED);
+  grpc::ClientContext context;
+  v1::ResumeJobRequest resume;
+  resume.set_name(job);
+  v1::ResumeJobResponse resumed;
+  ASSERT_TRUE(client_->jobs().ResumeJob(&context, resume, &resumed).ok());
+  const v1::Sweep end = End(sweep->name());
+  EXPECT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  EXPECT_EQ(end.trials(0).state(), v1::Trial::STATE_DONE);
+}
+
 TEST_F(Sweeps, ACancelledSweepEndsWithItsJobs) {
   auto request = Request(Simulate());
   request.mutable_spec()->mutable_base()->set_epochs(100000);
@@ -188,7 +264,7 @@ TEST_F(Sweeps, WrongSweepsAreRefusedWithWhatIsWrong) {
               HasSubstr("parameters[0].points"));
   EXPECT_THAT(
       message([](auto& s) { s.mutable_objective()->set_kind(v1::SweepObjective::KIND_AUROC); }),
-      HasSubstr("objective.condition"));
+      HasSubstr("objective.condition.expression"));
   EXPECT_THAT(message([](auto& s) { s.set_validation_fraction(0.9); }),
               HasSubstr("validation_fraction is 0.9"));
   EXPECT_THAT(message([](auto& s) { s.mutable_base()->set_recording("recordings/none"); }),
