@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "server/base/faults.h"
@@ -103,6 +104,13 @@ struct Reader {
     return t->data;
   }
 };
+
+// A number so large that none of a spec's whole numbers could hold it.
+bool HasHugeNumber(const json& value) {
+  constexpr double kLargest = 1e9;
+  if (value.is_number()) return !(std::abs(value.get<double>()) <= kLargest);
+  return value.is_structured() && std::any_of(value.begin(), value.end(), HasHugeNumber);
+}
 
 absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
   const auto number = [&](const char* key) {
@@ -338,7 +346,11 @@ absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string&
   row.id = name;
   row.window = S;
   row.units = units;
-  json spec = {{"fit", {{"model", json::parse(text->second, nullptr, false)}}}};
+  const json written = json::parse(text->second, nullptr, false);
+  if (HasHugeNumber(written)) {
+    return InvalidField(name, "has a damaged saed_model: a number in it goes beyond 1e9");
+  }
+  json spec = {{"fit", {{"model", written}}}};
   if (file.metadata["saed_target_units"] != "0") spec["target"] = json::object();
   row.spec = spec.dump();
   try {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "server/base/faults.h"
@@ -46,6 +47,17 @@ float Element(const std::string& dtype, const char* at) {
   std::memcpy(&bits, at, 2);
   if (dtype == "F16") return FromHalf(bits);
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+// nlohmann would round 1.5 and take what goes beyond 64 bits for something else.
+std::optional<std::vector<uint64_t>> Sizes(const nlohmann::json& list) {
+  if (!list.is_array()) return std::nullopt;
+  std::vector<uint64_t> out;
+  for (const auto& n : list) {
+    if (!n.is_number_unsigned()) return std::nullopt;
+    out.push_back(n.get<uint64_t>());
+  }
+  return out;
 }
 
 // nlohmann keeps the last of two equal keys silently; a file with such a header is refused.
@@ -128,31 +140,39 @@ absl::StatusOr<Safetensors> ReadSafetensors(std::string_view name, std::string_v
     }
     try {
       const auto dtype = entry.at("dtype").get<std::string>();
-      const auto shape = entry.at("shape").get<std::vector<int64_t>>();
-      const auto range = entry.at("data_offsets").get<std::vector<uint64_t>>();
+      const auto shape = Sizes(entry.at("shape")), range = Sizes(entry.at("data_offsets"));
+      if (!shape || !range) {
+        return bad(
+            fmt::format("shape and data_offsets of tensor '{}' are no lists of whole "
+                        "numbers of 0 or above",
+                        key));
+      }
       const int item = ItemSize(dtype);
       if (item == 0) {
         return bad(
             fmt::format("tensor '{}' has dtype {}; F32, F64, F16 and BF16 are read", key, dtype));
       }
       uint64_t count = 1;
-      for (int64_t d : shape) {
-        if (d < 0 || (d > 0 && count > data.size() / static_cast<uint64_t>(d) + 1)) {
+      for (const uint64_t d : *shape) {
+        if (d > data.size() || (d > 0 && count > data.size() / d + 1)) {
           return bad(fmt::format("the shape of tensor '{}' goes beyond the file", key));
         }
-        count *= static_cast<uint64_t>(d);
+        count *= d;
       }
-      if (range.size() != 2 || range[0] > range[1] || range[1] > data.size() ||
-          range[1] - range[0] != count * item) {
+      if (range->size() != 2) {
+        return bad(fmt::format("tensor '{}' has {} data_offsets; must be 2", key, range->size()));
+      }
+      const uint64_t begin = range->front(), end = range->back();
+      if (begin > end || end > data.size() || end - begin != count * item) {
         return bad(
             fmt::format("tensor '{}' has offsets that fit neither its shape nor the {} bytes "
                         "of data",
                         key, data.size()));
       }
-      ranges.emplace_back(range[0], range[1]);
-      storage::TensorRow tensor{key, shape, std::vector<float>(count)};
+      ranges.emplace_back(begin, end);
+      storage::TensorRow tensor{key, {shape->begin(), shape->end()}, std::vector<float>(count)};
       for (uint64_t i = 0; i < count; ++i) {
-        tensor.data[i] = Element(dtype, data.data() + range[0] + i * item);
+        tensor.data[i] = Element(dtype, data.data() + begin + i * item);
       }
       out.tensors.push_back(std::move(tensor));
     } catch (const nlohmann::json::exception& e) {

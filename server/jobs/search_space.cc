@@ -70,9 +70,13 @@ absl::Status Set(const std::string& field, const json& value, size_t levels, jso
         place = Stored(value.get<std::string>());
         return absl::OkStatus();
       }
-      if (place.is_number_integer() && value.is_number_float() &&
-          value.get<double>() == std::floor(value.get<double>())) {
-        place = value.get<int64_t>();
+      if (place.is_number_integer() && value.is_number_float()) {
+        constexpr double kExact = 9007199254740992;  // 2⁵³: doubles hold the whole numbers up to it
+        const auto number = value.get<double>();
+        if (number != std::floor(number) || std::abs(number) > kExact) {
+          return InvalidField(field, fmt::format("is {}; must be a whole number", number));
+        }
+        place = static_cast<int64_t>(number);
       } else {
         place = value;
       }

@@ -64,7 +64,9 @@ TEST(SearchSpace, FieldsAndValuesThatDoNotExistAreNamed) {
            {{{"../..", 3}}, "is not a field"},
            {{{"selection", "topq"}}, "which it does not take"},
            {{{"k", "many"}}, "which it does not take"},
-           {{{"k", 2.5}}, "which it does not take"}}) {
+           {{{"k", 2.5}}, "is 2.5; must be a whole number"},
+           {{{"k", 1e300}}, "must be a whole number"},
+           {{{"epochs", 1e12}}, "which it does not take"}}) {
     const auto spec = SearchSpace::Apply(Base(), settings);
     EXPECT_THAT(std::string(spec.status().message()), HasSubstr(what)) << settings.dump();
   }
