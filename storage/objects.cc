@@ -60,7 +60,35 @@ absl::Status WriteDurably(const std::string& path, std::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::Status Flush(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0 || ::fsync(file.get()) != 0) return DiskError("flush", path, errno);
+  return absl::OkStatus();
+}
+
+absl::Status Missing(const std::string& digest) {
+  return absl::DataLossError(fmt::format("the stored object {} is missing", digest));
+}
+
+absl::Status Changed(const std::string& digest) {
+  return absl::DataLossError(fmt::format("the stored object {} has changed on disk", digest));
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> DigestOf(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return DiskError("read", path, errno);
+  Sha256 digest;
+  std::string piece(1 << 20, '\0');
+  while (true) {
+    const ssize_t n = ::read(file.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return DiskError("read", path, errno);
+    if (n == 0) return digest.Hex();
+    digest.Update(piece.data(), static_cast<size_t>(n));
+  }
+}
 
 std::string NewId() {
   static thread_local std::random_device device;
@@ -87,36 +115,52 @@ std::string ObjectStore::PathOf(const std::string& digest) const {
 
 absl::StatusOr<std::string> ObjectStore::Put(std::string_view bytes) const {
   const std::string digest = Sha256Hex(bytes);
-  const std::string path = PathOf(digest);
   std::error_code error;
-  if (fs::exists(path, error)) return digest;
-  const std::string directory = fs::path(path).parent_path();
-  if (fs::create_directories(directory, error)) SAED_RETURN_IF_ERROR(FlushDirectory(root_));
-  if (error) return DiskError("create", directory, error.value());
+  if (fs::exists(PathOf(digest), error)) return digest;
   const std::string temporary = fmt::format("{}/tmp/{}", root_, NewId());
   absl::Status status = WriteDurably(temporary, bytes);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    status = DiskError("rename to", path, errno);
-  }
+  if (status.ok()) status = MoveIn(temporary, digest);
   if (!status.ok()) {
     ::unlink(temporary.c_str());
     return status;
   }
-  SAED_RETURN_IF_ERROR(FlushDirectory(directory));
   return digest;
+}
+
+absl::Status ObjectStore::MoveIn(const std::string& temporary, const std::string& digest) const {
+  const std::string path = PathOf(digest), directory = fs::path(path).parent_path();
+  std::error_code error;
+  if (fs::create_directories(directory, error)) SAED_RETURN_IF_ERROR(FlushDirectory(root_));
+  if (error) return DiskError("create", directory, error.value());
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return DiskError("rename to", path, errno);
+  return FlushDirectory(directory);
+}
+
+absl::Status ObjectStore::Adopt(const std::string& path, const std::string& digest) const {
+  std::error_code error;
+  if (fs::exists(PathOf(digest), error)) return absl::OkStatus();
+  SAED_RETURN_IF_ERROR(Flush(path));
+  return MoveIn(path, digest);
+}
+
+absl::StatusOr<std::string> ObjectStore::File(const std::string& digest) const {
+  const std::string path = PathOf(digest);
+  std::error_code error;
+  if (!fs::exists(path, error)) return Missing(digest);
+  SAED_ASSIGN_OR_RETURN(const std::string found, DigestOf(path));
+  if (found != digest) return Changed(digest);
+  return path;
 }
 
 absl::StatusOr<std::string> ObjectStore::Get(const std::string& digest) const {
   const std::string path = PathOf(digest);
   std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) return absl::DataLossError(fmt::format("the stored object {} is missing", digest));
+  if (!in) return Missing(digest);
   std::string bytes(static_cast<size_t>(in.tellg()), '\0');
   in.seekg(0);
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!in) return absl::UnavailableError(fmt::format("cannot read {}", path));
-  if (Sha256Hex(bytes) != digest) {
-    return absl::DataLossError(fmt::format("the stored object {} has changed on disk", digest));
-  }
+  if (Sha256Hex(bytes) != digest) return Changed(digest);
   return bytes;
 }
 

@@ -23,8 +23,12 @@ class ObjectStore {
 
   // Stores bytes and returns their SHA-256. Storing the same bytes again is free.
   absl::StatusOr<std::string> Put(std::string_view bytes) const;
+  // Stores a file of an upload directory, whose SHA-256 (DigestOf) is known, by moving it.
+  absl::Status Adopt(const std::string& path, const std::string& digest) const;
   // The object's bytes, checked against the digest: DATA_LOSS where they differ.
   absl::StatusOr<std::string> Get(const std::string& digest) const;
+  // Where it is, for those who map it; checked as by Get. It is never written to.
+  absl::StatusOr<std::string> File(const std::string& digest) const;
   // Removes an object that no row names any more; a missing one is fine.
   void Remove(const std::string& digest) const;
 
@@ -40,9 +44,14 @@ class ObjectStore {
  private:
   explicit ObjectStore(std::string root) : root_(std::move(root)) {}
   std::string PathOf(const std::string& digest) const;
+  // A finished file to its place.
+  absl::Status MoveIn(const std::string& temporary, const std::string& digest) const;
 
   std::string root_;
 };
+
+// SHA-256 of a file, read piece by piece.
+absl::StatusOr<std::string> DigestOf(const std::string& path);
 
 // A new random identifier of 16 lower-case hexadecimal digits.
 std::string NewId();

@@ -137,7 +137,8 @@ int64_t NpyArray::size() const {
   return n;
 }
 
-absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes) {
+absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view bytes,
+                                        size_t& data_at) {
   if (!bytes.starts_with(kMagic) || bytes.size() < 10) {
     return InvalidField(name, "is not a .npy file (it must start with \\x93NUMPY)");
   }
@@ -153,7 +154,7 @@ absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes) {
   }
   at += length_bytes;
   if (header_size > bytes.size() - at) return InvalidField(name, "ends inside its header");
-  const std::string header = bytes.substr(at, header_size);
+  const std::string_view header = bytes.substr(at, header_size);
   at += header_size;
 
   NpyArray out;
@@ -175,8 +176,16 @@ absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes) {
                                                  : std::to_string(static_cast<int64_t>(need)),
                           have));
   }
-  bytes.erase(0, at);
-  out.data = std::move(bytes);
+  data_at = at;
+  return out;
+}
+
+absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes) {
+  size_t data_at = 0;
+  auto out = ParseNpyHeader(name, bytes, data_at);
+  if (!out.ok()) return out;
+  bytes.erase(0, data_at);
+  out->data = std::move(bytes);
   return out;
 }
 

@@ -25,6 +25,9 @@ struct NpyArray {
 
 // `name` names the file in errors, which are INVALID_ARGUMENT on that field.
 absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes);
+// The same without a copy of the data, which begin at `data_at` of the file.
+absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view file,
+                                        size_t& data_at);
 
 // Elements in C order. Integers above 2^53 lose precision in ToDoubles; ToIntegers refuses floats
 // and unsigned values above the int64 range.

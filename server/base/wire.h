@@ -77,6 +77,7 @@ class WireReader {
     return failed_ ? 0 : count;
   }
   bool failed() const { return failed_; }
+  size_t rest() const { return rest_.size(); }  // bytes not read yet
   bool done() const { return !failed_ && rest_.empty(); }
 
  private:

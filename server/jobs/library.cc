@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/import_apart.h"
@@ -89,19 +90,37 @@ absl::StatusOr<storage::RecordingRow> Library::Import(
   }
   SAED_ASSIGN_OR_RETURN(const std::string directory, stores_.objects.NewUploadDirectory());
   const auto imported = recordings::ImportApart(reader_, directory, spec, files, stop);
+  const auto row = [&]() -> absl::StatusOr<storage::RecordingRow> {
+    SAED_RETURN_IF_ERROR(imported.status());
+    SAED_ASSIGN_OR_RETURN(const std::string digest, storage::DigestOf(imported->stored));
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(imported->stored));
+    return Keep(
+        *imported, bytes, digest, keeping,
+        [&] { return stores_.objects.Adopt(imported->stored, digest); }, created);
+  }();
   storage::RemoveTree(directory);
-  SAED_RETURN_IF_ERROR(imported.status());
-  return Add(*imported, keeping, created);
+  return row;
 }
 
 absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& imported,
                                                    const Keeping& keeping, bool& created) {
+  const std::string bytes = recordings::Serialise(imported.recording);
+  return Keep(
+      imported, static_cast<int64_t>(bytes.size()), Sha256Hex(bytes), keeping,
+      [&] { return stores_.objects.Put(bytes).status(); }, created);
+}
+
+absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& imported,
+                                                    int64_t bytes, const std::string& digest,
+                                                    const Keeping& keeping,
+                                                    const std::function<absl::Status()>& store,
+                                                    bool& created) {
+  if (keeping.room) SAED_RETURN_IF_ERROR(keeping.room(bytes));
   const recordings::Recording& r = imported.recording;
-  const std::string bytes = recordings::Serialise(r);
-  if (keeping.room) SAED_RETURN_IF_ERROR(keeping.room(static_cast<int64_t>(bytes.size())));
   const std::lock_guard lock(mutex_);
+  SAED_RETURN_IF_ERROR(store());
   storage::RecordingRow row;
-  SAED_ASSIGN_OR_RETURN(row.digest, stores_.objects.Put(bytes));
+  row.digest = digest;
   row.id = row.digest.substr(0, 16);
   row.name = keeping.display_name.empty() ? row.id : keeping.display_name;
   row.owner = keeping.owner;
@@ -111,7 +130,7 @@ absl::StatusOr<storage::RecordingRow> Library::Add(const recordings::Imported& i
   row.duration = r.duration;
   row.unit_count = static_cast<int64_t>(r.units.size());
   row.spike_count = r.spike_count();
-  row.bytes = static_cast<int64_t>(bytes.size());
+  row.bytes = bytes;
   row.summary = Summary(imported).dump();
   std::vector<storage::UnitRow> units;
   for (size_t i = 0; i < r.units.size(); ++i) {

@@ -38,6 +38,12 @@ class Library {
   absl::Status Delete(const std::string& id);
 
  private:
+  // The row of a recording of so many bytes, once `store` has put them on the disk.
+  absl::StatusOr<storage::RecordingRow> Keep(const recordings::Imported& imported, int64_t bytes,
+                                             const std::string& digest, const Keeping& keeping,
+                                             const std::function<absl::Status()>& store,
+                                             bool& created);
+
   Stores stores_;
   const Clock& clock_;
   std::string reader_;

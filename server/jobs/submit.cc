@@ -16,16 +16,17 @@ namespace {
 constexpr size_t kMaxName = 200;
 
 // Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
-// the recording in memory; the activations from which a dictionary is built.
+// the recording, as far as it is not mapped; the activations from which a dictionary is built.
 int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
-                     const recordings::ViewData& view, int64_t outputs, int64_t features,
-                     int64_t batch, int64_t active) {
+                     const recordings::Recording& recording, const recordings::ViewData& view,
+                     int64_t outputs, int64_t features, int64_t batch, int64_t active) {
   const int64_t inputs = int64_t{view.window} * static_cast<int64_t>(view.units.size());
   const auto row = stores.recordings.Get(recording_id);
+  const int64_t held = row.ok() && !recording.counts.file ? 2 * row->bytes : 0;
   const auto windows = static_cast<int64_t>(view.train.size() + view.test.size());
   return 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
-         8 * batch * (features + inputs + outputs) + (row.ok() ? 2 * row->bytes : 0) +
-         32 * windows * active + (int64_t{64} << 20);
+         8 * batch * (features + inputs + outputs) + held + 32 * windows * active +
+         (int64_t{64} << 20);
 }
 
 absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
@@ -83,6 +84,10 @@ absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock&
 
 absl::StatusOr<recordings::Recording> LoadRecording(const Stores& stores, const std::string& id) {
   SAED_ASSIGN_OR_RETURN(const storage::RecordingRow row, stores.recordings.Get(id));
+  if (row.bytes > static_cast<int64_t>(recordings::kCountsInMemory)) {
+    SAED_ASSIGN_OR_RETURN(const std::string path, stores.objects.File(row.digest));
+    return recordings::ParseFile(path);
+  }
   SAED_ASSIGN_OR_RETURN(const std::string bytes, stores.objects.Get(row.digest));
   return recordings::Parse(bytes);
 }
@@ -197,7 +202,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
                                                     static_cast<int64_t>((*target)->units.size())
                                               : inputs;
   const int64_t needed =
-      MemoryNeeded(stores, spec.recording_id, *view, outputs, spec.fit.model.features(),
+      MemoryNeeded(stores, spec.recording_id, *recording, *view, outputs, spec.fit.model.features(),
                    spec.fit.batch_size, spec.fit.model.levels.back().k);
   SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
   return needed;
@@ -216,9 +221,9 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
   faults.Merge(view.status(), "recording");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int64_t inputs = int64_t{view->window} * static_cast<int64_t>(view->units.size());
-  const int64_t needed =
-      MemoryNeeded(stores, spec.recording_id, *view, inputs, trained.fit.model.features(),
-                   trained.fit.batch_size, trained.fit.model.levels.back().k);
+  const int64_t needed = MemoryNeeded(stores, spec.recording_id, recording, *view, inputs,
+                                      trained.fit.model.features(), trained.fit.batch_size,
+                                      trained.fit.model.levels.back().k);
   SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
   return needed;
 }

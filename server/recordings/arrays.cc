@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -192,12 +193,36 @@ absl::StatusOr<Imported> ReadCountArray(const ImportSpec& spec,
                                                  "bins, e.g. 0.02",
                                                  spec.bin_width));
   }
+  Imported out;
+  out.recording.source = "counts_npy";
+  CountMatrix& counts = out.recording.counts;
+  const auto describe = [&](const NpyArray& a) {
+    if (a.shape.size() != 2 || a.shape[0] < 1 || a.shape[1] < 1 || a.shape[1] > kMaxUnits ||
+        a.size() > kMaxStoredElements) {
+      return InvalidField(file->name, "is not a matrix [bins, units] of allowed size");
+    }
+    for (int64_t n = 0; n < a.shape[1]; ++n) out.recording.units.emplace_back().id = n;
+    counts.bin_width = spec.bin_width;
+    counts.bins = a.shape[0];
+    return absl::OkStatus();
+  };
+  std::error_code unknown;
+  if (std::filesystem::file_size(file->path, unknown) > kCountsInMemory && !unknown) {
+    SAED_ASSIGN_OR_RETURN(const auto mapped, CountFile::Open(file->path, 0));
+    size_t data_at = 0;
+    SAED_ASSIGN_OR_RETURN(
+        const NpyArray a,
+        ParseNpyHeader(file->name, {reinterpret_cast<const char*>(mapped->data()), mapped->size()},
+                       data_at));
+    if (a.kind == 'u' && a.item_size == 1 && !a.fortran_order) {
+      SAED_RETURN_IF_ERROR(describe(a));
+      SAED_ASSIGN_OR_RETURN(counts.file, CountFile::Open(file->path, data_at));
+      return out;
+    }
+  }
   SAED_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file->path));
   SAED_ASSIGN_OR_RETURN(const NpyArray a, ParseNpy(file->name, std::move(bytes)));
-  if (a.shape.size() != 2 || a.shape[0] < 1 || a.shape[1] < 1 || a.shape[1] > kMaxUnits ||
-      a.size() > kMaxCountElements) {
-    return InvalidField(file->name, "is not a matrix [bins, units] of allowed size");
-  }
+  SAED_RETURN_IF_ERROR(describe(a));
   const std::vector<double> values = ToDoubles(a);
   double least = 0, most = 0;
   bool whole = true;
@@ -210,12 +235,6 @@ absl::StatusOr<Imported> ReadCountArray(const ImportSpec& spec,
     most = std::max(most, values[i]);
     whole = whole && values[i] == std::floor(values[i]);
   }
-  Imported out;
-  out.recording.source = "counts_npy";
-  for (int64_t n = 0; n < a.shape[1]; ++n) out.recording.units.emplace_back().id = n;
-  CountMatrix& counts = out.recording.counts;
-  counts.bin_width = spec.bin_width;
-  counts.bins = a.shape[0];
   counts.dtype = !whole || least < 0 || most > 65535 ? DType::kF32
                  : most > 255                        ? DType::kU16
                                                      : DType::kU8;

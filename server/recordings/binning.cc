@@ -69,8 +69,9 @@ absl::StatusOr<uint8_t*> Allocate(ViewData& out) {
     out.bytes.assign(bytes, 0);
     return out.bytes.data();
   }
-  SAED_ASSIGN_OR_RETURN(out.file, CountFile::Create(CountDirectory(), bytes));
-  return out.file->data();
+  SAED_ASSIGN_OR_RETURN(const auto file, CountFile::Create(CountDirectory(), bytes));
+  out.file = file;
+  return file->data();
 }
 
 // Bins that are worked on at once.
@@ -137,12 +138,25 @@ absl::Status BinSpikes(const Recording& r, ViewData& out) {
   }
 }
 
-// Adds up the bins of a recorded count matrix into the view's bins, chunk by chunk.
+// Whether a view shows all of a mapped matrix, from some bin on.
+bool AsStored(const Recording& r, int64_t factor, const ViewData& out) {
+  return r.counts.file && r.counts.dtype == DType::kU8 && factor == 1 &&
+         out.units.size() == r.units.size();
+}
+
+// Adds up the bins of a recorded count matrix into the view's bins, chunk by chunk. A mapped one
+// that the view shows as it is stays where it is.
 absl::Status Rebin(const Recording& r, int64_t factor, ViewData& out) {
-  const CountView in{r.counts.bytes.data(), r.counts.dtype, r.counts.bins,
+  const CountView in{r.counts.data(), r.counts.dtype, r.counts.bins,
                      static_cast<int>(r.units.size())};
   const auto skip = static_cast<int64_t>(std::llround(out.start_time / r.counts.bin_width));
   const size_t units = out.units.size();
+  if (AsStored(r, factor, out)) {
+    out.dtype = DType::kU8;
+    out.file = r.counts.file;
+    out.file_offset = static_cast<size_t>(skip) * units;
+    return absl::OkStatus();
+  }
   const int64_t chunk = ChunkBins(units);
   std::vector<float> sums(static_cast<size_t>(std::min(chunk, out.bins)) * units);
   const auto each_chunk = [&](const auto& use) {
@@ -156,6 +170,7 @@ absl::Status Rebin(const Recording& r, int64_t factor, ViewData& out) {
         }
       }
       use(static_cast<size_t>(begin) * units, static_cast<size_t>(end - begin) * units);
+      if (r.counts.file) r.counts.file->Release();
     }
   };
   float most = 0;
@@ -212,14 +227,14 @@ absl::Status MakeCounts(const Recording& r, const DataView& view, ViewData& out)
     faults.Add("bin_width", fmt::format("is {} s; the recording's time range lasts only {} s",
                                         view.bin_width, span));
   }
+  const double factor = r.counts.present() ? view.bin_width / r.counts.bin_width : 1;
   const auto units = static_cast<int64_t>(std::max<size_t>(1, out.units.size()));
-  if (out.bins > kMaxCountElements / units) {
+  if (out.bins > kMaxCountElements / units && !AsStored(r, std::llround(factor), out)) {
     faults.Add("bin_width",
                fmt::format("is {} s, which makes {} bins x {} units; at most {} counts "
                            "are allowed",
                            view.bin_width, out.bins, units, kMaxCountElements));
   }
-  const double factor = r.counts.present() ? view.bin_width / r.counts.bin_width : 1;
   if (r.counts.present() &&
       (std::abs(factor - std::round(factor)) > 1e-6 || std::round(factor) < 1)) {
     faults.Add("bin_width", fmt::format("is {} s; must be a whole multiple of the recorded bins of "

@@ -59,13 +59,13 @@ absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Open(const std::string& pa
   void* data = mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
   close(file);
   if (data == MAP_FAILED) return Failed(fmt::format("cannot map {}", path));
-  // Windows are drawn at random; reading ahead would fill memory with what nobody asked for.
-  madvise(data, size, MADV_RANDOM);
   return std::shared_ptr<CountFile>(new CountFile(static_cast<uint8_t*>(data), size, offset));
 }
 
 CountFile::~CountFile() { munmap(data_, size_); }
 
 void CountFile::Release() const { madvise(data_, size_, MADV_DONTNEED); }
+
+void CountFile::ReadAtRandom() const { madvise(data_, size_, MADV_RANDOM); }
 
 }  // namespace saed::recordings

@@ -19,7 +19,7 @@ class CountFile {
   // RESOURCE_EXHAUSTED where there is no room.
   static absl::StatusOr<std::shared_ptr<CountFile>> Create(const std::string& directory,
                                                            size_t bytes);
-  // An existing file of counts, read only, from `offset` on.
+  // An existing file of counts, read only, from `offset` on. It must not be cut while it is mapped.
   static absl::StatusOr<std::shared_ptr<CountFile>> Open(const std::string& path, size_t offset);
 
   ~CountFile();
@@ -32,6 +32,9 @@ class CountFile {
 
   // Lets go of the resident pages of the whole mapping. Thread-safe.
   void Release() const;
+  // From now on nothing is read ahead, which would fill memory with what nobody asked for.
+  // Thread-safe.
+  void ReadAtRandom() const;
 
  private:
   CountFile(uint8_t* data, size_t size, size_t offset)

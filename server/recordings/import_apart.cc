@@ -125,9 +125,10 @@ absl::StatusOr<int> WaitFor(pid_t child, const std::function<bool()>& stop) {
 
 }  // namespace
 
-absl::StatusOr<Imported> ImportApart(const std::string& program, const std::string& directory,
-                                     const ImportSpec& spec, const std::vector<ImportFile>& files,
-                                     const std::function<bool()>& stop) {
+absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std::string& directory,
+                                          const ImportSpec& spec,
+                                          const std::vector<ImportFile>& files,
+                                          const std::function<bool()>& stop) {
   SAED_RETURN_IF_ERROR(Save(directory + kQuestion, Question(spec, files)));
   SAED_ASSIGN_OR_RETURN(const pid_t child, Start(program, directory));
   SAED_ASSIGN_OR_RETURN(const int status, WaitFor(child, stop));
@@ -146,10 +147,10 @@ absl::StatusOr<Imported> ImportApart(const std::string& program, const std::stri
         "the process that reads the files could not leave its answer; is the disk full?");
   }
   SAED_ASSIGN_OR_RETURN(const std::string answer, ReadFile(directory + kAnswer));
-  Imported out;
+  ImportedApart out;
   SAED_RETURN_IF_ERROR(ReadAnswer(answer, out.warnings));
-  SAED_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(directory + kRecording));
-  SAED_ASSIGN_OR_RETURN(out.recording, Parse(bytes));
+  out.stored = directory + kRecording;
+  SAED_ASSIGN_OR_RETURN(out.recording, ParseFile(out.stored));
   return out;
 }
 
@@ -177,7 +178,7 @@ int ReadApart(const std::string& directory) {
     imported = absl::ResourceExhaustedError("not enough memory to read the files");
   }
   absl::Status status = imported.status();
-  if (status.ok()) status = Save(directory + kRecording, Serialise(imported->recording));
+  if (status.ok()) status = SerialiseTo(directory + kRecording, imported->recording);
   return Save(directory + kAnswer, Answer(status, imported.ok() ? imported->warnings : Texts()))
                  .ok()
              ? 0

@@ -5,12 +5,14 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "server/base/counts.h"
+#include "server/recordings/count_file.h"
 
 namespace saed::recordings {
 
@@ -66,9 +68,12 @@ struct CountMatrix {
   double bin_width = 0;  // s; 0: the recording has spike times instead
   DType dtype = DType::kU8;
   int64_t bins = 0;
-  std::vector<uint8_t> bytes;  // [bins, units] row-major
+  // [bins, units] row-major: `bytes`, or above kCountsInMemory a mapped file.
+  std::vector<uint8_t> bytes;
+  std::shared_ptr<const CountFile> file;
 
   bool present() const { return bin_width > 0; }
+  const uint8_t* data() const { return file ? file->data() : bytes.data(); }
 };
 
 struct Recording {
@@ -95,6 +100,7 @@ struct Imported {
 inline constexpr int64_t kMaxUnits = 100'000;
 inline constexpr int64_t kMaxSpikes = int64_t{1} << 31;
 inline constexpr int64_t kMaxIntervalRows = 10'000'000;
-inline constexpr int64_t kMaxCountElements = int64_t{1} << 33;
+inline constexpr int64_t kMaxCountElements = int64_t{1} << 33;   // of a view that is made
+inline constexpr int64_t kMaxStoredElements = int64_t{1} << 36;  // of a matrix that came as such
 
 }  // namespace saed::recordings

@@ -1,5 +1,8 @@
 #include "server/recordings/store_format.h"
 
+#include <fstream>
+
+#include "server/base/status_macros.h"
 #include "server/base/wire.h"
 
 namespace saed::recordings {
@@ -56,9 +59,12 @@ Table ReadTable(WireReader& in) {
   return table;
 }
 
-}  // namespace
+size_t CountBytes(const Recording& r) {
+  return static_cast<size_t>(r.counts.bins) * r.units.size() * SizeOf(r.counts.dtype);
+}
 
-std::string Serialise(const Recording& r) {
+// All before the counts themselves, which come last.
+std::string Head(const Recording& r) {
   WireWriter out;
   out.Text(kMagic);
   out.Text(r.source);
@@ -91,15 +97,15 @@ std::string Serialise(const Recording& r) {
   out.Value(r.counts.bin_width);
   out.Value(static_cast<uint8_t>(r.counts.dtype));
   out.Value(r.counts.bins);
-  out.Array(r.counts.bytes);
+  out.Value<uint64_t>(r.counts.present() ? CountBytes(r) : 0);
   return out.Take();
 }
 
-absl::StatusOr<Recording> Parse(std::string_view bytes) {
-  WireReader in(bytes);
+absl::Status Damaged() { return absl::DataLossError("the stored recording is damaged"); }
+
+absl::StatusOr<Recording> ParseHead(WireReader& in) {
   Recording r;
-  const auto damaged = [] { return absl::DataLossError("the stored recording is damaged"); };
-  if (in.Text() != kMagic) return damaged();
+  if (in.Text() != kMagic) return Damaged();
   r.source = in.Text();
   r.sampling_rate = in.Value<double>();
   r.duration = in.Value<double>();
@@ -130,8 +136,50 @@ absl::StatusOr<Recording> Parse(std::string_view bytes) {
   r.counts.bin_width = in.Value<double>();
   r.counts.dtype = static_cast<DType>(in.Value<uint8_t>());
   r.counts.bins = in.Value<int64_t>();
+  if (in.failed()) return Damaged();
+  return r;
+}
+
+}  // namespace
+
+std::string Serialise(const Recording& r) {
+  std::string out = Head(r);
+  if (r.counts.present()) {
+    out.append(reinterpret_cast<const char*>(r.counts.data()), CountBytes(r));
+  }
+  return out;
+}
+
+absl::Status SerialiseTo(const std::string& path, const Recording& r) {
+  std::ofstream out(path, std::ios::binary);
+  const std::string head = Head(r);
+  out.write(head.data(), static_cast<std::streamsize>(head.size()));
+  if (r.counts.present()) {
+    out.write(reinterpret_cast<const char*>(r.counts.data()),
+              static_cast<std::streamsize>(CountBytes(r)));
+  }
+  out.close();
+  if (out) return absl::OkStatus();
+  return absl::ResourceExhaustedError("cannot store what was read: is the disk full?");
+}
+
+absl::StatusOr<Recording> Parse(std::string_view bytes) {
+  WireReader in(bytes);
+  SAED_ASSIGN_OR_RETURN(Recording r, ParseHead(in));
   r.counts.bytes = in.Array<uint8_t>();
-  if (!in.done()) return damaged();
+  if (!in.done()) return Damaged();
+  return r;
+}
+
+absl::StatusOr<Recording> ParseFile(const std::string& path) {
+  SAED_ASSIGN_OR_RETURN(const auto file, CountFile::Open(path, 0));
+  const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
+  WireReader in(bytes);
+  SAED_ASSIGN_OR_RETURN(Recording r, ParseHead(in));
+  const auto size = in.Value<uint64_t>();
+  if (size <= kCountsInMemory) return Parse(bytes);
+  if (size != in.rest() || !r.counts.present() || size != CountBytes(r)) return Damaged();
+  SAED_ASSIGN_OR_RETURN(r.counts.file, CountFile::Open(path, bytes.size() - size));
   return r;
 }
 

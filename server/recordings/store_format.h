@@ -14,8 +14,12 @@
 namespace saed::recordings {
 
 std::string Serialise(const Recording& recording);
+// The same into a new file, without a copy in memory. RESOURCE_EXHAUSTED where the disk is full.
+absl::Status SerialiseTo(const std::string& path, const Recording& recording);
 
 // DATA_LOSS where the bytes are not a whole record.
 absl::StatusOr<Recording> Parse(std::string_view bytes);
+// The same of a file, whose counts stay there and are mapped where they are large.
+absl::StatusOr<Recording> ParseFile(const std::string& path);
 
 }  // namespace saed::recordings

@@ -58,7 +58,8 @@ struct ViewData {
   DType dtype = DType::kU8;
   // Counts [bins, units] row-major, in memory or, above kCountsInMemory, in a file.
   std::vector<uint8_t> bytes;
-  std::shared_ptr<CountFile> file;
+  std::shared_ptr<const CountFile> file;
+  size_t file_offset = 0;
   std::vector<Side> sides;           // [bins]
   std::vector<int64_t> train, test;  // first bins of windows, ascending
   // For a split by a column: rows of its table with one value, one after another, are a block; of
@@ -69,7 +70,8 @@ struct ViewData {
   bool negative_target = false;      // some normalised training or test value is below 0
 
   CountView counts() const {
-    return {file ? file->data() : bytes.data(), dtype, bins, static_cast<int>(units.size())};
+    return {file ? file->data() + file_offset : bytes.data(), dtype, bins,
+            static_cast<int>(units.size())};
   }
   // Lets go of resident pages of a file; they come back when they are read.
   void Release() const {

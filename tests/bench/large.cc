@@ -93,6 +93,7 @@ int main(int argc, char** argv) {
   Make(argv[1], units, bins);
   const auto file = recordings::CountFile::Open(argv[1], 0);
   if (!file.ok()) return std::fprintf(stderr, "%s\n", file.status().ToString().c_str()), 1;
+  (*file)->ReadAtRandom();
   // Windows of the bouts and, once in a while, of the silence between them.
   std::vector<int64_t> starts, compact;
   for (int64_t at = 0; at + kBout <= bins; at += kEvery) {

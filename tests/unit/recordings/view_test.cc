@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "server/base/faults.h"
+#include "server/recordings/binning.h"
 #include "server/recordings/count_file.h"
 #include "server/recordings/csv.h"
+#include "server/recordings/import.h"
 #include "server/recordings/split.h"
+#include "server/recordings/store_format.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
@@ -191,6 +195,86 @@ TEST(View, LargeCountsLieInAFile) {
   }
 }
 
+// 300 MB of counts that came as such: they are never copied into memory, and a view that shows them
+// as they are shows the stored file.
+TEST(View, ALargeCountMatrixStaysInItsFile) {
+  constexpr int64_t kUnits = 1000, kBins = 300'000;
+  const test_tools::TempDir dir;
+  std::string npy("\x93NUMPY\x01\x00", 8);
+  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (300000, 1000), }";
+  header.resize(117, ' ');
+  npy += std::string("\x76\x00", 2) + header + "\n";
+  const std::string path = dir.Write("counts.npy", npy);
+  std::filesystem::resize_file(path, npy.size() + kUnits * kBins);
+  const auto at = [](int64_t bin, int64_t unit) { return bin * kUnits + unit; };
+  {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    for (const int64_t bin : {int64_t{0}, int64_t{16'777}, kBins - 1}) {
+      file.seekp(static_cast<std::streamoff>(npy.size()) + at(bin, bin % kUnits));
+      file.put(static_cast<char>(200));
+    }
+  }
+  const auto imported = Import({Format::kCountsNpy, 0, 0.02}, {{Role::kMain, "counts.npy", path}});
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_NE(imported->recording.counts.file, nullptr);
+  EXPECT_TRUE(imported->recording.counts.bytes.empty());
+  ASSERT_TRUE(SerialiseTo(dir / "stored", imported->recording).ok());
+  const auto stored = ParseFile(dir / "stored");
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->units.size(), static_cast<size_t>(kUnits));
+  EXPECT_DOUBLE_EQ(stored->duration, 6000);
+
+  DataView view = Bins(0.02);
+  view.normaliser = NormaliserKind::kMinmax;
+  const auto whole = BuildView(*stored, view);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->file, stored->counts.file);
+  const auto value = [](const ViewData& v, int64_t bin, int64_t unit) {
+    return ValueAt(v.counts(), bin * static_cast<int64_t>(v.units.size()) + unit);
+  };
+  EXPECT_EQ(value(*whole, 16'777, 777), 200);
+  EXPECT_EQ(value(*whole, kBins - 1, 999), 200);
+  EXPECT_EQ(value(*whole, 16'777, 776), 0);
+  EXPECT_EQ(whole->scale[777], 200);
+  EXPECT_EQ(whole->scale[776], 1);
+  whole->Release();
+  EXPECT_EQ(value(*whole, 0, 0), 200);
+
+  view.start_time = 2;
+  const auto later = BuildView(*stored, view);
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_EQ(later->file, stored->counts.file);
+  EXPECT_EQ(value(*later, 16'677, 777), 200);
+  view.bin_width = 0.04;
+  view.unit_ids = {0, 777};
+  const auto other = BuildView(*stored, view);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->file, nullptr) << "two units fit the memory";
+  EXPECT_EQ(value(*other, 16'677 / 2, 1), 200);
+  EXPECT_EQ(value(*other, 0, 0), 0);
+
+  std::filesystem::resize_file(dir / "stored", std::filesystem::file_size(dir / "stored") - 1);
+  EXPECT_EQ(ParseFile(dir / "stored").status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(StoreFormat, AFileHoldsTheSameBytes) {
+  const test_tools::TempDir dir;
+  Recording r = Small();
+  for (const bool counts : {false, true}) {
+    if (counts) r.counts = {0.5, DType::kU16, 2, {1, 0, 2, 0, 3, 0, 4, 0}, nullptr};
+    ASSERT_TRUE(SerialiseTo(dir / "stored", r).ok());
+    const auto bytes = ReadFile(dir / "stored");
+    ASSERT_TRUE(bytes.ok());
+    EXPECT_EQ(*bytes, Serialise(r));
+    const auto again = ParseFile(dir / "stored");
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(Serialise(*again), *bytes);
+    dir.Write("stored", bytes->substr(0, bytes->size() - 1));
+    EXPECT_EQ(ParseFile(dir / "stored").status().code(), absl::StatusCode::kDataLoss);
+  }
+  EXPECT_EQ(SerialiseTo(dir / "missing/stored", r).code(), absl::StatusCode::kResourceExhausted);
+}
+
 TEST(CountFile, OpensAFileBehindItsHeaderAndRefusesAShorterOne) {
   const test_tools::TempDir dir;
   const std::string path = dir.Write("counts", "header\x01\x02");
@@ -211,7 +295,7 @@ TEST(View, CountMatrixRebinsByWholeFactors) {
   Recording r;
   r.units.resize(2);
   r.units[1].id = 1;
-  r.counts = {0.01, DType::kU8, 6, {200, 1, 100, 0, 3, 0, 4, 0, 5, 0, 6, 9}};
+  r.counts = {0.01, DType::kU8, 6, {200, 1, 100, 0, 3, 0, 4, 0, 5, 0, 6, 9}, nullptr};
   r.duration = 0.06;
   DataView view = Bins(0.02);
   view.split.train_fraction = 0.5;

@@ -403,6 +403,32 @@ TEST(Objects, StoreCheckSweep) {
   EXPECT_TRUE(absl::IsDataLoss(store->Get(*a).status()));
 }
 
+TEST(Objects, AFileIsMovedInAndFoundAgain) {
+  saed::test_tools::TempDir dir;
+  const auto store = ObjectStore::Open(dir / "objects");
+  ASSERT_TRUE(store.ok());
+  const auto upload = store->NewUploadDirectory();
+  std::string bytes(3'000'000, 'x');
+  bytes += "end";
+  const std::string path = *upload + "/recording";
+  std::ofstream(path) << bytes;
+  const auto digest = DigestOf(path);
+  ASSERT_TRUE(digest.ok());
+  EXPECT_EQ(*digest, *store->Put(bytes)) << "of the same content";
+  store->Remove(*digest);
+  EXPECT_TRUE(absl::IsDataLoss(store->File(*digest).status()));
+  ASSERT_TRUE(store->Adopt(path, *digest).ok());
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(*store->Get(*digest), bytes);
+  const auto file = store->File(*digest);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(*DigestOf(*file), *digest);
+  std::ofstream(*file, std::ios::app) << "more";
+  EXPECT_TRUE(absl::IsDataLoss(store->File(*digest).status()));
+  EXPECT_TRUE(absl::IsUnavailable(DigestOf(dir / "none").status()));
+  EXPECT_FALSE(store->Adopt(dir / "none", std::string(64, '0')).ok());
+}
+
 // What schema 1 stored is there, and what it did not know is empty.
 class OlderSchema : public ::testing::TestWithParam<int> {};
 
