@@ -72,9 +72,9 @@ class Queue : public test_tools::ServerTest {
 
 TEST_F(Queue, APausedJobGoesOnToTheSameTensors) {
   const std::string recording = Simulate();
-  const auto undisturbed = Create(Steps(recording, 1000));
+  const auto undisturbed = Create(Steps(recording, 3000));
   const v1::Job whole = Watch(undisturbed->name()).back().job();
-  const auto job = Create(Steps(recording, 1000));
+  const auto job = Create(Steps(recording, 3000));
   ASSERT_TRUE(job.ok()) << job.status();
   ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));

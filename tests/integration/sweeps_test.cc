@@ -264,7 +264,7 @@ TEST_F(Sweeps, WrongSweepsAreRefusedWithWhatIsWrong) {
               HasSubstr("parameters[0].points"));
   EXPECT_THAT(
       message([](auto& s) { s.mutable_objective()->set_kind(v1::SweepObjective::KIND_AUROC); }),
-      HasSubstr("objective.condition.expression"));
+      HasSubstr("objective.condition"));
   EXPECT_THAT(message([](auto& s) { s.set_validation_fraction(0.9); }),
               HasSubstr("validation_fraction is 0.9"));
   EXPECT_THAT(message([](auto& s) { s.mutable_base()->set_recording("recordings/none"); }),
