@@ -109,8 +109,10 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
   }
   if (!response->created()) fmt::print("already there:\n");
   Print(response->recording());
-  fmt::print("\nNext: saectl train {} --bin 0.02 --features 96 --k 12\n",
-             response->recording().name());
+  // Counts that came binned can only be added up.
+  const double recorded = response->recording().bin_width();
+  fmt::print("\nNext: saectl train {} --bin {} --features 96 --k 12\n",
+             response->recording().name(), recorded > 0 ? recorded : 0.02);
   return absl::OkStatus();
 }
 
