@@ -347,6 +347,15 @@ absl::StatusOr<std::vector<JobsTable::Progress>> JobsTable::ReadProgress(const s
   });
 }
 
+absl::StatusOr<int64_t> JobsTable::LastProgress(const std::string& id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
+    SQLite::Statement s(db, "SELECT coalesce(max(sequence), 0) FROM job_progress WHERE job_id = ?");
+    s.bind(1, id);
+    s.executeStep();
+    return s.getColumn(0).getInt64();
+  });
+}
+
 absl::StatusOr<int64_t> JobsTable::ThinProgress(int64_t before, int keep) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
     SQLite::Statement find(

@@ -127,6 +127,8 @@ class JobsTable {
     int64_t sequence;
     std::string body;
   };
+  // Sequence of the latest; 0: there is none.
+  absl::StatusOr<int64_t> LastProgress(const std::string& id);
   absl::StatusOr<std::vector<Progress>> ReadProgress(const std::string& id, int64_t after,
                                                      int limit);
 

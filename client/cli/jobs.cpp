@@ -128,6 +128,7 @@ absl::Status WatchJob(Session& session, const std::string& name) {
     grpc::ClientContext context;
     v1::WatchJobRequest request;
     request.set_name(FullName("jobs", name));
+    request.set_after_sequence(-1);  // one line shows what is now
     const auto stream = session.client->jobs().WatchJob(&context, request);
     v1::WatchJobResponse event;
     while (stream->Read(&event)) {

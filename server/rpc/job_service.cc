@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "server/base/faults.h"
@@ -106,12 +107,20 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequ
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext& server,
-                   grpc::ServerWriter<v1::WatchJobResponse>& stream) {
+absl::Status Watch(Context& context, const std::string& id, int64_t after,
+                   grpc::ServerContext& server, grpc::ServerWriter<v1::WatchJobResponse>& stream) {
+  if (after < -1) {
+    return InvalidField("after_sequence",
+                        fmt::format("is {}; must be -1 (the latest) or above", after));
+  }
   constexpr int kBatch = 256;
   std::string last_state;
   int last_attempt = -1;
-  int64_t sequence = 0;
+  int64_t sequence = after;
+  if (after == -1) {
+    SAED_ASSIGN_OR_RETURN(const int64_t last, context.stores.jobs.LastProgress(id));
+    sequence = std::max<int64_t>(0, last - 1);
+  }
   StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
     moving.Moved();
@@ -201,7 +210,7 @@ grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJo
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "jobs", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Watch(context_, *id, *server, *stream));
+  return ToGrpc(Watch(context_, *id, request->after_sequence(), *server, *stream));
 }
 
 grpc::Status JobService::DeleteJob(grpc::ServerContext* server, const v1::DeleteJobRequest* request,

@@ -124,6 +124,7 @@ grpc::Status Watch(client::Client& client, const Target& target) {
   v1::WatchJobRequest request;
   v1::WatchJobResponse response;
   request.set_name(target.job);
+  request.set_after_sequence(-1);  // as saectl does
   const auto stream = client.jobs().WatchJob(&context, request);
   const auto end = Clock::now() + std::chrono::seconds(1);
   while (stream->Read(&response)) {

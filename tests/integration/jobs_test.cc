@@ -49,6 +49,36 @@ TEST_F(Jobs, SubmissionIsIdempotent) {
   EXPECT_TRUE(absl::IsAlreadyExists(Create(request).status()));
 }
 
+TEST_F(Jobs, AWatcherGoesOnWhereItWas) {
+  const auto job = Create(TrainRequest(Simulate()));
+  ASSERT_TRUE(job.ok()) << job.status();
+  std::vector<int64_t> all;
+  for (const auto& event : Watch(job->name())) {
+    if (event.has_progress()) all.push_back(event.progress().sequence());
+  }
+  ASSERT_GE(all.size(), 3U);
+  const auto after = [&](int64_t sequence) {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(job->name());
+    request.set_after_sequence(sequence);
+    const auto stream = client_->jobs().WatchJob(&context, request);
+    std::vector<int64_t> got;
+    v1::WatchJobResponse event;
+    while (stream->Read(&event)) {
+      if (event.has_progress()) got.push_back(event.progress().sequence());
+    }
+    EXPECT_EQ(stream->Finish().error_code(),
+              sequence < -1 ? grpc::StatusCode::INVALID_ARGUMENT : grpc::StatusCode::OK);
+    return got;
+  };
+  EXPECT_EQ(after(0), all);
+  EXPECT_EQ(after(all[1]), std::vector<int64_t>(all.begin() + 2, all.end()));
+  EXPECT_EQ(after(-1), std::vector<int64_t>{all.back()});
+  EXPECT_TRUE(after(all.back()).empty());
+  EXPECT_TRUE(after(-2).empty());
+}
+
 TEST_F(Jobs, CancelEndsARunningAndAQueuedJobWithinASecond) {
   const std::string recording = Simulate();
   const auto running = Create(Long(TrainRequest(recording)));

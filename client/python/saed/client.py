@@ -317,15 +317,17 @@ class Client:
     def resume(self, name):
         return self._call(self.jobs.ResumeJob, jobs_pb2.ResumeJobRequest(name=name)).job
 
-    def watch(self, name):
-        """Yields the job's progress from its beginning until it ends."""
-        for event in self._stream(self.jobs.WatchJob, jobs_pb2.WatchJobRequest(name=name)):
+    def watch(self, name, after=0):
+        """Yields the job's progress from its beginning until it ends. after: the sequence of the last
+        record that is known; -1: begin with the latest."""
+        request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
+        for event in self._stream(self.jobs.WatchJob, request):
             if event.HasField("progress"):
                 yield event.progress
 
     def wait(self, name):
         """The job once it ended; raises RuntimeError where it failed or was cancelled."""
-        for _ in self.watch(name):
+        for _ in self.watch(name, after=-1):
             pass
         job = self.job(name)
         if job.state != jobs_pb2.Job.STATE_SUCCEEDED:
