@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,8 @@ namespace saed::storage {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr mode_t kMode = 0640;  // of an object
 
 absl::Status DiskError(std::string_view what, const std::string& path, int error) {
   const std::string message = fmt::format("cannot {} {}: {}", what, path, std::strerror(error));
@@ -48,7 +51,7 @@ absl::Status FlushDirectory(const std::string& path) {
 }
 
 absl::Status WriteDurably(const std::string& path, std::string_view bytes) {
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
   if (file.get() < 0) return DiskError("create", path, errno);
   while (!bytes.empty()) {
     const ssize_t n = ::write(file.get(), bytes.data(), bytes.size());
@@ -139,6 +142,8 @@ absl::Status ObjectStore::MoveIn(const std::string& temporary, const std::string
 absl::Status ObjectStore::Adopt(const std::string& path, const std::string& digest) const {
   std::error_code error;
   if (fs::exists(PathOf(digest), error)) return absl::OkStatus();
+  // As Put() makes them: other accounts of the machine cannot read them.
+  if (::chmod(path.c_str(), kMode) != 0) return DiskError("prepare", path, errno);
   SAED_RETURN_IF_ERROR(Flush(path));
   return MoveIn(path, digest);
 }

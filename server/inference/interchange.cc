@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "server/base/faults.h"
+#include "server/base/json.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/inference/safetensors.h"
@@ -219,7 +220,7 @@ absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units
                                               name, kConfig, kWeights));
     }
   }
-  const auto config = json::parse(files.at(kConfig), nullptr, false);
+  const auto config = ParseUntrustedJson(files.at(kConfig));
   if (!config.is_object()) return InvalidField(kConfig, "is not a JSON object");
   Faults faults;
   SAED_RETURN_IF_ERROR(CheckConfig(config, S * units, faults));
@@ -346,7 +347,10 @@ absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string&
   row.id = name;
   row.window = S;
   row.units = units;
-  const json written = json::parse(text->second, nullptr, false);
+  const json written = ParseUntrustedJson(text->second);
+  if (!written.is_object()) {
+    return InvalidField(name, "has a damaged saed_model: must be a JSON object");
+  }
   if (HasHugeNumber(written)) {
     return InvalidField(name, "has a damaged saed_model: a number in it goes beyond 1e9");
   }

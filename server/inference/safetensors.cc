@@ -11,6 +11,7 @@
 #include <set>
 
 #include "server/base/faults.h"
+#include "server/base/json.h"
 
 namespace saed::inference {
 namespace {
@@ -123,7 +124,7 @@ absl::StatusOr<Safetensors> ReadSafetensors(std::string_view name, std::string_v
   }
   const std::string_view text = bytes.substr(sizeof size, size),
                          data = bytes.substr(sizeof size + size);
-  const auto header = nlohmann::json::parse(text, nullptr, false);
+  const auto header = ParseUntrustedJson(text);
   if (!header.is_object()) return bad("its header is not a JSON object");
   if (HasDuplicateKeys(text)) return bad("its header names a tensor twice");
   if (header.size() > kMaxTensors) {

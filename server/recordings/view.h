@@ -59,7 +59,7 @@ struct ViewData {
   // Counts [bins, units] row-major, in memory or, above kCountsInMemory, in a file.
   std::vector<uint8_t> bytes;
   std::shared_ptr<const CountFile> file;
-  size_t file_offset = 0;
+  size_t file_offset = 0;            // of the first bin in it, bytes
   std::vector<Side> sides;           // [bins]
   std::vector<int64_t> train, test;  // first bins of windows, ascending
   // For a split by a column: rows of its table with one value, one after another, are a block; of

@@ -422,6 +422,8 @@ TEST(Objects, AFileIsMovedInAndFoundAgain) {
   EXPECT_EQ(*store->Get(*digest), bytes);
   const auto file = store->File(*digest);
   ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(std::filesystem::status(*file).permissions() & std::filesystem::perms::others_all,
+            std::filesystem::perms::none);
   EXPECT_EQ(*DigestOf(*file), *digest);
   std::ofstream(*file, std::ios::app) << "more";
   EXPECT_TRUE(absl::IsDataLoss(store->File(*digest).status()));
