@@ -12,7 +12,7 @@ namespace saed::sae {
 
 // Rows that go through encoding and selection together: enough to share the weights while they are
 // in cache, few enough that every thread has some.
-inline int64_t RowBlock(int64_t rows) { return std::clamp<int64_t>(rows / 32 / 16 * 16, 16, 128); }
+inline int64_t RowBlock(int64_t rows) { return std::clamp<int64_t>(rows / 16 / 16 * 16, 16, 128); }
 
 template <class T>
 class GatheredRows {

@@ -66,7 +66,14 @@ inline void AddWide(const int32_t* weights, const CountRows& rows, const CountSp
     const int end = e + kPiece < span.multiplied ? e + kPiece : span.multiplied;
     Spill(Added(zero, weights, rows.offsets, e, end), total);
   }
-  for (int e = span.multiplied; e < span.end; ++e) Spill(Multiplied(zero, weights, rows, e), total);
+  for (int e = span.multiplied; e < span.end;) {
+    PanelSum sum = zero;
+    for (int held = 0; e < span.end && held + rows.counts[e] <= kFit; ++e) {
+      sum = Multiplied(sum, weights, rows, e);
+      held += rows.counts[e];
+    }
+    Spill(sum, total);
+  }
 }
 
 // Block of inputs by block, so that the panel's weights stay in the first cache while all windows
@@ -85,8 +92,13 @@ void EncodeCounts(const int32_t* weights, const CountRows& rows, const float* sc
     for (int j = 0; j < kPanel; ++j) totals[r * kPanel + j] = 0;
   }
   for (int block = 0; block < rows.blocks; ++block) {
-    const int32_t* w = weights + int64_t{block} * kBlockRows * kPanel;
+    const int32_t* w = weights + int64_t{block} * rows.block_rows * kPanel;
+    // The next block, of this panel or the next, a part beside each window: from the third cache
+    // or memory it comes slower than a few windows are added.
+    const char* next = reinterpret_cast<const char*>(w + int64_t{rows.block_rows} * kPanel);
+    const int lines = (2 * rows.block_rows + rows.count - 1) / rows.count;
     for (int r = 0; r < rows.count; ++r) {
+      for (int l = 0; l < lines; ++l, next += 64) _mm_prefetch(next, _MM_HINT_T1);
       const CountSpan span = rows.spans[r * rows.blocks + block];
       int32_t* at = sums + r * kPanel;
       PanelSum sum = {LoadI(at), LoadI(at + kLanes)};

@@ -85,7 +85,7 @@ bool RepeatsReference(const KernelTable<float>& t) {
   const auto entries = static_cast<int32_t>(offsets.size());
   const int32_t total = 20 + 3 * (entries - 20);
   const CountSpan span{0, 20, entries, total};
-  const CountRows rows{1, 1, offsets.data(), counts.data(), &span, &total};
+  const CountRows rows{1, 1, n, offsets.data(), counts.data(), &span, &total};
   float z[kPanel], reference_z[kPanel];
   t.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, z);
   kReference.encode_counts(weights.data(), rows, a.data(), b.data(), kPanel, kPanel, reference_z);

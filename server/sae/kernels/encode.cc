@@ -22,10 +22,21 @@ struct Found {
   std::vector<int32_t> totals;
 };
 
+int InputBlocks(int inputs) { return (inputs + kInputBlock - 1) / kInputBlock; }
+// Inputs of a block; the last may have fewer.
+int BlockInputs(int inputs) {
+  const int blocks = InputBlocks(inputs);
+  return (inputs + blocks - 1) / blocks;
+}
+// Weights of a panel.
+int64_t PanelWeights(int inputs) {
+  return int64_t{InputBlocks(inputs)} * (BlockInputs(inputs) + 1) * kPanel;
+}
+
 CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
-  const int blocks = (inputs + kInputBlock - 1) / kInputBlock;
+  const int blocks = InputBlocks(inputs), block_inputs = BlockInputs(inputs);
   // Every count repeated, and padding.
-  const size_t most = static_cast<size_t>(rows) * blocks * (kRepeated * kInputBlock + 4);
+  const size_t most = static_cast<size_t>(rows) * blocks * (kRepeated * block_inputs + 4);
   if (out.offsets.size() < most) {
     out.offsets.resize(most);
     out.counts.resize(most);
@@ -38,8 +49,8 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
   for (int r = 0; r < rows; ++r) {
     out.totals[r] = 0;
     for (int block = 0; block < blocks; ++block) {
-      const uint8_t* row = x + static_cast<int64_t>(r) * inputs + block * kInputBlock;
-      const int width = std::min(kInputBlock, inputs - block * kInputBlock);
+      const uint8_t* row = x + static_cast<int64_t>(r) * inputs + block * block_inputs;
+      const int width = std::min(block_inputs, inputs - block * block_inputs);
       CountSpan& span = out.spans[static_cast<size_t>(r) * blocks + block];
       span.added = static_cast<int32_t>(offset - out.offsets.data());
       int many = 0, total = 0;
@@ -67,7 +78,9 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
       for (; i < width; ++i) {
         if (row[i] != 0) add(i);
       }
-      while ((offset - out.offsets.data() - span.added) % 4 != 0) *offset++ = kInputBlock * kPanel;
+      while ((offset - out.offsets.data() - span.added) % 4 != 0) {
+        *offset++ = static_cast<uint16_t>(block_inputs * kPanel);
+      }
       span.multiplied = static_cast<int32_t>(offset - out.offsets.data());
       std::copy_n(larger_offsets, many, offset);
       std::copy_n(larger, many, out.counts.data() + span.multiplied);
@@ -77,10 +90,8 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
       out.totals[r] += total;
     }
   }
-  return {rows, blocks, out.offsets.data(), out.counts.data(), out.spans.data(), out.totals.data()};
+  return {rows, blocks, block_inputs + 1, out.offsets.data(), out.counts.data(), out.spans.data(), out.totals.data()};
 }
-
-int InputBlocks(int inputs) { return (inputs + kInputBlock - 1) / kInputBlock; }
 
 int DenseBlocks(int inputs) { return (inputs + kDenseBlock - 1) / kDenseBlock; }
 // Bytes of a panel's weights.
@@ -158,7 +169,7 @@ CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
   if (many_rows && kernels_->encode_dense != nullptr && inputs <= kDenseInputs) {
     digits_.resize(panels * DensePanel(inputs));
   } else {
-    weights_.resize(panels * InputBlocks(inputs) * kBlockRows * kPanel);
+    weights_.resize(panels * PanelWeights(inputs));
   }
 }
 
@@ -198,12 +209,11 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
                          digits_.data() + begin / kPanel * DensePanel(inputs_));
     return;
   }
-  const int blocks = InputBlocks(inputs_);
-  for (int block = 0; block < blocks; ++block) {
-    const int first = block * kInputBlock;
-    kernels_->pack_counts(
-        rows + first, inputs_, std::min(kInputBlock, inputs_ - first), count, factor,
-        weights_.data() + ((begin / kPanel) * blocks + block) * kBlockRows * kPanel);
+  int32_t* packed = weights_.data() + begin / kPanel * PanelWeights(inputs_);
+  const int step = BlockInputs(inputs_);
+  for (int first = 0; first < inputs_; first += step, packed += (step + 1) * kPanel) {
+    kernels_->pack_counts(rows + first, inputs_, std::min(step, inputs_ - first), count, factor,
+                          packed);
   }
 }
 
@@ -216,7 +226,7 @@ void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
                                       std::min(kCountRows, rows - r0), inputs_, found);
     for (int panel = 0; panel < Panels(features_); ++panel) {
       const int first = panel * kPanel;
-      k.encode_counts(weights_.data() + int64_t{panel} * some.blocks * kBlockRows * kPanel, some,
+      k.encode_counts(weights_.data() + panel * PanelWeights(inputs_), some,
                       step_.data() + first, bias_.data() + first,
                       std::min(kPanel, features_ - first), features_,
                       z + static_cast<int64_t>(r0) * features_ + first);

@@ -59,7 +59,7 @@ class CountEncoder {
   int features_ = 0, inputs_ = 0;
   std::vector<float> offset_, scale_;
   AlignedVector<uint8_t> digits_;   // see KernelTable::encode_dense; empty where zeros are skipped
-  AlignedVector<int32_t> weights_;  // [F/32][D/120][128][32], see kInputBlock
+  AlignedVector<int32_t> weights_;  // [F/32][blocks][inputs + 1][32], see kInputBlock
   AlignedVector<float> step_, bias_;  // [F], padded to whole panels
 };
 

@@ -174,7 +174,7 @@ inline void EncodeCounts(const int32_t* weights, const CountRows& rows, const fl
       int64_t sum = 0;
       for (int block = 0; block < rows.blocks; ++block) {
         const CountSpan& span = rows.spans[r * rows.blocks + block];
-        const int32_t* w = weights + int64_t{block} * kBlockRows * kPanel + j;
+        const int32_t* w = weights + int64_t{block} * rows.block_rows * kPanel + j;
         for (int e = span.added; e < span.multiplied; ++e) sum += w[rows.offsets[e]];
         for (int e = span.multiplied; e < span.end; ++e) {
           sum += int64_t{rows.counts[e]} * w[rows.offsets[e]];

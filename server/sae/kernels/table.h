@@ -15,9 +15,10 @@ namespace saed::sae {
 
 inline constexpr int kLanes = 16;
 inline constexpr int kPanel = 32;  // latents that an encode kernel handles together
-// Weights of counts lie in blocks of inputs that fit the first cache, [blocks][128][32]: 120
-// inputs, then rows of zeros, to which padding entries point.
-inline constexpr int kInputBlock = 120, kBlockRows = 128;
+// Weights of counts lie in blocks of inputs that about fit the first cache, [blocks][inputs + 1][32]:
+// the same number of inputs in each, at most this, then a row of zeros, to which padding entries
+// point.
+inline constexpr int kInputBlock = 252;
 inline constexpr int kRepeated = 3;  // counts up to this are added that often, larger multiplied
 inline constexpr int32_t kLargestWeight = (1 << 23) - 1;  // -2²³ is the smallest
 inline constexpr int kDenseInputs = 1 << 16;              // of the dense encode, at most
@@ -33,7 +34,7 @@ struct CountSpan {
   int32_t total;                   // Σ counts
 };
 struct CountRows {
-  int count, blocks;
+  int count, blocks, block_rows;  // block_rows: rows of weights in a block, that of zeros included
   const uint16_t* offsets;
   const uint8_t* counts;  // beside offsets
   const CountSpan* spans;
