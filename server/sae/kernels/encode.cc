@@ -90,7 +90,13 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
       out.totals[r] += total;
     }
   }
-  return {rows, blocks, block_inputs + 1, out.offsets.data(), out.counts.data(), out.spans.data(), out.totals.data()};
+  return {rows,
+          blocks,
+          block_inputs + 1,
+          out.offsets.data(),
+          out.counts.data(),
+          out.spans.data(),
+          out.totals.data()};
 }
 
 int DenseBlocks(int inputs) { return (inputs + kDenseBlock - 1) / kDenseBlock; }
@@ -226,9 +232,8 @@ void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
                                       std::min(kCountRows, rows - r0), inputs_, found);
     for (int panel = 0; panel < Panels(features_); ++panel) {
       const int first = panel * kPanel;
-      k.encode_counts(weights_.data() + panel * PanelWeights(inputs_), some,
-                      step_.data() + first, bias_.data() + first,
-                      std::min(kPanel, features_ - first), features_,
+      k.encode_counts(weights_.data() + panel * PanelWeights(inputs_), some, step_.data() + first,
+                      bias_.data() + first, std::min(kPanel, features_ - first), features_,
                       z + static_cast<int64_t>(r0) * features_ + first);
     }
   }

@@ -75,8 +75,9 @@ inline int Compress(uint32_t bits, V v, int32_t first, int32_t* index, float* va
   const __m512i lanes =
       _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
                        _mm512_set1_epi32(first));
-  _mm512_mask_compressstoreu_ps(value, mask, v.a);
-  _mm512_mask_compressstoreu_epi32(index, mask, lanes);
+  // Whole registers are stored: stores of a part of one are slow.
+  _mm512_storeu_ps(value, _mm512_maskz_compress_ps(mask, v.a));
+  _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(mask, lanes));
   return __builtin_popcount(bits);
 }
 

@@ -15,9 +15,9 @@ namespace saed::sae {
 
 inline constexpr int kLanes = 16;
 inline constexpr int kPanel = 32;  // latents that an encode kernel handles together
-// Weights of counts lie in blocks of inputs that about fit the first cache, [blocks][inputs + 1][32]:
-// the same number of inputs in each, at most this, then a row of zeros, to which padding entries
-// point.
+// Weights of counts lie in blocks of inputs that about fit the first cache, [blocks][inputs +
+// 1][32]: the same number of inputs in each, at most this, then a row of zeros, to which padding
+// entries point.
 inline constexpr int kInputBlock = 252;
 inline constexpr int kRepeated = 3;  // counts up to this are added that often, larger multiplied
 inline constexpr int32_t kLargestWeight = (1 << 23) - 1;  // -2²³ is the smallest
