@@ -194,15 +194,12 @@ absl::Status AddReconstruction(const sae::Encoder& encoder, const recordings::Vi
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
-                                                  const recordings::ViewData& view,
-                                                  const std::vector<int64_t>& starts,
-                                                  const Progress& progress) {
-  const sae::Model& model = encoder.model();
+// Calls sink(window, latent, value) for every activation, windows in order.
+template <class Sink>
+absl::Status EncodeWindows(const sae::Encoder& encoder, const recordings::ViewData& view,
+                           const std::vector<int64_t>& starts, const Progress& progress,
+                           const Sink& sink) {
   const auto windows = static_cast<int64_t>(starts.size());
-  std::vector<Activations> out(model.spec.features());
   constexpr int64_t kGroup = 16 * kBlock;
   for (int64_t g = 0; g < windows; g += kGroup) {
     if (!progress(static_cast<double>(g) / static_cast<double>(windows))) {
@@ -212,18 +209,75 @@ absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
     std::vector<sae::Codes<float>> codes(sae::BlockCount(group, kBlock));
     sae::ForBlocks(group, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
       encoder.Encode(view.counts(), sae::Starts(starts).subspan(g + begin, end - begin),
-                     sae::DefaultRule(model.spec), codes[block]);
+                     sae::DefaultRule(encoder.model().spec), codes[block]);
     });
     for (size_t block = 0; block < codes.size(); ++block) {
       const auto& c = codes[block];
       for (int64_t b = 0; b < c.rows(); ++b) {
         const int64_t w = g + static_cast<int64_t>(block) * kBlock + b;
         for (int64_t e = c.row_begin[b]; e < c.row_begin[b + 1]; ++e) {
-          out[c.latent[e]].emplace_back(w, c.value[e]);
+          sink(w, c.latent[e], c.value[e]);
         }
       }
     }
   }
+  return absl::OkStatus();
+}
+
+// The activations of all latents, or only how many there are of each where that is too many.
+struct Encoded {
+  std::vector<int64_t> entries;
+  std::vector<Activations> activations;
+  bool whole = true;
+};
+absl::StatusOr<Encoded> EncodeAll(const sae::Encoder& encoder, const recordings::ViewData& view,
+                                  const std::vector<int64_t>& starts, int64_t held,
+                                  const Progress& progress) {
+  Encoded out;
+  out.entries.resize(encoder.model().spec.features());
+  out.activations.resize(out.entries.size());
+  int64_t total = 0;
+  SAED_RETURN_IF_ERROR(
+      EncodeWindows(encoder, view, starts, progress, [&](int64_t w, int32_t latent, float value) {
+        ++out.entries[latent];
+        if (++total <= held) {
+          out.activations[latent].emplace_back(w, value);
+        } else if (out.whole) {
+          out.whole = false;
+          out.activations = {};
+        }
+      }));
+  return out;
+}
+
+// Neighbouring latents [begin, end) whose activations are at most `held` together, where one alone
+// is not more.
+std::vector<std::pair<int64_t, int64_t>> Groups(const Encoded& encoded, int64_t held) {
+  const auto features = static_cast<int64_t>(encoded.entries.size());
+  if (encoded.whole) return {{0, features}};
+  std::vector<std::pair<int64_t, int64_t>> out;
+  for (int64_t begin = 0; begin < features; begin = out.back().second) {
+    int64_t end = begin, total = 0;
+    do total += encoded.entries[end++];
+    while (end < features && total + encoded.entries[end] <= held);
+    out.emplace_back(begin, end);
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
+                                                  const recordings::ViewData& view,
+                                                  const std::vector<int64_t>& starts,
+                                                  const Progress& progress,
+                                                  const std::vector<bool>& wanted) {
+  std::vector<Activations> out(encoder.model().spec.features());
+  SAED_RETURN_IF_ERROR(
+      EncodeWindows(encoder, view, starts, progress, [&](int64_t w, int32_t latent, float value) {
+        if (!wanted.empty() && !wanted[latent]) return;
+        out[latent].emplace_back(w, value);
+      }));
   return out;
 }
 
@@ -232,7 +286,7 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::ViewData& view,
                                            const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
-                                           const Progress& progress) {
+                                           const Progress& progress, int64_t held) {
   const sae::Model& model = encoder.model();
   Dictionary out;
   const Sides sides = Sides::Of(view);
@@ -281,11 +335,11 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
     out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
                                                  best->train_auroc, best->test_auroc};
   }
-  SAED_ASSIGN_OR_RETURN(
-      const auto activations,
-      Activate(encoder, view, sides.starts, [&](double f) { return progress(0.4 * f); }));
-  int64_t entries = 0;
-  for (const Activations& a : activations) entries += static_cast<int64_t>(a.size());
+  SAED_ASSIGN_OR_RETURN(Encoded encoded, EncodeAll(encoder, view, sides.starts, held,
+                                                   [&](double f) { return progress(0.4 * f); }));
+  const int64_t entries =
+      std::accumulate(encoded.entries.begin(), encoded.entries.end(), int64_t{0});
+  const auto groups = Groups(encoded, held);
   const std::vector<int64_t> split_blocks = SplitBlocks(view, test_starts);
   HeldOut held_out{test_labels,
                    NullLabels(test_labels, out.test_windows, split_blocks),
@@ -299,15 +353,17 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                 recording, view, sides.starts, sides.train, sides.in_sample,
                                 split_blocks);
   out.variables = variables.summaries();
-  out.features.resize(activations.size());
-  std::vector<std::vector<bool>> supported(activations.size());
-  constexpr int64_t kLatentGroup = 64;
-  const auto features = static_cast<int64_t>(activations.size());
-  for (int64_t g = 0; g < features; g += kLatentGroup) {
-    if (!progress(0.4 + 0.4 * static_cast<double>(g) / static_cast<double>(features))) {
-      return absl::CancelledError("stopped while building the dictionary");
-    }
-    sae::ForBlocks(std::min(kLatentGroup, features - g), 1, [&](int64_t, int64_t i, int64_t) {
+  const auto features = static_cast<int64_t>(encoded.entries.size());
+  out.features.resize(features);
+  std::vector<std::vector<bool>> supported(features);
+  // Of the group in hand.
+  std::vector<Activations> activations = std::move(encoded.activations);
+  const auto at = [&](int64_t latent) {
+    return progress(0.4 + 0.4 * static_cast<double>(latent) / static_cast<double>(features));
+  };
+  constexpr int64_t kAtOnce = 64;
+  const auto describe = [&](int64_t g, int64_t end) {
+    sae::ForBlocks(std::min(kAtOnce, end - g), 1, [&](int64_t, int64_t i, int64_t) {
       const int64_t j = g + i;
       Feature& f = out.features[j];
       f.latent = static_cast<int>(j);
@@ -322,24 +378,51 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       AddCertainty(on_test, held_out, supported[j], f);
       f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
     });
+  };
+  for (const auto& [begin, end] : groups) {
+    if (!encoded.whole) {
+      std::vector<bool> wanted(features);
+      std::fill(wanted.begin() + begin, wanted.begin() + end, true);
+      SAED_ASSIGN_OR_RETURN(
+          activations, Activate(
+                           encoder, view, sides.starts, [&](double) { return at(begin); }, wanted));
+    }
+    for (int64_t g = begin; g < end; g += kAtOnce) {
+      if (!at(g)) return absl::CancelledError("stopped while building the dictionary");
+      describe(g, end);
+    }
   }
   Correct(out.features, &Feature::certainty);
   Correct(out.features, &Feature::variables);
   std::vector<double> best_auroc;
   ChooseFeatures(supported, out, best_auroc);
   // A condition's feature has its interval even where other conditions suit that feature better.
+  std::vector<size_t> lacking;
+  std::vector<bool> wanted(features);
   for (size_t c = 0; c < out.conditions.size(); ++c) {
     if (!out.best_features[c]) continue;
-    Feature& f = out.features[*out.best_features[c]];
+    const Feature& f = out.features[*out.best_features[c]];
     const bool done = std::any_of(f.responses.begin(), f.responses.end(),
                                   [&](const auto& r) { return r.first == static_cast<int>(c); });
     if (f.certainty[c].interval || done) continue;
+    lacking.push_back(c);
+    wanted[f.latent] = true;
+  }
+  if (!encoded.whole && !lacking.empty()) {
+    SAED_ASSIGN_OR_RETURN(activations, Activate(
+                                           encoder, view, sides.starts,
+                                           [&](double) { return at(features); }, wanted));
+  }
+  for (size_t c : lacking) {
+    Feature& f = out.features[*out.best_features[c]];
     const Activations& active = activations[f.latent];
     AddInterval(sides.in_sample ? active : Part(active, sides.train, windows), held_out, c, f);
   }
-  if (!progress(0.8)) return absl::CancelledError("stopped before fitting probes");
-  out.probes = ReadOut(activations, view, sides.starts, sides.train, sides.in_sample, all_labels,
-                       out.best_features, best_auroc, user_conditions.size());
+  activations = {};
+  SAED_ASSIGN_OR_RETURN(
+      out.probes, ReadOut(encoder, view, sides.starts, sides.train, sides.in_sample, all_labels,
+                          out.best_features, best_auroc, user_conditions.size(),
+                          [&](double) { return progress(0.8); }));
   if (target && !test_starts.empty()) {
     SAED_RETURN_IF_ERROR(AddReconstruction(encoder, view, *target, test_starts, progress, out));
   }

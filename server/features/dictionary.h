@@ -114,21 +114,29 @@ inline constexpr int64_t kProbeWindows = 10000;
 
 using Progress = std::function<bool(double fraction)>;  // false: stop
 
-// Activations of every latent over the windows `starts`, window indices into `starts`.
+// Activations of every latent over the windows `starts`, window indices into `starts`. `wanted`
+// [F], where it is not empty: the others are left empty.
 absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
                                                   const recordings::ViewData& view,
                                                   const std::vector<int64_t>& starts,
-                                                  const Progress& progress);
+                                                  const Progress& progress,
+                                                  const std::vector<bool>& wanted = {});
+
+// Activations that are held at once while a dictionary is built. Of more, latents are taken in
+// groups, and the recording is encoded again for each.
+inline constexpr int64_t kHeldActivations = int64_t{1} << 26;
 
 // A window's label is that of its last bin (lag 0). `target`: the counts that the model
 // reconstructs, on the same bins; absent where they are not known, and then so are importance and
 // spectra. Works in the caller's TBB arena; the result is the same for any number of threads.
-// CANCELLED where progress says stop.
+// CANCELLED where progress says stop. `held`: see
+// kHeldActivations; the result does not depend on it.
 absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::Recording& recording,
                                            const recordings::ViewData& view,
                                            const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
-                                           const Progress& progress);
+                                           const Progress& progress,
+                                           int64_t held = kHeldActivations);
 
 }  // namespace saed::features

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "server/base/status_macros.h"
 #include "server/features/probe.h"
 #include "server/features/unit_baseline.h"
 #include "server/sae/parallel.h"
@@ -41,18 +42,6 @@ struct Plan {
     }
   }
 
-  // Columns over all windows → over rows.
-  std::vector<Activations> Pick(std::vector<Activations> columns) const {
-    for (Activations& column : columns) {
-      Activations kept;
-      for (const auto& [w, value] : column) {
-        if (row[w] >= 0) kept.emplace_back(row[w], value);
-      }
-      column = std::move(kept);
-    }
-    return columns;
-  }
-
  private:
   int64_t Row(int64_t window) {
     if (row[window] < 0) {
@@ -63,32 +52,27 @@ struct Plan {
   }
 };
 
-// Spike counts of every bin and unit of the windows in use.
-SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& starts,
-                  const std::vector<int64_t>& windows) {
+// Spike counts of every bin and unit of the windows `starts`.
+SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& starts) {
   const CountView counts = view.counts();
   std::vector<Activations> columns;
-  std::vector<int64_t> used;
-  used.reserve(windows.size());
-  for (int64_t w : windows) used.push_back(starts[w]);
   recordings::ViewData bin = view;
   bin.window = 1;
   for (int lag = 0; lag < view.window; ++lag) {
-    std::vector<int64_t> at = used;
+    std::vector<int64_t> at = starts;
     for (int64_t& b : at) b += lag;
     for (int unit = 0; unit < counts.units; ++unit) columns.push_back(UnitCounts(bin, unit, at));
   }
-  return Transpose(columns, static_cast<int64_t>(windows.size()));
+  return Transpose(columns, static_cast<int64_t>(starts.size()));
 }
 
 }  // namespace
 
-std::vector<Probes> ReadOut(const std::vector<Activations>& activations,
-                            const recordings::ViewData& view, const std::vector<int64_t>& starts,
-                            int64_t train, bool in_sample,
-                            const std::vector<std::vector<uint8_t>>& labels,
-                            const std::vector<std::optional<int>>& best,
-                            const std::vector<double>& best_auroc, size_t users) {
+absl::StatusOr<std::vector<Probes>> ReadOut(
+    const sae::Encoder& encoder, const recordings::ViewData& view,
+    const std::vector<int64_t>& starts, int64_t train, bool in_sample,
+    const std::vector<std::vector<uint8_t>>& labels, const std::vector<std::optional<int>>& best,
+    const std::vector<double>& best_auroc, size_t users, const Progress& progress) {
   std::vector<Probes> out(labels.size());
   std::vector<size_t> chosen(labels.size());
   std::iota(chosen.begin(), chosen.end(), size_t{0});
@@ -102,13 +86,17 @@ std::vector<Probes> ReadOut(const std::vector<Activations>& activations,
 
   const Plan plan(train, static_cast<int64_t>(starts.size()), in_sample);
   const auto rows = static_cast<int64_t>(plan.windows.size());
-  const SparseRows codes = Transpose(plan.Pick(activations), rows);
-  const SparseRows counts = Counts(view, starts, plan.windows);
+  std::vector<int64_t> used;
+  used.reserve(plan.windows.size());
+  for (int64_t w : plan.windows) used.push_back(starts[w]);
+  SAED_ASSIGN_OR_RETURN(const auto activations, Activate(encoder, view, used, progress));
+  const SparseRows codes = Transpose(activations, rows);
+  const SparseRows counts = Counts(view, used);
   sae::ForBlocks(static_cast<int64_t>(chosen.size()), 1, [&](int64_t, int64_t i, int64_t) {
     const size_t c = chosen[i];
     std::vector<uint8_t> label;
     for (int64_t w : plan.windows) label.push_back(labels[c][w]);
-    const SparseRows one = Transpose(plan.Pick({activations[*best[c]]}), rows);
+    const SparseRows one = Transpose({activations[*best[c]]}, rows);
     const auto score = [&](const SparseRows& x) -> std::optional<double> {
       const auto probe = Probe(x, label, plan.rows);
       if (!probe) return std::nullopt;

@@ -8,15 +8,14 @@
 
 namespace saed::features {
 
-// Probes of the chosen conditions (kProbedConditions). `activations` [latent] over `starts`:
-// training windows, then held-out ones unless in_sample. labels[condition][window]. best[condition]
-// as Dictionary::best_features, and its training AUROC. The first `users` conditions come first.
-// Works in the caller's TBB arena, the same for any number of threads.
-std::vector<Probes> ReadOut(const std::vector<Activations>& activations,
-                            const recordings::ViewData& view, const std::vector<int64_t>& starts,
-                            int64_t train, bool in_sample,
-                            const std::vector<std::vector<uint8_t>>& labels,
-                            const std::vector<std::optional<int>>& best,
-                            const std::vector<double>& best_auroc, size_t users);
+// Probes of the chosen conditions (kProbedConditions). `starts`: training windows, then held-out
+// ones unless in_sample. labels[condition][window]. best[condition] as Dictionary::best_features,
+// and its training AUROC. The first `users` conditions come first. Works in the caller's TBB arena,
+// the same for any number of threads. CANCELLED where progress says stop.
+absl::StatusOr<std::vector<Probes>> ReadOut(
+    const sae::Encoder& encoder, const recordings::ViewData& view,
+    const std::vector<int64_t>& starts, int64_t train, bool in_sample,
+    const std::vector<std::vector<uint8_t>>& labels, const std::vector<std::optional<int>>& best,
+    const std::vector<double>& best_auroc, size_t users, const Progress& progress);
 
 }  // namespace saed::features

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/features/dictionary.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/policy.h"
 #include "server/jobs/sweep_spec.h"
@@ -16,7 +19,8 @@ namespace {
 constexpr size_t kMaxName = 200;
 
 // Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
-// the recording, as far as it is not mapped; the activations from which a dictionary is built.
+// the recording, as far as it is not mapped; what a dictionary holds for every window, and the
+// activations from which it is built.
 int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
                      const recordings::Recording& recording, const recordings::ViewData& view,
                      int64_t outputs, int64_t features, int64_t batch, int64_t active) {
@@ -25,8 +29,8 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
   const int64_t held = row.ok() && !recording.counts.file ? 2 * row->bytes : 0;
   const auto windows = static_cast<int64_t>(view.train.size() + view.test.size());
   return 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
-         8 * batch * (features + inputs + outputs) + held + 32 * windows * active +
-         (int64_t{64} << 20);
+         8 * batch * (features + inputs + outputs) + held + 128 * windows +
+         32 * std::min(windows * active, features::kHeldActivations) + (int64_t{64} << 20);
 }
 
 absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {

@@ -1,5 +1,6 @@
 #include "server/features/dictionary.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -102,6 +103,47 @@ TEST(Dictionary, SameForAnyNumberOfThreads) {
   for (int j = 0; j < 2; ++j) {
     EXPECT_EQ(one->features[j].trace_map, four->features[j].trace_map);
     EXPECT_EQ(one->features[j].test[0].auroc, four->features[j].test[0].auroc);
+  }
+}
+
+TEST(Dictionary, SameForAnyNumberOfActivationsHeld) {
+  const TwoUnits s;
+  const sae::Encoder encoder(s.model);
+  // More conditions than a feature has intervals for, so that some get theirs at the end.
+  std::vector<Condition> conditions;
+  for (int i = 0; i < 9; ++i) {
+    conditions.push_back(
+        {fmt::format("c{}", i), fmt::format("around_start(trials, kind = a, 0, 0.{})", i + 1)});
+  }
+  const auto build = [&](int64_t held) {
+    return *BuildDictionary(encoder, s.recording, s.view, s.view.counts(), conditions, kGoOn, held);
+  };
+  const Dictionary whole = build(kHeldActivations), parts = build(1);
+  EXPECT_EQ(whole.best_features, parts.best_features);
+  int intervals = 0;
+  for (size_t c = 0; c < whole.conditions.size(); ++c) {
+    EXPECT_EQ(whole.probes[c].one, parts.probes[c].one);
+    EXPECT_EQ(whole.probes[c].all, parts.probes[c].all);
+    for (size_t j = 0; j < 2; ++j) {
+      const Feature &a = whole.features[j], &b = parts.features[j];
+      EXPECT_EQ(a.train[c].auroc, b.train[c].auroc);
+      EXPECT_EQ(a.test[c].auroc, b.test[c].auroc);
+      EXPECT_EQ(a.certainty[c].q, b.certainty[c].q);
+      ASSERT_EQ(a.certainty[c].interval.has_value(), b.certainty[c].interval.has_value());
+      if (!a.certainty[c].interval) continue;
+      ++intervals;
+      EXPECT_EQ(a.certainty[c].interval->low, b.certainty[c].interval->low);
+      EXPECT_EQ(a.certainty[c].interval->high, b.certainty[c].interval->high);
+    }
+  }
+  EXPECT_GT(intervals, 2 * static_cast<int>(kIntervals));
+  for (size_t j = 0; j < 2; ++j) {
+    const Feature &a = whole.features[j], &b = parts.features[j];
+    EXPECT_EQ(a.active_windows, b.active_windows);
+    EXPECT_EQ(a.trace_map, b.trace_map);
+    EXPECT_EQ(a.importance, b.importance);
+    EXPECT_EQ(a.responses.size(), b.responses.size());
+    EXPECT_EQ(a.exemplars.size(), b.exemplars.size());
   }
 }
 
