@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "server/base/make_way.h"
+
 namespace saed::sae {
 
 inline int64_t BlockCount(int64_t n, int64_t block) { return (n + block - 1) / block; }
@@ -18,7 +20,10 @@ inline int64_t BlockCount(int64_t n, int64_t block) { return (n + block - 1) / b
 template <class Fn>
 void ForBlocks(int64_t n, int64_t block, const Fn& fn) {
   const int64_t blocks = BlockCount(n, block);
-  const auto run = [&](int64_t b) { fn(b, b * block, std::min(n, (b + 1) * block)); };
+  const auto run = [&](int64_t b) {
+    fn(b, b * block, std::min(n, (b + 1) * block));
+    MakeWay();
+  };
   if (blocks == 1) return run(0);
 #ifdef SAED_THREAD_SANITIZER
   // TBB's library is not instrumented. The sanitizer is told what it guarantees: the caller's work
