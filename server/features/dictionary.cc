@@ -379,7 +379,9 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
       f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
     });
   };
-  for (const auto& [begin, end] : groups) {
+  for (const auto& group : groups) {
+    const int64_t begin = group.first;
+    const int64_t end = group.second;
     if (!encoded.whole) {
       std::vector<bool> wanted(features);
       std::fill(wanted.begin() + begin, wanted.begin() + end, true);
