@@ -20,14 +20,18 @@ cmake --build --preset ci
 step "Unit tests"
 ctest --preset ci -L unit -j 2
 
-# The other tests run one at a time; lint uses what they leave of the machine.
-step "All other tests, and linting"
+# The other tests run one at a time; lint and fuzzing use what they leave of the machine.
+step "All other tests, linting, and fuzzing for a minute each"
 nice -n 19 deploy/lint.sh >build/lint.log 2>&1 &
 lint=$!
-trap 'kill $lint 2>/dev/null || true' EXIT
-ctest --preset ci -LE unit
+nice -n 19 ctest --test-dir build/ci/tests/fuzz -L fuzz --output-on-failure >build/fuzz.log 2>&1 &
+fuzz=$!
+trap 'kill $lint $fuzz 2>/dev/null || true' EXIT
+ctest --preset ci -LE 'unit|fuzz'
 
-step "The rest of linting"
+step "The rest of linting and fuzzing"
 wait $lint || { cat build/lint.log; exit 1; }
 cat build/lint.log
+wait $fuzz || { cat build/fuzz.log; exit 1; }
+cat build/fuzz.log
 step "Done"
