@@ -332,7 +332,14 @@ TEST_F(BadInput, Encode) {
       Encode("models/" + running->name().substr(5), v1::DATA_TYPE_U8, {1, 40}, std::string(40, 1));
   EXPECT_EQ(o.code, StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(o.reason, "MODEL_NOT_READY");
-  // A body over the limit.
+}
+
+TEST_F(BadInput, AnEncodeOverTheLimit) {
+#ifdef SAED_THREAD_SANITIZER
+  GTEST_SKIP() << "the sanitizer does not come to an end with so large a message in gRPC, which is "
+                  "built without it";
+#endif
+  const v1::Job job = Trained();
   const std::string large(70 << 20, '\0');
   EXPECT_EQ(
       Encode(job.model(), v1::DATA_TYPE_U8, {static_cast<int64_t>(large.size()) / 40, 40}, large)
