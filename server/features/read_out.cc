@@ -5,7 +5,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/features/probe.h"
-#include "server/features/unit_baseline.h"
+#include "server/recordings/binning.h"
 #include "server/sae/parallel.h"
 
 namespace saed::features {
@@ -55,15 +55,16 @@ struct Plan {
 // Spike counts of every bin and unit of the windows `starts`.
 SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& starts) {
   const CountView counts = view.counts();
-  std::vector<Activations> columns;
-  recordings::ViewData bin = view;
-  bin.window = 1;
-  for (int lag = 0; lag < view.window; ++lag) {
-    std::vector<int64_t> at = starts;
-    for (int64_t& b : at) b += lag;
-    for (int unit = 0; unit < counts.units; ++unit) columns.push_back(UnitCounts(bin, unit, at));
+  SparseRows out;
+  out.columns = static_cast<int32_t>(view.window * counts.units);
+  for (const int64_t start : starts) {
+    for (int i = 0; i < out.columns; ++i) {
+      const double count = recordings::ValueAt(counts, start * counts.units + i);
+      if (count > 0) out.Add(i, static_cast<float>(count));
+    }
+    out.EndRow();
   }
-  return Transpose(columns, static_cast<int64_t>(starts.size()));
+  return out;
 }
 
 }  // namespace

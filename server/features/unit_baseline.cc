@@ -1,47 +1,77 @@
 #include "server/features/unit_baseline.h"
 
+#include <algorithm>
+
 #include "server/sae/parallel.h"
 
 namespace saed::features {
 namespace {
 
-// Spikes of one unit before every bin, [bins + 1].
-std::vector<double> SpikesBefore(const CountView& counts, int unit) {
-  std::vector<double> out(counts.bins + 1, 0);
-  for (int64_t t = 0; t < counts.bins; ++t) {
-    const int64_t at = t * counts.units + unit;
-    double count = 0;
-    switch (counts.dtype) {
-      case DType::kU8:
-        count = static_cast<const uint8_t*>(counts.data)[at];
-        break;
-      case DType::kU16:
-        count = static_cast<const uint16_t*>(counts.data)[at];
-        break;
-      case DType::kF32:
-        count = static_cast<const float*>(counts.data)[at];
-        break;
+// Counts that are held while units are scored.
+constexpr int64_t kHeldCounts = int64_t{1} << 26;
+constexpr int64_t kBinsAtOnce = 1024;  // whose rows stay in cache while units are picked from them
+
+template <class T>
+void CopyColumns(const CountView& counts, int first, int last, std::vector<float>& out) {
+  const auto* data = static_cast<const T*>(counts.data);
+  sae::ForBlocks(counts.bins, kBinsAtOnce, [&](int64_t, int64_t begin, int64_t end) {
+    for (int unit = first; unit < last; ++unit) {
+      float* column = out.data() + (unit - first) * counts.bins;
+      for (int64_t t = begin; t < end; ++t) {
+        column[t] = static_cast<float>(data[t * counts.units + unit]);
+      }
     }
-    out[t + 1] = out[t] + count;
-  }
-  return out;
+  });
 }
 
-Activations CountsOf(const std::vector<double>& before, const std::vector<int64_t>& starts,
-                     int window) {
-  Activations out;
-  for (size_t w = 0; w < starts.size(); ++w) {
-    const double count = before[starts[w] + window] - before[starts[w]];
-    if (count > 0) out.emplace_back(static_cast<int64_t>(w), static_cast<float>(count));
+// Counts of the units [first, last), [last - first, bins].
+std::vector<float> Columns(const CountView& counts, int first, int last) {
+  std::vector<float> out((last - first) * counts.bins);
+  switch (counts.dtype) {
+    case DType::kU8:
+      CopyColumns<uint8_t>(counts, first, last, out);
+      break;
+    case DType::kU16:
+      CopyColumns<uint16_t>(counts, first, last, out);
+      break;
+    case DType::kF32:
+      CopyColumns<float>(counts, first, last, out);
+      break;
   }
   return out;
 }
 
 }  // namespace
 
-Activations UnitCounts(const recordings::ViewData& view, int unit,
-                       const std::vector<int64_t>& starts) {
-  return CountsOf(SpikesBefore(view.counts(), unit), starts, view.window);
+UnitCounts::UnitCounts(const float* counts, int64_t bins, int window)
+    : before_(bins + 1), window_(window) {
+  for (int64_t t = 0; t < bins; ++t) {
+    before_[t + 1] = before_[t] + static_cast<double>(counts[t]);
+  }
+}
+
+Activations UnitCounts::In(const std::vector<int64_t>& starts) const {
+  Activations out;
+  for (size_t w = 0; w < starts.size(); ++w) {
+    const double count = before_[starts[w] + window_] - before_[starts[w]];
+    if (count > 0) out.emplace_back(static_cast<int64_t>(w), static_cast<float>(count));
+  }
+  return out;
+}
+
+void ForEachUnit(const recordings::ViewData& view,
+                 const std::function<void(int, const UnitCounts&)>& use) {
+  const CountView counts = view.counts();
+  const auto group = static_cast<int>(
+      std::clamp<int64_t>(kHeldCounts / std::max<int64_t>(1, counts.bins), 1, counts.units));
+  for (int first = 0; first < counts.units; first += group) {
+    const int last = std::min(counts.units, first + group);
+    const auto columns = Columns(counts, first, last);
+    sae::ForBlocks(last - first, 1, [&](int64_t, int64_t i, int64_t) {
+      use(first + static_cast<int>(i),
+          {columns.data() + i * counts.bins, counts.bins, view.window});
+    });
+  }
 }
 
 std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view,
@@ -49,16 +79,15 @@ std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view
                                                 const WindowConditions& train,
                                                 const std::vector<int64_t>& test_starts,
                                                 const WindowConditions& test) {
-  const CountView counts = view.counts();
-  std::vector<std::vector<Scores>> on_train(counts.units), on_test(counts.units);
-  sae::ForBlocks(counts.units, 1, [&](int64_t, int64_t unit, int64_t) {
-    const auto before = SpikesBefore(counts, static_cast<int>(unit));
-    on_train[unit] = Score(CountsOf(before, train_starts, view.window), train);
-    on_test[unit] = Score(CountsOf(before, test_starts, view.window), test);
+  const int units = view.counts().units;
+  std::vector<std::vector<Scores>> on_train(units), on_test(units);
+  ForEachUnit(view, [&](int unit, const UnitCounts& counts) {
+    on_train[unit] = Score(counts.In(train_starts), train);
+    on_test[unit] = Score(counts.In(test_starts), test);
   });
   std::vector<std::optional<UnitScore>> out(train.positive.size());
   for (size_t c = 0; c < out.size(); ++c) {
-    for (int unit = 0; unit < counts.units; ++unit) {
+    for (int unit = 0; unit < units; ++unit) {
       const auto auroc = on_train[unit][c].auroc;
       if (auroc && (!out[c] || *auroc > out[c]->train_auroc)) {
         out[c] = UnitScore{unit, *auroc, on_test[unit][c].auroc};

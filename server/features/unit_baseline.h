@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -16,9 +17,22 @@ struct UnitScore {
   std::optional<double> test_auroc;  // of that unit; empty where the condition never changes there
 };
 
-// Spikes of one unit (a column of the view) in the windows that begin at `starts`.
-Activations UnitCounts(const recordings::ViewData& view, int unit,
-                       const std::vector<int64_t>& starts);
+// The spikes of one unit.
+class UnitCounts {
+ public:
+  UnitCounts(const float* counts, int64_t bins, int window);
+  // In the windows that begin at `starts`.
+  Activations In(const std::vector<int64_t>& starts) const;
+
+ private:
+  std::vector<double> before_;  // spikes before every bin, [bins + 1]
+  int window_;
+};
+
+// Calls `use` with every unit (a column of the view), several at once, in the caller's TBB arena.
+// Reads the counts a few times, not once for each unit: they may lie in a file.
+void ForEachUnit(const recordings::ViewData& view,
+                 const std::function<void(int unit, const UnitCounts& counts)>& use);
 
 // Per condition the unit whose spike count in the window has the highest AUROC on training windows
 // (the lowest column among equals), scored on the held-out ones too. Works in the caller's TBB

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "server/features/unit_baseline.h"
-#include "server/sae/parallel.h"
 
 namespace saed::features {
 
@@ -33,9 +32,8 @@ VariableTable::VariableTable(const std::vector<Variable>& variables,
   const auto units = static_cast<int64_t>(view.units.size());
   using Pair = std::pair<std::optional<double>, std::optional<double>>;
   std::vector<std::vector<Pair>> scores(units);
-  sae::ForBlocks(units, 1, [&](int64_t, int64_t u, int64_t) {
-    const Activations a = UnitCounts(view, static_cast<int>(u), train_starts);
-    const Activations b = UnitCounts(view, static_cast<int>(u), test_starts);
+  ForEachUnit(view, [&](int u, const UnitCounts& counts) {
+    const Activations a = counts.In(train_starts), b = counts.In(test_starts);
     for (size_t v = 0; v < size(); ++v) {
       scores[u].emplace_back(train_[v].Spearman(a), test_[v].Spearman(b));
     }
