@@ -41,11 +41,11 @@ double Half(uint16_t h) {
 }
 
 // The item's bytes as an unsigned integer of its size.
-uint64_t RawItem(const NpyArray& a, int64_t i) {
+uint64_t RawItem(const NpyArray& a, const char* data, int64_t i) {
   uint64_t raw = 0;
   for (int b = 0; b < a.item_size; ++b) {
     const int place = a.big_endian ? a.item_size - 1 - b : b;
-    raw |= uint64_t{static_cast<unsigned char>(a.data[i * a.item_size + b])} << (8 * place);
+    raw |= uint64_t{static_cast<unsigned char>(data[i * a.item_size + b])} << (8 * place);
   }
   return raw;
 }
@@ -55,8 +55,8 @@ int64_t SignedItem(const NpyArray& a, uint64_t raw) {
   return static_cast<int64_t>(raw << unused) >> unused;
 }
 
-double DoubleItem(const NpyArray& a, int64_t i) {
-  const uint64_t raw = RawItem(a, i);
+double DoubleItem(const NpyArray& a, const char* data, int64_t i) {
+  const uint64_t raw = RawItem(a, data, i);
   if (a.kind == 'i') return static_cast<double>(SignedItem(a, raw));
   if (a.kind != 'f') return static_cast<double>(raw);
   if (a.item_size == 8) return std::bit_cast<double>(raw);
@@ -67,23 +67,58 @@ double DoubleItem(const NpyArray& a, int64_t i) {
 // Position in the file of the C-order element i.
 class Order {
  public:
-  explicit Order(const NpyArray& a) : shape_(a.shape), fortran_(a.fortran_order) {}
-  int64_t At(int64_t i) const {
-    if (!fortran_ || shape_.size() < 2) return i;
-    int64_t at = 0, rest = i;
-    std::vector<int64_t> index(shape_.size());
-    for (size_t d = shape_.size(); d-- > 0;) {
-      index[d] = rest % shape_[d];
-      rest /= shape_[d];
+  explicit Order(const NpyArray& a) : shape_(a.shape), steps_(a.shape.size()) {
+    int64_t step = 1;
+    for (size_t d = 0; d < shape_.size(); ++d) {
+      steps_[d] = step;
+      step *= shape_[d];
     }
-    for (size_t d = shape_.size(); d-- > 0;) at = at * shape_[d] + index[d];
+    as_stored_ = !a.fortran_order || shape_.size() < 2;
+  }
+  bool as_stored() const { return as_stored_; }
+  int64_t At(int64_t i) const {
+    if (as_stored_) return i;
+    int64_t at = 0;
+    for (size_t d = shape_.size(); d-- > 0; i /= shape_[d]) at += i % shape_[d] * steps_[d];
     return at;
   }
 
  private:
   const std::vector<int64_t>& shape_;
-  bool fortran_;
+  std::vector<int64_t> steps_;  // of each index, in a file of Fortran order
+  bool as_stored_;
 };
+
+// Elements that lie one after another as this machine has them.
+template <class T>
+void Widen(const char* data, int64_t first, std::span<double> out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    T v;
+    std::memcpy(&v, data + (static_cast<size_t>(first) + i) * sizeof(T), sizeof(T));
+    out[i] = static_cast<double>(v);
+  }
+}
+
+using Widener = void (*)(const char*, int64_t, std::span<double>);
+
+// What reads these items at once; null where they come one by one.
+Widener WidenerOf(const NpyArray& a) {
+  if (a.big_endian && a.item_size > 1) return nullptr;
+  switch (a.kind) {
+    case 'f':
+      return a.item_size == 8 ? Widen<double> : a.item_size == 4 ? Widen<float> : nullptr;
+    case 'i':
+      return a.item_size == 8   ? Widen<int64_t>
+             : a.item_size == 4 ? Widen<int32_t>
+             : a.item_size == 2 ? Widen<int16_t>
+                                : Widen<int8_t>;
+    default:
+      return a.item_size == 8   ? Widen<uint64_t>
+             : a.item_size == 4 ? Widen<uint32_t>
+             : a.item_size == 2 ? Widen<uint16_t>
+                                : Widen<uint8_t>;
+  }
+}
 
 absl::Status ParseType(std::string_view name, std::string_view descr, NpyArray& out) {
   if (descr.empty() || (descr[0] != '\'' && descr[0] != '"')) {
@@ -189,12 +224,20 @@ absl::StatusOr<NpyArray> ParseNpy(std::string_view name, std::string bytes) {
   return out;
 }
 
+void ReadDoubles(const NpyArray& array, const char* data, int64_t first, std::span<double> out) {
+  const Order order(array);
+  if (const Widener widen = WidenerOf(array); widen != nullptr && order.as_stored()) {
+    widen(data, first, out);
+    return;
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = DoubleItem(array, data, order.At(first + static_cast<int64_t>(i)));
+  }
+}
+
 std::vector<double> ToDoubles(const NpyArray& array) {
   std::vector<double> out(array.size());
-  const Order order(array);
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = DoubleItem(array, order.At(static_cast<int64_t>(i)));
-  }
+  ReadDoubles(array, array.data.data(), 0, out);
   return out;
 }
 
@@ -205,7 +248,7 @@ absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const Npy
   std::vector<int64_t> out(array.size());
   const Order order(array);
   for (size_t i = 0; i < out.size(); ++i) {
-    const uint64_t raw = RawItem(array, order.At(static_cast<int64_t>(i)));
+    const uint64_t raw = RawItem(array, array.data.data(), order.At(static_cast<int64_t>(i)));
     if (array.kind != 'i' && raw > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       return InvalidField(name, fmt::format("holds {} at {}; must be below 2^63", raw, i));
     }

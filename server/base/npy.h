@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view 
 // Elements in C order. Integers above 2^53 lose precision in ToDoubles; ToIntegers refuses floats
 // and unsigned values above the int64 range.
 std::vector<double> ToDoubles(const NpyArray& array);
+// Fills `out` with the elements from `first` on, for an array whose data lie elsewhere, at `data`.
+void ReadDoubles(const NpyArray& array, const char* data, int64_t first, std::span<double> out);
 absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const NpyArray& array);
 
 // A C-order, little-endian .npy of float64 values, for tests and exports.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -117,6 +118,7 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
                                                     bool& created) {
   if (keeping.room) SAED_RETURN_IF_ERROR(keeping.room(bytes));
   const recordings::Recording& r = imported.recording;
+  const std::vector<double> spikes = recordings::SpikeCounts(r, 0, INFINITY);
   const std::lock_guard lock(mutex_);
   SAED_RETURN_IF_ERROR(store());
   storage::RecordingRow row;
@@ -129,7 +131,6 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   row.created_at = clock_.NowMicros();
   row.duration = r.duration;
   row.unit_count = static_cast<int64_t>(r.units.size());
-  row.spike_count = r.spike_count();
   row.bytes = bytes;
   row.summary = Summary(imported).dump();
   std::vector<storage::UnitRow> units;
@@ -137,8 +138,8 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
     const auto& u = r.units[i];
     units.push_back({u.id, u.label, u.region,
                      std::isnan(u.depth) ? std::nullopt : std::optional<double>(u.depth),
-                     static_cast<int64_t>(u.spike_times.size()),
-                     UnitColumns(r.unit_columns, i).dump()});
+                     std::llround(spikes[i]), UnitColumns(r.unit_columns, i).dump()});
+    row.spike_count += units.back().spike_count;
   }
   return stores_.recordings.Insert(row, units, created);
 }

@@ -110,8 +110,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto target, TargetOf(context.stores, spec, recording, view));
 
   const auto trainer = MakeTrainer(spec, view, target, arena);
-  SAED_RETURN_IF_ERROR(
-      Train(context, job, arena, view, trainer->total_steps(), *trainer, reporter));
+  SAED_RETURN_IF_ERROR(Train(context, job, arena, trainer->total_steps(), *trainer, reporter));
   SAED_ASSIGN_OR_RETURN(const sae::Model model,
                         CalibratedModel(spec, view, target, arena, *trainer, reporter));
   const sae::Encoder encoder(model);

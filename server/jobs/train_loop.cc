@@ -23,9 +23,6 @@ absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
   return absl::OkStatus();
 }
 
-// Pages of a count file that training may keep resident. A window brings in up to 64 KiB around it.
-constexpr int64_t kResidentCounts = int64_t{512} << 20, kAroundWindow = 64 << 10;
-
 }  // namespace
 
 std::unique_ptr<sae::Trainer<float>> MakeTrainer(const TrainSpec& spec,
@@ -43,8 +40,7 @@ std::unique_ptr<sae::Trainer<float>> MakeTrainer(const TrainSpec& spec,
 }
 
 absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::task_arena& arena,
-                   const recordings::ViewData& view, int64_t until, sae::Trainer<float>& trainer,
-                   Reporter& reporter) {
+                   int64_t until, sae::Trainer<float>& trainer, Reporter& reporter) {
   if (!job.checkpoint.empty()) {
     const auto state = context.stores.objects.Get(job.checkpoint);
     if (state.ok() && state->starts_with(job.id)) {
@@ -60,7 +56,7 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
   const int64_t first_step = trainer.step();
   const double start = context.clock.MonotonicSeconds();
   double last_checkpoint = start, last_observed = start;
-  int64_t observed_steps = 0, observed_rows = 0, rows = 0, touched = 0;
+  int64_t observed_steps = 0, observed_rows = 0, rows = 0;
   const auto done = [&] { return trainer.step() >= until; };
   while (!done()) {
     if (context.stop.load(std::memory_order_relaxed)) {
@@ -73,11 +69,7 @@ absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::t
     arena.execute([&] { step = trainer.Next(); });
     SAED_RETURN_IF_ERROR(step.status());
     rows += step->rows;
-    touched += step->rows * kAroundWindow;
-    if (touched > kResidentCounts) {
-      view.Release();
-      touched = 0;
-    }
+    recordings::ReleaseWhatIsTooMuch();
     ++observed_steps;
     observed_rows += step->rows;
 

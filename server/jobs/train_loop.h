@@ -63,8 +63,7 @@ std::unique_ptr<sae::Trainer<float>> MakeTrainer(const TrainSpec& spec,
 // Trains from the job's checkpoint, if it has one, until `until` steps are done, with a checkpoint
 // from time to time and at the end. CANCELLED where the job is to stop.
 absl::Status Train(const RunContext& context, const storage::JobRow& job, tbb::task_arena& arena,
-                   const recordings::ViewData& view, int64_t until, sae::Trainer<float>& trainer,
-                   Reporter& reporter);
+                   int64_t until, sae::Trainer<float>& trainer, Reporter& reporter);
 
 // The model as it is now, its thresholds set by one pass over the training windows.
 absl::StatusOr<sae::Model> CalibratedModel(const TrainSpec& spec, const recordings::ViewData& view,

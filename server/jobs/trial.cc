@@ -58,7 +58,7 @@ absl::StatusOr<Outcome> RunTrial(const RunContext& context, const storage::JobRo
   const auto until =
       last ? trainer->total_steps()
            : static_cast<int64_t>(std::max(1.0, std::ceil(total * spec.rungs.Fraction(job.rung))));
-  SAED_RETURN_IF_ERROR(Train(context, job, arena, view, until, *trainer, reporter));
+  SAED_RETURN_IF_ERROR(Train(context, job, arena, until, *trainer, reporter));
   SAED_ASSIGN_OR_RETURN(const sae::Model model,
                         CalibratedModel(spec.train, view, target, arena, *trainer, reporter));
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 
 #include "server/base/faults.h"
 #include "server/base/npy.h"
@@ -136,6 +137,69 @@ absl::Status AddClusterColumns(const std::vector<ImportFile>& files, Recording& 
   return absl::OkStatus();
 }
 
+// Elements of a matrix that are converted at once.
+constexpr int64_t kConverted = int64_t{1} << 20;
+
+// Stores the array that lies in `file` from `data_at` on in the narrowest type that holds it, a
+// piece at a time: once to see which that is, once to convert.
+absl::Status Narrow(std::string_view name, const NpyArray& a, const CountFile& file, size_t data_at,
+                    CountMatrix& counts) {
+  const int64_t size = a.size();
+  std::vector<double> piece(std::min(size, kConverted));
+  const auto each_piece = [&](const auto& use) -> absl::Status {
+    for (int64_t at = 0; at < size; at += kConverted) {
+      const std::span<double> values(piece.data(), std::min(kConverted, size - at));
+      ReadDoubles(a, reinterpret_cast<const char*>(file.data()) + data_at, at, values);
+      SAED_RETURN_IF_ERROR(use(at, values));
+      // Pieces of a matrix in Fortran order lie all over the file: its pages stay while there is
+      // room for them, and go back by themselves.
+      if (!a.fortran_order) file.Release();
+    }
+    return absl::OkStatus();
+  };
+  double least = 0, most = 0;
+  bool whole = true;
+  SAED_RETURN_IF_ERROR(each_piece([&](int64_t at, std::span<const double> values) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double v = values[i];
+      if (!std::isfinite(v)) {
+        const int64_t place = at + static_cast<int64_t>(i);
+        return InvalidField(name, fmt::format("holds {} in bin {}, unit {}; must be finite", v,
+                                              place / a.shape[1], place % a.shape[1]));
+      }
+      least = std::min(least, v);
+      most = std::max(most, v);
+      whole = whole && v == std::floor(v);
+    }
+    return absl::OkStatus();
+  }));
+  counts.dtype = !whole || least < 0 || most > 65535 ? DType::kF32
+                 : most > 255                        ? DType::kU16
+                                                     : DType::kU8;
+  const size_t bytes = static_cast<size_t>(size) * SizeOf(counts.dtype);
+  std::shared_ptr<CountFile> large;
+  if (bytes > kCountsInMemory) {
+    SAED_ASSIGN_OR_RETURN(large, CountFile::Create(CountDirectory(), bytes));
+    counts.file = large;
+  } else {
+    counts.bytes.resize(bytes);
+  }
+  uint8_t* to = large ? large->data() : counts.bytes.data();
+  const auto convert = [&]<class T>(T) {
+    return each_piece([&](int64_t at, std::span<const double> values) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        const T v = static_cast<T>(values[i]);
+        std::memcpy(to + (static_cast<size_t>(at) + i) * sizeof(T), &v, sizeof(T));
+      }
+      if (large) large->Release();
+      return absl::OkStatus();
+    });
+  };
+  if (counts.dtype == DType::kU8) return convert(uint8_t{});
+  if (counts.dtype == DType::kU16) return convert(uint16_t{});
+  return convert(float{});
+}
+
 }  // namespace
 
 absl::StatusOr<Imported> ReadSpikeArrays(const ImportSpec& spec,
@@ -207,47 +271,22 @@ absl::StatusOr<Imported> ReadCountArray(const ImportSpec& spec,
     return absl::OkStatus();
   };
   std::error_code unknown;
-  if (std::filesystem::file_size(file->path, unknown) > kCountsInMemory && !unknown) {
-    SAED_ASSIGN_OR_RETURN(const auto mapped, CountFile::Open(file->path, 0));
-    size_t data_at = 0;
-    SAED_ASSIGN_OR_RETURN(
-        const NpyArray a,
-        ParseNpyHeader(file->name, {reinterpret_cast<const char*>(mapped->data()), mapped->size()},
-                       data_at));
-    if (a.kind == 'u' && a.item_size == 1 && !a.fortran_order) {
-      SAED_RETURN_IF_ERROR(describe(a));
-      SAED_ASSIGN_OR_RETURN(counts.file, CountFile::Open(file->path, data_at));
-      return out;
-    }
+  if (std::filesystem::file_size(file->path, unknown) == 0) {
+    return InvalidField(file->name, "is empty");
   }
-  SAED_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file->path));
-  SAED_ASSIGN_OR_RETURN(const NpyArray a, ParseNpy(file->name, std::move(bytes)));
+  // Mapped, as it may be larger than memory.
+  SAED_ASSIGN_OR_RETURN(const auto mapped, CountFile::Open(file->path, 0));
+  size_t data_at = 0;
+  SAED_ASSIGN_OR_RETURN(
+      const NpyArray a,
+      ParseNpyHeader(file->name, {reinterpret_cast<const char*>(mapped->data()), mapped->size()},
+                     data_at));
   SAED_RETURN_IF_ERROR(describe(a));
-  const std::vector<double> values = ToDoubles(a);
-  double least = 0, most = 0;
-  bool whole = true;
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return InvalidField(file->name, fmt::format("holds {} in bin {}, unit {}; must be finite",
-                                                  values[i], i / a.shape[1], i % a.shape[1]));
-    }
-    least = std::min(least, values[i]);
-    most = std::max(most, values[i]);
-    whole = whole && values[i] == std::floor(values[i]);
+  if (a.kind == 'u' && a.item_size == 1 && !a.fortran_order && mapped->size() > kCountsInMemory) {
+    SAED_ASSIGN_OR_RETURN(counts.file, CountFile::Open(file->path, data_at));
+    return out;
   }
-  counts.dtype = !whole || least < 0 || most > 65535 ? DType::kF32
-                 : most > 255                        ? DType::kU16
-                                                     : DType::kU8;
-  const auto fill = [&]<class T>(T) {
-    counts.bytes.resize(values.size() * sizeof(T));
-    for (size_t i = 0; i < values.size(); ++i) {
-      const T v = static_cast<T>(values[i]);
-      std::memcpy(counts.bytes.data() + i * sizeof(T), &v, sizeof(T));
-    }
-  };
-  if (counts.dtype == DType::kU8) fill(uint8_t{});
-  if (counts.dtype == DType::kU16) fill(uint16_t{});
-  if (counts.dtype == DType::kF32) fill(float{});
+  SAED_RETURN_IF_ERROR(Narrow(file->name, a, *mapped, data_at, counts));
   return out;
 }
 

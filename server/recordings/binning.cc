@@ -20,6 +20,8 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
   const std::set<std::string> regions(view.unit_regions.begin(), view.unit_regions.end());
   std::set<int64_t> known;
   std::set<std::string> known_labels;
+  std::vector<double> spikes;
+  if (view.minimum_rate > 0) spikes = SpikeCounts(r, start, stop);
   for (size_t i = 0; i < r.units.size(); ++i) {
     const Unit& unit = r.units[i];
     known.insert(unit.id);
@@ -27,11 +29,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
     if (!labels.empty() && !labels.count(unit.label)) continue;
     if (!ids.empty() && !ids.count(unit.id)) continue;
     if (!regions.empty() && !regions.count(unit.region)) continue;
-    if (view.minimum_rate > 0 && !r.counts.present()) {
-      const auto first = std::lower_bound(unit.spike_times.begin(), unit.spike_times.end(), start);
-      const auto last = std::lower_bound(first, unit.spike_times.end(), stop);
-      if (static_cast<double>(last - first) < view.minimum_rate * (stop - start)) continue;
-    }
+    if (view.minimum_rate > 0 && spikes[i] < view.minimum_rate * (stop - start)) continue;
     out.units.push_back(static_cast<int>(i));
     out.unit_ids.push_back(unit.id);
   }

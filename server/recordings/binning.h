@@ -6,10 +6,6 @@
 
 namespace saed::recordings {
 
-// A time within a nanosecond of a bin's edge is on it, s: decimal times that a file rounded must
-// not fall into the bin before.
-inline constexpr double kTimeTolerance = 1e-9;
-
 // Sets start, width, units, bins and counts of `out`. Faults name fields of the view.
 absl::Status MakeCounts(const Recording& recording, const DataView& view, ViewData& out);
 

@@ -7,8 +7,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
 
 namespace saed::recordings {
 namespace {
@@ -19,7 +25,67 @@ absl::Status Failed(const std::string& what) {
              : absl::UnavailableError(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+// Bytes of files, not of memory of its own, that this process has resident.
+size_t ResidentFiles() {
+  static const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  char text[128] = {};
+  if (pread(file, text, sizeof text - 1, 0) <= 0) return 0;
+  size_t all = 0, resident = 0, shared = 0;
+  if (std::sscanf(text, "%zu %zu %zu", &all, &resident, &shared) != 3) return 0;
+  return shared * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Releases all count files when too much of them is resident. Its thread lives while there are any.
+// Thread-safe.
+class Watch {
+ public:
+  // Never destroyed, as its thread may outlive main's statics.
+  static Watch& Get() {
+    static auto* const watch = new Watch;
+    return *watch;
+  }
+
+  void Add(const CountFile* file) {
+    const std::lock_guard lock(mutex_);
+    files_.insert(file);
+    if (!std::exchange(running_, true)) std::thread(&Watch::Run, this).detach();
+  }
+
+  void Look() {
+    const std::lock_guard lock(mutex_);
+    if (!files_.empty() && ResidentFiles() > kResidentFiles) Release();
+  }
+
+  // After this the file is not touched any more.
+  void Remove(const CountFile* file) {
+    const std::lock_guard lock(mutex_);
+    files_.erase(file);
+  }
+
+ private:
+  void Release() {
+    for (const CountFile* file : files_) file->Release();
+  }
+
+  void Run() {
+    std::unique_lock lock(mutex_);
+    while (!files_.empty()) {
+      if (ResidentFiles() > kResidentFiles) Release();
+      lock.unlock();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      lock.lock();
+    }
+    running_ = false;
+  }
+
+  std::mutex mutex_;
+  std::set<const CountFile*> files_;
+  bool running_ = false;
+};
+
 }  // namespace
+
+void ReleaseWhatIsTooMuch() { Watch::Get().Look(); }
 
 std::string& CountDirectory() {
   static std::string directory;
@@ -62,7 +128,15 @@ absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Open(const std::string& pa
   return std::shared_ptr<CountFile>(new CountFile(static_cast<uint8_t*>(data), size, offset));
 }
 
-CountFile::~CountFile() { munmap(data_, size_); }
+CountFile::CountFile(uint8_t* data, size_t size, size_t offset)
+    : data_(data), size_(size), offset_(offset) {
+  Watch::Get().Add(this);
+}
+
+CountFile::~CountFile() {
+  Watch::Get().Remove(this);
+  munmap(data_, size_);
+}
 
 void CountFile::Release() const { madvise(data_, size_, MADV_DONTNEED); }
 

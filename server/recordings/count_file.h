@@ -11,7 +11,9 @@
 namespace saed::recordings {
 
 // The pages come from the page cache and go back to it: Release() gives up what is resident, and
-// the next access brings it in again. Not thread-safe while it is written, then read by any thread.
+// the next access brings it in again. A watch that looks a hundred times a second releases every
+// file when more than kResidentFiles are resident; between two looks a fast reader may pass that.
+// Not thread-safe while it is written, then read by any thread.
 class CountFile {
  public:
   // A new zero-filled file of `bytes` below `directory` (empty: the system's temporary directory);
@@ -37,12 +39,18 @@ class CountFile {
   void ReadAtRandom() const;
 
  private:
-  CountFile(uint8_t* data, size_t size, size_t offset)
-      : data_(data), size_(size), offset_(offset) {}
+  CountFile(uint8_t* data, size_t size, size_t offset);
 
   uint8_t* data_;
   size_t size_, offset_;
 };
+
+// Bytes of mapped files that the process may hold resident, its program and libraries among them.
+inline constexpr size_t kResidentFiles = size_t{512} << 20;
+
+// What the watch does, at once, for those who read at random: every touch may make resident what
+// lies together in the page cache, 2 MB on current systems. Takes microseconds. Thread-safe.
+void ReleaseWhatIsTooMuch();
 
 // Count matrices above this many bytes live in a file.
 inline constexpr size_t kCountsInMemory = size_t{256} << 20;

@@ -1,6 +1,33 @@
 #include "server/recordings/recording.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 namespace saed::recordings {
+namespace {
+
+// Adds the rows [first, last) of counts of type T to `sums`, one for each column.
+template <class T>
+void AddRows(const CountMatrix& counts, int64_t first, int64_t last, std::vector<double>& sums) {
+  constexpr size_t kReleased = size_t{64} << 20;  // bytes after which pages are given back
+  const size_t row = sums.size() * sizeof(T);
+  std::vector<T> values(sums.size());
+  size_t read = 0;
+  for (int64_t i = first; i < last; ++i) {
+    // In a mapped file numbers need not lie at whole multiples of their size.
+    std::memcpy(values.data(), counts.data() + static_cast<size_t>(i) * row, row);
+    for (size_t n = 0; n < sums.size(); ++n) sums[n] += static_cast<double>(values[n]);
+    read += row;
+    if (counts.file && read > kReleased) {
+      counts.file->Release();
+      read = 0;
+    }
+  }
+  if (counts.file) counts.file->Release();
+}
+
+}  // namespace
 
 const Column* Table::Find(std::string_view column) const {
   for (const Column& c : columns) {
@@ -16,10 +43,33 @@ const IntervalTable* Recording::FindIntervals(std::string_view name) const {
   return nullptr;
 }
 
-int64_t Recording::spike_count() const {
-  int64_t n = 0;
-  for (const Unit& u : units) n += static_cast<int64_t>(u.spike_times.size());
-  return n;
+std::vector<double> SpikeCounts(const Recording& r, double start, double stop) {
+  std::vector<double> out(r.units.size());
+  if (!r.counts.present()) {
+    for (size_t n = 0; n < out.size(); ++n) {
+      const Numbers& times = r.units[n].spike_times;
+      const auto first = std::lower_bound(times.begin(), times.end(), start);
+      out[n] = static_cast<double>(std::lower_bound(first, times.end(), stop) - first);
+    }
+    return out;
+  }
+  const auto bin = [&](double time) {
+    const double at = std::ceil((time - kTimeTolerance) / r.counts.bin_width);
+    return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(r.counts.bins)));
+  };
+  const int64_t first = bin(start), last = bin(stop);
+  switch (r.counts.dtype) {
+    case DType::kU8:
+      AddRows<uint8_t>(r.counts, first, last, out);
+      break;
+    case DType::kU16:
+      AddRows<uint16_t>(r.counts, first, last, out);
+      break;
+    case DType::kF32:
+      AddRows<float>(r.counts, first, last, out);
+      break;
+  }
+  return out;
 }
 
 }  // namespace saed::recordings

@@ -88,14 +88,21 @@ struct Recording {
   CountMatrix counts;
 
   const IntervalTable* FindIntervals(std::string_view name) const;
-  int64_t spike_count() const;
 };
+
+// Spikes of each unit at start <= time < stop, s; of a count matrix, the sum of its counts in the
+// bins that begin then. A large matrix is read from its file, all of it for all times.
+std::vector<double> SpikeCounts(const Recording& recording, double start, double stop);
 
 // A recording with what the reader could not use, in words for the user.
 struct Imported {
   Recording recording;
   Texts warnings;
 };
+
+// A time within a nanosecond of a bin's edge is on it, s: decimal times that a file rounded must
+// not fall into the bin before.
+inline constexpr double kTimeTolerance = 1e-9;
 
 inline constexpr int64_t kMaxUnits = 100'000;
 inline constexpr int64_t kMaxSpikes = int64_t{1} << 31;

@@ -1,5 +1,6 @@
 #include "server/recordings/store_format.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "server/base/status_macros.h"
@@ -9,6 +10,7 @@ namespace saed::recordings {
 namespace {
 
 constexpr std::string_view kMagic = "SAEDREC1";
+constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
 void Write(const Texts& texts, WireWriter& out) {
   out.Value<uint64_t>(texts.size());
@@ -154,9 +156,11 @@ absl::Status SerialiseTo(const std::string& path, const Recording& r) {
   std::ofstream out(path, std::ios::binary);
   const std::string head = Head(r);
   out.write(head.data(), static_cast<std::streamsize>(head.size()));
-  if (r.counts.present()) {
-    out.write(reinterpret_cast<const char*>(r.counts.data()),
-              static_cast<std::streamsize>(CountBytes(r)));
+  const size_t size = r.counts.present() ? CountBytes(r) : 0;
+  for (size_t at = 0; at < size; at += kWritten) {
+    out.write(reinterpret_cast<const char*>(r.counts.data()) + at,
+              static_cast<std::streamsize>(std::min(kWritten, size - at)));
+    if (r.counts.file) r.counts.file->Release();
   }
   out.close();
   if (out) return absl::OkStatus();

@@ -59,8 +59,7 @@ struct Result {
   std::string digest;
 };
 
-Result Train(const CountView& view, const std::vector<int64_t>& starts, int64_t steps,
-             const recordings::CountFile* file) {
+Result Train(const CountView& view, const std::vector<int64_t>& starts, int64_t steps) {
   sae::FitSpec spec;
   spec.model.levels = {{512, 16}};
   spec.model.selection = sae::Selection::kTopK;
@@ -68,17 +67,13 @@ Result Train(const CountView& view, const std::vector<int64_t>& starts, int64_t 
   spec.max_steps = steps;
   spec.epochs = 100000;
   sae::Trainer<float> trainer(spec, {view, {}, starts, 1});
-  int64_t rows = 0, touched = 0;
+  int64_t rows = 0;
   const auto begin = std::chrono::steady_clock::now();
   while (!trainer.done()) {
     const auto report = trainer.Next();
     if (!report.ok()) std::abort();
     rows += report->rows;
-    touched += report->rows * (64 << 10);
-    if (file != nullptr && touched > (int64_t{512} << 20)) {
-      file->Release();
-      touched = 0;
-    }
+    recordings::ReleaseWhatIsTooMuch();
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   return {static_cast<double>(rows) / seconds.count(), Sha256Hex(trainer.Save())};
@@ -105,18 +100,17 @@ int main(int argc, char** argv) {
   double peak = 0;
   arena.execute([&] {
     const CountView view{(*file)->data(), DType::kU8, bins, static_cast<int>(units)};
-    warm = Train(view, starts, steps, file->get());  // brings the rows into the page cache
-    mapped = Train(view, starts, steps, file->get());
+    warm = Train(view, starts, steps);  // brings the rows into the page cache
+    mapped = Train(view, starts, steps);
     peak = PeakMb();
     std::vector<uint8_t> rows(starts.size() * units);
     for (size_t i = 0; i < starts.size(); ++i) {
       std::copy_n((*file)->data() + starts[i] * units, units, rows.data() + i * units);
       compact.push_back(static_cast<int64_t>(i));
-      if (i % 100000 == 0) (*file)->Release();
     }
     memory = Train(
         {rows.data(), DType::kU8, static_cast<int64_t>(starts.size()), static_cast<int>(units)},
-        compact, steps, nullptr);
+        compact, steps);
   });
   std::printf(
       "{\"gigabytes\": %.1f, \"peak_mb\": %.0f, \"cold_windows_per_s\": %.0f, "

@@ -4,18 +4,31 @@
 
 #include "server/base/faults.h"
 #include "server/base/npy.h"
+#include "server/recordings/binning.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/nwb_writer.h"
+#include "tests/tools/spike_count.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
 namespace {
 
 using saed::test_tools::RealData;
+using saed::test_tools::SpikeCount;
 using saed::test_tools::TempDir;
 
 ImportFile Main(const std::string& name, const std::string& path) {
   return {Role::kMain, name, path};
+}
+
+// A .npy file of format 1.0.
+std::string Npy(std::string_view header, std::string_view data) {
+  std::string out("\x93NUMPY\x01\x00", 8);
+  out += static_cast<char>(header.size());
+  out += '\0';
+  out.append(header);
+  out.append(data);
+  return out;
 }
 
 std::string FirstField(const absl::Status& status) {
@@ -78,10 +91,9 @@ TEST(Import, EveryTruncationIsRefusedOrReadsWell) {
 TEST(Import, PhyFolderWithCuratedLabels) {
   TempDir dir;
   dir.Write("spike_times.npy", MakeNpy({0.5, 1.0, 1.5}, {3}));
-  dir.Write("spike_clusters.npy", std::string("\x93NUMPY\x01\x00", 8) + std::string("\x46\x00", 2) +
-                                      "{'descr': '<i4', 'fortran_order': False, 'shape': (3, 1), }"
-                                      "          \n" +
-                                      std::string("\x09\0\0\0\x02\0\0\0\x09\0\0\0", 12));
+  dir.Write("spike_clusters.npy",
+            Npy("{'descr': '<i4', 'fortran_order': False, 'shape': (3, 1), }\n",
+                {"\x09\0\0\0\x02\0\0\0\x09\0\0\0", 12}));
   dir.Write("cluster_group.tsv", "cluster_id\tgroup\n2\tgood\n9\tmua\n");
   dir.Write("cluster_KSLabel.tsv", "cluster_id\tKSLabel\n2\tmua\n9\tgood\n");
   const auto got =
@@ -112,9 +124,49 @@ TEST(Import, CountMatrixKeepsSmallIntegersAsBytes) {
   EXPECT_DOUBLE_EQ(got->recording.duration, 0.06);
 }
 
+// Large matrices are converted in pieces, in either order, to the narrowest type.
+TEST(Import, LongCountMatrices) {
+  constexpr int64_t kBins = 700'001, kUnits = 3;
+  const auto value = [](int64_t bin, int64_t unit) {
+    return static_cast<double>((bin * 7 + unit * 13) % 251);
+  };
+  TempDir dir;
+  for (const auto& [scale, type] :
+       {std::pair{1.0, DType::kU8}, {200.0, DType::kU16}, {-0.5, DType::kF32}}) {
+    for (const bool fortran : {false, true}) {
+      Numbers values(kBins * kUnits);
+      for (int64_t bin = 0; bin < kBins; ++bin) {
+        for (int64_t unit = 0; unit < kUnits; ++unit) {
+          values[fortran ? unit * kBins + bin : bin * kUnits + unit] = scale * value(bin, unit);
+        }
+      }
+      std::string npy = MakeNpy(values, {kBins, kUnits});
+      if (fortran) npy.replace(npy.find("False"), 5, "True ");
+      dir.Write("counts.npy", npy);
+      const auto got =
+          Import({Format::kCountsNpy, 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
+      ASSERT_TRUE(got.ok()) << got.status();
+      const CountMatrix& counts = got->recording.counts;
+      ASSERT_EQ(counts.dtype, type);
+      ASSERT_EQ(counts.bins, kBins);
+      const CountView view{counts.data(), counts.dtype, kBins, kUnits};
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < kBins * kUnits; ++i) {
+        wrong += ValueAt(view, i) != scale * value(i / kUnits, i % kUnits);
+      }
+      EXPECT_EQ(wrong, 0) << scale << ' ' << fortran;
+    }
+  }
+  Numbers values(kBins * kUnits, 1);
+  values[2'000'000] = NAN;
+  dir.Write("counts.npy", MakeNpy(values, {kBins, kUnits}));
+  const auto got = Import({Format::kCountsNpy, 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
+  EXPECT_EQ(FirstField(got.status()), "counts.npy");
+  EXPECT_NE(got.status().message().find("nan in bin 666666, unit 2"), std::string::npos);
+}
+
 TEST(Import, RefusesBadArraysByName) {
-  const std::string pickle = std::string("\x93NUMPY\x01\x00\x40\x00", 10) +
-                             "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }       \n";
+  const std::string pickle = Npy("{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n", "");
   EXPECT_NE(ParseNpy("x.npy", pickle).status().message().find("pickle"), std::string::npos);
   std::string lying = MakeNpy({1, 2}, {2});
   lying.replace(lying.find("(2,)"), 4, "(9,)");
@@ -129,9 +181,8 @@ TEST(Import, FortranAndBigEndianArraysReadInCOrder) {
   std::string npy = MakeNpy({1, 2, 3, 4, 5, 6}, {2, 3});
   npy.replace(npy.find("False"), 5, "True ");
   EXPECT_EQ(ToDoubles(*ParseNpy("x", npy)), (Numbers{1, 3, 5, 2, 4, 6}));
-  const std::string big = std::string("\x93NUMPY\x01\x00\x40\x00", 10) +
-                          "{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }      \n" +
-                          std::string("\x01\x02\xff\xfe", 4);
+  const std::string big =
+      Npy("{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }\n", {"\x01\x02\xff\xfe", 4});
   EXPECT_EQ(*ToIntegers("x", *ParseNpy("x", big)), (std::vector<int64_t>{258, -2}));
 }
 
@@ -156,7 +207,7 @@ TEST(Import, RealMarmosetFilesAgree) {
               Main("spike_clusters.npy", dir + "spike_clusters.npy"),
               {Role::kIntervals, "stimulus_presentations", dir + "stimulus_presentations.csv"}});
   ASSERT_TRUE(npy.ok()) << npy.status();
-  EXPECT_EQ(nwb->recording.spike_count(), 318895);
+  EXPECT_EQ(SpikeCount(nwb->recording), 318895);
   ASSERT_EQ(nwb->recording.units.size(), 49u);
   for (int n = 0; n < 49; ++n) {
     EXPECT_EQ(nwb->recording.units[n].spike_times, npy->recording.units[n].spike_times);
@@ -183,7 +234,7 @@ TEST(Import, RealPhyAndPynappleFiles) {
   const auto nwb = Import({}, {Main("a.nwb", data + "/pynapple_phy_nwb/A8604-211122.nwb")});
   ASSERT_TRUE(nwb.ok()) << nwb.status();
   EXPECT_EQ(nwb->recording.units.size(), 3u);
-  EXPECT_EQ(nwb->recording.spike_count(), 21354);
+  EXPECT_EQ(SpikeCount(nwb->recording), 21354);
   EXPECT_EQ(nwb->recording.electrodes.columns.at(0).rows(), 383u);
   EXPECT_EQ(std::get<TextLists>(nwb->recording.intervals[0].table.Find("tags")->values),
             (TextLists{{"wake"}}));

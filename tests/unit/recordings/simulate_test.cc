@@ -5,9 +5,12 @@
 #include "server/base/sha256.h"
 #include "server/recordings/import.h"
 #include "server/recordings/view.h"
+#include "tests/tools/spike_count.h"
 
 namespace saed::recordings {
 namespace {
+
+using saed::test_tools::SpikeCount;
 
 TEST(Simulate, RatHasThePublishedSpikes) {
   const auto spikes = RatSpikeMatrix();
@@ -18,7 +21,7 @@ TEST(Simulate, RatHasThePublishedSpikes) {
 TEST(Simulate, RatRecordingIsWholeAndBinsBackToItsSpikes) {
   Recording r = SimulateRat();
   EXPECT_TRUE(Finish(r).ok());
-  EXPECT_EQ(r.spike_count(), 192631);
+  EXPECT_EQ(SpikeCount(r), 192631);
   DataView view;
   view.bin_width = 0.01;
   const auto v = BuildView(SimulateRat(), view);

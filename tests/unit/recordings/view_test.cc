@@ -291,6 +291,21 @@ TEST(CountFile, OpensAFileBehindItsHeaderAndRefusesAShorterOne) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
+TEST(CountFile, GivesBackWhatIsTooMuch) {
+  const test_tools::TempDir dir;
+  constexpr size_t kBytes = kResidentFiles + (size_t{64} << 20), kPage = 4096;
+  const auto file = CountFile::Create(dir.path(), kBytes);
+  ASSERT_TRUE(file.ok()) << file.status();
+  int64_t sum = 0;
+  for (size_t at = 0; at < kBytes; at += kPage) sum += (*file)->data()[at];
+  EXPECT_EQ(sum, 0);
+  ReleaseWhatIsTooMuch();
+  std::ifstream statm("/proc/self/statm");
+  size_t all = 0, resident = 0, shared = 0;
+  statm >> all >> resident >> shared;
+  EXPECT_LT(shared * kPage, kResidentFiles);
+}
+
 TEST(View, CountMatrixRebinsByWholeFactors) {
   Recording r;
   r.units.resize(2);
@@ -306,6 +321,26 @@ TEST(View, CountMatrixRebinsByWholeFactors) {
   EXPECT_EQ(counts[0], 300);
   EXPECT_EQ(counts[5], 9);
   EXPECT_EQ(Fields(BuildView(r, Bins(0.015)).status()), Names{"bin_width"});
+}
+
+TEST(View, RatesOfACountMatrix) {
+  Recording r;
+  r.units.resize(2);
+  r.units[1].id = 1;
+  r.counts = {0.01, DType::kU8, 6, {200, 1, 100, 0, 3, 0, 4, 0, 5, 0, 6, 9}, nullptr};
+  r.duration = 0.06;
+  EXPECT_EQ(SpikeCounts(r, 0, INFINITY), (Numbers{318, 10}));
+  EXPECT_EQ(SpikeCounts(r, 0.01, 0.05), (Numbers{112, 0}));
+  DataView view = Bins(0.01);
+  view.minimum_rate = 20;
+  EXPECT_EQ(BuildView(r, view)->units, (std::vector<int>{0, 1})) << "10 spikes are 167 Hz";
+  view.stop_time = 0.05;
+  EXPECT_EQ(BuildView(r, view)->units, (std::vector<int>{0, 1})) << "1 spike is 20 Hz";
+  view.start_time = 0.01;
+  EXPECT_EQ(BuildView(r, view)->units, std::vector<int>{0});
+  r.counts.dtype = DType::kU16;
+  r.counts.bins = 3;
+  EXPECT_EQ(SpikeCounts(r, 0, INFINITY), (Numbers{464, 2414}));
 }
 
 TEST(TakeValidation, TakesStretchesThatShareNoBinWithWhatTrains) {
