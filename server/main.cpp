@@ -12,6 +12,7 @@
 #include <cstdlib>
 
 #include "server/daemon.h"
+#include "server/recordings/count_file.h"
 #include "server/recordings/import_apart.h"
 #include "server/sae/kernels/dispatch.h"
 
@@ -155,6 +156,7 @@ int main(int argc, char** argv) {
   saed::DaemonOptions options;
   std::string config, log_level = "info";
   if (argc == 3 && std::string_view(argv[1]) == "--read-recording") {
+    saed::recordings::CountDirectory() = argv[2];
     return saed::recordings::ReadApart(argv[2]);
   }
   options.reader = "/proc/self/exe";  // also once the file has been replaced by an upgrade

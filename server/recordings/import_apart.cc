@@ -19,7 +19,6 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/wire.h"
-#include "server/recordings/count_file.h"
 #include "server/recordings/store_format.h"
 
 namespace saed::recordings {
@@ -172,7 +171,6 @@ int ReadApart(const std::string& directory) {
     file.path = in.Text();
   }
   if (in.failed()) return 1;
-  CountDirectory() = directory;
   absl::StatusOr<Imported> imported;
   try {
     imported = Import(spec, files);
