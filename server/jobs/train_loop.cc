@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/base/status_macros.h"
+#include "server/recordings/count_file.h"
 
 namespace saed::jobs {
 namespace {

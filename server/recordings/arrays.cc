@@ -272,7 +272,7 @@ absl::StatusOr<Imported> ReadCountArray(const ImportSpec& spec,
   };
   std::error_code unknown;
   if (std::filesystem::file_size(file->path, unknown) == 0) {
-    return InvalidField(file->name, "is empty");
+    return InvalidField(file->name, "is empty; must be a .npy matrix [bins, units]");
   }
   // Mapped, as it may be larger than memory.
   SAED_ASSIGN_OR_RETURN(const auto mapped, CountFile::Open(file->path, 0));

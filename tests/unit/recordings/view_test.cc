@@ -306,12 +306,18 @@ TEST(CountFile, GivesBackWhatIsTooMuch) {
   EXPECT_LT(shared * kPage, kResidentFiles);
 }
 
-TEST(View, CountMatrixRebinsByWholeFactors) {
+// Six bins of two units.
+Recording SmallCounts() {
   Recording r;
   r.units.resize(2);
   r.units[1].id = 1;
   r.counts = {0.01, DType::kU8, 6, {200, 1, 100, 0, 3, 0, 4, 0, 5, 0, 6, 9}, nullptr};
   r.duration = 0.06;
+  return r;
+}
+
+TEST(View, CountMatrixRebinsByWholeFactors) {
+  const Recording r = SmallCounts();
   DataView view = Bins(0.02);
   view.split.train_fraction = 0.5;
   const auto v = BuildView(r, view);
@@ -324,11 +330,7 @@ TEST(View, CountMatrixRebinsByWholeFactors) {
 }
 
 TEST(View, RatesOfACountMatrix) {
-  Recording r;
-  r.units.resize(2);
-  r.units[1].id = 1;
-  r.counts = {0.01, DType::kU8, 6, {200, 1, 100, 0, 3, 0, 4, 0, 5, 0, 6, 9}, nullptr};
-  r.duration = 0.06;
+  Recording r = SmallCounts();
   EXPECT_EQ(SpikeCounts(r, 0, INFINITY), (Numbers{318, 10}));
   EXPECT_EQ(SpikeCounts(r, 0.01, 0.05), (Numbers{112, 0}));
   DataView view = Bins(0.01);
