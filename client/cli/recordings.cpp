@@ -33,7 +33,7 @@ absl::StatusOr<client::UploadFile> Named(const std::string& text, const char* fl
   return client::UploadFile{role, text.substr(0, at), text.substr(at + 1)};
 }
 
-absl::StatusOr<v1::Format> FormatOf(const ImportFlags& flags) {
+std::string FormatOf(const ImportFlags& flags) {
   std::string format = flags.format;
   const std::string path = flags.path.empty() ? flags.server_path : flags.path;
   if (format.empty()) {
@@ -43,10 +43,7 @@ absl::StatusOr<v1::Format> FormatOf(const ImportFlags& flags) {
              : fs::path(path).extension().empty()   ? "phy"
                                                     : "nwb";
   }
-  if (format == "nwb") return v1::FORMAT_NWB;
-  if (format == "phy") return v1::FORMAT_PHY;
-  if (format == "spikes") return v1::FORMAT_SPIKES_NPY;
-  return v1::FORMAT_COUNTS_NPY;
+  return format;
 }
 
 void Print(const v1::Recording& r) {
@@ -66,8 +63,7 @@ void Print(const v1::Recording& r) {
 
 absl::Status Import(Session& session, const ImportFlags& flags) {
   v1::ImportHeader header;
-  SAED_ASSIGN_OR_RETURN(const v1::Format format, FormatOf(flags));
-  header.set_format(format);
+  header.set_format_name(FormatOf(flags));
   header.set_display_name(
       !flags.name.empty()
           ? flags.name

@@ -11,6 +11,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/import_apart.h"
+#include "server/recordings/readers/registry.h"
 #include "server/recordings/store_format.h"
 #include "server/recordings/table_filter.h"
 
@@ -152,7 +153,7 @@ absl::Status Library::Delete(const std::string& id) {
 }
 
 absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
-                                                            recordings::Format format) {
+                                                            const std::string& format) {
   namespace fs = std::filesystem;
   std::error_code error;
   std::vector<recordings::ImportFile> out;
@@ -164,14 +165,19 @@ absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& p
     out.push_back({recordings::Role::kMain, fs::path(path).filename(), path});
     return out;
   }
-  if (format != recordings::Format::kPhy && format != recordings::Format::kSpikesNpy) {
-    return InvalidField("server_path",
-                        fmt::format("is the folder '{}'; this format is one file", path));
+  std::vector<std::string> patterns;
+  for (const recordings::Reader* reader : recordings::Readers()) {
+    if (!format.empty() && reader->name != format) continue;
+    patterns.insert(patterns.end(), reader->files.begin(), reader->files.end());
   }
-  for (const char* name : {"spike_times.npy", "spike_clusters.npy", "cluster_group.tsv",
-                           "cluster_KSLabel.tsv", "cluster_info.tsv", "params.py"}) {
-    const std::string file = path + "/" + name;
-    if (fs::is_regular_file(file, error)) out.push_back({recordings::Role::kMain, name, file});
+  for (auto it = fs::recursive_directory_iterator(path, error);
+       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    const std::string name = fs::relative(it->path(), path, error).string();
+    if (!it->is_regular_file(error)) continue;
+    const auto matches = [&](const std::string& p) { return recordings::MatchesPattern(name, p); };
+    if (std::any_of(patterns.begin(), patterns.end(), matches)) {
+      out.push_back({recordings::Role::kMain, name, it->path()});
+    }
   }
   return out;
 }

@@ -52,8 +52,9 @@ class Library {
   std::mutex mutex_;
 };
 
-// Files of a folder that a format reads, or the single file; for imports by path.
+// Files at a path under a data root: of the folder those that the format reads, or that any does
+// where none is named; or the single file. Names are relative to the folder.
 absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
-                                                            recordings::Format format);
+                                                            const std::string& format);
 
 }  // namespace saed::jobs

@@ -9,7 +9,10 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/recordings/csv.h"
+#include "server/base/text.h"
+#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/registry.h"
+#include "server/recordings/readers/unit_table.h"
 
 namespace saed::recordings {
 namespace {
@@ -34,6 +37,24 @@ absl::Status CheckSpikes(const Unit& unit) {
   return absl::OkStatus();
 }
 
+// Options that the format does not have are refused with those it has.
+absl::Status CheckOptions(const Reader& reader, const ImportOptions& options) {
+  Faults faults;
+  for (const auto& [name, value] : options.values) {
+    std::string known;
+    bool found = false;
+    for (const OptionInfo& option : reader.options) {
+      found = found || option.name == name;
+      known += (known.empty() ? "" : ", ") + option.name;
+    }
+    if (found) continue;
+    faults.Add("options." + ValidUtf8(name),
+               fmt::format("is not an option of the format {}; it has {}", reader.name,
+                           known.empty() ? "none" : known));
+  }
+  return faults.ToStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -46,7 +67,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
-absl::Status Finish(Recording& recording) {
+absl::Status Finish(Recording& recording, Notes&) {
   if (recording.units.empty()) return InvalidField("units", "has no unit; must have at least one");
   if (static_cast<int64_t>(recording.units.size()) > kMaxUnits) {
     return InvalidField("units", fmt::format("has {} units; at most {} are allowed",
@@ -80,29 +101,33 @@ absl::Status Finish(Recording& recording) {
 }
 
 absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
-  const auto main = [&](auto reader) -> absl::StatusOr<Imported> {
-    if (spec.format != Format::kNwb) return reader();
-    for (const ImportFile& f : files) {
-      if (f.role == Role::kMain) return ReadNwb(f.path);
-    }
-    return InvalidField("files", "holds no NWB file");
-  };
-  SAED_ASSIGN_OR_RETURN(Imported imported, main([&] {
-                          return spec.format == Format::kCountsNpy ? ReadCountArray(spec, files)
-                                                                   : ReadSpikeArrays(spec, files);
-                        }));
+  std::vector<SourceFile> sources;
+  for (const ImportFile& f : files) {
+    if (f.role == Role::kMain) sources.push_back({f.name, f.path});
+  }
+  const FileSet main(std::move(sources));
+  SAED_ASSIGN_OR_RETURN(const Reader* reader,
+                        spec.format.empty() ? RecogniseReader(main) : FindReader(spec.format));
+  SAED_RETURN_IF_ERROR(CheckOptions(*reader, spec.options));
+  Notes notes(spec.strict);
+  Imported imported;
+  SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
   for (const ImportFile& f : files) {
     if (f.role == Role::kMain) continue;
     SAED_ASSIGN_OR_RETURN(std::string bytes, ReadFile(f.path));
     if (f.role == Role::kIntervals) {
-      SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(f.name, bytes));
+      SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(f.name, bytes, notes));
       imported.recording.intervals.push_back(std::move(table));
-    } else {
-      SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(f.name, bytes));
+    } else if (f.role == Role::kSeries) {
+      SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(f.name, bytes, notes));
       imported.recording.series.push_back(std::move(series));
+    } else {
+      SAED_RETURN_IF_ERROR(AddUnitColumns(f.name, bytes, imported.recording, notes));
     }
   }
-  SAED_RETURN_IF_ERROR(Finish(imported.recording));
+  SAED_RETURN_IF_ERROR(Finish(imported.recording, notes));
+  SAED_RETURN_IF_ERROR(notes.Strict());
+  imported.warnings = notes.Lines();
   return imported;
 }
 

@@ -39,9 +39,15 @@ absl::Status Save(const std::string& path, const std::string& bytes) {
 
 std::string Question(const ImportSpec& spec, const std::vector<ImportFile>& files) {
   WireWriter out;
-  out.Value(static_cast<int32_t>(spec.format));
-  out.Value(spec.sampling_rate);
-  out.Value(spec.bin_width);
+  out.Text(spec.format);
+  out.Value(spec.options.sampling_rate);
+  out.Value(spec.options.bin_width);
+  out.Value<uint64_t>(spec.options.values.size());
+  for (const auto& [name, value] : spec.options.values) {
+    out.Text(name);
+    out.Text(value);
+  }
+  out.Value<uint8_t>(spec.strict);
   out.Value<uint64_t>(files.size());
   for (const ImportFile& file : files) {
     out.Value(static_cast<int32_t>(file.role));
@@ -161,9 +167,14 @@ int ReadApart(const std::string& directory) {
   if (!question.ok()) return 1;
   WireReader in(*question);
   ImportSpec spec;
-  spec.format = static_cast<Format>(in.Value<int32_t>());
-  spec.sampling_rate = in.Value<double>();
-  spec.bin_width = in.Value<double>();
+  spec.format = in.Text();
+  spec.options.sampling_rate = in.Value<double>();
+  spec.options.bin_width = in.Value<double>();
+  for (size_t n = in.Count(16); n > 0; --n) {
+    const std::string name = in.Text();
+    spec.options.values[name] = in.Text();
+  }
+  spec.strict = in.Value<uint8_t>() != 0;
   std::vector<ImportFile> files(in.Count(20));
   for (ImportFile& file : files) {
     file.role = static_cast<Role>(in.Value<int32_t>());

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -19,6 +20,9 @@ namespace saed::recordings {
 using Numbers = std::vector<double>;
 using Texts = std::vector<std::string>;
 using TextLists = std::vector<std::vector<std::string>>;
+
+// Half-open [start, stop) stretches of time, s; ascending, apart.
+using Spans = std::vector<std::pair<double, double>>;
 
 struct Column {
   std::string name;
@@ -61,6 +65,9 @@ struct Unit {
   std::string region;  // brain area; may be empty
   double depth = std::numeric_limits<double>::quiet_NaN();  // µm where known
   Numbers spike_times;  // ascending; empty where the recording is a count matrix
+  // When it was observed: outside, that it has no spikes means nothing. Empty: whenever the
+  // recording was.
+  Spans observed = {};
 };
 
 // Counts that came binned.
@@ -77,7 +84,7 @@ struct CountMatrix {
 };
 
 struct Recording {
-  std::string source;        // "nwb", "phy", "spikes_npy", "counts_npy", "simulation"
+  std::string source;        // "nwb", "phy", "simulation": see readers/registry.h
   double sampling_rate = 0;  // Hz; where > 0 every spike time is a whole number of samples
   double duration = 0;       // s
   std::vector<Unit> units;
@@ -86,6 +93,8 @@ struct Recording {
   std::vector<IntervalTable> intervals;
   std::vector<Series> series;
   CountMatrix counts;
+  // When there was something to observe, within [0, duration). Empty: all the time.
+  Spans observed;
 
   const IntervalTable* FindIntervals(std::string_view name) const;
 };

@@ -9,7 +9,8 @@
 namespace saed::recordings {
 namespace {
 
-constexpr std::string_view kMagic = "SAEDREC1";
+// The second form has observed times behind the head of the first.
+constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2";
 constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
 void Write(const Texts& texts, WireWriter& out) {
@@ -61,6 +62,24 @@ Table ReadTable(WireReader& in) {
   return table;
 }
 
+void Write(const Spans& spans, WireWriter& out) {
+  Numbers flat;
+  for (const auto& [start, stop] : spans) flat.insert(flat.end(), {start, stop});
+  out.Array(flat);
+}
+
+Spans ReadSpans(WireReader& in) {
+  const auto flat = in.Array<double>();
+  Spans out;
+  for (size_t i = 0; i + 1 < flat.size(); i += 2) out.emplace_back(flat[i], flat[i + 1]);
+  return out;
+}
+
+bool HasObserved(const Recording& r) {
+  return !r.observed.empty() || std::any_of(r.units.begin(), r.units.end(),
+                                            [](const Unit& u) { return !u.observed.empty(); });
+}
+
 size_t CountBytes(const Recording& r) {
   return static_cast<size_t>(r.counts.bins) * r.units.size() * SizeOf(r.counts.dtype);
 }
@@ -68,7 +87,7 @@ size_t CountBytes(const Recording& r) {
 // All before the counts themselves, which come last.
 std::string Head(const Recording& r) {
   WireWriter out;
-  out.Text(kMagic);
+  out.Text(HasObserved(r) ? kMagic2 : kMagic);
   out.Text(r.source);
   out.Value(r.sampling_rate);
   out.Value(r.duration);
@@ -99,6 +118,10 @@ std::string Head(const Recording& r) {
   out.Value(r.counts.bin_width);
   out.Value(static_cast<uint8_t>(r.counts.dtype));
   out.Value(r.counts.bins);
+  if (HasObserved(r)) {
+    Write(r.observed, out);
+    for (const Unit& unit : r.units) Write(unit.observed, out);
+  }
   out.Value<uint64_t>(r.counts.present() ? CountBytes(r) : 0);
   return out.Take();
 }
@@ -107,7 +130,8 @@ absl::Status Damaged() { return absl::DataLossError("the stored recording is dam
 
 absl::StatusOr<Recording> ParseHead(WireReader& in) {
   Recording r;
-  if (in.Text() != kMagic) return Damaged();
+  const std::string magic = in.Text();
+  if (magic != kMagic && magic != kMagic2) return Damaged();
   r.source = in.Text();
   r.sampling_rate = in.Value<double>();
   r.duration = in.Value<double>();
@@ -138,6 +162,10 @@ absl::StatusOr<Recording> ParseHead(WireReader& in) {
   r.counts.bin_width = in.Value<double>();
   r.counts.dtype = static_cast<DType>(in.Value<uint8_t>());
   r.counts.bins = in.Value<int64_t>();
+  if (magic == kMagic2) {
+    r.observed = ReadSpans(in);
+    for (Unit& unit : r.units) unit.observed = ReadSpans(in);
+  }
   if (in.failed()) return Damaged();
   return r;
 }

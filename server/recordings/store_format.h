@@ -1,8 +1,9 @@
 // The stored form of a recording: one little-endian binary record, versioned, whose SHA-256 names
 // the recording. The same content gives the same bytes, whatever file it came from.
 //
-// Layout: magic "SAEDREC1", then the members of Recording in the order of write() in the source
-// file. Texts and arrays carry a 64-bit length; columns carry a tag: 0 numbers, 1 texts, 2 lists.
+// Layout: magic "SAEDREC1", or "SAEDREC2" where observed times are there, then the members of
+// Recording in the order of write() in the source file. Texts and arrays carry a 64-bit length;
+// columns carry a tag: 0 numbers, 1 texts, 2 lists.
 #pragma once
 
 #include <string>

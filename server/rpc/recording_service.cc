@@ -7,6 +7,7 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/recordings/readers/registry.h"
 #include "server/recordings/simulate.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
@@ -18,28 +19,34 @@ namespace {
 
 absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   recordings::ImportSpec spec;
+  spec.format = header.format_name();
   switch (header.format()) {
     case v1::FORMAT_NWB:
-      spec.format = recordings::Format::kNwb;
+      spec.format = "nwb";
       break;
     case v1::FORMAT_PHY:
-      spec.format = recordings::Format::kPhy;
+      spec.format = "phy";
       break;
     case v1::FORMAT_SPIKES_NPY:
-      spec.format = recordings::Format::kSpikesNpy;
+      spec.format = "spikes";
       break;
     case v1::FORMAT_COUNTS_NPY:
-      spec.format = recordings::Format::kCountsNpy;
+      spec.format = "counts";
       break;
     default:
-      return InvalidField("header.format",
-                          "is not set; must be NWB, PHY, SPIKES_NPY or COUNTS_NPY");
+      break;
+  }
+  if (!spec.format.empty()) {
+    const auto reader = recordings::FindReader(spec.format);
+    if (!reader.ok()) return reader.status();
   }
   if (header.display_name().size() > 200) {
     return InvalidField("header.display_name", "is longer than 200 bytes");
   }
-  spec.sampling_rate = header.sampling_rate();
-  spec.bin_width = header.bin_width();
+  spec.options.sampling_rate = header.sampling_rate();
+  spec.options.bin_width = header.bin_width();
+  spec.options.values = {header.options().begin(), header.options().end()};
+  spec.strict = header.strict();
   return spec;
 }
 
@@ -297,6 +304,56 @@ grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
         column->add_values(v.get<std::string>());
       }
     }
+  }
+  return grpc::Status::OK;
+}
+
+namespace {
+
+void Tell(const recordings::Reader& reader, v1::FormatInfo& out) {
+  out.set_name(reader.name);
+  out.set_title(reader.title);
+  out.set_needs(reader.needs);
+  for (const auto& pattern : reader.files) out.add_files(pattern);
+  for (const auto& option : reader.options) {
+    auto* told = out.add_options();
+    told->set_name(option.name);
+    told->set_help(option.help);
+    told->set_example(option.example);
+  }
+}
+
+}  // namespace
+
+grpc::Status RecordingService::ListFormats(grpc::ServerContext* server,
+                                           const v1::ListFormatsRequest* request,
+                                           v1::ListFormatsResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.ListFormats", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  for (const recordings::Reader* reader : recordings::Readers()) {
+    Tell(*reader, *response->add_formats());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
+                                            const v1::DetectFormatRequest* request,
+                                            v1::DetectFormatResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.DetectFormat", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  std::vector<recordings::FileSketch> sketches;
+  for (const auto& file : request->files()) {
+    sketches.push_back({file.name(), file.size(), file.head(), file.tail()});
+  }
+  const recordings::FileSet files(std::move(sketches));
+  const auto reader = recordings::RecogniseReader(files);
+  if (!reader.ok()) return ToGrpc(reader.status());
+  Tell(**reader, *response->mutable_format());
+  for (const std::string& name : files.names()) {
+    const bool wanted = std::any_of(
+        (*reader)->files.begin(), (*reader)->files.end(),
+        [&](const std::string& pattern) { return recordings::MatchesPattern(name, pattern); });
+    if (wanted) response->add_files(name);
   }
   return grpc::Status::OK;
 }

@@ -29,6 +29,10 @@ class RecordingService final : public v1::RecordingService::Service {
   grpc::Status ListIntervalTables(grpc::ServerContext*,
                                   const v1::ListIntervalTablesRequest* request,
                                   v1::ListIntervalTablesResponse* response) override;
+  grpc::Status ListFormats(grpc::ServerContext*, const v1::ListFormatsRequest* request,
+                           v1::ListFormatsResponse* response) override;
+  grpc::Status DetectFormat(grpc::ServerContext*, const v1::DetectFormatRequest* request,
+                            v1::DetectFormatResponse* response) override;
 
  private:
   Context& context_;

@@ -31,7 +31,8 @@ struct World {
     recording.units.resize(1);
     recording.units[0].id = 1;
     recording.units[0].spike_times = {0.05, 3.9};
-    (void)recordings::Finish(recording);
+    recordings::Notes notes;
+    (void)recordings::Finish(recording, notes);
     recordings::DataView wanted;
     wanted.bin_width = 0.1;
     view = *recordings::BuildView(recording, wanted);

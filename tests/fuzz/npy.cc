@@ -16,7 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   static const test_tools::TempDir dir;
   const std::string path = dir.Write("counts.npy", bytes);
-  (void)recordings::Import({recordings::Format::kCountsNpy, 0, 0.02},
-                           {{recordings::Role::kMain, "counts.npy", path}});
+  (void)recordings::Import({"counts", 0, 0.02}, {{recordings::Role::kMain, "counts.npy", path}});
   return 0;
 }

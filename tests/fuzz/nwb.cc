@@ -7,6 +7,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace saed;
   static const test_tools::TempDir dir;
   const std::string path = dir.Write("file.nwb", std::string(fuzz::Text(data, size)));
-  (void)recordings::Import({}, {{recordings::Role::kMain, "file.nwb", path}});
+  (void)recordings::Import({"nwb"}, {{recordings::Role::kMain, "file.nwb", path}});
   return 0;
 }

@@ -14,6 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const char* name = kNames[files.size()];
     files.push_back({recordings::Role::kMain, name, dir.Write(name, part)});
   }
-  (void)recordings::Import({recordings::Format::kPhy, 0, 0}, files);
+  (void)recordings::Import({"phy", 0, 0}, files);
   return 0;
 }

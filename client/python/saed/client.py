@@ -146,7 +146,7 @@ class Client:
         if format is None:
             format = "phy" if path.is_dir() else "counts_npy" if path.suffix == ".npy" else "nwb"
         header = recordings_pb2.ImportHeader(
-            format=recordings_pb2.Format.Value("FORMAT_" + format.upper()),
+            format_name=format,
             display_name=name or path.stem, sampling_rate=sampling_rate, bin_width=bin_width)
         roles = recordings_pb2.FileHeader
         main = [path / f for f in _PHY_FILES if (path / f).exists()] if path.is_dir() else [path]

@@ -4,7 +4,7 @@
 
 #include "server/features/conditions.h"
 #include "server/features/expression.h"
-#include "server/recordings/csv.h"
+#include "server/recordings/readers/csv.h"
 #include "server/sae/random.h"
 
 namespace saed::features {
@@ -70,8 +70,10 @@ recordings::Recording Trials() {
   recordings::Recording r;
   r.units.resize(1);
   r.duration = 4;
+  recordings::Notes notes;
   r.intervals.push_back(*recordings::ParseIntervalsCsv(
-      "trials", "start_time,stop_time,kind,speed,n\n0,1,a,0.5,1\n1,2,b,1.5,2\n2,3,a,2.5,1\n"));
+      "trials", "start_time,stop_time,kind,speed,n\n0,1,a,0.5,1\n1,2,b,1.5,2\n2,3,a,2.5,1\n",
+      notes));
   return r;
 }
 

@@ -5,7 +5,7 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
-#include "server/recordings/csv.h"
+#include "server/recordings/readers/csv.h"
 
 namespace saed::features {
 namespace {
@@ -28,7 +28,8 @@ struct TwoUnits {
         recording.units[trial % 2].spike_times.push_back(trial + 0.05 + 0.2 * i);
       }
     }
-    recording.intervals.push_back(*recordings::ParseIntervalsCsv("trials", csv));
+    recordings::Notes notes;
+    recording.intervals.push_back(*recordings::ParseIntervalsCsv("trials", csv, notes));
     recording.duration = 100;
     recordings::DataView spec;
     spec.bin_width = 0.1;
@@ -76,9 +77,10 @@ TEST(Dictionary, FindsConditionUnitAndExemplars) {
 
 TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   TwoUnits s;
+  recordings::Notes notes;
   // In training, "early" is exactly what unit 0 does in its first 25 trials; it never comes again.
   s.recording.intervals.push_back(
-      *recordings::ParseIntervalsCsv("once", "start_time,stop_time,kind\n0,50,early\n"));
+      *recordings::ParseIntervalsCsv("once", "start_time,stop_time,kind\n0,50,early\n", notes));
   const sae::Encoder encoder(s.model);
   const auto d = BuildDictionary(
       encoder, s.recording, s.view, s.view.counts(),

@@ -28,7 +28,7 @@ class ImportApartTest : public testing::Test {
   }
 
   test_tools::TempDir dir_;
-  ImportSpec spec_{Format::kCountsNpy, 0, 0.02};
+  ImportSpec spec_{"counts", 0, 0.02};
   std::vector<ImportFile> files_;
   bool stop_ = false;
 };
@@ -53,7 +53,7 @@ TEST_F(ImportApartTest, TheAnswerIsThatOfImport) {
 }
 
 TEST_F(ImportApartTest, RefusalsKeepTheirFields) {
-  spec_.bin_width = -1;
+  spec_.options.bin_width = -1;
   files_ = {{Role::kMain, "counts.npy", dir_.Write("counts.npy", "no array")}};
   (void)Run("exit 0");
   ASSERT_EQ(ReadApart(dir_ / "exchange"), 0);

@@ -39,7 +39,7 @@ std::string FirstField(const absl::Status& status) {
 TEST(Import, SmallNwbWithEverything) {
   TempDir dir;
   saed::test_tools::WriteSmallNwb(dir / "a.nwb");
-  const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
+  const auto got = Import({"nwb"}, {Main("a.nwb", dir / "a.nwb")});
   ASSERT_TRUE(got.ok()) << got.status();
   const Recording& r = got->recording;
   ASSERT_EQ(r.units.size(), 2u);
@@ -59,7 +59,7 @@ TEST(Import, SmallNwbWithEverything) {
 TEST(Import, StoredFormIsExactAndRefusesDamage) {
   TempDir dir;
   saed::test_tools::WriteSmallNwb(dir / "a.nwb");
-  const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
+  const auto got = Import({"nwb"}, {Main("a.nwb", dir / "a.nwb")});
   ASSERT_TRUE(got.ok());
   const std::string bytes = Serialise(got->recording);
   const auto again = Parse(bytes);
@@ -73,7 +73,7 @@ TEST(Import, StoredFormIsExactAndRefusesDamage) {
 TEST(Import, IndexPastTheDataNamesTheDataset) {
   TempDir dir;
   saed::test_tools::WriteSmallNwb(dir / "a.nwb", 9);
-  const auto got = Import({}, {Main("a.nwb", dir / "a.nwb")});
+  const auto got = Import({"nwb"}, {Main("a.nwb", dir / "a.nwb")});
   EXPECT_EQ(FirstField(got.status()), "units/spike_times_index");
   EXPECT_NE(got.status().message().find("9"), std::string::npos);
 }
@@ -84,7 +84,7 @@ TEST(Import, EveryTruncationIsRefusedOrReadsWell) {
   const std::string bytes = *ReadFile(dir / "a.nwb");
   for (size_t cut = 0; cut < bytes.size(); cut += 97) {
     dir.Write("cut.nwb", bytes.substr(0, cut));
-    EXPECT_FALSE(Import({}, {Main("cut.nwb", dir / "cut.nwb")}).ok()) << cut;
+    EXPECT_FALSE(Import({"nwb"}, {Main("cut.nwb", dir / "cut.nwb")}).ok()) << cut;
   }
 }
 
@@ -97,10 +97,10 @@ TEST(Import, PhyFolderWithCuratedLabels) {
   dir.Write("cluster_group.tsv", "cluster_id\tgroup\n2\tgood\n9\tmua\n");
   dir.Write("cluster_KSLabel.tsv", "cluster_id\tKSLabel\n2\tmua\n9\tgood\n");
   const auto got =
-      Import({Format::kPhy, 0, 0}, {Main("spike_times.npy", dir / "spike_times.npy"),
-                                    Main("spike_clusters.npy", dir / "spike_clusters.npy"),
-                                    Main("cluster_group.tsv", dir / "cluster_group.tsv"),
-                                    Main("cluster_KSLabel.tsv", dir / "cluster_KSLabel.tsv")});
+      Import({"phy", 0, 0}, {Main("spike_times.npy", dir / "spike_times.npy"),
+                             Main("spike_clusters.npy", dir / "spike_clusters.npy"),
+                             Main("cluster_group.tsv", dir / "cluster_group.tsv"),
+                             Main("cluster_KSLabel.tsv", dir / "cluster_KSLabel.tsv")});
   ASSERT_TRUE(got.ok()) << got.status();
   ASSERT_EQ(got->recording.units.size(), 2u);
   EXPECT_EQ(got->recording.units[0].id, 2);
@@ -113,10 +113,9 @@ TEST(Import, CountMatrixKeepsSmallIntegersAsBytes) {
   dir.Write("counts.npy", MakeNpy({0, 1, 2, 3, 4, 5}, {3, 2}));
   dir.Write("trials.csv", "start_time,stop_time,kind\n0,0.02,a\n0.02,0.06,\"b, c\"\n");
   dir.Write("run.csv", "timestamps,speed\n0,1.5\n0.03,2\n");
-  const auto got =
-      Import({Format::kCountsNpy, 0, 0.02}, {Main("counts.npy", dir / "counts.npy"),
-                                             {Role::kIntervals, "trials", dir / "trials.csv"},
-                                             {Role::kSeries, "run", dir / "run.csv"}});
+  const auto got = Import({"counts", 0, 0.02}, {Main("counts.npy", dir / "counts.npy"),
+                                                {Role::kIntervals, "trials", dir / "trials.csv"},
+                                                {Role::kSeries, "run", dir / "run.csv"}});
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->recording.counts.dtype, DType::kU8);
   EXPECT_EQ(got->recording.counts.bytes, (std::vector<uint8_t>{0, 1, 2, 3, 4, 5}));
@@ -143,8 +142,7 @@ TEST(Import, LongCountMatrices) {
       std::string npy = MakeNpy(values, {kBins, kUnits});
       if (fortran) npy.replace(npy.find("False"), 5, "True ");
       dir.Write("counts.npy", npy);
-      const auto got =
-          Import({Format::kCountsNpy, 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
+      const auto got = Import({"counts", 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
       ASSERT_TRUE(got.ok()) << got.status();
       const CountMatrix& counts = got->recording.counts;
       ASSERT_EQ(counts.dtype, type);
@@ -160,7 +158,7 @@ TEST(Import, LongCountMatrices) {
   Numbers values(kBins * kUnits, 1);
   values[2'000'000] = NAN;
   dir.Write("counts.npy", MakeNpy(values, {kBins, kUnits}));
-  const auto got = Import({Format::kCountsNpy, 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
+  const auto got = Import({"counts", 0, 0.02}, {Main("counts.npy", dir / "counts.npy")});
   EXPECT_EQ(FirstField(got.status()), "counts.npy");
   EXPECT_NE(got.status().message().find("nan in bin 666666, unit 2"), std::string::npos);
 }
@@ -191,7 +189,8 @@ TEST(Import, RefusesNegativeUnsortedAndNaNSpikes) {
     Recording r;
     r.units.emplace_back().id = 4;
     r.units[0].spike_times = times;
-    EXPECT_EQ(FirstField(Finish(r)), "units[id=4].spike_times");
+    Notes notes;
+    EXPECT_EQ(FirstField(Finish(r, notes)), "units[id=4].spike_times");
   }
 }
 
@@ -199,10 +198,10 @@ TEST(Import, RealMarmosetFilesAgree) {
   const std::string data = RealData();
   if (data.empty()) GTEST_SKIP() << "the real recordings are not there";
   const std::string dir = data + "/marmoset_rgc_gratings/";
-  const auto nwb = Import({}, {Main("m.nwb", dir + "marmoset_rgc_gratings.nwb")});
+  const auto nwb = Import({"nwb"}, {Main("m.nwb", dir + "marmoset_rgc_gratings.nwb")});
   ASSERT_TRUE(nwb.ok()) << nwb.status();
   const auto npy =
-      Import({Format::kSpikesNpy, 0, 0},
+      Import({"spikes", 0, 0},
              {Main("spike_times.npy", dir + "spike_times.npy"),
               Main("spike_clusters.npy", dir + "spike_clusters.npy"),
               {Role::kIntervals, "stimulus_presentations", dir + "stimulus_presentations.csv"}});
@@ -224,14 +223,14 @@ TEST(Import, RealPhyAndPynappleFiles) {
   for (const char* f : {"spike_times.npy", "spike_clusters.npy", "cluster_group.tsv"}) {
     files.push_back(Main(f, dir + f));
   }
-  EXPECT_EQ(FirstField(Import({Format::kPhy, 0, 0}, files).status()), "sampling_rate");
-  const auto phy = Import({Format::kPhy, 30000, 0}, files);
+  EXPECT_EQ(FirstField(Import({"phy", 0, 0}, files).status()), "sampling_rate");
+  const auto phy = Import({"phy", 30000, 0}, files);
   ASSERT_TRUE(phy.ok()) << phy.status();
   EXPECT_EQ(phy->recording.units.size(), 404u);
   EXPECT_EQ(std::count_if(phy->recording.units.begin(), phy->recording.units.end(),
                           [](const Unit& u) { return u.label == "good"; }),
             140);
-  const auto nwb = Import({}, {Main("a.nwb", data + "/pynapple_phy_nwb/A8604-211122.nwb")});
+  const auto nwb = Import({"nwb"}, {Main("a.nwb", data + "/pynapple_phy_nwb/A8604-211122.nwb")});
   ASSERT_TRUE(nwb.ok()) << nwb.status();
   EXPECT_EQ(nwb->recording.units.size(), 3u);
   EXPECT_EQ(SpikeCount(nwb->recording), 21354);

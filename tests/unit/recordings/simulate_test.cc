@@ -20,7 +20,8 @@ TEST(Simulate, RatHasThePublishedSpikes) {
 
 TEST(Simulate, RatRecordingIsWholeAndBinsBackToItsSpikes) {
   Recording r = SimulateRat();
-  EXPECT_TRUE(Finish(r).ok());
+  Notes notes;
+  EXPECT_TRUE(Finish(r, notes).ok());
   EXPECT_EQ(SpikeCount(r), 192631);
   DataView view;
   view.bin_width = 0.01;

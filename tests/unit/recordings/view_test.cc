@@ -8,8 +8,8 @@
 #include "server/base/faults.h"
 #include "server/recordings/binning.h"
 #include "server/recordings/count_file.h"
-#include "server/recordings/csv.h"
 #include "server/recordings/import.h"
+#include "server/recordings/readers/csv.h"
 #include "server/recordings/split.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/temp_dir.h"
@@ -23,8 +23,9 @@ Recording Small() {
   r.units.resize(2);
   r.units[0] = {10, "good", "", 0, {0.05, 0.1, 0.15, 1.0, 3.95}};
   r.units[1] = {11, "mua", "", 0, {0.3}};
+  Notes notes;
   r.intervals.push_back(*ParseIntervalsCsv(
-      "trials", "start_time,stop_time,block,kind\n0,1,0,a\n1,2,1,b\n2.5,3,2,a\n3,4,3,b\n"));
+      "trials", "start_time,stop_time,block,kind\n0,1,0,a\n1,2,1,b\n2.5,3,2,a\n3,4,3,b\n", notes));
   r.duration = 4;
   return r;
 }
@@ -214,7 +215,7 @@ TEST(View, ALargeCountMatrixStaysInItsFile) {
       file.put(static_cast<char>(200));
     }
   }
-  const auto imported = Import({Format::kCountsNpy, 0, 0.02}, {{Role::kMain, "counts.npy", path}});
+  const auto imported = Import({"counts", 0, 0.02}, {{Role::kMain, "counts.npy", path}});
   ASSERT_TRUE(imported.ok()) << imported.status();
   EXPECT_NE(imported->recording.counts.file, nullptr);
   EXPECT_TRUE(imported->recording.counts.bytes.empty());

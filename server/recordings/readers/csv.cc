@@ -1,4 +1,4 @@
-#include "server/recordings/csv.h"
+#include "server/recordings/readers/csv.h"
 
 #include <fmt/format.h>
 
@@ -99,7 +99,7 @@ absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view byt
   return table;
 }
 
-absl::StatusOr<IntervalTable> MakeIntervals(std::string_view name, Table table) {
+absl::StatusOr<IntervalTable> MakeIntervals(std::string_view name, Table table, Notes&) {
   const Numbers* start = NumbersOf(table, "start_time");
   if (start == nullptr) {
     return InvalidField(name, "has no numeric column start_time (seconds)");
@@ -126,13 +126,14 @@ absl::StatusOr<IntervalTable> MakeIntervals(std::string_view name, Table table) 
   return out;
 }
 
-absl::StatusOr<IntervalTable> ParseIntervalsCsv(std::string_view name, std::string_view bytes) {
+absl::StatusOr<IntervalTable> ParseIntervalsCsv(std::string_view name, std::string_view bytes,
+                                                Notes& notes) {
   SAED_ASSIGN_OR_RETURN(Table table, ParseSeparated(name, bytes, ','));
   for (Column& column : table.columns) MakeNumeric(column);
-  return MakeIntervals(name, std::move(table));
+  return MakeIntervals(name, std::move(table), notes);
 }
 
-absl::StatusOr<Series> ParseSeriesCsv(std::string_view name, std::string_view bytes) {
+absl::StatusOr<Series> ParseSeriesCsv(std::string_view name, std::string_view bytes, Notes&) {
   SAED_ASSIGN_OR_RETURN(Table table, ParseSeparated(name, bytes, ','));
   for (Column& column : table.columns) {
     MakeNumeric(column);

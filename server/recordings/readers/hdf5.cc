@@ -1,4 +1,4 @@
-#include "server/recordings/hdf5.h"
+#include "server/recordings/readers/hdf5.h"
 
 #include <fmt/format.h>
 
@@ -61,13 +61,11 @@ std::mutex& Hdf5Mutex() {
   return mutex;
 }
 
-absl::StatusOr<Hdf5File> Hdf5File::Open(const std::string& path) {
+absl::StatusOr<Hdf5File> Hdf5File::Open(const std::string& name, const std::string& path) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   Hdf5File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   if (!file.file_.ok()) {
-    return InvalidField("files",
-                        "holds a file that is not HDF5, or a truncated one; an NWB 2 file "
-                        "is HDF5");
+    return InvalidField(name, "is not an HDF5 file, or a truncated one");
   }
   return file;
 }
@@ -108,13 +106,42 @@ absl::StatusOr<Handle> Hdf5File::OpenDataset(const std::string& path) const {
   return dataset;
 }
 
-absl::StatusOr<std::vector<int64_t>> Hdf5File::Shape(const std::string& path) const {
+absl::StatusOr<ArrayInfo> Hdf5File::Describe(const std::string& path) const {
   SAED_ASSIGN_OR_RETURN(const Handle dataset, OpenDataset(path));
   const Handle space(H5Dget_space(dataset.get()), H5Sclose);
   const int rank = H5Sget_simple_extent_ndims(space.get());
   std::vector<hsize_t> sizes(std::max(rank, 0));
   if (rank > 0) H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
-  return std::vector<int64_t>(sizes.begin(), sizes.end());
+  ArrayInfo out;
+  out.shape.assign(sizes.begin(), sizes.end());
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose);
+  switch (H5Tget_class(type.get())) {
+    case H5T_INTEGER: {
+      const bool is_signed = H5Tget_sign(type.get()) == H5T_SGN_2;
+      out.kind = is_signed ? ArrayInfo::Kind::kInteger : ArrayInfo::Kind::kUnsigned;
+      out.type = fmt::format("{}int{}", is_signed ? "" : "u", 8 * H5Tget_size(type.get()));
+      break;
+    }
+    case H5T_FLOAT:
+      out.kind = ArrayInfo::Kind::kFloat;
+      out.type = fmt::format("float{}", 8 * H5Tget_size(type.get()));
+      break;
+    case H5T_ENUM:
+      out.kind = ArrayInfo::Kind::kBoolean;
+      out.type = "enumeration";
+      break;
+    case H5T_STRING:
+      out.kind = ArrayInfo::Kind::kText;
+      out.type = "text";
+      break;
+    case H5T_REFERENCE:
+      out.kind = ArrayInfo::Kind::kReference;
+      out.type = "reference";
+      break;
+    default:
+      out.type = "a type that is neither numeric, text nor reference";
+  }
+  return out;
 }
 
 absl::StatusOr<std::variant<Numbers, Texts>> Hdf5File::Read(const std::string& path) const {
@@ -179,6 +206,26 @@ absl::StatusOr<std::vector<int64_t>> Hdf5File::ReadIntegers(const std::string& p
   std::vector<int64_t> out(Elements(space.get()));
   if (!out.empty() &&
       H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()) < 0) {
+    return Unreadable(path);
+  }
+  return out;
+}
+
+absl::StatusOr<Numbers> Hdf5File::ReadRange(const std::string& path, int64_t first,
+                                            int64_t count) const {
+  SAED_ASSIGN_OR_RETURN(const Handle dataset, OpenDataset(path));
+  const Handle space(H5Dget_space(dataset.get()), H5Sclose);
+  const auto at = static_cast<hsize_t>(first), n = static_cast<hsize_t>(count);
+  if (H5Sget_simple_extent_ndims(space.get()) != 1 || first < 0 || count < 0 ||
+      first + count > Elements(space.get())) {
+    return InvalidField(path, "does not have these elements");
+  }
+  Numbers out(static_cast<size_t>(count));
+  if (count == 0) return out;
+  H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &at, nullptr, &n, nullptr);
+  const Handle memory(H5Screate_simple(1, &n, nullptr), H5Sclose);
+  if (H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
+              out.data()) < 0) {
     return Unreadable(path);
   }
   return out;

@@ -7,9 +7,9 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/csv.h"
-#include "server/recordings/hdf5.h"
-#include "server/recordings/import.h"
+#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/hdf5.h"
+#include "server/recordings/readers/registry.h"
 
 namespace saed::recordings {
 namespace {
@@ -18,7 +18,7 @@ constexpr int64_t kMaxSeriesValues = 20'000'000;
 constexpr int64_t kMaxChannels = 64;
 
 // End offsets of each row's run in a ragged column, checked against the data's length.
-absl::StatusOr<std::vector<int64_t>> ReadIndex(const Hdf5File& file, const std::string& path,
+absl::StatusOr<std::vector<int64_t>> ReadIndex(const Hierarchy& file, const std::string& path,
                                                int64_t data_size) {
   SAED_ASSIGN_OR_RETURN(auto ends, file.ReadIntegers(path));
   int64_t previous = 0;
@@ -42,10 +42,11 @@ Texts AsTexts(const std::variant<Numbers, Texts>& values) {
 }
 
 // A column of a DynamicTable, ragged or not. Multi-dimensional columns are refused.
-absl::StatusOr<Column> ReadColumn(const Hdf5File& file, const std::string& table,
+absl::StatusOr<Column> ReadColumn(const Hierarchy& file, const std::string& table,
                                   const std::string& name) {
   const std::string path = table + "/" + name;
-  SAED_ASSIGN_OR_RETURN(const auto shape, file.Shape(path));
+  SAED_ASSIGN_OR_RETURN(const ArrayInfo info, file.Describe(path));
+  const auto& shape = info.shape;
   if (shape.size() != 1) {
     return InvalidField(path, fmt::format("has {} dimensions; one is read", shape.size()));
   }
@@ -72,8 +73,8 @@ absl::StatusOr<Column> ReadColumn(const Hdf5File& file, const std::string& table
 }
 
 // All columns of a DynamicTable but the skipped ones; what cannot be read becomes a warning.
-absl::StatusOr<Table> ReadTable(const Hdf5File& file, const std::string& path,
-                                const std::set<std::string>& skip, Texts& warnings) {
+absl::StatusOr<Table> ReadTable(const Hierarchy& file, const std::string& path,
+                                const std::set<std::string>& skip, Notes& notes) {
   Table table;
   table.name = ValidUtf8(path.substr(path.rfind('/') + 1));
   Texts names = file.TextAttribute(path, "colnames");
@@ -88,7 +89,7 @@ absl::StatusOr<Table> ReadTable(const Hdf5File& file, const std::string& path,
     if (!column.ok()) {
       // An index past its data is damage, not an exotic column.
       if (column.status().message().find("_index") != std::string::npos) return column.status();
-      warnings.push_back("left out: " + std::string(column.status().message()));
+      notes.Mended(path + "/" + name, "left out: " + std::string(column.status().message()));
       continue;
     }
     if (!table.columns.empty() && column->rows() != table.columns[0].rows()) {
@@ -109,7 +110,7 @@ const Numbers* NumbersOf(const Table& table, std::string_view name) {
   return c == nullptr ? nullptr : std::get_if<Numbers>(&c->values);
 }
 
-absl::Status ReadSpikeTimes(const Hdf5File& file, Recording& recording) {
+absl::Status ReadSpikeTimes(const Hierarchy& file, Recording& recording) {
   SAED_ASSIGN_OR_RETURN(const auto times, file.ReadNumbers("units/spike_times"));
   SAED_ASSIGN_OR_RETURN(const auto ends, ReadIndex(file, "units/spike_times_index",
                                                    static_cast<int64_t>(times.size())));
@@ -129,7 +130,7 @@ absl::Status ReadSpikeTimes(const Hdf5File& file, Recording& recording) {
 }
 
 // The rows of the electrodes table that each unit refers to, where the file says so.
-std::vector<std::vector<int64_t>> UnitElectrodes(const Hdf5File& file, size_t units) {
+std::vector<std::vector<int64_t>> UnitElectrodes(const Hierarchy& file, size_t units) {
   std::vector<std::vector<int64_t>> out(units);
   if (!file.Exists("units/electrodes") || !file.Exists("units/electrodes_index")) return out;
   const auto rows = file.ReadIntegers("units/electrodes");
@@ -146,7 +147,7 @@ std::vector<std::vector<int64_t>> UnitElectrodes(const Hdf5File& file, size_t un
 
 // Label, region and depth of every unit: from the units table, else from its electrodes, else from
 // its electrode group.
-void DescribeUnits(const Hdf5File& file, Recording& recording) {
+void DescribeUnits(const Hierarchy& file, Recording& recording) {
   const auto electrodes = UnitElectrodes(file, recording.units.size());
   const Texts* label = nullptr;
   for (const char* name : {"quality", "label", "KSLabel", "group"}) {
@@ -179,13 +180,14 @@ void DescribeUnits(const Hdf5File& file, Recording& recording) {
   }
 }
 
-bool IsSeries(const Hdf5File& file, const std::string& path) {
+bool IsSeries(const Hierarchy& file, const std::string& path) {
   return file.Exists(path + "/data") &&
          (file.Exists(path + "/timestamps") || file.Exists(path + "/starting_time"));
 }
 
-absl::StatusOr<Series> ReadSeries(const Hdf5File& file, const std::string& path) {
-  SAED_ASSIGN_OR_RETURN(const auto shape, file.Shape(path + "/data"));
+absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path) {
+  SAED_ASSIGN_OR_RETURN(const ArrayInfo info, file.Describe(path + "/data"));
+  const auto& shape = info.shape;
   const int64_t channels = shape.size() == 2 ? shape[1] : 1;
   if (shape.empty() || shape.size() > 2 || channels < 1 || channels > kMaxChannels ||
       shape[0] * channels > kMaxSeriesValues) {
@@ -229,34 +231,31 @@ absl::StatusOr<Series> ReadSeries(const Hdf5File& file, const std::string& path)
 }
 
 // Every TimeSeries below `group`, however deep its containers are.
-void CollectSeries(const Hdf5File& file, const std::string& group, int depth, Imported& out) {
+void CollectSeries(const Hierarchy& file, const std::string& group, int depth, Recording& out,
+                   Notes& notes) {
   if (depth > 4) return;
   for (const std::string& child : file.Children(group)) {
     const std::string path = group + "/" + child;
     if (!file.IsGroup(path)) continue;
     if (!IsSeries(file, path)) {
-      CollectSeries(file, path, depth + 1, out);
+      CollectSeries(file, path, depth + 1, out, notes);
       continue;
     }
     auto series = ReadSeries(file, path);
     if (!series.ok()) {
-      out.warnings.push_back("left out: " + std::string(series.status().message()));
+      notes.Mended(path, "left out: " + std::string(series.status().message()));
       continue;
     }
-    for (const Series& other : out.recording.series) {
+    for (const Series& other : out.series) {
       if (other.name == series->name) series->name = ValidUtf8(path);
     }
-    out.recording.series.push_back(*std::move(series));
+    out.series.push_back(*std::move(series));
   }
 }
 
-}  // namespace
-
-absl::StatusOr<Imported> ReadNwb(const std::string& path) {
-  const std::lock_guard lock(Hdf5Mutex());
-  SAED_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(path));
-  Imported out;
-  out.recording.source = "nwb";
+absl::StatusOr<Recording> ReadFrom(const Hierarchy& file, Notes& notes) {
+  Recording out;
+  out.source = "nwb";
   const Texts version = file.TextAttribute("/", "nwb_version");
   if (version.empty() || !version[0].starts_with("2")) {
     return InvalidField("files", fmt::format("holds an HDF5 file with nwb_version '{}'; NWB 2.x is "
@@ -266,38 +265,63 @@ absl::StatusOr<Imported> ReadNwb(const std::string& path) {
   if (!file.IsGroup("units")) {
     return InvalidField("units", "is missing; saed needs sorted units with spike times");
   }
-  SAED_RETURN_IF_ERROR(ReadSpikeTimes(file, out.recording));
-  SAED_ASSIGN_OR_RETURN(out.recording.unit_columns,
-                        ReadTable(file, "units",
-                                  {"spike_times", "obs_intervals", "electrodes", "waveform_mean",
-                                   "waveform_sd", "waveforms"},
-                                  out.warnings));
-  for (const Column& column : out.recording.unit_columns.columns) {
-    if (column.rows() != out.recording.units.size()) {
-      return InvalidField("units/" + column.name,
-                          fmt::format("has {} rows; there are {} units", column.rows(),
-                                      out.recording.units.size()));
+  SAED_RETURN_IF_ERROR(ReadSpikeTimes(file, out));
+  SAED_ASSIGN_OR_RETURN(out.unit_columns, ReadTable(file, "units",
+                                                    {"spike_times", "obs_intervals", "electrodes",
+                                                     "waveform_mean", "waveform_sd", "waveforms"},
+                                                    notes));
+  for (const Column& column : out.unit_columns.columns) {
+    if (column.rows() != out.units.size()) {
+      return InvalidField("units/" + column.name, fmt::format("has {} rows; there are {} units",
+                                                              column.rows(), out.units.size()));
     }
   }
   const std::string electrodes = "general/extracellular_ephys/electrodes";
   if (file.IsGroup(electrodes)) {
-    SAED_ASSIGN_OR_RETURN(out.recording.electrodes, ReadTable(file, electrodes, {}, out.warnings));
+    SAED_ASSIGN_OR_RETURN(out.electrodes, ReadTable(file, electrodes, {}, notes));
   }
-  DescribeUnits(file, out.recording);
+  DescribeUnits(file, out);
   if (file.IsGroup("intervals")) {
     for (const std::string& name : file.Children("intervals")) {
       const std::string table_path = "intervals/" + name;
       if (!file.IsGroup(table_path)) continue;
-      SAED_ASSIGN_OR_RETURN(Table table, ReadTable(file, table_path, {"timeseries"}, out.warnings));
+      SAED_ASSIGN_OR_RETURN(Table table, ReadTable(file, table_path, {"timeseries"}, notes));
       SAED_ASSIGN_OR_RETURN(IntervalTable intervals,
-                            MakeIntervals(ValidUtf8(name), std::move(table)));
-      out.recording.intervals.push_back(std::move(intervals));
+                            MakeIntervals(ValidUtf8(name), std::move(table), notes));
+      out.intervals.push_back(std::move(intervals));
     }
   }
   for (const char* group : {"processing", "stimulus/presentation", "acquisition"}) {
-    if (file.IsGroup(group)) CollectSeries(file, group, 0, out);
+    if (file.IsGroup(group)) CollectSeries(file, group, 0, out, notes);
   }
   return out;
+}
+
+// The .nwb file among the files.
+std::vector<std::string> Files(const FileSet& files) { return files.Matching("**.nwb"); }
+
+Match Recognise(const FileSet& files) {
+  return Files(files).size() == 1 ? Match::kYes : Match::kNo;
+}
+
+absl::StatusOr<Recording> ReadNwb(const FileSet& files, const ImportOptions&, Notes& notes) {
+  auto names = Files(files);
+  if (names.empty() && files.names().size() == 1) names = files.names();
+  if (names.size() != 1) {
+    return InvalidField("files", fmt::format("holds {} .nwb files; one is read", names.size()));
+  }
+  SAED_ASSIGN_OR_RETURN(const std::string path, files.PathOf(names[0]));
+  const std::lock_guard lock(Hdf5Mutex());
+  SAED_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(names[0], path));
+  return ReadFrom(file, notes);
+}
+
+}  // namespace
+
+const Reader& formats::nwb() {
+  static const Reader reader = {
+      "nwb", "NWB 2.x", "one .nwb file with a Units table", {"**.nwb"}, {}, Recognise, ReadNwb};
+  return reader;
 }
 
 }  // namespace saed::recordings

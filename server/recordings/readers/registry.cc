@@ -1,0 +1,70 @@
+#include "server/recordings/readers/registry.h"
+
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/text.h"
+
+namespace saed::recordings {
+namespace {
+
+std::string Names(const std::vector<const Reader*>& readers) {
+  std::string out;
+  for (const Reader* r : readers) out += (out.empty() ? "" : ", ") + r->name;
+  return out;
+}
+
+// The first names, in words.
+std::string Seen(const FileSet& files) {
+  constexpr size_t kShown = 12;
+  if (files.names().empty()) return "nothing";
+  std::string out;
+  for (size_t i = 0; i < files.names().size() && i < kShown; ++i) {
+    out += (i == 0 ? "" : ", ") + ValidUtf8(files.names()[i]);
+  }
+  if (files.names().size() > kShown) {
+    out += fmt::format(" and {} more", files.names().size() - kShown);
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<const Reader*>& Readers() {
+#define SAED_LIST(name) &formats::name(),
+  static const std::vector<const Reader*> readers = {SAED_FORMATS(SAED_LIST)};
+#undef SAED_LIST
+  return readers;
+}
+
+absl::StatusOr<const Reader*> FindReader(std::string_view name) {
+  for (const Reader* reader : Readers()) {
+    if (reader->name == name) return reader;
+  }
+  return InvalidField("format",
+                      fmt::format("is '{}'; must be one of {}", ValidUtf8(name), Names(Readers())));
+}
+
+absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files) {
+  std::vector<const Reader*> maybe;
+  for (const Reader* reader : Readers()) {
+    const Match match = reader->recognise(files);
+    if (match == Match::kYes) return reader;
+    if (match == Match::kMaybe) maybe.push_back(reader);
+  }
+  if (maybe.size() == 1) return maybe[0];
+  if (!maybe.empty()) {
+    return InvalidField("format", fmt::format("is not given and the files could be any of {}; say "
+                                              "which",
+                                              Names(maybe)));
+  }
+  std::string needs;
+  for (const Reader* reader : Readers()) {
+    needs += fmt::format("\n  {}: {}", reader->name, reader->needs);
+  }
+  return InvalidField("format", fmt::format("is not given, and no format knows these files: {}. "
+                                            "What each needs:{}",
+                                            Seen(files), needs));
+}
+
+}  // namespace saed::recordings
