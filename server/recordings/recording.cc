@@ -47,7 +47,7 @@ std::vector<double> SpikeCounts(const Recording& r, double start, double stop) {
   std::vector<double> out(r.units.size());
   if (!r.counts.present()) {
     for (size_t n = 0; n < out.size(); ++n) {
-      const Numbers& times = r.units[n].spike_times;
+      const SpikeTrain& times = r.units[n].spike_times;
       const auto first = std::lower_bound(times.begin(), times.end(), start);
       out[n] = static_cast<double>(std::lower_bound(first, times.end(), stop) - first);
     }

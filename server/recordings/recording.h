@@ -14,6 +14,7 @@
 
 #include "server/base/counts.h"
 #include "server/recordings/count_file.h"
+#include "server/recordings/spike_train.h"
 
 namespace saed::recordings {
 
@@ -64,7 +65,7 @@ struct Unit {
   std::string label;   // quality label: "good", "mua"; may be empty
   std::string region;  // brain area; may be empty
   double depth = std::numeric_limits<double>::quiet_NaN();  // µm where known
-  Numbers spike_times;  // ascending; empty where the recording is a count matrix
+  SpikeTrain spike_times;  // ascending; empty where the recording is a count matrix
   // When it was observed: outside, that it has no spikes means nothing. Empty: whenever the
   // recording was.
   Spans observed = {};

@@ -1,6 +1,7 @@
 #include "server/recordings/store_format.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 
 #include "server/base/status_macros.h"
@@ -9,8 +10,8 @@
 namespace saed::recordings {
 namespace {
 
-// The second form has observed times behind the head of the first.
 constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2";
+constexpr size_t kAligned = sizeof(double);    // of the spikes in the second form
 constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
 void Write(const Texts& texts, WireWriter& out) {
@@ -75,19 +76,27 @@ Spans ReadSpans(WireReader& in) {
   return out;
 }
 
-bool HasObserved(const Recording& r) {
-  return !r.observed.empty() || std::any_of(r.units.begin(), r.units.end(),
-                                            [](const Unit& u) { return !u.observed.empty(); });
+size_t SpikeBytes(const Recording& r) {
+  size_t spikes = 0;
+  for (const Unit& unit : r.units) spikes += unit.spike_times.size();
+  return spikes * sizeof(double);
+}
+
+bool SecondForm(const Recording& r) {
+  return SpikeBytes(r) > kSpikesInMemory || !r.observed.empty() ||
+         std::any_of(r.units.begin(), r.units.end(),
+                     [](const Unit& u) { return !u.observed.empty(); });
 }
 
 size_t CountBytes(const Recording& r) {
   return static_cast<size_t>(r.counts.bins) * r.units.size() * SizeOf(r.counts.dtype);
 }
 
-// All before the counts themselves, which come last.
+// All before the counts or spikes that come last.
 std::string Head(const Recording& r) {
   WireWriter out;
-  out.Text(HasObserved(r) ? kMagic2 : kMagic);
+  const bool second = SecondForm(r);
+  out.Text(second ? kMagic2 : kMagic);
   out.Text(r.source);
   out.Value(r.sampling_rate);
   out.Value(r.duration);
@@ -97,7 +106,11 @@ std::string Head(const Recording& r) {
     out.Text(unit.label);
     out.Text(unit.region);
     out.Value(unit.depth);
-    out.Array(unit.spike_times);
+    if (second) {
+      out.Value<uint64_t>(unit.spike_times.size());
+    } else {
+      out.Array(Numbers(unit.spike_times.begin(), unit.spike_times.end()));
+    }
   }
   Write(r.unit_columns, out);
   Write(r.electrodes, out);
@@ -118,20 +131,32 @@ std::string Head(const Recording& r) {
   out.Value(r.counts.bin_width);
   out.Value(static_cast<uint8_t>(r.counts.dtype));
   out.Value(r.counts.bins);
-  if (HasObserved(r)) {
+  if (second) {
     Write(r.observed, out);
     for (const Unit& unit : r.units) Write(unit.observed, out);
   }
   out.Value<uint64_t>(r.counts.present() ? CountBytes(r) : 0);
-  return out.Take();
+  std::string head = out.Take();
+  if (second) head.resize((head.size() + kAligned - 1) / kAligned * kAligned);
+  return head;
 }
 
 absl::Status Damaged() { return absl::DataLossError("the stored recording is damaged"); }
 
-absl::StatusOr<Recording> ParseHead(WireReader& in) {
-  Recording r;
+// A recording without what comes last.
+struct Parsed {
+  Recording recording;
+  bool second = false;
+  std::vector<uint64_t> spikes;  // of each unit, in the second form
+  uint64_t count_bytes = 0;
+};
+
+absl::StatusOr<Parsed> ParseHead(WireReader& in) {
+  Parsed out;
+  Recording& r = out.recording;
   const std::string magic = in.Text();
-  if (magic != kMagic && magic != kMagic2) return Damaged();
+  out.second = magic == kMagic2;
+  if (!out.second && magic != kMagic) return Damaged();
   r.source = in.Text();
   r.sampling_rate = in.Value<double>();
   r.duration = in.Value<double>();
@@ -141,7 +166,11 @@ absl::StatusOr<Recording> ParseHead(WireReader& in) {
     unit.label = in.Text();
     unit.region = in.Text();
     unit.depth = in.Value<double>();
-    unit.spike_times = in.Array<double>();
+    if (out.second) {
+      out.spikes.push_back(in.Value<uint64_t>());
+    } else {
+      unit.spike_times = in.Array<double>();
+    }
   }
   r.unit_columns = ReadTable(in);
   r.electrodes = ReadTable(in);
@@ -162,12 +191,27 @@ absl::StatusOr<Recording> ParseHead(WireReader& in) {
   r.counts.bin_width = in.Value<double>();
   r.counts.dtype = static_cast<DType>(in.Value<uint8_t>());
   r.counts.bins = in.Value<int64_t>();
-  if (magic == kMagic2) {
+  if (out.second) {
     r.observed = ReadSpans(in);
     for (Unit& unit : r.units) unit.observed = ReadSpans(in);
   }
+  out.count_bytes = in.Value<uint64_t>();
   if (in.failed()) return Damaged();
-  return r;
+  return out;
+}
+
+// Where the spikes of the second form begin; DATA_LOSS where they are not just what the file ends
+// with.
+absl::StatusOr<size_t> SpikesAt(const Parsed& parsed, size_t size, size_t rest) {
+  const size_t at = (size - rest + kAligned - 1) / kAligned * kAligned;
+  if (at > size) return Damaged();
+  uint64_t room = (size - at) / sizeof(double);
+  for (uint64_t n : parsed.spikes) {
+    if (n > room) return Damaged();
+    room -= n;
+  }
+  if (room != 0 || (size - at) % sizeof(double) != 0) return Damaged();
+  return at;
 }
 
 }  // namespace
@@ -176,19 +220,36 @@ std::string Serialise(const Recording& r) {
   std::string out = Head(r);
   if (r.counts.present()) {
     out.append(reinterpret_cast<const char*>(r.counts.data()), CountBytes(r));
+  } else if (SecondForm(r)) {
+    for (const Unit& unit : r.units) {
+      out.append(reinterpret_cast<const char*>(unit.spike_times.data()),
+                 unit.spike_times.size() * sizeof(double));
+    }
   }
   return out;
 }
 
 absl::Status SerialiseTo(const std::string& path, const Recording& r) {
   std::ofstream out(path, std::ios::binary);
+  // In pieces, each given back once it is written.
+  const auto write = [&](const void* data, size_t size, const auto& release) {
+    for (size_t at = 0; at < size; at += kWritten) {
+      out.write(static_cast<const char*>(data) + at,
+                static_cast<std::streamsize>(std::min(kWritten, size - at)));
+      release();
+    }
+  };
   const std::string head = Head(r);
   out.write(head.data(), static_cast<std::streamsize>(head.size()));
-  const size_t size = r.counts.present() ? CountBytes(r) : 0;
-  for (size_t at = 0; at < size; at += kWritten) {
-    out.write(reinterpret_cast<const char*>(r.counts.data()) + at,
-              static_cast<std::streamsize>(std::min(kWritten, size - at)));
-    if (r.counts.file) r.counts.file->Release();
+  if (r.counts.present()) {
+    write(r.counts.data(), CountBytes(r), [&] {
+      if (r.counts.file) r.counts.file->Release();
+    });
+  } else if (SecondForm(r)) {
+    for (const Unit& unit : r.units) {
+      const SpikeTrain& train = unit.spike_times;
+      write(train.data(), train.size() * sizeof(double), [&] { train.Release(); });
+    }
   }
   out.close();
   if (out) return absl::OkStatus();
@@ -197,22 +258,48 @@ absl::Status SerialiseTo(const std::string& path, const Recording& r) {
 
 absl::StatusOr<Recording> Parse(std::string_view bytes) {
   WireReader in(bytes);
-  SAED_ASSIGN_OR_RETURN(Recording r, ParseHead(in));
-  r.counts.bytes = in.Array<uint8_t>();
-  if (!in.done()) return Damaged();
-  return r;
+  SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
+  Recording& r = parsed.recording;
+  if (r.counts.present() || !parsed.second) {
+    const size_t begin = parsed.second
+                             ? (bytes.size() - in.rest() + kAligned - 1) / kAligned * kAligned
+                             : bytes.size() - in.rest();
+    if (begin > bytes.size() || bytes.size() - begin != parsed.count_bytes) return Damaged();
+    r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
+    return std::move(r);
+  }
+  SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
+  for (size_t n = 0; n < r.units.size(); ++n) {
+    Numbers times(parsed.spikes[n]);
+    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
+    at += times.size() * sizeof(double);
+    r.units[n].spike_times = std::move(times);
+  }
+  return std::move(r);
 }
 
 absl::StatusOr<Recording> ParseFile(const std::string& path) {
   SAED_ASSIGN_OR_RETURN(const auto file, CountFile::Open(path, 0));
   const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
   WireReader in(bytes);
-  SAED_ASSIGN_OR_RETURN(Recording r, ParseHead(in));
-  const auto size = in.Value<uint64_t>();
-  if (size <= kCountsInMemory) return Parse(bytes);
-  if (size != in.rest() || !r.counts.present() || size != CountBytes(r)) return Damaged();
-  SAED_ASSIGN_OR_RETURN(r.counts.file, CountFile::Open(path, bytes.size() - size));
-  return r;
+  SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
+  Recording& r = parsed.recording;
+  if (!r.counts.present() && parsed.second && in.rest() > kSpikesInMemory) {
+    SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
+    for (size_t n = 0; n < r.units.size(); ++n) {
+      r.units[n].spike_times = SpikeTrain(file, at, parsed.spikes[n]);
+      at += parsed.spikes[n] * sizeof(double);
+    }
+    file->Release();
+    return std::move(r);
+  }
+  if (parsed.count_bytes <= kCountsInMemory) return Parse(bytes);
+  if (!r.counts.present() || parsed.count_bytes != CountBytes(r) ||
+      parsed.count_bytes > in.rest() || in.rest() - parsed.count_bytes >= kAligned) {
+    return Damaged();
+  }
+  SAED_ASSIGN_OR_RETURN(r.counts.file, CountFile::Open(path, bytes.size() - parsed.count_bytes));
+  return std::move(r);
 }
 
 }  // namespace saed::recordings

@@ -1,9 +1,11 @@
 // The stored form of a recording: one little-endian binary record, versioned, whose SHA-256 names
 // the recording. The same content gives the same bytes, whatever file it came from.
 //
-// Layout: magic "SAEDREC1", or "SAEDREC2" where observed times are there, then the members of
-// Recording in the order of write() in the source file. Texts and arrays carry a 64-bit length;
-// columns carry a tag: 0 numbers, 1 texts, 2 lists.
+// Layout: magic, then the members of Recording in the order of Head() in the source file, then the
+// counts. Texts and arrays carry a 64-bit length; columns carry a tag: 0 numbers, 1 texts, 2 lists.
+// The magic is "SAEDREC1", or "SAEDREC2" where observed times are there or the spikes are so many
+// that they stay in the file when it is read: then the units carry numbers of spikes, and the times
+// of all units come last, at a multiple of 8 bytes.
 #pragma once
 
 #include <string>
@@ -20,7 +22,7 @@ absl::Status SerialiseTo(const std::string& path, const Recording& recording);
 
 // DATA_LOSS where the bytes are not a whole record.
 absl::StatusOr<Recording> Parse(std::string_view bytes);
-// The same of a file, whose counts stay there and are mapped where they are large.
+// The same of a file, whose counts or spikes stay there and are mapped where they are large.
 absl::StatusOr<Recording> ParseFile(const std::string& path);
 
 }  // namespace saed::recordings
