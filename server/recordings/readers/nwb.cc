@@ -1,4 +1,6 @@
 // Neurodata Without Borders 2.x: units, interval tables, electrodes and behavioural series.
+#include "server/recordings/readers/nwb.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -253,7 +255,14 @@ void CollectSeries(const Hierarchy& file, const std::string& group, int depth, R
   }
 }
 
-absl::StatusOr<Recording> ReadFrom(const Hierarchy& file, Notes& notes) {
+}  // namespace
+
+const std::vector<OptionInfo>& NwbOptions() {
+  static const std::vector<OptionInfo> options;
+  return options;
+}
+
+absl::StatusOr<Recording> ReadNwbFrom(const Hierarchy& file, const ImportOptions&, Notes& notes) {
   Recording out;
   out.source = "nwb";
   const Texts version = file.TextAttribute("/", "nwb_version");
@@ -297,6 +306,8 @@ absl::StatusOr<Recording> ReadFrom(const Hierarchy& file, Notes& notes) {
   return out;
 }
 
+namespace {
+
 // The .nwb file among the files.
 std::vector<std::string> Files(const FileSet& files) { return files.Matching("**.nwb"); }
 
@@ -304,7 +315,8 @@ Match Recognise(const FileSet& files) {
   return Files(files).size() == 1 ? Match::kYes : Match::kNo;
 }
 
-absl::StatusOr<Recording> ReadNwb(const FileSet& files, const ImportOptions&, Notes& notes) {
+absl::StatusOr<Recording> ReadNwb(const FileSet& files, const ImportOptions& options,
+                                  Notes& notes) {
   auto names = Files(files);
   if (names.empty() && files.names().size() == 1) names = files.names();
   if (names.size() != 1) {
@@ -313,14 +325,15 @@ absl::StatusOr<Recording> ReadNwb(const FileSet& files, const ImportOptions&, No
   SAED_ASSIGN_OR_RETURN(const std::string path, files.PathOf(names[0]));
   const std::lock_guard lock(Hdf5Mutex());
   SAED_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(names[0], path));
-  return ReadFrom(file, notes);
+  return ReadNwbFrom(file, options, notes);
 }
 
 }  // namespace
 
 const Reader& formats::nwb() {
-  static const Reader reader = {
-      "nwb", "NWB 2.x", "one .nwb file with a Units table", {"**.nwb"}, {}, Recognise, ReadNwb};
+  static const Reader reader = {"nwb",      "NWB 2.x",    "one .nwb file with a Units table",
+                                {"**.nwb"}, NwbOptions(), Recognise,
+                                ReadNwb};
   return reader;
 }
 
