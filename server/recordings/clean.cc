@@ -14,7 +14,8 @@
 namespace saed::recordings {
 namespace {
 
-constexpr double kManyDuplicates = 0.01;  // of all spikes
+constexpr double kManyDuplicates = 0.01;        // of all spikes
+constexpr size_t kReleased = size_t{64} << 20;  // bytes after which pages are given back
 
 std::string_view Plural(int64_t n) { return n == 1 ? "" : "s"; }
 
@@ -226,6 +227,7 @@ Spans Clean(const Spans& spans, double duration, const std::string& part, Tally&
 void CleanSpikes(double end, Recording& r, Notes& notes) {
   TrainTally dropped, unsorted, twice;
   int64_t all = 0;
+  size_t read = 0;
   for (Unit& unit : r.units) {
     const std::span<const double> times(unit.spike_times.data(), unit.spike_times.size());
     all += static_cast<int64_t>(times.size());
@@ -240,6 +242,10 @@ void CleanSpikes(double end, Recording& r, Notes& notes) {
     unsorted.Add(faults.unsorted,
                  [&] { return where(faults.first_unsorted, seconds(faults.first_unsorted)); });
     twice.Add(faults.twice, [&] { return where(faults.first_twice, seconds(faults.first_twice)); });
+    if ((read += times.size_bytes()) > kReleased) {
+      unit.spike_times.Release();
+      read = 0;
+    }
     if (faults.dropped == 0 && faults.unsorted == 0) continue;
     Numbers mended;
     mended.reserve(times.size() - static_cast<size_t>(faults.dropped));
