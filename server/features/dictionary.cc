@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/features/describe.h"
 #include "server/features/expression.h"
+#include "server/features/offsets.h"
 #include "server/features/read_out.h"
 #include "server/features/unit_baseline.h"
 #include "server/features/variable_table.h"
@@ -20,6 +21,7 @@ namespace saed::features {
 namespace {
 
 constexpr int64_t kBlock = 512;
+constexpr double kWideBins = 1;  // s; wider ones are unlikely
 
 struct Sides {
   std::vector<int64_t> starts;  // training windows, then held-out ones
@@ -318,7 +320,14 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
   const WindowConditions test = ByWindow(test_labels, out.test_windows);
   out.train_positive = train.positive;
   out.test_positive = test.positive;
+  if (view.bin_width > kWideBins) {
+    out.warnings.push_back(fmt::format(
+        "bins are {} s wide; is the width in milliseconds instead of seconds?", view.bin_width));
+  }
   for (size_t c = 0; c < user_conditions.size(); ++c) {
+    for (const std::string& line : LongOffsets(out.conditions[c].expression, recording)) {
+      out.warnings.push_back(fmt::format("condition '{}': {}", out.conditions[c].name, line));
+    }
     for (const auto& [side, positive, all] :
          {std::tuple("training", train.positive[c], out.train_windows),
           std::tuple("held-out", test.positive[c], out.test_windows)}) {

@@ -14,8 +14,8 @@ absl::Status StreamActivations(const Stores& stores, const inference::LoadedMode
                                const storage::DictionaryRow& dictionary, int latent,
                                const ActivationSink& sink) {
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, dictionary.recording_id));
-  SAED_ASSIGN_OR_RETURN(const auto view,
-                        ViewFor(model.row, model.model, recording, dictionary.recording_id));
+  SAED_ASSIGN_OR_RETURN(
+      const auto view, ViewFor(stores, model.row, model.model, recording, dictionary.recording_id));
   std::vector<int64_t> starts = view.train;
   if (view.test != view.train) starts.insert(starts.end(), view.test.begin(), view.test.end());
   std::sort(starts.begin(), starts.end());

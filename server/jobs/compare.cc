@@ -61,8 +61,10 @@ absl::StatusOr<LikenessMatrix> ByActivation(const Stores& stores, const std::str
                                             const LoadedModel& a, const std::vector<int>& rows,
                                             const LoadedModel& b, const std::vector<int>& columns) {
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, recording_id));
-  SAED_ASSIGN_OR_RETURN(const auto view_a, ViewFor(a->row, a->model, recording, recording_id));
-  SAED_ASSIGN_OR_RETURN(const auto view_b, ViewFor(b->row, b->model, recording, recording_id));
+  SAED_ASSIGN_OR_RETURN(const auto view_a,
+                        ViewFor(stores, a->row, a->model, recording, recording_id));
+  SAED_ASSIGN_OR_RETURN(const auto view_b,
+                        ViewFor(stores, b->row, b->model, recording, recording_id));
   if (view_a.bin_width != view_b.bin_width || view_a.start_time != view_b.start_time) {
     return InvalidField("others", fmt::format("have bins of {} s from {} s, this one of {} s from "
                                               "{} s; activations can be compared on the same bins "

@@ -5,12 +5,14 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/import_apart.h"
+#include "server/recordings/observed.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/store_format.h"
 #include "server/recordings/table_filter.h"
@@ -71,7 +73,19 @@ json Summary(const recordings::Imported& imported) {
                       {"samples", s.timestamps.size()},
                       {"channels", s.channels}});
   }
-  return {{"sampling_rate", r.sampling_rate},
+  // Where some time was not observed the rates of the units, in order, Hz.
+  json rates = json::array();
+  std::vector<int> all(r.units.size());
+  std::iota(all.begin(), all.end(), 0);
+  if (recordings::HasGaps(r, all)) {
+    for (const auto& count : recordings::ObservedCounts(r, 0, INFINITY)) {
+      rates.push_back(count.rate());
+    }
+  }
+  return {{"observed", r.observed},
+          {"observed_duration", recordings::Length(recordings::ObservedSpans(r))},
+          {"mean_rates", rates},
+          {"sampling_rate", r.sampling_rate},
           {"bin_width", r.counts.bin_width},
           {"tables", tables},
           {"series", series},

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/jobs/stores.h"
 #include "server/recordings/recording.h"
 #include "server/recordings/view.h"
 #include "server/sae/model.h"
@@ -12,7 +13,8 @@
 namespace saed::jobs {
 
 // The recording that the model was trained on keeps its split; any other is held out as a whole.
-absl::StatusOr<recordings::ViewData> ViewFor(const storage::ModelRow& row, const sae::Model& model,
+absl::StatusOr<recordings::ViewData> ViewFor(const Stores& stores, const storage::ModelRow& row,
+                                             const sae::Model& model,
                                              const recordings::Recording& recording,
                                              const std::string& recording_id);
 

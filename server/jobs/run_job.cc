@@ -106,7 +106,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const TrainSpec spec, ParseTrainSpec(job.spec));
   SAED_ASSIGN_OR_RETURN(const auto recording_row, context.stores.recordings.Get(job.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
-  SAED_ASSIGN_OR_RETURN(const auto view, recordings::BuildView(recording, spec.view));
+  SAED_ASSIGN_OR_RETURN(const auto view, InputOf(context.stores, spec, recording));
   SAED_ASSIGN_OR_RETURN(const auto target, TargetOf(context.stores, spec, recording, view));
 
   const auto trainer = MakeTrainer(spec, view, target, arena);
@@ -145,7 +145,8 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(auto tensors, context.stores.models.Tensors(spec.model_id));
   SAED_ASSIGN_OR_RETURN(const sae::Model model, inference::ToModel(row, std::move(tensors)));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
-  SAED_ASSIGN_OR_RETURN(const auto view, ViewFor(row, model, recording, job.recording_id));
+  SAED_ASSIGN_OR_RETURN(const auto view,
+                        ViewFor(context.stores, row, model, recording, job.recording_id));
   const sae::Encoder encoder(model);
   // A paired population's counts are not known of another recording.
   std::optional<CountView> target;

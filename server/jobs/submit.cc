@@ -72,6 +72,31 @@ storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::jso
   return row;
 }
 
+// The choice of the paired population, on the bins of the input.
+recordings::DataView TargetView(const TrainSpec& spec) {
+  recordings::DataView out = spec.view;
+  out.unit_labels = spec.target->unit_labels;
+  out.unit_ids = spec.target->unit_ids;
+  out.unit_regions = spec.target->unit_regions;
+  out.normaliser = spec.target->normaliser;
+  out.minimum_rate = 0;
+  return out;
+}
+
+// Calls `use` with the target's recording, which may be the input's.
+template <class Use>
+absl::Status WithTarget(const Stores& stores, const TrainSpec& spec,
+                        const recordings::Recording& recording, const Use& use) {
+  const std::string& id = spec.target->recording_id;
+  if (id.empty() || id == spec.recording_id) {
+    use(recording);
+    return absl::OkStatus();
+  }
+  SAED_ASSIGN_OR_RETURN(const auto other, LoadRecording(stores, id));
+  use(other);
+  return absl::OkStatus();
+}
+
 template <class Spec>
 absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock,
                                               const Spec& spec, const QueueOptions& options,
@@ -96,31 +121,29 @@ absl::StatusOr<recordings::Recording> LoadRecording(const Stores& stores, const 
   return recordings::Parse(bytes);
 }
 
+absl::StatusOr<recordings::ViewData> InputOf(const Stores& stores, const TrainSpec& spec,
+                                             const recordings::Recording& recording) {
+  if (!spec.target) return recordings::BuildView(recording, spec.view);
+  absl::StatusOr<recordings::Spans> observed = absl::UnknownError("");
+  WithTarget(stores, spec, recording, [&](const recordings::Recording& from) {
+    observed = recordings::TargetObserved(from, TargetView(spec));
+  }).IgnoreError();
+  return recordings::BuildView(recording, spec.view, observed.ok() ? &*observed : nullptr);
+}
+
 absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& stores,
                                                              const TrainSpec& spec,
                                                              const recordings::Recording& recording,
                                                              const recordings::ViewData& view) {
   std::optional<recordings::ViewData> out;
   if (!spec.target) return out;
-  recordings::DataView target = spec.view;
-  target.unit_labels = spec.target->unit_labels;
-  target.unit_ids = spec.target->unit_ids;
-  target.unit_regions = spec.target->unit_regions;
-  target.normaliser = spec.target->normaliser;
-  target.minimum_rate = 0;
-  const auto build = [&](const recordings::Recording& from) {
-    auto built = recordings::BuildTarget(from, target, view);
-    Faults faults;
+  Faults faults;
+  SAED_RETURN_IF_ERROR(WithTarget(stores, spec, recording, [&](const recordings::Recording& from) {
+    auto built = recordings::BuildTarget(from, TargetView(spec), view);
     faults.Merge(built.status(), "target");
     if (built.ok()) out = *std::move(built);
-    return faults.ToStatus();
-  };
-  if (spec.target->recording_id.empty() || spec.target->recording_id == spec.recording_id) {
-    SAED_RETURN_IF_ERROR(build(recording));
-  } else {
-    SAED_ASSIGN_OR_RETURN(const auto other, LoadRecording(stores, spec.target->recording_id));
-    SAED_RETURN_IF_ERROR(build(other));
-  }
+  }));
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
   return out;
 }
 
@@ -172,7 +195,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
     return faults.empty() ? recording.status() : faults.ToStatus();
   }
   const auto view = recordings::Validate(spec.view).ok()
-                        ? recordings::BuildView(*recording, spec.view)
+                        ? InputOf(stores, spec, *recording)
                         : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
   faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
   if (!view.ok()) {

@@ -14,6 +14,11 @@ namespace saed::jobs {
 // Reads a stored recording.
 absl::StatusOr<recordings::Recording> LoadRecording(const Stores& stores, const std::string& id);
 
+// The input of a training: its view on the bins in which a paired target was observed, too. Faults
+// are on fields of the view; what is wrong with the target is TargetOf's to say.
+absl::StatusOr<recordings::ViewData> InputOf(const Stores& stores, const TrainSpec& spec,
+                                             const recordings::Recording& recording);
+
 // The counts of the spec's paired population; empty where the target is the input itself. Faults
 // are on fields of "target".
 absl::StatusOr<std::optional<recordings::ViewData>> TargetOf(const Stores& stores,

@@ -163,7 +163,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
     trials = static_cast<int64_t>(grid.size());
   }
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.base.recording_id));
-  SAED_ASSIGN_OR_RETURN(auto view, recordings::BuildView(recording, spec.base.view));
+  SAED_ASSIGN_OR_RETURN(auto view, InputOf(stores, spec.base, recording));
   SAED_RETURN_IF_ERROR(recordings::TakeValidation(spec.validation_fraction, view).status());
   if (spec.objective.kind == ObjectiveKind::kAuroc) {
     const absl::Status found = features::Validate(recording, {spec.objective.condition}, &view);

@@ -9,9 +9,14 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/recordings/observed.h"
 
 namespace saed::recordings {
 namespace {
+
+double StopOf(const Recording& r, const DataView& view) {
+  return view.stop_time > 0 ? std::min(view.stop_time, r.duration) : r.duration;
+}
 
 void SelectUnits(const Recording& r, const DataView& view, double start, double stop, ViewData& out,
                  Faults& faults) {
@@ -20,8 +25,8 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
   const std::set<std::string> regions(view.unit_regions.begin(), view.unit_regions.end());
   std::set<int64_t> known;
   std::set<std::string> known_labels;
-  std::vector<double> spikes;
-  if (view.minimum_rate > 0) spikes = SpikeCounts(r, start, stop);
+  std::vector<ObservedCount> counts;
+  if (view.minimum_rate > 0) counts = ObservedCounts(r, start, stop);
   for (size_t i = 0; i < r.units.size(); ++i) {
     const Unit& unit = r.units[i];
     known.insert(unit.id);
@@ -29,7 +34,10 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
     if (!labels.empty() && !labels.count(unit.label)) continue;
     if (!ids.empty() && !ids.count(unit.id)) continue;
     if (!regions.empty() && !regions.count(unit.region)) continue;
-    if (view.minimum_rate > 0 && spikes[i] < view.minimum_rate * (stop - start)) continue;
+    if (view.minimum_rate > 0 &&
+        (counts[i].seconds <= 0 || counts[i].spikes < view.minimum_rate * counts[i].seconds)) {
+      continue;
+    }
     out.units.push_back(static_cast<int>(i));
     out.unit_ids.push_back(unit.id);
   }
@@ -91,6 +99,7 @@ absl::Status BinSpikes(const Recording& r, ViewData& out) {
   const auto bin_of = [&](double t) {
     return exact ? (std::llround(t * rate) - first_sample) / width_samples : BinOf(out, t);
   };
+  const double past = out.bin_start(out.bins + 1);  // later spikes are in no bin, however late
   const int64_t chunk = ChunkBins(units);
   std::vector<uint16_t> counts(static_cast<size_t>(std::min(chunk, out.bins)) * units);
   // Narrow counts are tried first; the rare recording that needs wide ones is counted again.
@@ -108,7 +117,7 @@ absl::Status BinSpikes(const Recording& r, ViewData& out) {
       uint16_t most = 0;
       for (size_t n = 0; n < units; ++n) {
         const auto& times = r.units[out.units[n]].spike_times;
-        for (; next[n] < times.size(); ++next[n]) {
+        for (; next[n] < times.size() && times[next[n]] < past; ++next[n]) {
           const int64_t bin = bin_of(times[next[n]]);
           if (bin >= end) break;
           if (bin < begin) continue;
@@ -208,11 +217,19 @@ double ValueAt(const CountView& view, int64_t i) {
   return 0;
 }
 
+absl::StatusOr<std::vector<int>> ChosenUnits(const Recording& r, const DataView& view) {
+  Faults faults;
+  ViewData out;
+  SelectUnits(r, view, view.start_time, StopOf(r, view), out, faults);
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
+  return std::move(out.units);
+}
+
 absl::Status MakeCounts(const Recording& r, const DataView& view, ViewData& out) {
   Faults faults;
   out.start_time = view.start_time;
   out.bin_width = view.bin_width;
-  const double stop = view.stop_time > 0 ? std::min(view.stop_time, r.duration) : r.duration;
+  const double stop = StopOf(r, view);
   if (view.start_time >= r.duration) {
     faults.Add("start_time",
                fmt::format("is {} s; the recording lasts {} s", view.start_time, r.duration));
@@ -220,7 +237,9 @@ absl::Status MakeCounts(const Recording& r, const DataView& view, ViewData& out)
   }
   SelectUnits(r, view, view.start_time, stop, out, faults);
   const double span = stop - view.start_time;
-  out.bins = static_cast<int64_t>(std::floor(span / view.bin_width + kTimeTolerance));
+  constexpr double kMostBins = 1e15;  // far above what is allowed below
+  out.bins =
+      static_cast<int64_t>(std::min(kMostBins, std::floor(span / view.bin_width + kTimeTolerance)));
   if (out.bins < 1) {
     faults.Add("bin_width", fmt::format("is {} s; the recording's time range lasts only {} s",
                                         view.bin_width, span));

@@ -5,37 +5,19 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <set>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/clean.h"
+#include "server/recordings/plausible.h"
 #include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/unit_table.h"
+#include "server/recordings/silence.h"
 
 namespace saed::recordings {
 namespace {
-
-absl::Status CheckSpikes(const Unit& unit) {
-  const std::string field = fmt::format("units[id={}].spike_times", unit.id);
-  double previous = 0;
-  for (size_t i = 0; i < unit.spike_times.size(); ++i) {
-    const double t = unit.spike_times[i];
-    if (!std::isfinite(t) || t < 0) {
-      return InvalidField(field, fmt::format("spike {} is at {} s; must be a finite time, not "
-                                             "before the recording's start",
-                                             i, t));
-    }
-    if (t < previous) {
-      return InvalidField(field, fmt::format("spike {} at {} s comes after one at {} s; must be "
-                                             "ascending",
-                                             i, t, previous));
-    }
-    previous = t;
-  }
-  return absl::OkStatus();
-}
 
 // Options that the format does not have are refused with those it has.
 absl::Status CheckOptions(const Reader& reader, const ImportOptions& options) {
@@ -67,36 +49,25 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
-absl::Status Finish(Recording& recording, Notes&) {
+absl::Status Finish(Recording& recording, Notes& notes) {
   if (recording.units.empty()) return InvalidField("units", "has no unit; must have at least one");
   if (static_cast<int64_t>(recording.units.size()) > kMaxUnits) {
     return InvalidField("units", fmt::format("has {} units; at most {} are allowed",
                                              recording.units.size(), kMaxUnits));
   }
-  std::set<int64_t> ids;
-  double duration = 0;
-  for (const Unit& unit : recording.units) {
-    if (!ids.insert(unit.id).second) {
-      return InvalidField("units", fmt::format("has the id {} twice", unit.id));
-    }
-    SAED_RETURN_IF_ERROR(CheckSpikes(unit));
-    if (!unit.spike_times.empty()) duration = std::max(duration, unit.spike_times.back());
-  }
-  std::set<std::string> names;
-  for (const IntervalTable& t : recording.intervals) {
-    if (!names.insert(t.table.name).second) {
-      return InvalidField("intervals", fmt::format("has the table '{}' twice", t.table.name));
-    }
-    for (double stop : t.stop) duration = std::max(duration, stop);
-  }
-  for (const Series& s : recording.series) {
-    if (!s.timestamps.empty()) duration = std::max(duration, s.timestamps.back());
-  }
-  if (recording.counts.present()) {
-    duration = recording.counts.bin_width * static_cast<double>(recording.counts.bins);
-  }
+  CleanUnitIds(recording, notes);
+  CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes);
+  CleanSeries(recording, notes);
+  const double activity = ActivityEnd(recording);
+  const double span = SpanOf(recording, activity);
+  CleanTables(recording, notes);
   // A spike, stop or sample exactly at the end still belongs to the recording.
-  recording.duration = recording.counts.present() ? duration : std::nextafter(duration, 1e300);
+  recording.duration = recording.counts.present()
+                           ? recording.counts.bin_width * static_cast<double>(recording.counts.bins)
+                           : std::nextafter(span, INFINITY);
+  CleanObserved(recording, notes);
+  SayWhatIsUnlikely(recording, activity, notes);
+  SaySilences(recording, notes);
   return absl::OkStatus();
 }
 

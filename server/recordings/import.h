@@ -33,8 +33,10 @@ struct ImportSpec {
 // disk; HDF5 files are read one at a time (the HDF5 library is not thread-safe).
 absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files);
 
-// The checks that every recording passes, however it came: at least one unit, distinct ids, spike
-// times finite, not negative and ascending, tables of one length. Sets `duration`.
+// What every recording passes, however it came: whatever is wrong and can be mended without
+// guessing is (clean.h), what is unlikely is said (plausible.h, silence.h), and `duration` is set.
+// Where the reader knows when the recording ends it has set `duration` before, and what comes later
+// is dropped. INVALID_ARGUMENT where there is no unit, or too many.
 absl::Status Finish(Recording& recording, Notes& notes);
 
 absl::StatusOr<std::string> ReadFile(const std::string& path);

@@ -10,26 +10,11 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/recordings/binning.h"
+#include "server/recordings/observed.h"
 #include "server/recordings/table_filter.h"
 
 namespace saed::recordings {
 namespace {
-
-// Half-open [start, stop) intervals, sorted, touching ones merged.
-using Spans = std::vector<std::pair<double, double>>;
-
-Spans Merge(Spans spans) {
-  std::sort(spans.begin(), spans.end());
-  Spans out;
-  for (const auto& [start, stop] : spans) {
-    if (!out.empty() && start <= out.back().second + kTimeTolerance) {
-      out.back().second = std::max(out.back().second, stop);
-    } else {
-      out.emplace_back(start, stop);
-    }
-  }
-  return out;
-}
 
 Spans RowsOf(const IntervalTable& table, const std::vector<uint8_t>& rows) {
   Spans out;
@@ -127,6 +112,41 @@ absl::StatusOr<std::vector<uint8_t>> MaskedBins(const Recording& r, const DataVi
   return BinsInside(data, RowsOf(*table, *rows));
 }
 
+// Nothing of the view was observed: why, and what could be chosen instead.
+absl::Status NeverObserved(const Recording& r, const ViewData& data, const Spans& together,
+                           int lost, const Spans* also) {
+  if (lost >= 0) {
+    const std::vector<int> before(data.units.begin(), data.units.begin() + lost);
+    return InvalidField(
+        "unit_ids",
+        fmt::format("and the other unit filters choose units that were never observed together: "
+                    "unit {} was observed at {}, those before it at {}; choose units that share "
+                    "observed time by unit_ids, unit_labels or unit_regions",
+                    data.unit_ids[lost], InWords(ObservedSpans(r, r.units[data.units[lost]])),
+                    InWords(ObservedTogether(r, before))));
+  }
+  return InvalidField(
+      "start_time",
+      fmt::format("{} s and bins of {} s leave no bin that was wholly observed; the chosen units "
+                  "were observed at {}{}; choose start_time, stop_time and bin_width by these",
+                  data.start_time, data.bin_width, InWords(together),
+                  also == nullptr ? "" : " and the target's at " + InWords(*also)));
+}
+
+// Takes out of `valid` the bins that were not wholly observed, in the chosen units and in `also`.
+absl::Status LeaveOutUnobserved(const Recording& r, const ViewData& data, const Spans* also,
+                                std::vector<uint8_t>& valid) {
+  if (!HasGaps(r, data.units) && also == nullptr) return absl::OkStatus();
+  int lost = -1;
+  const Spans together = ObservedTogether(r, data.units, &lost);
+  const auto observed = BinsInside(data, also == nullptr ? together : Intersect(together, *also));
+  if (std::find(observed.begin(), observed.end(), uint8_t{1}) == observed.end()) {
+    return NeverObserved(r, data, together, lost, also);
+  }
+  for (int64_t i = 0; i < data.bins; ++i) valid[i] &= observed[i];
+  return absl::OkStatus();
+}
+
 bool SameValue(const Column& column, size_t a, size_t b) {
   return std::visit([&](const auto& values) { return values[a] == values[b]; }, column.values);
 }
@@ -199,15 +219,27 @@ absl::Status SplitBins(const Recording& r, const Split& split, const std::vector
 
 }  // namespace
 
-absl::Status AssignSides(const Recording& r, const DataView& view, ViewData& data) {
+absl::Status AssignSides(const Recording& r, const DataView& view, ViewData& data,
+                         const Spans* also) {
   Faults faults;
   auto valid = MaskedBins(r, view, data);
   if (!valid.ok()) {
     faults.Merge(valid.status());
     valid = std::vector<uint8_t>(data.bins, 1);
   }
+  faults.Merge(LeaveOutUnobserved(r, data, also, *valid));
   faults.Merge(SplitBins(r, view.split, *valid, data));
   return faults.ToStatus();
+}
+
+absl::Status AssignAll(const Recording& r, ViewData& data) {
+  std::vector<uint8_t> valid(data.bins, 1);
+  SAED_RETURN_IF_ERROR(LeaveOutUnobserved(r, data, nullptr, valid));
+  data.sides.assign(data.bins, Side::kNone);
+  for (int64_t i = 0; i < data.bins; ++i) {
+    if (valid[i]) data.sides[i] = Side::kTest;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& data) {

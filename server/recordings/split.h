@@ -9,8 +9,13 @@
 
 namespace saed::recordings {
 
-// Sets data.sides from the view's mask and split. Every fault at once, each on its field.
-absl::Status AssignSides(const Recording& recording, const DataView& view, ViewData& data);
+// Sets data.sides from the view's mask and split. Bins that are not wholly in the observed time of
+// the recording, of each chosen unit and of `also` (null: all the time) are on no side. Every fault
+// at once, each on its field.
+absl::Status AssignSides(const Recording& recording, const DataView& view, ViewData& data,
+                         const Spans* also = nullptr);
+// The same with all observed bins held out.
+absl::Status AssignAll(const Recording& recording, ViewData& data);
 
 // Takes every n-th of 50 equal stretches of the training windows (n = 1/fraction, rounded) out of
 // data.train and returns their windows; training windows that share bins with them go too. What is

@@ -8,6 +8,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/recordings/binning.h"
+#include "server/recordings/observed.h"
 #include "server/recordings/split.h"
 
 namespace saed::recordings {
@@ -129,12 +130,12 @@ absl::Status Validate(const DataView& view) {
   return faults.ToStatus();
 }
 
-absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view) {
+absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view, const Spans* also) {
   SAED_RETURN_IF_ERROR(Validate(view));
   ViewData data;
   data.window = view.window;
   SAED_RETURN_IF_ERROR(MakeCounts(r, view, data));
-  SAED_RETURN_IF_ERROR(AssignSides(r, view, data));
+  SAED_RETURN_IF_ERROR(AssignSides(r, view, data, also));
   const auto has = [&](Side side) {
     return std::find(data.sides.begin(), data.sides.end(), side) != data.sides.end();
   };
@@ -166,6 +167,12 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view) {
   data.negative_target = AnyNegative(data);
   if (data.file) data.file->ReadAtRandom();  // as windows are drawn
   return data;
+}
+
+absl::StatusOr<Spans> TargetObserved(const Recording& r, const DataView& view) {
+  SAED_RETURN_IF_ERROR(Validate(view));
+  SAED_ASSIGN_OR_RETURN(const std::vector<int> units, ChosenUnits(r, view));
+  return ObservedTogether(r, units);
 }
 
 absl::StatusOr<ViewData> BuildTarget(const Recording& r, const DataView& view,
@@ -209,12 +216,14 @@ absl::StatusOr<ViewData> BuildAnalysisView(const Recording& r, const DataView& v
       return InvalidField("unit_ids", "come in another order in this recording");
     }
   }
-  data.sides.assign(data.bins, Side::kTest);
+  SAED_RETURN_IF_ERROR(AssignAll(r, data));
   int64_t longest = 0;
   FindWindows(view.stride, data, longest);
   if (data.test.empty()) {
     return InvalidField("window",
-                        fmt::format("is {} bins; the recording has {}", view.window, data.bins));
+                        fmt::format("is {} bins; the recording has {}, of which {} in a row were "
+                                    "observed",
+                                    view.window, data.bins, longest));
   }
   data.offset = offset;
   data.scale = scale;

@@ -83,8 +83,14 @@ struct ViewData {
 // Faults that show without the recording.
 absl::Status Validate(const DataView& view);
 
-// Bins the recording and finds the windows. All faults at once, each on its field below "view".
-absl::StatusOr<ViewData> BuildView(const Recording& recording, const DataView& view);
+// Bins the recording and finds the windows. Bins that the chosen units were not wholly observed in
+// are in no window and no share of a split; nor are those outside `also`, where it is given, which
+// is when a paired target was observed. All faults at once, each on its field below "view".
+absl::StatusOr<ViewData> BuildView(const Recording& recording, const DataView& view,
+                                   const Spans* also = nullptr);
+
+// When all units that the view chooses were observed: what BuildView of a paired input needs.
+absl::StatusOr<Spans> TargetObserved(const Recording& recording, const DataView& view);
 
 // The paired population that a model of `input` predicts: counts of the units that `view` chooses
 // of `recording`, on the bins of `input`, with their own normaliser fitted on its training bins.
@@ -92,7 +98,8 @@ absl::StatusOr<ViewData> BuildView(const Recording& recording, const DataView& v
 absl::StatusOr<ViewData> BuildTarget(const Recording& recording, const DataView& view,
                                      const ViewData& input);
 
-// The view of another recording for a trained model: same bins and windows, all windows in `test`,
+// The view of another recording for a trained model: same bins and windows, all observed windows in
+// `test`,
 // the given normaliser; units are matched by id. NOT_FOUND-like faults name missing units.
 absl::StatusOr<ViewData> BuildAnalysisView(const Recording& recording, const DataView& view,
                                            const std::vector<int64_t>& unit_ids,

@@ -75,6 +75,48 @@ TEST(Dictionary, FindsConditionUnitAndExemplars) {
   EXPECT_LE(*f.certainty[0].p, *f.certainty[0].q);
 }
 
+TEST(Dictionary, TimeThatWasNotObservedIsInNoScore) {
+  TwoUnits s;
+  s.recording.observed = {{0, 70}, {75, 100}};
+  recordings::DataView spec;
+  spec.bin_width = 0.1;
+  spec.split.train_fraction = 0.5;
+  s.view = *recordings::BuildView(s.recording, spec);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  EXPECT_EQ(d->train_windows, 475);
+  EXPECT_EQ(d->test_windows, 475);
+  EXPECT_EQ(d->test_positive[0] + d->test_positive[1], 475);
+  const Feature& f = d->features[0];
+  EXPECT_EQ(f.active_windows, 235) << "not the 15 in trials 70, 72 and 74";
+  EXPECT_DOUBLE_EQ(f.density, 235.0 / 950);
+  for (const Exemplar& e : f.exemplars) {
+    EXPECT_TRUE(e.start_time < 70 || e.start_time > 74.99) << e.start_time;
+  }
+  // Of 225 and 250 bins, segments of 20 every 10; 500 in a row would make 49.
+  EXPECT_EQ(d->spectra->segments, 21 + 24);
+  // Trials of kind a begin at 48 and then every 2 s, but not at 70, 72 and 74.
+  ASSERT_EQ(f.responses[0].first, 0);
+  EXPECT_EQ(f.responses[0].second.events, 23);
+}
+
+TEST(Dictionary, WideBinsAndLongOffsetsAreSaid) {
+  TwoUnits s;
+  recordings::DataView spec;
+  spec.bin_width = 2;
+  s.view = *recordings::BuildView(s.recording, spec);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(),
+                                 {{"late", "around_start(trials, kind = a, 0, 50)"}}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  ASSERT_GE(d->warnings.size(), 2U);
+  EXPECT_EQ(d->warnings[0], "bins are 2 s wide; is the width in milliseconds instead of seconds?");
+  EXPECT_EQ(d->warnings[1],
+            "condition 'late': around_start(trials, 0, 50) reaches 50 s from rows of which the "
+            "longest lasts 1 s; are the offsets in seconds?");
+}
+
 TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   TwoUnits s;
   recordings::Notes notes;

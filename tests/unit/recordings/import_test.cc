@@ -184,13 +184,14 @@ TEST(Import, FortranAndBigEndianArraysReadInCOrder) {
   EXPECT_EQ(*ToIntegers("x", *ParseNpy("x", big)), (std::vector<int64_t>{258, -2}));
 }
 
-TEST(Import, RefusesNegativeUnsortedAndNaNSpikes) {
+TEST(Import, StrictRefusesNegativeUnsortedAndNaNSpikes) {
   for (const Numbers& times : {Numbers{-0.1}, Numbers{2, 1}, Numbers{NAN}}) {
     Recording r;
     r.units.emplace_back().id = 4;
     r.units[0].spike_times = times;
-    Notes notes;
-    EXPECT_EQ(FirstField(Finish(r, notes)), "units[id=4].spike_times");
+    Notes notes(true);
+    ASSERT_TRUE(Finish(r, notes).ok());
+    EXPECT_EQ(FirstField(notes.Strict()), "spike_times");
   }
 }
 

@@ -1,0 +1,321 @@
+#include "server/recordings/clean.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <span>
+#include <string>
+
+#include "server/recordings/observed.h"
+
+namespace saed::recordings {
+namespace {
+
+constexpr double kManyDuplicates = 0.01;        // of all spikes
+constexpr size_t kReleased = size_t{64} << 20;  // bytes after which pages are given back
+
+std::string_view Plural(int64_t n) { return n == 1 ? "" : "s"; }
+
+// Like faults in the trains of several units.
+struct TrainTally {
+  int64_t spikes = 0, units = 0;
+  std::string first;
+
+  template <class Where>
+  void Add(int64_t count, const Where& where) {
+    if (count == 0) return;
+    if (units++ == 0) first = where();
+    spikes += count;
+  }
+  std::string Line(std::string_view what) const {
+    return fmt::format("{} spike{} in {} unit{} {}, the first is {}", spikes, Plural(spikes), units,
+                       Plural(units), what, first);
+  }
+};
+
+// What one look over a train finds.
+struct TrainFaults {
+  int64_t dropped = 0, unsorted = 0, twice = 0;
+  int64_t first_dropped = -1, first_unsorted = -1, first_twice = -1;
+};
+
+bool Belongs(double time, double end) { return time >= 0 && time <= end && std::isfinite(time); }
+
+TrainFaults Look(std::span<const double> times, double end) {
+  TrainFaults out;
+  double latest = -1;
+  for (size_t i = 0; i < times.size(); ++i) {
+    const double t = times[i];
+    const auto at = static_cast<int64_t>(i);
+    if (!Belongs(t, end)) {
+      if (out.dropped++ == 0) out.first_dropped = at;
+    } else if (t < latest) {
+      if (out.unsorted++ == 0) out.first_unsorted = at;
+    } else {
+      if (t == latest && out.twice++ == 0) out.first_twice = at;
+      latest = t;
+    }
+  }
+  return out;
+}
+
+std::string WhyNot(double time, double end) {
+  if (!std::isfinite(time)) return fmt::format("{}, which is no time", time);
+  if (time < 0) return fmt::format("{} s, before the recording's start", time);
+  return fmt::format("{} s, past the recording's end at {} s", time, end);
+}
+
+// The values of the rows that are kept.
+void KeepRows(const std::vector<uint8_t>& keep, Column& column) {
+  const auto filter = [&](auto& values) {
+    size_t kept = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!keep[i]) continue;
+      if (kept != i) values[kept] = std::move(values[i]);
+      ++kept;
+    }
+    values.resize(kept);
+  };
+  std::visit(filter, column.values);
+}
+
+void KeepRows(const std::vector<uint8_t>& keep, Numbers& values, size_t width = 1) {
+  size_t kept = 0;
+  for (size_t i = 0; i < keep.size(); ++i) {
+    if (!keep[i]) continue;
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(i * width), width,
+                values.begin() + static_cast<std::ptrdiff_t>(kept++ * width));
+  }
+  values.resize(kept * width);
+}
+
+void CleanColumns(const std::string& name, size_t rows, Table& table, Notes& notes) {
+  std::erase_if(table.columns, [&](const Column& c) {
+    if (c.rows() == rows) return false;
+    notes.Mended(name + "/" + c.name,
+                 fmt::format("left out, as it has {} values for {} rows", c.rows(), rows));
+    return true;
+  });
+}
+
+// False where the table has to be left out.
+bool CleanRows(IntervalTable& t, Notes& notes) {
+  const std::string& name = t.table.name;
+  if (t.start.size() != t.stop.size()) {
+    notes.Mended(name, fmt::format("left out, as it has {} starts and {} stops", t.start.size(),
+                                   t.stop.size()));
+    return false;
+  }
+  CleanColumns(name, t.rows(), t.table, notes);
+  Tally bad;
+  std::vector<uint8_t> keep(t.rows(), 1);
+  for (size_t i = 0; i < keep.size(); ++i) {
+    if (std::isfinite(t.start[i]) && t.stop[i] >= t.start[i]) continue;
+    keep[i] = 0;
+    bad.Add([&] { return fmt::format("row {} from {} to {} s", i + 1, t.start[i], t.stop[i]); });
+  }
+  if (bad.count() == 0) return true;
+  bad.Mend(notes, name, "rows", "dropped, as they have no start or a stop before it");
+  for (Column& c : t.table.columns) KeepRows(keep, c);
+  KeepRows(keep, t.start);
+  KeepRows(keep, t.stop);
+  return true;
+}
+
+// "name", or where it is taken the first free of "name_2", "name_3", …
+std::string FreeName(const std::string& name, const std::set<std::string>& taken) {
+  if (!taken.contains(name)) return name;
+  for (int n = 2;; ++n) {
+    std::string out = fmt::format("{}_{}", name, n);
+    if (!taken.contains(out)) return out;
+  }
+}
+
+template <class Things, class Name>
+void NameApart(std::string_view kind, Things& things, const Name& name_of, Notes& notes) {
+  std::set<std::string> all, taken;
+  for (auto& thing : things) all.insert(name_of(thing));
+  for (auto& thing : things) {
+    std::string& name = name_of(thing);
+    if (taken.insert(name).second) continue;
+    const std::string free = FreeName(name, all);
+    notes.Mended(name,
+                 fmt::format("is the name of two {}; the later one is called {}", kind, free));
+    name = free;
+    all.insert(free);
+    taken.insert(free);
+  }
+}
+
+// 1 for the samples of a longest run of finite times of which none is before the one before: the
+// fewest are left out (patience sorting, Schensted 1961).
+std::vector<uint8_t> LongestAscending(const Numbers& times) {
+  constexpr size_t kNone = SIZE_MAX;
+  std::vector<size_t> last, before(times.size(), kNone);  // last: of the best run of each length
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (!std::isfinite(times[i])) continue;
+    const auto at = std::upper_bound(last.begin(), last.end(), times[i],
+                                     [&](double t, size_t j) { return t < times[j]; });
+    if (at != last.begin()) before[i] = *(at - 1);
+    if (at == last.end()) {
+      last.push_back(i);
+    } else {
+      *at = i;
+    }
+  }
+  std::vector<uint8_t> keep(times.size(), 0);
+  for (size_t i = last.empty() ? kNone : last.back(); i != kNone; i = before[i]) keep[i] = 1;
+  return keep;
+}
+
+bool Ascending(const Numbers& times) {
+  double latest = -INFINITY;
+  for (double t : times) {
+    if (!std::isfinite(t) || t < latest) return false;
+    latest = t;
+  }
+  return true;
+}
+
+// False where the series has to be left out.
+bool CleanSamples(Series& s, Notes& notes) {
+  const size_t samples = s.timestamps.size(), channels = s.channels.size();
+  if (channels == 0 || s.values.size() / channels != samples || s.values.size() % channels != 0) {
+    notes.Mended(s.name, fmt::format("left out, as it has {} values for {} samples of {} channels",
+                                     s.values.size(), samples, channels));
+    return false;
+  }
+  if (Ascending(s.timestamps)) return true;
+  const std::vector<uint8_t> keep = LongestAscending(s.timestamps);
+  const auto kept = static_cast<size_t>(std::count(keep.begin(), keep.end(), uint8_t{1}));
+  const auto first = static_cast<size_t>(std::find(keep.begin(), keep.end(), 0) - keep.begin());
+  if (2 * kept < samples) {
+    notes.Mended(s.name, fmt::format("left out, as {} of its {} times are no numbers or go "
+                                     "backward, the first is sample {} at {} s",
+                                     samples - kept, samples, first + 1, s.timestamps[first]));
+    return false;
+  }
+  Tally bad;
+  for (size_t i = 0; i < samples; ++i) {
+    if (!keep[i]) bad.Add([&] { return fmt::format("sample {} at {} s", i + 1, s.timestamps[i]); });
+  }
+  bad.Mend(notes, s.name, "samples", "dropped, as their times are no numbers or out of order");
+  KeepRows(keep, s.timestamps);
+  KeepRows(keep, s.values, channels);
+  return true;
+}
+
+// The spans that are some, in order and within the recording; counts those that are none.
+Spans Clean(const Spans& spans, double duration, const std::string& part, Tally& bad) {
+  Spans out;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    const auto [start, stop] = spans[i];
+    if (start < stop) {
+      out.push_back(spans[i]);
+    } else {
+      bad.Add([&] { return fmt::format("{} {} from {} to {} s", part, i + 1, start, stop); });
+    }
+  }
+  return Intersect(Merge(std::move(out)), {{0, duration}});
+}
+
+}  // namespace
+
+void CleanSpikes(double end, Recording& r, Notes& notes) {
+  TrainTally dropped, unsorted, twice;
+  int64_t all = 0;
+  size_t read = 0;
+  for (Unit& unit : r.units) {
+    const std::span<const double> times(unit.spike_times.data(), unit.spike_times.size());
+    all += static_cast<int64_t>(times.size());
+    const TrainFaults faults = Look(times, end);
+    const auto where = [&](int64_t at, const std::string& what) {
+      return fmt::format("spike {} of unit {} at {}", at + 1, unit.id, what);
+    };
+    const auto seconds = [&](int64_t at) { return fmt::format("{} s", times[at]); };
+    dropped.Add(faults.dropped, [&] {
+      return where(faults.first_dropped, WhyNot(times[faults.first_dropped], end));
+    });
+    unsorted.Add(faults.unsorted,
+                 [&] { return where(faults.first_unsorted, seconds(faults.first_unsorted)); });
+    twice.Add(faults.twice, [&] { return where(faults.first_twice, seconds(faults.first_twice)); });
+    if ((read += times.size_bytes()) > kReleased) {
+      unit.spike_times.Release();
+      read = 0;
+    }
+    if (faults.dropped == 0 && faults.unsorted == 0) continue;
+    Numbers mended;
+    mended.reserve(times.size() - static_cast<size_t>(faults.dropped));
+    std::copy_if(times.begin(), times.end(), std::back_inserter(mended),
+                 [&](double t) { return Belongs(t, end); });
+    if (faults.unsorted > 0) std::sort(mended.begin(), mended.end());
+    unit.spike_times = std::move(mended);
+  }
+  if (dropped.spikes > 0) notes.Mended("spike_times", dropped.Line("dropped"));
+  if (unsorted.spikes > 0) notes.Mended("spike_times", unsorted.Line("out of order and sorted"));
+  if (static_cast<double>(twice.spikes) > kManyDuplicates * static_cast<double>(all)) {
+    notes.Said("spike_times", twice.Line(fmt::format("at the time of another of the same unit, "
+                                                     "{:.1f} % of all, and kept",
+                                                     100.0 * static_cast<double>(twice.spikes) /
+                                                         static_cast<double>(all))));
+  }
+}
+
+void CleanUnitIds(Recording& r, Notes& notes) {
+  std::set<int64_t> ids;
+  Tally twice;
+  for (const Unit& unit : r.units) {
+    if (!ids.insert(unit.id).second) twice.Add([&] { return fmt::format("{}", unit.id); });
+  }
+  if (twice.count() == 0) return;
+  std::set<std::string> columns;
+  for (const Column& c : r.unit_columns.columns) columns.insert(c.name);
+  const std::string name = FreeName("original_id", columns);
+  twice.Mend(
+      notes, "units", "ids come again",
+      fmt::format("and all units were numbered from 0, with their own ids in the column {}", name));
+  Texts own;
+  for (size_t n = 0; n < r.units.size(); ++n) {
+    own.push_back(fmt::format("{}", r.units[n].id));
+    r.units[n].id = static_cast<int64_t>(n);
+  }
+  r.unit_columns.columns.push_back({name, std::move(own)});
+}
+
+void CleanTables(Recording& r, Notes& notes) {
+  CleanColumns("units", r.units.size(), r.unit_columns, notes);
+  if (!r.electrodes.columns.empty()) {
+    CleanColumns("electrodes", r.electrodes.columns[0].rows(), r.electrodes, notes);
+  }
+  std::erase_if(r.intervals, [&](IntervalTable& t) { return !CleanRows(t, notes); });
+  NameApart(
+      "tables", r.intervals, [](IntervalTable& t) -> std::string& { return t.table.name; }, notes);
+}
+
+void CleanSeries(Recording& r, Notes& notes) {
+  std::erase_if(r.series, [&](Series& s) { return !CleanSamples(s, notes); });
+  NameApart(
+      "series", r.series, [](Series& s) -> std::string& { return s.name; }, notes);
+}
+
+void CleanObserved(Recording& r, Notes& notes) {
+  Tally bad, none;
+  const auto clean = [&](const std::string& part, Spans& spans) {
+    if (spans.empty()) return;
+    spans = Clean(spans, r.duration, part, bad);
+    if (spans.empty()) none.Add([&] { return part; });
+  };
+  clean("observed span", r.observed);
+  for (Unit& unit : r.units) {
+    clean(fmt::format("observed span of unit {}", unit.id), unit.observed);
+  }
+  bad.Mend(notes, "observed", "spans", "left out, as they do not begin before they stop");
+  none.Mend(notes, "observed", "lists of spans",
+            "left out, as nothing in them lies within the recording; that counts as observed all "
+            "the time");
+}
+
+}  // namespace saed::recordings

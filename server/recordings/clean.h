@@ -1,0 +1,31 @@
+// What is wrong in a recording but can be mended without guessing: each is mended, and said in one
+// line of the notes.
+#pragma once
+
+#include "server/recordings/readers/notes.h"
+#include "server/recordings/recording.h"
+
+namespace saed::recordings {
+
+// Sorts trains that are not ascending; drops spikes that are no finite time, before 0 or after
+// `end` (s; infinity where it is not known). Trains with nothing wrong are only read.
+void CleanSpikes(double end, Recording& recording, Notes& notes);
+
+// Ids that come twice: all units are numbered from 0, and the column `original_id` has their own.
+void CleanUnitIds(Recording& recording, Notes& notes);
+
+// Leaves out columns that have not one value for each row (of units, electrodes and intervals),
+// tables without a start and stop for each row, and rows that have no finite start or stop before
+// it. Tables of one name get a number behind it.
+void CleanTables(Recording& recording, Notes& notes);
+
+// Drops as few samples as leave the times finite and none before the one before; a series that has
+// to lose more than half of them, or has not a value for each of them, is left out. Series of one
+// name get a number behind it.
+void CleanSeries(Recording& recording, Notes& notes);
+
+// Leaves out spans that are none, joins those that touch and cuts all to [0, recording.duration).
+// Where no span is left, that is said, and all time counts as observed.
+void CleanObserved(Recording& recording, Notes& notes);
+
+}  // namespace saed::recordings
