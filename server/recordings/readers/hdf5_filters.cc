@@ -1,5 +1,6 @@
 #include "server/recordings/readers/hdf5_filters.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <limits>
@@ -9,6 +10,8 @@
 
 namespace saed::recordings {
 namespace {
+
+constexpr H5Z_filter_t kLzf = 32000;
 
 struct Filter {
   H5Z_filter_t id;
@@ -24,7 +27,7 @@ constexpr Filter kFilters[] = {{H5Z_FILTER_DEFLATE, "deflate", ""},
                                {H5Z_FILTER_NBIT, "nbit", ""},
                                {H5Z_FILTER_SCALEOFFSET, "scaleoffset", ""},
                                {307, "bzip2", "hdf5-filter-plugin"},
-                               {32000, "lzf", "hdf5-plugin-lzf"},
+                               {kLzf, "lzf", "hdf5-plugin-lzf and liblzf1"},
                                {32001, "blosc", "hdf5-filter-plugin-blosc-serial"},
                                {32004, "lz4", "hdf5-filter-plugin"},
                                {32008, "bitshuffle", ""},
@@ -42,6 +45,16 @@ const Filter* Find(H5Z_filter_t id) {
   return nullptr;
 }
 
+// Whether the library has the filter, or finds it among its plug-ins.
+bool Load(const Filter& filter) {
+  // Debian's plug-in calls liblzf without naming it, so that it only loads behind it.
+  if (filter.id == kLzf) {
+    static void* const library = dlopen("liblzf.so.1", RTLD_NOW | RTLD_GLOBAL);
+    (void)library;
+  }
+  return H5Zfilter_avail(filter.id) > 0;
+}
+
 absl::Status CheckFilter(H5Z_filter_t id, const std::string& path) {
   constexpr char kElse[] = "write the data set again without it (h5repack -f NONE or -f GZIP=4)";
   const Filter* filter = Find(id);
@@ -50,14 +63,14 @@ absl::Status CheckFilter(H5Z_filter_t id, const std::string& path) {
                                           "not know; {}",
                                           id, kElse));
   }
-  if (H5Zfilter_avail(id) > 0) return absl::OkStatus();
+  if (Load(*filter)) return absl::OkStatus();
   if (*filter->package == '\0') {
     return InvalidField(path, fmt::format("is compressed with the HDF5 filter {} ({}), which is "
                                           "not installed on the server; install it, or {}",
                                           id, filter->name, kElse));
   }
   return InvalidField(path, fmt::format("is compressed with the HDF5 filter {} ({}), which is not "
-                                        "installed on the server; install the Debian package {}, "
+                                        "installed on the server; install {} of Debian, "
                                         "or {}",
                                         id, filter->name, filter->package, kElse));
 }
@@ -114,7 +127,7 @@ absl::Status CheckUnpackable(hid_t dataset, const std::string& path) {
 void PreloadHdf5Filters() {
   const std::lock_guard lock(Hdf5Mutex());
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  for (const Filter& filter : kFilters) (void)H5Zfilter_avail(filter.id);
+  for (const Filter& filter : kFilters) (void)Load(filter);
 }
 
 }  // namespace saed::recordings
