@@ -17,6 +17,13 @@ class NwbWriter {
   }
   ~NwbWriter() { H5Fclose(file_); }
 
+  // For what only the library itself can say.
+  hid_t file() const { return file_; }
+
+  void Raw(const std::string& path, hid_t type, const std::vector<hsize_t>& shape,
+           const void* data) {
+    Write(path, type, type, shape, data);
+  }
   void Group(const std::string& path) {
     H5Gclose(H5Gcreate2(file_, path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
   }

@@ -135,7 +135,7 @@ absl::StatusOr<Table> ReadIntervalSeries(const Hierarchy& file, const std::strin
       open.erase(it);
     }
   }
-  alone.Mend(notes, path, "values that neither start nor stop an interval", "dropped");
+  alone.Mend(notes, path, "values", "that neither start nor stop an interval dropped");
   Table out;
   out.columns = {
       {"start_time", std::move(start)}, {"stop_time", std::move(stop)}, {"kind", std::move(kinds)}};

@@ -98,8 +98,8 @@ absl::Status DropBadSamples(const std::string& path, Series& series, Notes& note
   }
   series.timestamps.resize(kept);
   series.values.resize(kept * channels);
-  bad.Mend(notes, path, "samples whose times go back or are missing", "dropped");
-  early.Mend(notes, path, "samples before the recording", "dropped");
+  bad.Mend(notes, path, "samples", "whose times go back or are missing dropped");
+  early.Mend(notes, path, "samples", "before the recording dropped");
   return absl::OkStatus();
 }
 

@@ -127,7 +127,7 @@ void DescribeUnits(const Hierarchy& file, const Electrodes& electrodes, Part& pa
       }
     }
   }
-  outside.Mend(notes, part.path + "/electrodes", "rows beyond the electrodes table", "left out");
+  outside.Mend(notes, part.path + "/electrodes", "rows", "beyond the electrodes table left out");
 }
 
 void ReadObserved(const Hierarchy& file, Part& part, Notes& notes) {

@@ -832,7 +832,7 @@ def interval_series(folder):
     return Expect(path=folder / "a.nwb",
                   tables={"moves": {"start_time": [0.1, 0.2], "stop_time": [0.3, 0.5],
                                     "kind": [1, 2]}},
-                  warnings=["moves", "1 values that neither start nor stop"])
+                  warnings=["moves", "1 value that neither start nor stop"])
 
 
 # Series.
@@ -870,7 +870,7 @@ def bad_sample_times(folder):
     return Expect(path=folder / "a.nwb", series={"x": ([0, 1, 1.2, 1.3, 1.4],
                                                        [[1], [2], [5], [6], [7]])},
                   warnings=["acquisition/x", "2 samples whose times go back",
-                            "1 samples before the recording"])
+                            "1 sample before the recording"])
 
 
 @case
