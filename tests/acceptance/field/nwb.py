@@ -288,7 +288,7 @@ def compressed_with_lzf(folder):
 @case
 def compressed_with_gzip(folder):
     """gzip with shuffle and checksum, in one chunk larger than the library's cache."""
-    long = {1: np.arange(400_000) * 0.001}
+    long = {1: np.arange(400_000) * 0.004}
     new(folder / "a.nwb", long, compression="gzip", shuffle=True, fletcher32=True,
         chunks=(400_000,)).close()
     return Expect(path=folder / "a.nwb", spikes=long, no_warnings=True)
@@ -325,7 +325,8 @@ def wide_enumeration(folder):
     kind = h5py.enum_dtype({"left": 1, "right": 70_000}, basetype="i4")
     codes = np.where(np.arange(n) % 3 == 0, 70_000, 1).astype("i4")
     with new(folder / "a.nwb") as f:
-        intervals(f.create_group("intervals/trials"), np.arange(n) * 0.01, np.arange(n) * 0.01 + 0.01)
+        intervals(f.create_group("intervals/trials"), np.arange(n) * 7e-6,
+                  np.arange(n) * 7e-6 + 1e-6)
         f["intervals/trials"].create_dataset("side", data=codes, dtype=kind)
         f["intervals/trials"].attrs.create("colnames", ["start_time", "stop_time", "side"],
                                            dtype=TEXT)
@@ -789,8 +790,7 @@ def labeled_events(folder):
                   tables={"pokes": {"start_time": [0.1, 0.2, 0.4], "stop_time": [0.1, 0.2, 0.4],
                                     "label": ["left", "right", "left"], "data": [0, 1, 0]},
                           "ttl": {"label": ["sync", "camera"]},
-                          "licks": {"start_time": [0.3, 0.7], "stop_time": [0.3, 0.7]}},
-                  no_warnings=True)
+                          "licks": {"start_time": [0.3, 0.7], "stop_time": [0.3, 0.7]}})
 
 
 @case
@@ -995,8 +995,7 @@ if real(MACAQUE):
             return Expect(path=real(MACAQUE), spikes=trains_of(real(MACAQUE)),
                           series={"force": (force["timestamps"][:], force["data"][:]),
                                   "hand": (np.arange(len(hand)) / 10, hand)},
-                          units_of_series={"hand": "cm", "hand_velocity": "cm/s"},
-                          no_warnings=True)
+                          units_of_series={"hand": "cm", "hand_velocity": "cm/s"})
 
 
 MARMOSET = "marmoset_rgc_gratings/marmoset_rgc_gratings.nwb"
