@@ -301,24 +301,18 @@ std::vector<double> OnBins(const Series& series, size_t channel, const recording
   const double gap =
       std::max(kGapIntervals * MedianInterval(times), kGapBins * view.bin_width) + 1e-12;
   std::vector<double> out(view.bins, std::numeric_limits<double>::quiet_NaN());
-  const auto value = [&](size_t i) { return series.values[i * channels + channel]; };
-  // The known samples at or before a bin's centre, and after it.
-  size_t before = times.size(), after = 0;
+  size_t next = 0;  // first sample after the bin's centre
   for (int64_t b = 0; b < view.bins; ++b) {
     if (count[b] > 0) {
       out[b] = sum[b] / count[b];
       continue;
     }
     const double centre = view.bin_start(b) + view.bin_width / 2;
-    while (after < times.size() && (times[after] <= centre || !std::isfinite(value(after)))) {
-      if (std::isfinite(value(after))) before = after;
-      ++after;
-    }
-    if (before == times.size() || after == times.size() || times[after] - times[before] > gap) {
-      continue;
-    }
-    const double share = (centre - times[before]) / (times[after] - times[before]);
-    out[b] = (1 - share) * value(before) + share * value(after);
+    while (next < times.size() && times[next] <= centre) ++next;
+    if (next == 0 || next == times.size() || times[next] - times[next - 1] > gap) continue;
+    const double share = (centre - times[next - 1]) / (times[next] - times[next - 1]);
+    out[b] = (1 - share) * series.values[(next - 1) * channels + channel] +
+             share * series.values[next * channels + channel];
   }
   return out;
 }
