@@ -20,8 +20,9 @@ using recordings::Numbers;
 bool Categorical(const Column& column) {
   const auto* numbers = std::get_if<Numbers>(&column.values);
   if (numbers == nullptr) return true;
-  return std::all_of(numbers->begin(), numbers->end(),
-                     [](double v) { return std::isfinite(v) && v == std::floor(v); });
+  return std::all_of(numbers->begin(), numbers->end(), [](double v) {
+    return std::isnan(v) || (std::isfinite(v) && v == std::floor(v));
+  });
 }
 
 bool IsTime(const std::string& name) {
@@ -56,7 +57,6 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
         continue;
       }
       for (const std::string& value : values) {
-        if (value.empty()) continue;
         if (out.size() == kMaxConditions) {
           warnings.push_back(fmt::format("only the first {} conditions were made", kMaxConditions));
           return out;

@@ -48,7 +48,8 @@ json UnitColumns(const recordings::Table& table, size_t row) {
   json out = json::object();
   for (const Column& c : table.columns) {
     if (const auto* numbers = std::get_if<recordings::Numbers>(&c.values)) {
-      out[c.name] = NumberText((*numbers)[row]);
+      const double value = (*numbers)[row];
+      out[c.name] = std::isnan(value) ? "" : NumberText(value);
     } else if (const auto* texts = std::get_if<recordings::Texts>(&c.values)) {
       out[c.name] = (*texts)[row];
     } else {

@@ -60,6 +60,7 @@ absl::Status Finish(Recording& recording, Notes& notes) {
   CleanSeries(recording, notes);
   const double activity = ActivityEnd(recording);
   const double span = SpanOf(recording, activity);
+  ResolveOpenEnds(span, recording, notes);
   CleanTables(recording, notes);
   // A spike, stop or sample exactly at the end still belongs to the recording.
   recording.duration = recording.counts.present()

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include "server/base/faults.h"
@@ -12,7 +13,12 @@
 namespace saed::recordings {
 namespace {
 
+// Of each row; in this order AND is the least, OR the most. A comparison with a missing number is
+// unknown, and so is its opposite: neither chooses the row.
+enum : uint8_t { kFails, kUnknown, kPasses };
 using Rows = std::vector<uint8_t>;
+
+uint8_t Decided(bool passes) { return passes ? kPasses : kFails; }
 
 std::string ColumnNames(const Table& table) {
   std::string out;
@@ -45,11 +51,14 @@ absl::StatusOr<Rows> MatchComparison(const Table& table, const FilterNode& node)
                                       "number",
                                       node.field, node.text));
     }
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] = Compare((*numbers)[i], node.op, node.number);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const double v = (*numbers)[i];
+      rows[i] = std::isnan(v) ? uint8_t{kUnknown} : Decided(Compare(v, node.op, node.number));
+    }
   } else if (const auto* texts = std::get_if<Texts>(&column->values)) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      rows[i] = node.op == ":" ? (*texts)[i].find(node.text) != std::string::npos
-                               : Compare((*texts)[i], node.op, node.text);
+      rows[i] = Decided(node.op == ":" ? (*texts)[i].find(node.text) != std::string::npos
+                                       : Compare((*texts)[i], node.op, node.text));
     }
   } else {
     if (node.op != ":" && node.op != "=" && node.op != "!=") {
@@ -60,7 +69,7 @@ absl::StatusOr<Rows> MatchComparison(const Table& table, const FilterNode& node)
     const auto& lists = std::get<TextLists>(column->values);
     for (size_t i = 0; i < rows.size(); ++i) {
       const bool has = std::find(lists[i].begin(), lists[i].end(), node.text) != lists[i].end();
-      rows[i] = has == (node.op != "!=");
+      rows[i] = Decided(has == (node.op != "!="));
     }
   }
   return rows;
@@ -77,11 +86,12 @@ absl::StatusOr<Rows> Match(const Table& table, const FilterNode& node) {
   for (size_t c = 1; c < node.children.size(); ++c) {
     SAED_ASSIGN_OR_RETURN(const Rows next, Match(table, node.children[c]));
     for (size_t i = 0; i < rows.size(); ++i) {
-      rows[i] = node.kind == FilterNode::Kind::kAnd ? rows[i] & next[i] : rows[i] | next[i];
+      rows[i] = node.kind == FilterNode::Kind::kAnd ? std::min(rows[i], next[i])
+                                                    : std::max(rows[i], next[i]);
     }
   }
   if (node.kind == FilterNode::Kind::kNot) {
-    for (uint8_t& r : rows) r = !r;
+    for (uint8_t& r : rows) r = kPasses - r;
   }
   return rows;
 }
@@ -93,21 +103,25 @@ absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_v
     return Rows(table.columns.empty() ? 0 : table.columns[0].rows(), 1);
   }
   SAED_ASSIGN_OR_RETURN(const FilterNode node, ParseFilter(filter));
-  return Match(table, node);
+  return MatchRows(table, node);
 }
 
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterNode& filter) {
-  return Match(table, filter);
+  SAED_ASSIGN_OR_RETURN(Rows rows, Match(table, filter));
+  for (uint8_t& r : rows) r = r == kPasses;
+  return rows;
 }
 
 Texts DistinctValues(const Column& column, size_t most) {
   Texts out;
   std::unordered_set<std::string> seen;
   const auto add = [&](const std::string& v) {
-    if (out.size() < most && seen.insert(v).second) out.push_back(v);
+    if (!v.empty() && out.size() < most && seen.insert(v).second) out.push_back(v);
   };
   if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
-    for (double v : *numbers) add(NumberText(v));
+    for (double v : *numbers) {
+      if (!std::isnan(v)) add(NumberText(v));
+    }
   } else if (const auto* texts = std::get_if<Texts>(&column.values)) {
     for (const std::string& t : *texts) add(t);
   } else {

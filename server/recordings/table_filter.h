@@ -12,13 +12,15 @@
 
 namespace saed::recordings {
 
-// One entry per row, 1 where the row passes. An empty filter passes every row. INVALID_ARGUMENT on
+// One entry per row, 1 where the row passes. A missing number (NaN) passes no comparison, != and
+// those under NOT neither. An empty filter passes every row. INVALID_ARGUMENT on
 // the field "filter" where it does not parse, names an unknown column or compares a number with a
 // text.
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_view filter);
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterNode& filter);
 
-// The distinct values of a column as text, in order of first appearance. Lists give each member.
+// The distinct values of a column as text, in order of first appearance; what is missing (NaN, an
+// empty text) is none. Lists give each member.
 Texts DistinctValues(const Column& column, size_t most);
 
 }  // namespace saed::recordings

@@ -1,6 +1,8 @@
-// Interval tables and series as comma- or tab-separated text.
+// Text tables: as such, as intervals, as series and as columns of units.
 #include "server/recordings/readers/csv.h"
 
+#include "server/recordings/readers/text_table.h"
+#include "server/recordings/readers/unit_table.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -8,16 +10,28 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text = fuzz::Text(data, size);
   recordings::Notes notes;
   (void)recordings::ParseSeparated("file", text, '\t');
-  const auto table = recordings::ParseIntervalsCsv("file", text, notes);
-  if (table.ok()) {
-    fuzz::Require(table->start.size() == table->stop.size());
-    for (size_t i = 0; i < table->rows(); ++i) fuzz::Require(table->start[i] <= table->stop[i]);
-  }
-  const auto series = recordings::ParseSeriesCsv("file", text, notes);
-  if (series.ok()) {
-    for (size_t i = 1; i < series->timestamps.size(); ++i) {
-      fuzz::Require(series->timestamps[i - 1] <= series->timestamps[i]);
+  if (const auto table = recordings::ReadTextTable("file", text, notes); table.ok()) {
+    for (const auto& column : table->table.columns) {
+      fuzz::Require(column.rows() == table->lines.size() && !column.name.empty());
     }
   }
+  recordings::Recording recording;
+  recording.units.resize(2);
+  recording.units[1].id = 1;
+  if (auto table = recordings::ParseIntervalsCsv("file", text, notes); table.ok()) {
+    fuzz::Require(table->start.size() == table->stop.size());
+    for (size_t i = 0; i < table->rows(); ++i) fuzz::Require(table->start[i] <= table->stop[i]);
+    recording.intervals.push_back(*std::move(table));
+    recordings::ResolveOpenEnds(10, recording, notes);
+    for (const auto& t : recording.intervals) {
+      for (double stop : t.stop) fuzz::Require(std::isfinite(stop));
+      for (const auto& column : t.table.columns) fuzz::Require(column.rows() == t.rows());
+    }
+  }
+  if (const auto series = recordings::ParseSeriesCsv("file", text, notes); series.ok()) {
+    fuzz::Require(series->values.size() == series->timestamps.size() * series->channels.size());
+  }
+  (void)recordings::AddUnitColumns("file", text, recording, notes);
+  for (const auto& column : recording.unit_columns.columns) fuzz::Require(column.rows() == 2);
   return 0;
 }

@@ -59,11 +59,25 @@ with tempfile.TemporaryDirectory() as folder:
         series["timestamps"] = np.array([0.0, 0.1, 0.2])
     seed("nwb", "small", path.read_bytes())
 
+labels = b"cluster_id\tgroup\n0\tgood\n1\tmua\n"
+spikes = [npy(np.array([30, 60, 90], np.uint64)), npy(np.array([0, 1, 0], np.int32))]
 seed("phy", "small", LINE.join((
-    b"sample_rate = 30000.\ndat_path = 'x.dat'\n", b"cluster_id\tgroup\n0\tgood\n1\tmua\n",
-    npy(np.array([30, 60, 90], np.uint64)), npy(np.array([0, 1, 0], np.int32)),
+    b"sample_rate = 30000.\ndat_path = 'x.dat'\n", labels, *spikes,
     b"cluster_id\tdepth\tfr\n0\t120.5\t1\n1\t3\t2\n")))
+seed("phy", "depths", LINE.join((
+    b"sample_rate = 30_000  # Hz\n", b"cluster_id\tKSLabel\r\n0\tgood\r\n\tmua\r\n", *spikes,
+    b"id\tgroup\tch\n0\tunsorted\t7\n1\tgood\t5\n", npy(np.array([0, 1, 1], np.uint32)),
+    npy(np.arange(12, dtype="f4").reshape(2, 3, 2)), npy(np.array([[1.0, 0], [0, -1]])),
+    npy(np.array([[0, 10.0], [1, 20]])), npy(np.array([[7, 5]], np.uint32)),
+    npy(np.arange(6, dtype="f4").reshape(3, 2)), labels)))
+seed("phy", "seconds", LINE.join((
+    b"", labels, npy(np.array([0.5, np.nan, 1.25])), npy(np.array([[0.0, -1, 1]])))))
 
+seed("csv", "decimal_commas", b"start;stop;rt\n1,5;2;\n3,25;n/a;0,5\n")
+seed("csv", "index", b",onset,duration,x,x\r0,1,2,a,\r1,2,n/a,b,5\r")
+seed("csv", "utf16", "time\tk\n1\t\u00b5\n2\tb\n".encode("utf-16"))
+seed("csv", "savetxt", b"# by hand\n# time,x\n0,1e3\n0.5,-inf\n#1,2\n2,\"a\n")
+seed("csv", "units", b"cluster_id,brain_area,depth,label\n0,VISp,10,good\n1,,x\n9,CA1,3,4,5\n")
 seed("csv", "intervals", b"start_time,stop_time,side\n0.1,0.5,left\n1,2,\"right, far\"\n")
 seed("csv", "duration", b"start_time\tduration\tn\n0.1\t0.5\t1\n1\t2\t2\n")
 seed("csv", "series", b"timestamps,x,y\n0,1,2\n0.1,nan,3\n")

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/notes.h"
 #include "server/recordings/recording.h"
 
@@ -14,15 +15,13 @@ namespace saed::recordings {
 // All columns as text. `name` names the file in errors.
 absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes, char separator);
 
-// An interval table: columns start_time and stop_time in seconds (or duration instead of
-// stop_time), any further columns. A column whose every cell is a number becomes numeric.
+// An interval table: start_time and stop_time in seconds (or onset, duration and their like: see
+// formats/tables.md), any further columns.
 absl::StatusOr<IntervalTable> ParseIntervalsCsv(std::string_view name, std::string_view bytes,
                                                 Notes& notes);
 
-// A series: the first column `timestamps` (or `time`) in seconds, ascending; the others numbers.
+// A series: `timestamps` (or `time`) in seconds, in the file's order, which Finish() checks; the
+// other columns are its channels, with NaN for what is missing.
 absl::StatusOr<Series> ParseSeriesCsv(std::string_view name, std::string_view bytes, Notes& notes);
-
-// Checks starts and stops and makes the table; every reader ends here. Rows keep their order.
-absl::StatusOr<IntervalTable> MakeIntervals(std::string_view name, Table table, Notes& notes);
 
 }  // namespace saed::recordings

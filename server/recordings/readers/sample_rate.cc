@@ -1,0 +1,91 @@
+#include "server/recordings/readers/sample_rate.h"
+
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+#include "server/recordings/readers/text_cells.h"
+#include "server/recordings/readers/text_layout.h"
+
+namespace saed::recordings {
+namespace {
+
+// Tracking at 1 Hz to the fastest converters.
+constexpr double kLeastRate = 1, kMostRate = 1e7;
+constexpr int64_t kMaxParamsBytes = int64_t{1} << 20;
+
+bool IsRate(double rate) { return rate >= kLeastRate && rate <= kMostRate; }
+
+}  // namespace
+
+std::optional<std::string_view> AssignedSampleRate(std::string_view python) {
+  constexpr std::string_view kName = "sample_rate";
+  std::optional<std::string_view> out;
+  while (!python.empty()) {
+    const size_t end = std::min(python.find_first_of("\r\n"), python.size());
+    std::string_view line = python.substr(0, end);
+    python.remove_prefix(std::min(end + 1, python.size()));
+    if (!line.starts_with(kName)) continue;
+    line = Trim(line.substr(kName.size()));
+    if (!line.starts_with('=') || line.starts_with("==")) continue;
+    out = Trim(line.substr(1, line.find('#') - 1));
+  }
+  return out;
+}
+
+std::optional<double> PythonNumber(std::string_view text) {
+  std::string digits;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '_') {
+      digits += text[i];
+      continue;
+    }
+    const auto digit = [&](size_t at) {
+      return at < text.size() && text[at] >= '0' && text[at] <= '9';
+    };
+    if (i == 0 || !digit(i - 1) || !digit(i + 1)) return std::nullopt;
+  }
+  // No infinities: those are names in Python.
+  if (digits.find_first_of("iInN") != std::string::npos) return std::nullopt;
+  return ParseNumber(digits);
+}
+
+absl::StatusOr<double> FindSampleRate(const ImportOptions& options, const FileSet& files,
+                                      const std::string& params, Notes& notes) {
+  std::optional<std::string_view> assigned;
+  std::string text;
+  if (files.Has(params)) {
+    SAED_ASSIGN_OR_RETURN(text, files.Read(params, kMaxParamsBytes));
+    assigned = AssignedSampleRate(text);
+  }
+  // 0, which is no rate, for what is no number.
+  const double there = assigned ? PythonNumber(*assigned).value_or(0) : 0;
+  if (options.sampling_rate != 0) {
+    if (!IsRate(options.sampling_rate)) {
+      return InvalidField("sampling_rate",
+                          fmt::format("is {} Hz; must be from {} to {}", options.sampling_rate,
+                                      kLeastRate, kMostRate));
+    }
+    if (there != 0 && there != options.sampling_rate) {
+      notes.Said(params, fmt::format("has sample_rate = {}; {} Hz are taken, as they were given",
+                                     ShownCell(*assigned), options.sampling_rate));
+    }
+    return options.sampling_rate;
+  }
+  if (!assigned) {
+    return InvalidField("sampling_rate",
+                        "is not given and there is no params.py with sample_rate; the spike times "
+                        "are sample numbers, so give the rate in Hz, e.g. 30000");
+  }
+  if (!IsRate(there)) {
+    return InvalidField(params,
+                        fmt::format("has sample_rate = {}; must be a number from {} to {} "
+                                    "(Hz): mend it, or give the sampling rate with the "
+                                    "import, e.g. 30000",
+                                    ValidUtf8(ShownCell(*assigned)), kLeastRate, kMostRate));
+  }
+  return there;
+}
+
+}  // namespace saed::recordings

@@ -1,0 +1,63 @@
+#include "server/recordings/readers/text_cells.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "server/base/text.h"
+
+namespace saed::recordings {
+
+std::optional<double> ParseNumber(std::string_view text, bool decimal_comma) {
+  constexpr size_t kLongest = 400;  // 1e-308 written out
+  text = Trim(text);
+  if (text.empty() || text.size() > kLongest) return std::nullopt;
+  std::string pointed;
+  if (decimal_comma) {
+    if (text.find('.') != std::string_view::npos) return std::nullopt;
+    if (const size_t comma = text.find(','); comma != std::string_view::npos) {
+      pointed = text;
+      pointed[comma] = '.';
+      text = pointed;
+    }
+  }
+  if (text[0] == '+') {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) return std::nullopt;
+  }
+  const size_t sign = text.starts_with('-') ? 1 : 0;
+  // from_chars knows "nan(…)" too, which nobody writes for a number.
+  if (text.size() == sign || text[sign] == 'n' || text[sign] == 'N') return std::nullopt;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || error == std::errc::invalid_argument) return std::nullopt;
+  // Too large or too small for a double: an infinity or 0, as everyone reads it.
+  if (error != std::errc()) return std::strtod(std::string(text).c_str(), nullptr);
+  return value;
+}
+
+bool IsMissing(std::string_view text) {
+  // What pandas takes as missing, with the spelling of MATLAB and of JavaScript.
+  static constexpr std::string_view kSpellings[] = {
+      "N/A",  "n/a",      "NA",     "NaN",     "nan",     "NAN",      "-nan",
+      "-NaN", "<NA>",     "#N/A",   "#NA",     "NULL",    "null",     "None",
+      "NaT",  "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "undefined"};
+  text = Trim(text);
+  if (text.empty()) return true;
+  if (text.size() > 9) return false;
+  return std::find(std::begin(kSpellings), std::end(kSpellings), text) != std::end(kSpellings);
+}
+
+bool IsMissingWord(std::string_view text) {
+  text = Trim(text);
+  return text == "NA" || text == "None" || text == "NULL" || text == "null" || text == "undefined";
+}
+
+bool LikeThousands(std::string_view text) {
+  const size_t comma = text.find(',');
+  return comma != std::string_view::npos && text.size() - comma == 4 && text[0] != '0';
+}
+
+}  // namespace saed::recordings

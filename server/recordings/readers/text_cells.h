@@ -1,0 +1,21 @@
+// What the cells of a text table mean.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace saed::recordings {
+
+// A number as programs write them: digits with a point (or a comma where told), sign, exponent, or
+// an infinity. No thousands separators, no hexadecimals, no NaN.
+std::optional<double> ParseNumber(std::string_view text, bool decimal_comma = false);
+
+// Empty, NA, N/A, NaN, null, None and their like: what pandas and R write for no value.
+bool IsMissing(std::string_view text);
+// Missing, but spelled as a word that could mean something.
+bool IsMissingWord(std::string_view text);
+
+// "1,234": a number whose comma could be a thousands separator.
+bool LikeThousands(std::string_view text);
+
+}  // namespace saed::recordings
