@@ -178,19 +178,9 @@ Match RecognisePhy(const FileSet& files) {
   return files.Has("params.py") || !files.Matching("cluster_*").empty() ? Match::kYes : Match::kNo;
 }
 
-Match RecogniseSpikes(const FileSet& files) {
-  return HasArrays(files) ? Match::kMaybe : Match::kNo;
-}
-
 absl::StatusOr<Recording> ReadPhy(const FileSet& files, const ImportOptions& options, Notes&) {
   SAED_ASSIGN_OR_RETURN(Recording out, ReadArrays(options, files));
   out.source = "phy";
-  return out;
-}
-
-absl::StatusOr<Recording> ReadSpikes(const FileSet& files, const ImportOptions& options, Notes&) {
-  SAED_ASSIGN_OR_RETURN(Recording out, ReadArrays(options, files));
-  out.source = "spikes_npy";
   return out;
 }
 
@@ -204,17 +194,6 @@ const Reader& formats::phy() {
                                 {},
                                 RecognisePhy,
                                 ReadPhy};
-  return reader;
-}
-
-const Reader& formats::spikes() {
-  static const Reader reader = {"spikes",
-                                "Arrays of spike times and units",
-                                "spike_times.npy and spike_clusters.npy",
-                                {"spike_times.npy", "spike_clusters.npy"},
-                                {},
-                                RecogniseSpikes,
-                                ReadSpikes};
   return reader;
 }
 
