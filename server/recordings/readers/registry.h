@@ -12,6 +12,7 @@
   X(nwb)                \
   X(phy)                \
   X(spikes)             \
+  X(pynapple)           \
   X(counts)
 
 namespace saed::recordings {
