@@ -13,6 +13,8 @@
   X(phy)                \
   X(spikes)             \
   X(pynapple)           \
+  X(suite2p)            \
+  X(traces)             \
   X(counts)
 
 namespace saed::recordings {
