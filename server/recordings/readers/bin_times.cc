@@ -20,7 +20,7 @@ constexpr int64_t kMostSpread = 50;
 double MeasuredWidth(const Numbers& starts) {
   Numbers steps;
   for (size_t i = 1; i < starts.size(); ++i) steps.push_back(starts[i] - starts[i - 1]);
-  const auto middle = steps.begin() + static_cast<int64_t>(steps.size() / 2);
+  const auto middle = steps.begin() + static_cast<int64_t>((steps.size() - 1) / 2);
   std::nth_element(steps.begin(), middle, steps.end());
   const double median = *middle;
   double sum = 0, count = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "server/base/npy.h"
+#include "server/recordings/binning.h"
 #include "server/recordings/import.h"
 #include "tests/tools/temp_dir.h"
 

@@ -48,7 +48,8 @@ TEST(Npz, ReadsLargeArrays) {
   constexpr int64_t kSize = 9'000'000;
   std::vector<double> values(kSize);
   for (int64_t i = 0; i < kSize; ++i) values[i] = static_cast<double>(i * 7919 % 65537);
-  ASSERT_TRUE(WriteNpz(dir / "a.npz", {{"x.npy", MakeNpy(values, {kSize})}}));
+  // Stored, as packing it would take seconds.
+  ASSERT_TRUE(WriteNpz(dir / "a.npz", {{"x.npy", MakeNpy(values, {kSize})}}, false));
   const auto npz = Npz::Open(One(dir / "a.npz"), "a.npz");
   ASSERT_TRUE(npz.ok()) << npz.status();
   const auto x = npz->Read("x");
@@ -83,14 +84,14 @@ TEST(Npz, EveryChangedByteIsFoundOrHarmless) {
   ASSERT_TRUE(WriteNpz(dir / "a.npz", {{"x.npy", MakeNpy(values, {4})}}));
   const std::string bytes = *ReadFile(dir / "a.npz");
   for (size_t i = 0; i < bytes.size(); ++i) {
-    for (const char flip : {'\x01', '\x80', '\xff'}) {
-      std::string changed = bytes;
-      changed[i] = static_cast<char>(changed[i] ^ flip);
-      dir.Write("a.npz", changed);
-      const auto npz = Npz::Open(One(dir / "a.npz"), "a.npz");
-      if (!npz.ok()) continue;
-      const auto x = npz->Read("x");
-      if (x.ok()) EXPECT_EQ(AllDoubles(*x), values) << i;
+    std::string changed = bytes;
+    changed[i] = static_cast<char>(~changed[i]);
+    dir.Write("a.npz", changed);
+    const auto npz = Npz::Open(One(dir / "a.npz"), "a.npz");
+    if (!npz.ok()) continue;
+    const auto x = npz->Read("x");
+    if (x.ok()) {
+      EXPECT_EQ(AllDoubles(*x), values) << i;
     }
   }
 }
