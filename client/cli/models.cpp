@@ -155,6 +155,7 @@ absl::Status Import(Session& session, const ImportFlags& f) {
   if (session.json) {
     fmt::print("{}", Json(response));
   } else {
+    for (const auto& w : response.warnings()) fmt::print("warning: {}\n", w);
     fmt::print("{}\nNext: saectl analyse {} {}\n", response.model().name(), response.model().name(),
                f.recording);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -120,7 +121,10 @@ Widener WidenerOf(const NpyArray& a) {
   }
 }
 
-absl::Status ParseType(std::string_view name, std::string_view descr, NpyArray& out) {
+// Texts are of any size up to this many bytes.
+constexpr int kMaxTextItem = 1 << 20;
+
+absl::Status ParseType(std::string_view name, std::string_view descr, bool texts, NpyArray& out) {
   if (descr.empty() || (descr[0] != '\'' && descr[0] != '"')) {
     return InvalidField(name, "has structured items; save one plain numeric array per file");
   }
@@ -136,6 +140,18 @@ absl::Status ParseType(std::string_view name, std::string_view descr, NpyArray& 
   out.big_endian = type.starts_with('>');
   out.kind = code.empty() ? '?' : code[0];
   out.item_size = size.size() == 1 ? size[0] - '0' : 0;
+  if (texts) {
+    const bool digits = size.find_first_not_of("0123456789") == std::string::npos;
+    const int64_t items = digits && !size.empty() && size.size() < 8 ? std::stoll(size) : -1;
+    const int64_t bytes = items * (out.kind == 'U' ? 4 : 1);
+    // Items of no bytes would come in any number without a byte in the file.
+    if ((out.kind != 'U' && out.kind != 'S') || items < 1 || bytes > kMaxTextItem) {
+      return InvalidField(name, fmt::format("has dtype '{}'; must be texts of 1 to {} bytes",
+                                            ValidUtf8(type), kMaxTextItem));
+    }
+    out.item_size = static_cast<int>(bytes);
+    return absl::OkStatus();
+  }
   const bool known =
       (out.kind == 'f' && (out.item_size == 2 || out.item_size == 4 || out.item_size == 8)) ||
       ((out.kind == 'i' || out.kind == 'u') &&
@@ -164,16 +180,8 @@ absl::Status ParseShape(std::string_view name, std::string_view text, NpyArray& 
   return absl::OkStatus();
 }
 
-}  // namespace
-
-int64_t NpyArray::size() const {
-  int64_t n = 1;
-  for (int64_t s : shape) n *= s;
-  return n;
-}
-
-absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view bytes,
-                                        size_t& data_at) {
+absl::StatusOr<NpyArray> ParseHeader(std::string_view name, std::string_view bytes,
+                                     size_t file_size, bool texts, size_t& data_at) {
   if (!bytes.starts_with(kMagic) || bytes.size() < 10) {
     return InvalidField(name, "is not a .npy file (it must start with \\x93NUMPY)");
   }
@@ -193,10 +201,10 @@ absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view 
   at += header_size;
 
   NpyArray out;
-  if (auto s = ParseType(name, ValueOf(header, "descr"), out); !s.ok()) return s;
+  if (auto s = ParseType(name, ValueOf(header, "descr"), texts, out); !s.ok()) return s;
   if (auto s = ParseShape(name, ValueOf(header, "shape"), out); !s.ok()) return s;
   out.fortran_order = ValueOf(header, "fortran_order").starts_with("True");
-  const auto have = static_cast<int64_t>(bytes.size() - at);
+  const auto have = static_cast<int64_t>(file_size - at);
   __extension__ typedef __int128 Wide;
   Wide need = out.item_size;
   for (int64_t s : out.shape) {
@@ -212,6 +220,66 @@ absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view 
                           have));
   }
   data_at = at;
+  return out;
+}
+
+// UTF-32 as NumPy keeps it, or bytes; both end at their NULs.
+std::string TextItem(const NpyArray& a, const char* at) {
+  if (a.kind == 'S') {
+    const std::string_view bytes(at, static_cast<size_t>(a.item_size));
+    return ValidUtf8(bytes.substr(0, bytes.find('\0')));
+  }
+  std::string out;
+  for (int i = 0; i < a.item_size; i += 4) {
+    uint32_t code = 0;
+    for (int b = 0; b < 4; ++b) {
+      code |= uint32_t{static_cast<unsigned char>(at[i + b])} << 8 * (a.big_endian ? 3 - b : b);
+    }
+    if (code == 0) break;
+    const auto tail = [&](int shift) { return static_cast<char>(0x80 | (code >> shift & 63)); };
+    if (code < 0x80) {
+      out += static_cast<char>(code);
+    } else if (code < 0x800) {
+      out += {static_cast<char>(0xC0 | code >> 6), tail(0)};
+    } else if (code < 0x10000) {
+      out += {static_cast<char>(0xE0 | code >> 12), tail(6), tail(0)};
+    } else if (code < 0x110000) {
+      out += {static_cast<char>(0xF0 | code >> 18), tail(12), tail(6), tail(0)};
+    } else {
+      out += '?';
+    }
+  }
+  return ValidUtf8(out);
+}
+
+}  // namespace
+
+int64_t NpyArray::size() const {
+  int64_t n = 1;
+  for (int64_t s : shape) n *= s;
+  return n;
+}
+
+absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view head,
+                                        size_t file_size, size_t& data_at) {
+  return ParseHeader(name, head, file_size, false, data_at);
+}
+
+absl::StatusOr<NpyArray> ParseNpyHeader(std::string_view name, std::string_view file,
+                                        size_t& data_at) {
+  return ParseHeader(name, file, file.size(), false, data_at);
+}
+
+absl::StatusOr<std::vector<std::string>> ParseNpyTexts(std::string_view name,
+                                                       std::string_view file) {
+  size_t data_at = 0;
+  const auto a = ParseHeader(name, file, file.size(), true, data_at);
+  if (!a.ok()) return a.status();
+  const Order order(*a);
+  std::vector<std::string> out;
+  for (int64_t i = 0; i < a->size(); ++i) {
+    out.push_back(TextItem(*a, file.data() + data_at + order.At(i) * a->item_size));
+  }
   return out;
 }
 
@@ -255,6 +323,30 @@ absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const Npy
     out[i] = array.kind == 'i' ? SignedItem(array, raw) : static_cast<int64_t>(raw);
   }
   return out;
+}
+
+absl::Status ReadIntegers(std::string_view name, const NpyArray& array, const char* data,
+                          int64_t first, std::span<int64_t> out) {
+  const Order order(array);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int64_t place = first + static_cast<int64_t>(i);
+    const int64_t at = order.At(place);
+    if (array.kind == 'f') {
+      const double value = DoubleItem(array, data, at);
+      if (!(std::abs(value) < 0x1p53) || value != std::floor(value)) {
+        return InvalidField(name,
+                            fmt::format("holds {} at {}; must be whole numbers", value, place));
+      }
+      out[i] = static_cast<int64_t>(value);
+      continue;
+    }
+    const uint64_t raw = RawItem(array, data, at);
+    if (array.kind != 'i' && raw > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return InvalidField(name, fmt::format("holds {} at {}; must be below 2^63", raw, place));
+    }
+    out[i] = array.kind == 'i' ? SignedItem(array, raw) : static_cast<int64_t>(raw);
+  }
+  return absl::OkStatus();
 }
 
 std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "server/base/faults.h"
 #include "server/base/json.h"
@@ -80,9 +81,11 @@ float BelowThreshold(float theta) { return theta > 0 ? std::nextafter(theta, 0.0
 struct Reader {
   const Safetensors& file;
   Faults& faults;
+  std::set<std::string> taken = {};
 
   std::vector<float> Get(const char* name, const std::vector<int64_t>& shape) {
     const storage::TensorRow* t = file.Find(name);
+    taken.insert(name);
     if (t == nullptr) {
       faults.Add(kWeights, fmt::format("lacks the tensor {}", name));
       return {};
@@ -105,6 +108,41 @@ struct Reader {
     return t->data;
   }
 };
+
+// Says which tensors no part of the model was read from.
+void NoteLeftOut(const std::string& file, std::vector<std::string> left_out,
+                 std::vector<std::string>& notes) {
+  if (left_out.empty()) return;
+  constexpr size_t kShown = 5;
+  const size_t all = left_out.size();
+  if (all > kShown) left_out.resize(kShown);
+  notes.push_back(
+      fmt::format("{}: {} tensor{} that this architecture does not have {} left out: "
+                  "{}{}",
+                  file, all, all == 1 ? "" : "s", all == 1 ? "was" : "were",
+                  fmt::join(left_out, ", "), all > kShown ? ", ..." : ""));
+}
+
+// What a SAE of SAELens does behind its encoder; older versions say topk with `standard`.
+struct Activation {
+  std::string name = "relu";
+  const json* k = nullptr;  // null where it is missing
+};
+
+Activation ActivationOf(const json& config) {
+  Activation out;
+  for (const char* key : {"activation_fn", "activation_fn_str"}) {
+    const auto it = config.find(key);
+    if (it != config.end() && it->is_string()) out.name = it->get<std::string>();
+  }
+  const auto k = config.find("k");
+  if (k != config.end()) out.k = &*k;
+  const auto kwargs = config.find("activation_fn_kwargs");
+  if (out.k == nullptr && kwargs != config.end() && kwargs->is_object() && kwargs->contains("k")) {
+    out.k = &kwargs->at("k");
+  }
+  return out;
+}
 
 // A number so large that none of a spec's whole numbers could hold it.
 bool HasHugeNumber(const json& value) {
@@ -137,6 +175,9 @@ absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
     faults.Add(kConfig, fmt::format("has normalize_activations '{}', which depends on each window; "
                                     "only 'none' and 'expected_average_only_in' (folded) are read",
                                     normalise));
+  }
+  if (config.value("finetuning_scaling_factor", json(false)) == json(true)) {
+    faults.Add(kConfig, "has a finetuning_scaling_factor; fold it into the decoder first");
   }
   if (text("reshape_activations", "none") != "none") {
     faults.Add(kConfig, "reshapes its activations, which counts do not need");
@@ -213,7 +254,8 @@ absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string&
   return ModelFiles{{kConfig, config.dump(2) + "\n"}, {kWeights, WriteSafetensors(weights)}};
 }
 
-absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units) {
+absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units,
+                                       std::vector<std::string>& notes) {
   for (const char* name : {kConfig, kWeights}) {
     if (!files.count(name)) {
       return InvalidField("file", fmt::format("'{}' is missing; a SAELens directory has {} and {}",
@@ -247,6 +289,13 @@ absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units
   p.inputs = p.outputs = S * units;
   const int64_t F = p.features, D = p.inputs;
   model.spec.selection = known.at(architecture);
+  const Activation activation = ActivationOf(config);
+  if (model.spec.selection == Selection::kRelu && activation.name == "topk") {
+    model.spec.selection = Selection::kTopK;
+  } else if (activation.name != "relu" && activation.name != "topk") {
+    faults.Add(kConfig, fmt::format("has the activation function '{}'; relu and topk can be read",
+                                    activation.name));
+  }
   model.spec.loss = sae::Loss::kMse;
   model.spec.output = sae::Output::kIdentity;
   model.spec.levels = {{p.features, p.features, 1}};
@@ -279,16 +328,21 @@ absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units
     default:
       p.encoder_bias = in.Get("b_enc", {F});
   }
-  const auto k = config.find("k");
-  if (k != config.end() && k->is_number()) {
+  const json* const k = activation.k;
+  if (k != nullptr && k->is_number()) {
     const auto value = k->get<double>();
     model.spec.levels[0].k = value >= 1 && value <= p.features ? static_cast<int>(value) : 0;
   }
   if (model.spec.k() < 1 || model.spec.k() > p.features ||
-      (model.spec.selection == Selection::kTopK && k == config.end())) {
+      (model.spec.selection == Selection::kTopK && (k == nullptr || !k->is_number()))) {
     faults.Add(kConfig, fmt::format("has k {}; must be 1 to d_sae ({})",
-                                    k == config.end() ? "missing" : k->dump(), p.features));
+                                    k == nullptr ? "missing" : k->dump(), p.features));
   }
+  std::vector<std::string> left_out = weights.unread;
+  for (const auto& t : weights.tensors) {
+    if (in.taken.count(t.name) == 0) left_out.push_back(t.name);
+  }
+  NoteLeftOut(kWeights, std::move(left_out), notes);
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   if (config.value("rescale_acts_by_decoder_norm", json(false)) == json(true)) {
     for (int64_t j = 0; j < F; ++j) {
@@ -328,8 +382,9 @@ std::string ToPlain(const sae::Model& model) {
 }
 
 absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string& bytes, int S,
-                                     int units) {
+                                     int units, std::vector<std::string>& notes) {
   SAED_ASSIGN_OR_RETURN(Safetensors file, ReadSafetensors(name, bytes));
+  NoteLeftOut(name, file.unread, notes);
   const auto text = file.metadata.find("saed_model");
   if (text == file.metadata.end()) {
     return InvalidField(name,

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/sae/model.h"
@@ -19,12 +20,15 @@ using ModelFiles = std::map<std::string, std::string>;  // name → bytes
 absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name);
 
 // `inputs` = S·N is what the model must take, `units` = N. Architectures: standard, topk, jumprelu,
-// gated, batchtopk, matryoshka_batchtopk. INVALID_ARGUMENT names the file and what is wrong in it.
-absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units);
+// gated, batchtopk, matryoshka_batchtopk; `standard` with the activation function topk is TopK.
+// INVALID_ARGUMENT names the file and what is wrong in it. Tensors that the model does not have are
+// left out, and `notes` says so.
+absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units,
+                                       std::vector<std::string>& notes);
 
 // Names as in ToTensors; metadata "saed_model" is the model spec as JSON.
 std::string ToPlain(const sae::Model& model);
 absl::StatusOr<sae::Model> FromPlain(const std::string& name, const std::string& bytes, int S,
-                                     int units);
+                                     int units, std::vector<std::string>& notes);
 
 }  // namespace saed::inference

@@ -25,6 +25,16 @@ int ItemSize(const std::string& dtype) {
   return dtype == "F16" || dtype == "BF16" ? 2 : 0;
 }
 
+// Of the types that are left unread.
+int UnreadItemSize(const std::string& dtype) {
+  if (dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "I16" || dtype == "U16") return 2;
+  const bool byte =
+      dtype == "I8" || dtype == "U8" || dtype == "BOOL" || dtype == "F8_E4M3" || dtype == "F8_E5M2";
+  return byte ? 1 : 0;
+}
+
 float FromHalf(uint16_t bits) {
   const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
   const float sign = (bits & 0x8000) != 0 ? -1.0f : 1.0f;
@@ -148,7 +158,8 @@ absl::StatusOr<Safetensors> ReadSafetensors(std::string_view name, std::string_v
                         "numbers of 0 or above",
                         key));
       }
-      const int item = ItemSize(dtype);
+      const bool read = ItemSize(dtype) > 0;
+      const int item = read ? ItemSize(dtype) : UnreadItemSize(dtype);
       if (item == 0) {
         return bad(
             fmt::format("tensor '{}' has dtype {}; F32, F64, F16 and BF16 are read", key, dtype));
@@ -171,6 +182,10 @@ absl::StatusOr<Safetensors> ReadSafetensors(std::string_view name, std::string_v
                         key, data.size()));
       }
       ranges.emplace_back(begin, end);
+      if (!read) {
+        out.unread.push_back(fmt::format("{} ({})", key, dtype));
+        continue;
+      }
       storage::TensorRow tensor{key, {shape->begin(), shape->end()}, std::vector<float>(count)};
       for (uint64_t i = 0; i < count; ++i) {
         tensor.data[i] = Element(dtype, data.data() + begin + i * item);

@@ -17,6 +17,8 @@ namespace saed::inference {
 struct Safetensors {
   std::vector<storage::TensorRow> tensors;
   std::map<std::string, std::string> metadata;
+  // Tensors of types that no weight has, "step (I64)": checked as the others, but not read.
+  std::vector<std::string> unread = {};
 
   const storage::TensorRow* Find(std::string_view name) const;
 };
@@ -26,8 +28,9 @@ std::string SafetensorsHeader(const std::vector<storage::TensorRow>& tensors,
                               const std::map<std::string, std::string>& metadata);
 std::string WriteSafetensors(const Safetensors& file);
 
-// Reads F32, F64, F16 and BF16 into float32; anything else, and every inconsistency of header,
-// shape and offsets, is INVALID_ARGUMENT on the field `name`.
+// Reads F32, F64, F16 and BF16 into float32 and leaves integers, booleans and 8-bit floats unread;
+// any other type, and every inconsistency of header, shape and offsets, is INVALID_ARGUMENT on the
+// field `name`.
 absl::StatusOr<Safetensors> ReadSafetensors(std::string_view name, std::string_view bytes);
 
 }  // namespace saed::inference

@@ -16,9 +16,9 @@
 
 namespace saed::jobs {
 
-absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock& clock,
-                                              const ModelImport& spec,
-                                              const std::string& code_version) {
+absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clock,
+                                          const ModelImport& spec,
+                                          const std::string& code_version) {
   SAED_ASSIGN_OR_RETURN(const auto recording_row, stores.recordings.Get(spec.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
   Faults faults;
@@ -27,8 +27,10 @@ absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock&
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int units = static_cast<int>(view->units.size());
   sae::Model model;
+  ImportedModel imported;
   if (spec.sae_lens) {
-    SAED_ASSIGN_OR_RETURN(model, inference::FromSaeLens(spec.files, view->window, units));
+    SAED_ASSIGN_OR_RETURN(
+        model, inference::FromSaeLens(spec.files, view->window, units, imported.warnings));
     model.normaliser = {view->offset, view->scale};
   } else {
     if (spec.files.size() != 1) {
@@ -37,7 +39,8 @@ absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock&
                                               spec.files.size()));
     }
     const auto& [name, bytes] = *spec.files.begin();
-    SAED_ASSIGN_OR_RETURN(model, inference::FromPlain(name, bytes, view->window, units));
+    SAED_ASSIGN_OR_RETURN(
+        model, inference::FromPlain(name, bytes, view->window, units, imported.warnings));
     if (model.paired()) {
       return InvalidField(name, "predicts a paired population, which an import cannot name");
     }
@@ -52,7 +55,7 @@ absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock&
   train.name = spec.name;
   train.view = spec.view;
   train.fit.model = model.spec;
-  storage::ModelRow row;
+  storage::ModelRow& row = imported.row;
   row.id = storage::NewId();
   row.recording_id = spec.recording_id;
   row.name = spec.name;
@@ -70,10 +73,11 @@ absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock&
       {"recording_digest", recording_row.digest},
       {"imported_from", spec.sae_lens ? "saelens" : "saed"},
       {"files", files},
+      {"warnings", imported.warnings},
       {"code_version",
        code_version}}.dump();
   SAED_RETURN_IF_ERROR(stores.models.Insert(row, inference::ToTensors(model)));
-  return row;
+  return imported;
 }
 
 }  // namespace saed::jobs

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/inference/interchange.h"
@@ -17,10 +18,14 @@ struct ModelImport {
   inference::ModelFiles files;
 };
 
+struct ImportedModel {
+  storage::ModelRow row;
+  std::vector<std::string> warnings;  // what the files hold that was not read
+};
+
 // Checks the files against the view, evaluates the model on its held-out windows and stores it.
 // INVALID_ARGUMENT names the field or file. Blocks on the disk; works in the caller's TBB arena.
-absl::StatusOr<storage::ModelRow> ImportModel(const Stores& stores, const Clock& clock,
-                                              const ModelImport& spec,
-                                              const std::string& code_version);
+absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clock,
+                                          const ModelImport& spec, const std::string& code_version);
 
 }  // namespace saed::jobs

@@ -127,10 +127,11 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   for (const auto& file : upload.files()) {
     SAED_ASSIGN_OR_RETURN(import.files[file.name], recordings::ReadFile(file.path));
   }
-  SAED_ASSIGN_OR_RETURN(const auto row,
+  SAED_ASSIGN_OR_RETURN(const auto imported,
                         jobs::ImportModel(context.stores, context.clock, import, SAED_VERSION));
-  SAED_RETURN_IF_ERROR(context.gate.access().SetOwner("models", row.id, caller.user));
-  SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(row));
+  SAED_RETURN_IF_ERROR(context.gate.access().SetOwner("models", imported.row.id, caller.user));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(imported.row));
+  response.mutable_warnings()->Assign(imported.warnings.begin(), imported.warnings.end());
   return absl::OkStatus();
 }
 

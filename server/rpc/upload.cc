@@ -7,6 +7,11 @@
 #include "server/base/text.h"
 
 namespace saed::rpc {
+namespace {
+
+constexpr const char* kHexDigits = "0123456789abcdefABCDEF";
+
+}  // namespace
 
 Upload::~Upload() {
   if (!directory_.empty()) storage::RemoveTree(directory_);
@@ -24,9 +29,10 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
     return InvalidField("file.size", fmt::format("of '{}' is {} bytes; must be 0 to {}", name,
                                                  header.size(), max_file_bytes_));
   }
-  if (header.sha256().size() != 64) {
+  const std::string& sha256 = header.sha256();
+  if (sha256.size() != 64 || sha256.find_first_not_of(kHexDigits) != std::string::npos) {
     return InvalidField("file.sha256", fmt::format("of '{}' is '{}'; must be 64 hexadecimal digits",
-                                                   name, header.sha256()));
+                                                   name, ValidUtf8(sha256)));
   }
   if (files_.size() == kMaxFiles) {
     return InvalidField("file",
@@ -36,6 +42,9 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
     SAED_ASSIGN_OR_RETURN(directory_, objects_.NewUploadDirectory());
   }
   header_ = header;
+  // Digits come in either case.
+  for (char& c : *header_.mutable_sha256())
+    c = c >= 'A' && c <= 'F' ? static_cast<char>(c | 32) : c;
   received_ = 0;
   bytes_ += header.size();
   digest_ = std::make_unique<Sha256>();

@@ -37,6 +37,24 @@ for dtype in ("u1", "<u2", ">i4", "<f4", "<f8", "?"):
     seed("npy", dtype.strip("<>?") or "bool", npy(np.arange(12).reshape(4, 3).astype(dtype)))
 seed("npy", "fortran", npy(np.asfortranarray(np.arange(12.0).reshape(4, 3))))
 
+
+
+def npz(save, **arrays):
+    out = io.BytesIO()
+    save(out, **arrays)
+    return out.getvalue()
+
+
+for name, save in (("stored", np.savez), ("deflated", np.savez_compressed)):
+    seed("npz", f"group_{name}", npz(
+        save, t=np.array([0.1, 0.2, 0.3]), index=np.array([3, 1, 3]), keys=np.array([1, 3]),
+        start=np.zeros(1), end=np.ones(1), group=np.array(["a", "b"]),
+        type=np.array(["TsGroup"])))
+    seed("npz", f"counts_{name}", npz(save, counts=np.arange(12, dtype="u1").reshape(4, 3),
+                                      unit_ids=np.array([4, 5, 6])))
+seed("npz", "spikes", npz(np.savez, times=np.array([1, 5, 9]), units=np.array(["x", "y", "x"])))
+seed("npz", "pickle", npz(np.savez, t=np.array([None], object)))
+
 with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "small.nwb")
     with h5py.File(path, "w", libver="earliest") as f:

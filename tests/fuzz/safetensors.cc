@@ -16,10 +16,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       fuzz::Require(elements == static_cast<int64_t>(tensor.data.size()));
     }
   }
-  (void)inference::FromPlain("file", parts.back(), 1, 4);
+  std::vector<std::string> notes;
+  (void)inference::FromPlain("file", parts.back(), 1, 4, notes);
   if (parts.size() == 2) {
     (void)inference::FromSaeLens({{"cfg.json", parts[0]}, {"sae_weights.safetensors", parts[1]}}, 1,
-                                 4);
+                                 4, notes);
   }
   return 0;
 }

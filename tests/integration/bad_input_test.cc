@@ -166,6 +166,12 @@ TEST_F(BadInput, Uploads) {
   const std::string npy = MakeNpy({1, 2}, {1, 2});
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, 0, std::string(64, 'a')),
              "file.sha256");
+  EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, 0, std::string(64, 'g')),
+             "file.sha256");
+  std::string capitals = Sha256Hex(npy);
+  for (char& c : capitals) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  EXPECT_EQ(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, 0, capitals).code,
+            StatusCode::OK);
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, 10), "chunk");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"../c.npy", npy}}, 0, 0.02), "file.name");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, int64_t{1} << 40),

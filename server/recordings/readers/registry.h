@@ -13,6 +13,9 @@
   X(nwb_zarr)           \
   X(phy)                \
   X(spikes)             \
+  X(pynapple)           \
+  X(suite2p)            \
+  X(traces)             \
   X(counts)
 
 namespace saed::recordings {

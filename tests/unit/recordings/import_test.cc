@@ -131,7 +131,7 @@ TEST(Import, LongCountMatrices) {
   };
   TempDir dir;
   for (const auto& [scale, type] :
-       {std::pair{1.0, DType::kU8}, {200.0, DType::kU16}, {-0.5, DType::kF32}}) {
+       {std::pair{1.0, DType::kU8}, {200.0, DType::kU16}, {0.5, DType::kF32}}) {
     for (const bool fortran : {false, true}) {
       Numbers values(kBins * kUnits);
       for (int64_t bin = 0; bin < kBins; ++bin) {
