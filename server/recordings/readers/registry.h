@@ -10,6 +10,7 @@
 // A line for each, in the order in which they are told and, among equally sure ones, taken.
 #define SAED_FORMATS(X) \
   X(nwb)                \
+  X(spikeinterface)     \
   X(phy)                \
   X(spikes)             \
   X(counts)
