@@ -11,6 +11,7 @@
 #define SAED_FORMATS(X) \
   X(nwb)                \
   X(spikeinterface)     \
+  X(alf)                \
   X(phy)                \
   X(spikes)             \
   X(counts)
