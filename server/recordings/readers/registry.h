@@ -11,6 +11,8 @@
 #define SAED_FORMATS(X) \
   X(nwb)                \
   X(nwb_zarr)           \
+  X(spikeinterface)     \
+  X(alf)                \
   X(phy)                \
   X(spikes)             \
   X(pynapple)           \

@@ -1,0 +1,76 @@
+#include "server/recordings/readers/alf_arrays.h"
+
+#include <fmt/format.h>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/npy_items.h"
+#include "server/recordings/readers/unit_values.h"
+
+namespace saed::recordings {
+namespace {
+
+constexpr int64_t kMaxValues = int64_t{1} << 28;
+
+// Column c of rows of `width` values.
+template <class Values>
+Values ColumnOf(const Values& all, size_t width, size_t c) {
+  Values out;
+  out.reserve(all.size() / width);
+  for (size_t at = c; at < all.size(); at += width) out.push_back(all[at]);
+  return out;
+}
+
+absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const AlfName& name) {
+  SAED_ASSIGN_OR_RETURN(const NpyFile file, NpyFile::Open(files, name.file));
+  const int64_t width = file.items().width();
+  if (file.items().shape.empty() || width < 1 || width > kMaxAlfWidth) {
+    return InvalidField(name.file, fmt::format("has {} dimensions and {} values in a row; must be "
+                                               "[n] or [n, m] with m at most {}",
+                                               file.items().shape.size(), width, kMaxAlfWidth));
+  }
+  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxValues));
+  std::vector<AlfColumn> out;
+  if (width == 1) {
+    out.push_back({name.attribute, std::move(values)});
+    return out;
+  }
+  for (size_t c = 0; c < static_cast<size_t>(width); ++c) {
+    AlfColumn column{fmt::format("{}_{}", name.attribute, c), {}};
+    std::visit(
+        [&](const auto& all) { column.values = ColumnOf(all, static_cast<size_t>(width), c); },
+        values);
+    out.push_back(std::move(column));
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<AlfColumn>> ReadText(const FileSet& files, const AlfName& name) {
+  SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(name.file, kMaxTextBytes));
+  const char separator = name.extension == "tsv" ? '\t' : ',';
+  // The index of a pandas table has no name.
+  if (bytes.starts_with(separator)) bytes.insert(0, "index");
+  SAED_ASSIGN_OR_RETURN(Table table, ParseSeparated(name.file, bytes, separator));
+  std::vector<AlfColumn> out;
+  for (Column& column : table.columns) {
+    out.push_back({column.name, NumbersIfAll(std::move(std::get<Texts>(column.values)))});
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name) {
+  if (name.extension == "npy") return ReadArray(files, name);
+  if (name.extension == "csv" || name.extension == "tsv") return ReadText(files, name);
+  if (name.extension == "pqt") {
+    return InvalidField(name.file,
+                        "is a Parquet table, which is not read; export it with "
+                        "pandas.read_parquet('X.pqt').to_csv('X.csv', index=False) and put the "
+                        ".csv beside it");
+  }
+  return InvalidField(name.file, "is not read; must be a .npy, .csv or .tsv");
+}
+
+}  // namespace saed::recordings
