@@ -13,7 +13,8 @@
   X(nwb_zarr)           \
   X(phy)                \
   X(spikes)             \
-  X(counts)
+  X(counts)             \
+  X(matlab)
 
 namespace saed::recordings {
 
