@@ -17,6 +17,7 @@
   X(spikes)             \
   X(pynapple)           \
   X(suite2p)            \
+  X(matlab)             \
   X(traces)             \
   X(counts)
 

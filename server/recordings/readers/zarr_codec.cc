@@ -178,26 +178,6 @@ bool Each(const ZarrArray& array, const std::string& raw, const Use& use) {
   }
 }
 
-void AppendUtf8(uint32_t c, std::string& out) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x110000) {
-    out += static_cast<char>(0xF0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 63));
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  } else {
-    out += '\xFF';  // made U+FFFD
-  }
-}
-
 std::string FixedText(const ZarrArray& array, const char* at) {
   const auto size = static_cast<size_t>(array.item_size);
   if (array.code == 'S') return ValidUtf8(std::string_view(at, strnlen(at, size)));

@@ -1,0 +1,402 @@
+// MATLAB files whose variables the user names, and CellExplorer's spikes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+#include "server/recordings/readers/hdf5.h"
+#include "server/recordings/readers/matlab_file.h"
+#include "server/recordings/readers/matlab_trains.h"
+#include "server/recordings/readers/registry.h"
+
+namespace saed::recordings {
+namespace {
+
+using Kind = MatValue::Kind;
+
+absl::StatusOr<bool> Flag(const ImportOptions& options, const std::string& name) {
+  const std::string value = options.Get(name);
+  if (value.empty() || value == "0" || value == "false") return false;
+  if (value == "1" || value == "true") return true;
+  return InvalidField("options." + name, fmt::format("is '{}'; must be 0 or 1", ValidUtf8(value)));
+}
+
+// What an option names; refused by the option's name.
+absl::StatusOr<MatValue> Named(MatFile& file, const std::string& option, const std::string& path) {
+  auto value = file.Read(path);
+  if (value.ok()) return value;
+  const auto faults = FaultsOf(value.status());
+  return InvalidField("options." + option,
+                      fmt::format("names {}, which {}", ValidUtf8(path),
+                                  faults.empty() ? std::string(value.status().message())
+                                                 : faults[0].field + " " + faults[0].description));
+}
+
+// A vector of numbers, of texts, or a cell of such, as one text each.
+absl::StatusOr<Texts> AsTexts(const std::string& name, const MatValue& value) {
+  Texts out;
+  if (value.kind == Kind::kText) return value.rows;
+  if (value.kind == Kind::kNumbers && value.vector()) {
+    for (double v : value.numbers) out.push_back(std::isnan(v) ? "" : NumberText(v));
+    return out;
+  }
+  if (value.kind != Kind::kCell) {
+    return InvalidField(name, "is " + value.Text() + "; must be a vector or a cell array of texts");
+  }
+  for (const MatValue& cell : value.cells) {
+    SAED_ASSIGN_OR_RETURN(const Texts inner, AsTexts(name, cell));
+    if (inner.size() > 1) {
+      return InvalidField(name, "holds a cell of " + cell.Text() + "; must be one text each");
+    }
+    out.push_back(inner.empty() ? "" : inner[0]);
+  }
+  return out;
+}
+
+// Ids of the units: what the file says where that is whole and once each.
+void SetIds(const std::string& name, const MatValue* given, Recording& out, Notes& notes) {
+  if (given == nullptr) return;
+  const auto texts = AsTexts(name, *given);
+  if (!texts.ok() || texts->size() != out.units.size()) {
+    notes.Mended(name, fmt::format("left out: is {} for {} units; the units are numbered from 1",
+                                   given->Text(), out.units.size()));
+    return;
+  }
+  const auto whole = WholeNumbers(given->numbers);
+  const std::set<int64_t> distinct(whole.begin(), whole.end());
+  if (given->kind == Kind::kNumbers && distinct.size() == out.units.size()) {
+    for (size_t i = 0; i < out.units.size(); ++i) out.units[i].id = whole[i];
+    return;
+  }
+  for (size_t i = 0; i < out.units.size(); ++i) out.units[i].id = static_cast<int64_t>(i);
+  out.unit_columns.columns.push_back({"original_id", *texts});
+  notes.Mended(name, fmt::format("is no distinct whole number for each unit; the {} units are "
+                                 "numbered from 0, their own ids are in the column original_id",
+                                 out.units.size()));
+}
+
+// One text for each unit; empty, with a note, where the sizes differ.
+Texts UnitTexts(MatFile& file, const std::string& path, const Recording& out, Notes& notes) {
+  const auto value = file.Read(path);
+  const auto texts = value.ok() ? AsTexts(path, *value) : value.status();
+  if (!texts.ok()) {
+    notes.Mended(path, "left out: " + std::string(texts.status().message()));
+    return {};
+  }
+  if (texts->size() == out.units.size()) return *texts;
+  notes.Mended(
+      path, fmt::format("left out: has {} values for {} units", texts->size(), out.units.size()));
+  return {};
+}
+
+// Which variables are what.
+struct Choice {
+  std::string spike_times, spike_clusters, counts, unit_ids, labels, regions;
+  std::vector<std::pair<std::string, std::string>> columns;  // name and path
+};
+
+absl::Status ReadSpikes(MatFile& file, const Choice& choice, const ImportOptions& options,
+                        Notes& notes, Recording& out) {
+  const std::string& name = choice.spike_times;
+  SAED_ASSIGN_OR_RETURN(MatValue times, Named(file, "spike_times", name));
+  std::optional<MatValue> ids;
+  if (!choice.unit_ids.empty()) {
+    SAED_ASSIGN_OR_RETURN(ids, Named(file, "unit_ids", choice.unit_ids));
+  }
+  Trains trains;
+  if (times.kind == Kind::kCell) {
+    SAED_ASSIGN_OR_RETURN(trains, TrainsFromCell(name, std::move(times)));
+  } else if (times.kind != Kind::kNumbers) {
+    return InvalidField("options.spike_times",
+                        fmt::format("names {} ({}); must be a cell array of vectors, a vector or a "
+                                    "matrix of times",
+                                    name, times.Text()));
+  } else if (!choice.spike_clusters.empty()) {
+    SAED_ASSIGN_OR_RETURN(const MatValue clusters,
+                          Named(file, "spike_clusters", choice.spike_clusters));
+    SAED_ASSIGN_OR_RETURN(trains, TrainsFromClusters(name, times, clusters, notes));
+  } else if (times.vector()) {
+    trains = {{std::move(times.numbers)}, {}, times.integer()};
+    notes.Said(name, "is one vector without spike_clusters; read as one unit");
+  } else {
+    const auto count = static_cast<size_t>(ids ? ids->size() : 0);
+    SAED_ASSIGN_OR_RETURN(trains, TrainsFromMatrix(name, times, options, count, notes));
+  }
+  SAED_RETURN_IF_ERROR(ToSeconds(name, options, trains, out));
+  if (static_cast<int64_t>(trains.trains.size()) > kMaxUnits) {
+    return InvalidField(
+        name, fmt::format("has {} units; at most {} are allowed", trains.trains.size(), kMaxUnits));
+  }
+  for (size_t i = 0; i < trains.trains.size(); ++i) {
+    Unit& unit = out.units.emplace_back();
+    unit.id = trains.ids.empty() ? static_cast<int64_t>(i) + 1 : trains.ids[i];
+    unit.spike_times = std::move(trains.trains[i]);
+  }
+  // The clusters are the ids; a list of ids beside them only gives their order.
+  if (trains.ids.empty()) SetIds(choice.unit_ids, ids ? &*ids : nullptr, out, notes);
+  return absl::OkStatus();
+}
+
+// Whole small numbers as such, others as floats.
+absl::Status StoreCounts(const Numbers& values, CountMatrix& counts) {
+  double least = 0, most = 0;
+  bool whole = true;
+  for (double v : values) {
+    least = std::min(least, v);
+    most = std::max(most, v);
+    whole = whole && v == std::floor(v);
+  }
+  counts.dtype = !whole || least < 0 || most > 65535 ? DType::kF32
+                 : most > 255                        ? DType::kU16
+                                                     : DType::kU8;
+  const size_t bytes = values.size() * SizeOf(counts.dtype);
+  uint8_t* to = nullptr;
+  if (bytes > kCountsInMemory) {
+    SAED_ASSIGN_OR_RETURN(const auto large, CountFile::Create(CountDirectory(), bytes));
+    to = large->data();
+    counts.file = large;
+  } else {
+    counts.bytes.resize(bytes);
+    to = counts.bytes.data();
+  }
+  const auto store = [&]<class T>(T) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const T v = static_cast<T>(values[i]);
+      std::memcpy(to + i * sizeof(T), &v, sizeof(T));
+    }
+  };
+  if (counts.dtype == DType::kU8) store(uint8_t{});
+  if (counts.dtype == DType::kU16) store(uint16_t{});
+  if (counts.dtype == DType::kF32) store(float{});
+  return absl::OkStatus();
+}
+
+absl::Status ReadCounts(MatFile& file, const Choice& choice, const ImportOptions& options,
+                        Notes& notes, Recording& out) {
+  const std::string& name = choice.counts;
+  if (!std::isfinite(options.bin_width) || options.bin_width <= 0) {
+    return InvalidField("bin_width", fmt::format("is {} s; a count matrix needs the width of its "
+                                                 "bins, e.g. 0.02",
+                                                 options.bin_width));
+  }
+  SAED_ASSIGN_OR_RETURN(const bool transposed, Flag(options, "transpose"));
+  SAED_ASSIGN_OR_RETURN(const MatValue matrix, Named(file, "counts", name));
+  if (matrix.kind != Kind::kNumbers || matrix.shape.size() != 2 || matrix.size() == 0) {
+    return InvalidField(
+        "options.counts",
+        fmt::format("names {} ({}); must be a full matrix [bins, units], or [units, "
+                    "bins] with transpose=1",
+                    name, matrix.Text()));
+  }
+  const int64_t rows = matrix.shape[0], columns = matrix.shape[1];
+  const int64_t bins = transposed ? columns : rows, units = transposed ? rows : columns;
+  if (units > kMaxUnits) {
+    return InvalidField(name, fmt::format("has {} units; at most {} are allowed, is it [units, "
+                                          "bins] (transpose=1)?",
+                                          units, kMaxUnits));
+  }
+  Numbers values(matrix.numbers.size());
+  for (int64_t bin = 0; bin < bins; ++bin) {
+    for (int64_t unit = 0; unit < units; ++unit) {
+      const double v =
+          matrix.numbers[static_cast<size_t>(transposed ? unit + bin * rows : bin + unit * rows)];
+      if (!std::isfinite(v)) {
+        return InvalidField(
+            name, fmt::format("holds {} in bin {}, unit {}; must be finite", v, bin + 1, unit + 1));
+      }
+      values[static_cast<size_t>(bin * units + unit)] = v;
+    }
+  }
+  for (int64_t n = 0; n < units; ++n) out.units.emplace_back().id = n + 1;
+  out.counts.bin_width = options.bin_width;
+  out.counts.bins = bins;
+  SAED_RETURN_IF_ERROR(StoreCounts(values, out.counts));
+  if (choice.unit_ids.empty()) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const MatValue ids, Named(file, "unit_ids", choice.unit_ids));
+  SetIds(choice.unit_ids, &ids, out, notes);
+  return absl::OkStatus();
+}
+
+void DescribeUnits(MatFile& file, const Choice& choice, Recording& out, Notes& notes) {
+  if (!choice.labels.empty()) {
+    const Texts labels = UnitTexts(file, choice.labels, out, notes);
+    for (size_t i = 0; i < labels.size(); ++i) out.units[i].label = labels[i];
+  }
+  if (!choice.regions.empty()) {
+    const Texts regions = UnitTexts(file, choice.regions, out, notes);
+    for (size_t i = 0; i < regions.size(); ++i) out.units[i].region = regions[i];
+  }
+  for (const auto& [name, path] : choice.columns) {
+    const auto value = file.Read(path);
+    if (value.ok() && value->kind == Kind::kNumbers && value->numbers.size() == out.units.size()) {
+      out.unit_columns.columns.push_back({name, value->numbers});
+    } else if (Texts texts = UnitTexts(file, path, out, notes); !texts.empty()) {
+      out.unit_columns.columns.push_back({name, std::move(texts)});
+    }
+  }
+}
+
+// Variables, and the fields of structs.
+std::vector<std::pair<std::string, MatValue>> Everything(MatFile& file) {
+  constexpr size_t kMost = 500;
+  std::vector<std::pair<std::string, MatValue>> out;
+  for (const std::string& name : file.variables()) {
+    auto value = file.Describe(name);
+    if (!value.ok()) continue;
+    const Texts fields = value->fields;
+    if (out.size() >= kMost) break;
+    out.emplace_back(name, *std::move(value));
+    for (const std::string& field : fields) {
+      if (out.size() >= kMost) break;
+      auto inner = file.Describe(name + "." + field);
+      if (inner.ok()) out.emplace_back(name + "." + field, *std::move(inner));
+    }
+  }
+  return out;
+}
+
+std::string Listed(const std::vector<std::pair<std::string, MatValue>>& all) {
+  constexpr size_t kShown = 40;
+  std::string out;
+  for (size_t i = 0; i < all.size() && i < kShown; ++i) {
+    out +=
+        fmt::format("{}{} ({})", i == 0 ? "" : ", ", ValidUtf8(all[i].first), all[i].second.Text());
+  }
+  if (all.size() > kShown) out += fmt::format(" and {} more", all.size() - kShown);
+  return out.empty() ? "nothing that can be read" : out;
+}
+
+bool IsTrains(const MatValue& value) {
+  if (value.kind != Kind::kCell || value.cells.empty() || !value.vector()) return false;
+  return std::all_of(value.cells.begin(), value.cells.end(), [](const MatValue& cell) {
+    return cell.kind == Kind::kNumbers && cell.vector() && cell.type != "logical";
+  });
+}
+
+// CellExplorer's spikes.
+bool TakeCellExplorer(MatFile& file, Choice& choice) {
+  const auto times = file.Describe("spikes.times");
+  if (!times.ok() || !IsTrains(*times)) return false;
+  choice.spike_times = "spikes.times";
+  const auto take = [&](const char* path, std::string& to) {
+    if (to.empty() && file.Describe(path).ok()) to = path;
+  };
+  take("spikes.UID", choice.unit_ids);
+  take("spikes.region", choice.regions);
+  for (const char* name : {"shankID", "cluID", "maxWaveformCh1"}) {
+    const std::string path = std::string("spikes.") + name;
+    if (file.Describe(path).ok()) choice.columns.emplace_back(name, path);
+  }
+  return true;
+}
+
+// What is read: what the options name, else what can only be meant.
+absl::StatusOr<Choice> Choose(MatFile& file, const ImportOptions& options, Notes& notes) {
+  Choice out;
+  out.spike_times = options.Get("spike_times");
+  out.spike_clusters = options.Get("spike_clusters");
+  out.counts = options.Get("counts");
+  out.unit_ids = options.Get("unit_ids");
+  out.labels = options.Get("labels");
+  out.regions = options.Get("regions");
+  if (!out.spike_times.empty() && !out.counts.empty()) {
+    return InvalidField("options.counts", "is given beside spike_times; must be one of them");
+  }
+  if (!out.spike_times.empty() || !out.counts.empty()) return out;
+  if (TakeCellExplorer(file, out)) return out;
+  const auto all = Everything(file);
+  std::vector<std::string> trains;
+  for (const auto& [name, value] : all) {
+    if (IsTrains(value)) trains.push_back(name);
+  }
+  if (trains.size() == 1) {
+    out.spike_times = trains[0];
+    notes.Said(trains[0], "is the only cell array of vectors, so it is taken for spike_times");
+    return out;
+  }
+  return InvalidField(
+      "options.spike_times",
+      fmt::format("is not given and {}; the file holds {}. Give spike_times=NAME (a "
+                  "cell array of vectors, a matrix, or a vector with "
+                  "spike_clusters=NAME), or counts=NAME and the width of its bins",
+                  trains.empty() ? "no variable is a cell array of vectors"
+                                 : "several variables could be it",
+                  Listed(all)));
+}
+
+std::vector<std::string> Files(const FileSet& files) {
+  auto names = files.Matching("**.spikes.cellinfo.mat");
+  if (names.size() != 1) names = files.Matching("**.mat");
+  return names;
+}
+
+Match Recognise(const FileSet& files) {
+  const auto names = Files(files);
+  if (names.size() != 1) return Match::kNo;
+  const bool alone = files.names().size() == 1;
+  return alone || names[0].ends_with(".spikes.cellinfo.mat") ? Match::kYes : Match::kMaybe;
+}
+
+absl::StatusOr<Recording> ReadMatlab(const FileSet& files, const ImportOptions& options,
+                                     Notes& notes) {
+  auto names = Files(files);
+  if (names.empty()) names = files.names();
+  if (names.size() != 1) {
+    std::string seen;
+    for (size_t i = 0; i < names.size() && i < 12; ++i) {
+      seen += (i == 0 ? ": " : ", ") + ValidUtf8(names[i]);
+    }
+    return InvalidField("files", fmt::format("holds {} .mat files{}; name the one that is meant",
+                                             names.size(), seen));
+  }
+  SAED_ASSIGN_OR_RETURN(const std::string path, files.PathOf(names[0]));
+  const std::lock_guard lock(Hdf5Mutex());
+  SAED_ASSIGN_OR_RETURN(const auto file, OpenMatFile(ValidUtf8(names[0]), path));
+  SAED_ASSIGN_OR_RETURN(const Choice choice, Choose(*file, options, notes));
+  Recording out;
+  out.source = "matlab";
+  SAED_RETURN_IF_ERROR(choice.counts.empty() ? ReadSpikes(*file, choice, options, notes, out)
+                                             : ReadCounts(*file, choice, options, notes, out));
+  DescribeUnits(*file, choice, out, notes);
+  return out;
+}
+
+std::vector<OptionInfo> Options() {
+  return {
+      {"spike_times",
+       "the variable with the spikes: a cell array with a vector for each unit, a vector with "
+       "spike_clusters, or a matrix padded with NaN; without it CellExplorer's spikes.times, or "
+       "the "
+       "only cell array of vectors",
+       "spikes.times"},
+      {"spike_clusters", "the variable with the unit of each spike, as long as spike_times", "clu"},
+      {"counts", "the variable with counts [bins, units]; needs the width of the bins", "counts"},
+      {"transpose", "1 where counts is [units, bins]", "1"},
+      {"units_in", "rows or columns of a matrix of times; without it what NaN and order tell",
+       "rows"},
+      {"unit_ids", "the variable with the id of each unit; without it they are numbered from 1",
+       "spikes.UID"},
+      {"labels", "the variable with the quality of each unit", "quality"},
+      {"regions", "the variable with the brain area of each unit", "spikes.region"},
+      {"time_unit", "s, ms, or samples with a sampling_rate; without it seconds, if not all whole",
+       "ms"},
+  };
+}
+
+}  // namespace
+
+const Reader& formats::matlab() {
+  static const Reader reader = {
+      "matlab",   "MATLAB files", "one .mat file with spike times or counts, version 5 to 7.3",
+      {"**.mat"}, Options(),      Recognise,
+      ReadMatlab};
+  return reader;
+}
+
+}  // namespace saed::recordings

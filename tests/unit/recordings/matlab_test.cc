@@ -1,0 +1,223 @@
+#include <gtest/gtest.h>
+#include <matio.h>
+
+#include <cmath>
+
+#include "server/base/faults.h"
+#include "server/recordings/import.h"
+#include "server/recordings/readers/matlab_file.h"
+#include "tests/tools/temp_dir.h"
+
+namespace saed::recordings {
+namespace {
+
+using saed::test_tools::TempDir;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+matvar_t* Doubles(const char* name, size_t rows, size_t columns, const Numbers& values) {
+  size_t dims[] = {rows, columns};
+  return Mat_VarCreate(name, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims,
+                       const_cast<double*>(values.data()), 0);
+}
+
+matvar_t* Column(const char* name, const Numbers& values) {
+  return Doubles(name, values.size(), 1, values);
+}
+
+matvar_t* Text(const char* name, const std::string& text) {
+  size_t dims[] = {1, text.size()};
+  return Mat_VarCreate(name, MAT_C_CHAR, MAT_T_UTF8, 2, dims, const_cast<char*>(text.data()), 0);
+}
+
+matvar_t* Cell(const char* name, const std::vector<matvar_t*>& cells) {
+  size_t dims[] = {1, cells.size()};
+  matvar_t* cell = Mat_VarCreate(name, MAT_C_CELL, MAT_T_CELL, 2, dims, nullptr, 0);
+  for (size_t i = 0; i < cells.size(); ++i) Mat_VarSetCell(cell, static_cast<int>(i), cells[i]);
+  return cell;
+}
+
+matvar_t* Struct(const char* name, const std::vector<const char*>& fields,
+                 const std::vector<matvar_t*>& values) {
+  size_t dims[] = {1, 1};
+  matvar_t* out = Mat_VarCreateStruct(name, 2, dims, const_cast<const char**>(fields.data()),
+                                      static_cast<unsigned>(fields.size()));
+  for (size_t i = 0; i < fields.size(); ++i) {
+    Mat_VarSetStructFieldByName(out, fields[i], 0, values[i]);
+  }
+  return out;
+}
+
+// Version 5 plain, version 5 compressed, version 7.3.
+class Matlab : public testing::TestWithParam<int> {
+ protected:
+  void Write(const std::vector<matvar_t*>& variables) {
+    mat_t* file = Mat_CreateVer((dir_ / "a.mat").c_str(), nullptr,
+                                GetParam() == 2 ? MAT_FT_MAT73 : MAT_FT_MAT5);
+    ASSERT_NE(file, nullptr);
+    for (matvar_t* v : variables) {
+      ASSERT_EQ(
+          Mat_VarWrite(file, v, GetParam() == 1 ? MAT_COMPRESSION_ZLIB : MAT_COMPRESSION_NONE), 0);
+      Mat_VarFree(v);
+    }
+    Mat_Close(file);
+  }
+  absl::StatusOr<Imported> Get(const std::map<std::string, std::string>& values = {},
+                               double rate = 0, double bin_width = 0,
+                               const std::string& name = "a.mat") {
+    ImportSpec spec;
+    spec.format = "matlab";
+    spec.options = {rate, bin_width, values};
+    return Import(spec, {{Role::kMain, name, dir_ / "a.mat"}});
+  }
+  TempDir dir_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Versions, Matlab, testing::Values(0, 1, 2));
+
+std::string Message(const absl::StatusOr<Imported>& got) {
+  return std::string(got.status().message());
+}
+
+TEST_P(Matlab, CellExplorerByItself) {
+  Write({Struct("spikes", {"times", "UID", "region", "shankID"},
+                {Cell(nullptr, {Column(nullptr, {0.5, 1.5}), Column(nullptr, {0.25})}),
+                 Doubles(nullptr, 1, 2, {4, 9}),
+                 Cell(nullptr, {Text(nullptr, "CA1"), Text(nullptr, "CA3")}),
+                 Doubles(nullptr, 1, 2, {1, 2})}),
+         Column("other", {1, 2, 3})});
+  const auto got = Get({}, 0, 0, "a.spikes.cellinfo.mat");
+  ASSERT_TRUE(got.ok()) << got.status();
+  const Recording& r = got->recording;
+  ASSERT_EQ(r.units.size(), 2u);
+  EXPECT_EQ(r.units[0].id, 4);
+  EXPECT_EQ(r.units[0].spike_times, (Numbers{0.5, 1.5}));
+  EXPECT_EQ(r.units[1].id, 9);
+  EXPECT_EQ(r.units[1].region, "CA3");
+  EXPECT_EQ(std::get<Numbers>(r.unit_columns.Find("shankID")->values), (Numbers{1, 2}));
+  EXPECT_TRUE(got->warnings.empty());
+}
+
+TEST_P(Matlab, OnlyCellArrayIsTakenWithANote) {
+  Write({Cell("trains", {Column(nullptr, {0.5, 1.5}), Column(nullptr, {0.25})}),
+         Cell("names", {Text(nullptr, "a"), Text(nullptr, "b")})});
+  const auto got = Get({{"unit_ids", "names"}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->warnings.size(), 2u);
+  EXPECT_NE(got->warnings[0].find("trains: is the only cell array"), std::string::npos);
+  EXPECT_EQ(got->recording.units[1].id, 1);
+  EXPECT_EQ(std::get<Texts>(got->recording.unit_columns.Find("original_id")->values),
+            (Texts{"a", "b"}));
+}
+
+TEST_P(Matlab, AmbiguousVariablesAreListed) {
+  Write({Cell("a", {Column(nullptr, {0.5})}), Cell("b", {Column(nullptr, {0.25})}),
+         Doubles("m", 2, 3, {1, 2, 3, 4, 5, 6})});
+  const auto got = Get();
+  for (const char* seen :
+       {"options.spike_times", "a (cell 1x1)", "b (cell 1x1)", "m (double 2x3)"}) {
+    EXPECT_NE(Message(got).find(seen), std::string::npos) << Message(got);
+  }
+  EXPECT_NE(Message(Get({{"spike_times", "nothing"}})).find("nothing is missing"),
+            std::string::npos);
+}
+
+TEST_P(Matlab, VectorWithClusters) {
+  Write({Column("t", {0.1, 0.2, 0.3, 0.4}), Column("c", {7, 2, kNan, 7})});
+  const auto got = Get({{"spike_times", "t"}, {"spike_clusters", "c"}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->recording.units.size(), 2u);
+  EXPECT_EQ(got->recording.units[0].id, 2);
+  EXPECT_EQ(got->recording.units[1].spike_times, (Numbers{0.1, 0.4}));
+  ASSERT_EQ(got->warnings.size(), 1u);
+  EXPECT_NE(got->warnings[0].find("t: 1 spike dropped"), std::string::npos) << got->warnings[0];
+}
+
+TEST_P(Matlab, MatrixPaddedWithNan) {
+  Write({Doubles("rows", 2, 3, {0.1, 0.05, 0.2, kNan, 0.3, kNan}),
+         Doubles("columns", 3, 2, {0.1, 0.2, 0.3, 0.05, kNan, kNan}),
+         Doubles("either", 2, 2, {0.1, 0.2, 0.3, 0.4})});
+  for (const char* name : {"rows", "columns"}) {
+    const auto got = Get({{"spike_times", name}});
+    ASSERT_TRUE(got.ok()) << got.status();
+    ASSERT_EQ(got->recording.units.size(), 2u) << name;
+    EXPECT_EQ(got->recording.units[0].spike_times, (Numbers{0.1, 0.2, 0.3}));
+    EXPECT_EQ(got->recording.units[1].spike_times, (Numbers{0.05}));
+  }
+  EXPECT_NE(Message(Get({{"spike_times", "either"}})).find("options.units_in"), std::string::npos);
+  const auto got = Get({{"spike_times", "either"}, {"units_in", "rows"}});
+  EXPECT_EQ(got->recording.units[0].spike_times, (Numbers{0.1, 0.3}));
+}
+
+TEST_P(Matlab, UnitsOfTime) {
+  Numbers samples;
+  for (int i = 0; i < 30; ++i) samples.push_back(300 * i);
+  Write({Cell("s", {Column(nullptr, samples)}), Cell("ms", {Column(nullptr, {1.5, 2.5})})});
+  EXPECT_NE(Message(Get({{"spike_times", "s"}})).find("options.time_unit"), std::string::npos);
+  EXPECT_NE(Message(Get({{"spike_times", "s"}, {"time_unit", "samples"}})).find("sampling_rate"),
+            std::string::npos);
+  const auto got = Get({{"spike_times", "s"}}, 30000);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.units[0].spike_times[1], 0.01);
+  EXPECT_EQ(got->recording.sampling_rate, 30000);
+  const auto ms = Get({{"spike_times", "ms"}, {"time_unit", "ms"}});
+  EXPECT_EQ(ms->recording.units[0].spike_times, (Numbers{0.0015, 0.0025}));
+  EXPECT_FALSE(Get({{"spike_times", "ms"}, {"time_unit", "hours"}}).ok());
+}
+
+TEST_P(Matlab, CountsBothWays) {
+  Write({Doubles("n", 3, 2, {0, 1, 2, 3, 4, 300}), Doubles("bad", 1, 2, {1, kNan})});
+  const auto got = Get({{"counts", "n"}}, 0, 0.02);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.counts.bins, 3);
+  EXPECT_EQ(got->recording.counts.dtype, DType::kU16);
+  const auto transposed = Get({{"counts", "n"}, {"transpose", "1"}}, 0, 0.02);
+  ASSERT_TRUE(transposed.ok());
+  EXPECT_EQ(transposed->recording.counts.bins, 2);
+  EXPECT_EQ(transposed->recording.units.size(), 3u);
+  const auto* values = reinterpret_cast<const uint16_t*>(transposed->recording.counts.data());
+  EXPECT_EQ((std::vector<uint16_t>(values, values + 6)),
+            (std::vector<uint16_t>{0, 1, 2, 3, 4, 300}));
+  EXPECT_NE(Message(Get({{"counts", "n"}})).find("bin_width"), std::string::npos);
+  EXPECT_NE(Message(Get({{"counts", "bad"}}, 0, 0.02)).find("bin 1, unit 2"), std::string::npos);
+}
+
+TEST_P(Matlab, LabelsOfAnotherLengthAreLeftOut) {
+  Write({Cell("t", {Column(nullptr, {0.5}), Column(nullptr, {0.25})}),
+         Cell("q", {Text(nullptr, "good"), Text(nullptr, "mua")}), Column("r", {1, 2, 3})});
+  const auto got = Get({{"spike_times", "t"}, {"labels", "q"}, {"regions", "r"}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.units[1].label, "mua");
+  EXPECT_EQ(got->recording.units[1].region, "");
+  ASSERT_EQ(got->warnings.size(), 1u);
+  EXPECT_NE(got->warnings[0].find("r: left out: has 3 values for 2 units"), std::string::npos);
+}
+
+TEST_P(Matlab, EveryTruncationEndsWell) {
+  Write({Struct("spikes", {"times", "region"},
+                {Cell(nullptr, {Column(nullptr, {0.5, 1.5}), Column(nullptr, {0.25})}),
+                 Cell(nullptr, {Text(nullptr, "CA1"), Text(nullptr, "CA3")})})});
+  const std::string bytes = *ReadFile(dir_ / "a.mat");
+  const size_t step = GetParam() == 2 ? 61 : 1;
+  for (size_t cut = 0; cut < bytes.size(); cut += step) {
+    dir_.Write("a.mat", bytes.substr(0, cut));
+    (void)Get();
+  }
+}
+
+TEST(MatlabFile, OtherFilesAreRefusedByName) {
+  TempDir dir;
+  dir.Write("a.mat", "just text");
+  const auto got = Import({"matlab"}, {{Role::kMain, "a.mat", dir / "a.mat"}});
+  EXPECT_EQ(FaultsOf(got.status())[0].field, "a.mat");
+}
+
+TEST(MatlabFile, CharactersBeyondTheBasicPlane) {
+  EXPECT_EQ(MatRows({0xD83E, 0xDDE0, 'a'}, 1), (Texts{"\xF0\x9F\xA7\xA0"
+                                                      "a"}));
+  EXPECT_EQ(MatRows({'a', 'c', 'b', ' '}, 2), (Texts{"ab", "c"}));
+  EXPECT_EQ(MatRows({0xD83E}, 1), (Texts{"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}));
+}
+
+}  // namespace
+}  // namespace saed::recordings
