@@ -113,7 +113,7 @@ bool CleanRows(IntervalTable& t, Notes& notes) {
   Tally bad;
   std::vector<uint8_t> keep(t.rows(), 1);
   for (size_t i = 0; i < keep.size(); ++i) {
-    if (std::isfinite(t.start[i]) && t.stop[i] >= t.start[i]) continue;
+    if (std::isfinite(t.start[i]) && std::isfinite(t.stop[i]) && t.stop[i] >= t.start[i]) continue;
     keep[i] = 0;
     bad.Add([&] { return fmt::format("row {} from {} to {} s", i + 1, t.start[i], t.stop[i]); });
   }
