@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <span>
@@ -46,9 +47,14 @@ bool Belongs(double time, double end) { return time >= 0 && time <= end && std::
 
 TrainFaults Look(std::span<const double> times, double end) {
   TrainFaults out;
+  const double last = std::min(end, std::numeric_limits<double>::max());
   double latest = -1;
   for (size_t i = 0; i < times.size(); ++i) {
     const double t = times[i];
+    if (t > latest && t <= last && t >= 0) {  // as nearly all
+      latest = t;
+      continue;
+    }
     const auto at = static_cast<int64_t>(i);
     if (!Belongs(t, end)) {
       if (out.dropped++ == 0) out.first_dropped = at;
