@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <span>
@@ -46,9 +47,14 @@ bool Belongs(double time, double end) { return time >= 0 && time <= end && std::
 
 TrainFaults Look(std::span<const double> times, double end) {
   TrainFaults out;
+  const double last = std::min(end, std::numeric_limits<double>::max());
   double latest = -1;
   for (size_t i = 0; i < times.size(); ++i) {
     const double t = times[i];
+    if (t > latest && t <= last && t >= 0) {  // as nearly all
+      latest = t;
+      continue;
+    }
     const auto at = static_cast<int64_t>(i);
     if (!Belongs(t, end)) {
       if (out.dropped++ == 0) out.first_dropped = at;
@@ -113,7 +119,7 @@ bool CleanRows(IntervalTable& t, Notes& notes) {
   Tally bad;
   std::vector<uint8_t> keep(t.rows(), 1);
   for (size_t i = 0; i < keep.size(); ++i) {
-    if (std::isfinite(t.start[i]) && t.stop[i] >= t.start[i]) continue;
+    if (std::isfinite(t.start[i]) && std::isfinite(t.stop[i]) && t.stop[i] >= t.start[i]) continue;
     keep[i] = 0;
     bad.Add([&] { return fmt::format("row {} from {} to {} s", i + 1, t.start[i], t.stop[i]); });
   }

@@ -47,12 +47,13 @@ Spans SpikeGaps(const Recording& r, double least) {
   };
   const double width = std::max(least / 2, r.duration / kMostCells);
   std::vector<Cell> cells(static_cast<size_t>(r.duration / width) + 1);
+  const double per_second = 1 / width;
   size_t read = 0;
   for (const Unit& unit : r.units) {
     for (const double t : unit.spike_times) {
-      Cell& cell = cells[std::min(cells.size() - 1, static_cast<size_t>(t / width))];
-      cell.first = std::min(cell.first, t);
-      cell.last = std::max(cell.last, t);
+      Cell& cell = cells[std::min(cells.size() - 1, static_cast<size_t>(t * per_second))];
+      if (t < cell.first) cell.first = t;  // rarely, so that little is written
+      if (t > cell.last) cell.last = t;
     }
     if ((read += unit.spike_times.size() * sizeof(double)) > kReleased) {
       unit.spike_times.Release();
