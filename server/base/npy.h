@@ -37,6 +37,8 @@ std::vector<double> ToDoubles(const NpyArray& array);
 void ReadDoubles(const NpyArray& array, const char* data, int64_t first, std::span<double> out);
 absl::StatusOr<std::vector<int64_t>> ToIntegers(std::string_view name, const NpyArray& array);
 
+// What a C-order .npy begins with; its numbers follow. `descr` is NumPy's: "<f8".
+std::string NpyHeader(std::string_view descr, const std::vector<int64_t>& shape);
 // A C-order, little-endian .npy of float64 values, for tests and exports.
 std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape);
 
