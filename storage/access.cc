@@ -19,6 +19,10 @@ std::string Quoted(const std::string& text) {
   return out + "'";
 }
 
+absl::Status NoRecording(const std::string& id) {
+  return absl::NotFoundError(fmt::format("there is no 'recordings/{}'", id));
+}
+
 }  // namespace
 
 std::string Visible(const Viewer& viewer, const std::string& column) {
@@ -67,8 +71,32 @@ absl::Status AccessTable::SetPrivate(const std::string& recording_id, bool is_pr
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE recordings SET private = ? WHERE id = ?");
     SQLite::bind(s, static_cast<int>(is_private), recording_id);
-    if (s.exec() == 1) return absl::OkStatus();
-    return absl::NotFoundError(fmt::format("there is no 'recordings/{}'", recording_id));
+    return s.exec() == 1 ? absl::OkStatus() : NoRecording(recording_id);
+  });
+}
+
+absl::Status AccessTable::SetName(const std::string& recording_id,
+                                  const std::string& display_name) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE recordings SET name = ? WHERE id = ?");
+    SQLite::bind(s, display_name, recording_id);
+    return s.exec() == 1 ? absl::OkStatus() : NoRecording(recording_id);
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> AccessTable::RecordingsCalled(const std::string& text,
+                                                                       const Viewer& viewer) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+    std::vector<std::string> out;
+    for (const char* column : {"id", "name"}) {
+      SQLite::Statement s(db, fmt::format("SELECT id FROM recordings WHERE {} = ?{} ORDER BY "
+                                          "created_at DESC, id LIMIT 20",
+                                          column, Visible(viewer, "id")));
+      s.bind(1, text);
+      while (s.executeStep()) out.push_back(s.getColumn(0).getString());
+      if (!out.empty()) break;
+    }
+    return out;
   });
 }
 

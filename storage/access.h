@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "storage/database.h"
@@ -38,6 +39,11 @@ class AccessTable {
   absl::Status SetOwner(const std::string& collection, const std::string& id,
                         const std::string& owner);
   absl::Status SetPrivate(const std::string& recording_id, bool is_private);
+  absl::Status SetName(const std::string& recording_id, const std::string& display_name);
+  // Ids of the recordings that the viewer may see and calls so: the one with this id, else those
+  // with this display name, newest first, at most 20.
+  absl::StatusOr<std::vector<std::string>> RecordingsCalled(const std::string& text,
+                                                            const Viewer& viewer);
   // Bytes of the user's recordings.
   absl::StatusOr<int64_t> Bytes(const std::string& owner);
   // Of every user who has some.

@@ -97,13 +97,14 @@ absl::StatusOr<std::vector<RecordingRow>> RecordingsTable::List(int limit, int64
 }
 
 absl::StatusOr<std::vector<UnitRow>> RecordingsTable::Units(const std::string& id, int limit,
-                                                            int64_t after) {
+                                                            int64_t after, size_t most_bytes) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UnitRow>> {
     SQLite::Statement s(db,
                         "SELECT id, label, region, depth, spike_count, columns FROM units "
                         "WHERE recording_id = ? AND position > ? ORDER BY position LIMIT ?");
     SQLite::bind(s, id, after, limit);
     std::vector<UnitRow> out;
+    size_t bytes = 0;
     while (s.executeStep()) {
       UnitRow u;
       u.id = s.getColumn(0).getInt64();
@@ -112,6 +113,8 @@ absl::StatusOr<std::vector<UnitRow>> RecordingsTable::Units(const std::string& i
       if (!s.getColumn(3).isNull()) u.depth = s.getColumn(3).getDouble();
       u.spike_count = s.getColumn(4).getInt64();
       u.columns = s.getColumn(5).getString();
+      bytes += u.columns.size();
+      if (bytes > most_bytes && !out.empty()) break;
       out.push_back(std::move(u));
     }
     return out;

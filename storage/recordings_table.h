@@ -44,7 +44,10 @@ class RecordingsTable {
   absl::StatusOr<std::vector<RecordingRow>> List(int limit, int64_t after_created_at,
                                                  const std::string& after_id,
                                                  const Viewer& viewer = {});
-  absl::StatusOr<std::vector<UnitRow>> Units(const std::string& id, int limit, int64_t after);
+  // In order, from behind the position `after`; fewer than there are where their columns come to
+  // `most_bytes` before, but at least one.
+  absl::StatusOr<std::vector<UnitRow>> Units(const std::string& id, int limit, int64_t after,
+                                             size_t most_bytes = SIZE_MAX);
   // FAILED_PRECONDITION where jobs, models or dictionaries use it. Returns the digest, whose object
   // the caller removes.
   absl::StatusOr<std::string> Delete(const std::string& id);

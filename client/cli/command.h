@@ -38,6 +38,10 @@ void Run(CLI::App* command, Session& session, Body body);
 std::string FullName(const std::string& collection, const std::string& name);
 
 void AddRecordingCommands(CLI::App& app, Session& session);
+// Below "recordings".
+void AddImportCommand(CLI::App& group, Session& session);
+void AddFormatsCommand(CLI::App& group, Session& session);
+void AddDownloadCommand(CLI::App& group, Session& session);
 void AddTrainCommand(CLI::App& app, Session& session);
 void AddAnalyseCommand(CLI::App& app, Session& session);
 void AddSweepCommands(CLI::App& app, Session& session);

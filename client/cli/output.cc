@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <sstream>
 
 namespace saed::cli {
 namespace {
@@ -69,6 +70,59 @@ std::string Table(const std::vector<std::string>& titles,
   line(titles);
   for (const auto& row : rows) line(row);
   return out;
+}
+
+namespace {
+
+// Words put together in lines; `broken` ends a line that goes on.
+std::string Fill(const std::vector<std::string>& words, size_t width, size_t at, size_t indent,
+                 const std::string& broken) {
+  std::string out;
+  bool first = true;
+  for (const std::string& word : words) {
+    const size_t length = Length(word);
+    if (!first && at + 1 + length + broken.size() > width) {
+      out += broken + "\n" + std::string(indent, ' ');
+      at = indent;
+      first = true;
+    }
+    out += (first ? "" : " ") + word;
+    at += length + (first ? 0 : 1);
+    first = false;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Wrapped(const std::string& text, int width, int indent) {
+  std::string out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    // What the text itself sets apart stays so.
+    const size_t lead = std::min(line.find_first_not_of(' '), line.size());
+    std::vector<std::string> words;
+    std::istringstream in(line);
+    for (std::string word; in >> word;) words.push_back(word);
+    const auto margin = static_cast<size_t>(indent) + lead;
+    if (!out.empty()) out += "\n" + std::string(static_cast<size_t>(indent), ' ');
+    out += std::string(lead, ' ') + Fill(words, static_cast<size_t>(width), margin, margin, "");
+  }
+  return out;
+}
+
+std::string WrappedCommand(const std::string& command, int width) {
+  std::vector<std::string> words(1);
+  bool quoted = false;
+  for (const char c : command) {
+    quoted ^= c == '\'';
+    if (c == ' ' && !quoted) {
+      words.emplace_back();
+    } else {
+      words.back() += c;
+    }
+  }
+  return Fill(words, static_cast<size_t>(width), 0, 4, " \\");
 }
 
 int TerminalWidth() {

@@ -15,6 +15,12 @@ std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
                   const std::vector<size_t>& right = {});
 
+// Words in lines of at most `width` characters; lines but the first begin with `indent` spaces, and
+// the first is taken to begin there.
+std::string Wrapped(const std::string& text, int width, int indent);
+// A shell command in lines of at most `width`, that can be copied as they are.
+std::string WrappedCommand(const std::string& command, int width);
+
 // Columns of the terminal on standard output; a large number where it is none.
 int TerminalWidth();
 

@@ -127,6 +127,33 @@ absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeade
   return response;
 }
 
+absl::Status Client::Download(const v1::DownloadRecordingRequest& request,
+                              const std::function<absl::Status(const v1::DownloadHeader&)>& begin,
+                              const std::function<absl::Status(const std::string&)>& chunk) {
+  grpc::ClientContext context;
+  const auto stream = recordings_->DownloadRecording(&context, request);
+  Sha256 digest;
+  absl::Status taken;
+  bool whole = false;
+  v1::DownloadRecordingResponse message;
+  while (taken.ok() && stream->Read(&message)) {
+    if (message.has_header()) {
+      taken = begin(message.header());
+    } else if (message.part_case() == v1::DownloadRecordingResponse::kChunk) {
+      digest.Update(message.chunk());
+      taken = chunk(message.chunk());
+    } else {
+      whole = message.sha256() == digest.Hex();
+    }
+  }
+  if (!taken.ok()) context.TryCancel();
+  const grpc::Status status = stream->Finish();
+  if (!taken.ok()) return taken;
+  if (!status.ok()) return FromGrpc(status);
+  return whole ? absl::OkStatus()
+               : absl::DataLossError("what came is damaged on the way; download it again");
+}
+
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   std::string message = status.error_message();

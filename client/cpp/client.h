@@ -58,6 +58,12 @@ class Client {
                                                      const std::vector<UploadFile>& files,
                                                      const UploadProgress& progress);
 
+  // Hands over what a download begins with, then its bytes as they come; either may refuse.
+  // DATA_LOSS where the bytes are not those that the server sent.
+  absl::Status Download(const v1::DownloadRecordingRequest& request,
+                        const std::function<absl::Status(const v1::DownloadHeader&)>& begin,
+                        const std::function<absl::Status(const std::string&)>& chunk);
+
  private:
   std::string address_;
   std::unique_ptr<v1::RecordingService::Stub> recordings_;

@@ -349,11 +349,11 @@ absl::Status ReadIntegers(std::string_view name, const NpyArray& array, const ch
   return absl::OkStatus();
 }
 
-std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape) {
+std::string NpyHeader(std::string_view descr, const std::vector<int64_t>& shape) {
   std::string sizes;
   for (int64_t s : shape) sizes += fmt::format("{},", s);
   std::string header =
-      fmt::format("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", sizes);
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, sizes);
   header.resize((header.size() + 10 + 1 + 63) / 64 * 64 - 10 - 1, ' ');
   header += '\n';
   std::string out(kMagic);
@@ -361,7 +361,11 @@ std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t
   out += '\x00';
   out += static_cast<char>(header.size() & 255);
   out += static_cast<char>(header.size() >> 8);
-  out += header;
+  return out + header;
+}
+
+std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape) {
+  std::string out = NpyHeader("<f8", shape);
   out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
   return out;
 }

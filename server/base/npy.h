@@ -47,6 +47,8 @@ absl::Status ReadIntegers(std::string_view name, const NpyArray& array, const ch
 absl::StatusOr<std::vector<std::string>> ParseNpyTexts(std::string_view name,
                                                        std::string_view file);
 
+// What a C-order .npy begins with; its numbers follow. `descr` is NumPy's: "<f8".
+std::string NpyHeader(std::string_view descr, const std::vector<int64_t>& shape);
 // A C-order, little-endian .npy of float64 values, for tests and exports.
 std::string MakeNpy(const std::vector<double>& values, const std::vector<int64_t>& shape);
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -11,6 +12,7 @@
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/jobs/first_command.h"
 #include "server/recordings/import_apart.h"
 #include "server/recordings/observed.h"
 #include "server/recordings/readers/registry.h"
@@ -96,6 +98,38 @@ json Summary(const recordings::Imported& imported) {
           {"warnings", imported.warnings}};
 }
 
+// Texts with how many units have each, the most frequent first.
+json Frequencies(const recordings::Recording& r, std::string recordings::Unit::*text) {
+  std::map<std::string, int64_t> counts;
+  for (const auto& unit : r.units) {
+    if (!(unit.*text).empty()) ++counts[unit.*text];
+  }
+  std::vector<std::pair<std::string, int64_t>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (sorted.size() > kShownValues) sorted.resize(kShownValues);
+  json out = json::array();
+  for (const auto& [name, count] : sorted) out.push_back({{"name", name}, {"count", count}});
+  return out;
+}
+
+// Samples a second, on average.
+double Rate(const recordings::Series& series) {
+  const recordings::Numbers& t = series.timestamps;
+  return t.size() > 1 && t.back() > t.front()
+             ? static_cast<double>(t.size() - 1) / (t.back() - t.front())
+             : 0;
+}
+
+// What the summary says of the units, the series' rates, and the first command.
+void DescribeUse(const recordings::Recording& r, const std::vector<double>& spikes, json& summary) {
+  summary["labels"] = Frequencies(r, &recordings::Unit::label);
+  summary["regions"] = Frequencies(r, &recordings::Unit::region);
+  for (size_t i = 0; i < r.series.size(); ++i) summary["series"][i]["rate"] = Rate(r.series[i]);
+  const FirstCommand first = FirstCommandFor(r, spikes);
+  summary["first_command"] = {{"flags", first.flags}, {"reasons", first.reasons}};
+}
+
 }  // namespace
 
 absl::StatusOr<storage::RecordingRow> Library::Import(
@@ -148,7 +182,9 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   row.duration = r.duration;
   row.unit_count = static_cast<int64_t>(r.units.size());
   row.bytes = bytes;
-  row.summary = Summary(imported).dump();
+  json summary = Summary(imported);
+  DescribeUse(r, spikes, summary);
+  row.summary = summary.dump(-1, ' ', false, json::error_handler_t::replace);
   std::vector<storage::UnitRow> units;
   for (size_t i = 0; i < r.units.size(); ++i) {
     const auto& u = r.units[i];
@@ -157,7 +193,15 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
                      std::llround(spikes[i]), UnitColumns(r.unit_columns, i).dump()});
     row.spike_count += units.back().spike_count;
   }
-  return stores_.recordings.Insert(row, units, created);
+  SAED_ASSIGN_OR_RETURN(storage::RecordingRow kept, stores_.recordings.Insert(row, units, created));
+  if (created) return kept;
+  // What this import left out is said in its answer, though the row keeps what the first one said.
+  json known = json::parse(kept.summary, nullptr, false);
+  if (known.is_object()) {
+    known["warnings"] = imported.warnings;
+    kept.summary = known.dump();
+  }
+  return kept;
 }
 
 absl::Status Library::Delete(const std::string& id) {

@@ -37,6 +37,8 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec);
 v1::AnalyseSpec ToProto(const jobs::AnalyseSpec& spec);
 v1::Condition ToProto(const features::Condition& condition);
 v1::Recording ToProto(const storage::RecordingRow& row);
+// `mean_rate` in Hz. Columns are cut so that no unit takes a page.
+v1::Unit ToProto(const storage::UnitRow& row, double mean_rate);
 absl::StatusOr<v1::Job> ToProto(const storage::JobRow& row);
 // As jobs::Priority.
 absl::StatusOr<int> FromProto(v1::JobPriority priority);

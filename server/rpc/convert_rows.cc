@@ -75,6 +75,67 @@ v1::Tensor FloatTensor(const std::vector<float>& values, const std::vector<int64
   return m;
 }
 
+namespace {
+
+// When there was something to observe, from the summary.
+void AddObserved(const json& summary, v1::Recording& m) {
+  double total = 0;
+  for (const json& span : summary.value("observed", json::array())) {
+    if (!span.is_array() || span.size() != 2) continue;
+    auto* out = m.add_observed();
+    out->set_start(span[0].get<double>());
+    out->set_stop(span[1].get<double>());
+    total += out->stop() - out->start();
+  }
+  m.set_observed_duration(m.observed_size() > 0 ? total : m.duration());
+}
+
+void AddUse(const json& summary, v1::Recording& m) {
+  for (const auto& [key, out] :
+       {std::pair("labels", m.mutable_labels()), {"regions", m.mutable_regions()}}) {
+    for (const json& n : summary.value(key, json::array())) {
+      auto* count = out->Add();
+      count->set_name(n.value("name", ""));
+      count->set_count(n.value("count", int64_t{0}));
+    }
+  }
+  const auto first = summary.find("first_command");
+  if (first == summary.end()) return;  // imported by an older server
+  m.mutable_first_command()->set_command(
+      fmt::format("saectl train {} {}", m.name(), first->value("flags", "")));
+  for (const json& reason : first->value("reasons", json::array())) {
+    m.mutable_first_command()->add_reasons(reason.get<std::string>());
+  }
+}
+
+// At most `most` bytes of a text, whole characters, with a sign where something was cut.
+std::string Cut(const std::string& text, size_t most) {
+  if (text.size() <= most) return text;
+  size_t end = most;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+}  // namespace
+
+v1::Unit ToProto(const storage::UnitRow& row, double mean_rate) {
+  constexpr size_t kUnitBytes = 600'000;
+  v1::Unit m;
+  m.set_id(row.id);
+  m.set_label(row.label);
+  m.set_region(row.region);
+  if (row.depth) m.set_depth(*row.depth);
+  m.set_spike_count(row.spike_count);
+  m.set_mean_rate(mean_rate);
+  const json columns = json::parse(row.columns, nullptr, false);
+  if (!columns.is_object()) return m;
+  const size_t most = kUnitBytes / std::max<size_t>(columns.size(), 1);
+  for (const auto& [name, value] : columns.items()) {
+    (*m.mutable_columns())[name] = Cut(value.get<std::string>(), most);
+  }
+  return m;
+}
+
 v1::Recording ToProto(const storage::RecordingRow& row) {
   v1::Recording m;
   m.set_name("recordings/" + row.id);
@@ -88,6 +149,7 @@ v1::Recording ToProto(const storage::RecordingRow& row) {
   m.set_unit_count(row.unit_count);
   m.set_spike_count(row.spike_count);
   m.set_stored_bytes(row.bytes);
+  m.set_observed_duration(row.duration);
   const json summary = json::parse(row.summary, nullptr, false);
   if (!summary.is_object()) return m;
   m.set_sampling_rate(NumberOr(summary, "sampling_rate"));
@@ -97,6 +159,7 @@ v1::Recording ToProto(const storage::RecordingRow& row) {
     series->set_name(s.value("name", ""));
     series->set_unit(s.value("unit", ""));
     series->set_samples(s.value("samples", int64_t{0}));
+    series->set_rate(NumberOr(s, "rate"));
     for (const json& c : s.value("channels", json::array())) {
       series->add_channels(c.get<std::string>());
     }
@@ -114,6 +177,9 @@ v1::Recording ToProto(const storage::RecordingRow& row) {
   for (const json& w : summary.value("warnings", json::array())) {
     m.add_warnings(w.get<std::string>());
   }
+  m.set_session_start_time(summary.value("session_start_time", ""));
+  AddObserved(summary, m);
+  AddUse(summary, m);
   return m;
 }
 

@@ -66,6 +66,27 @@ std::vector<std::string> Named(const Rule& rule, const Message& message) {
   return out;
 }
 
+constexpr std::string_view kRecordings = "recordings/";
+
+// Whether the rule's field names a recording.
+bool NamesRecording(const Rule& rule, const std::string& path) {
+  const std::string leaf = path.substr(path.rfind('.') + 1);
+  return leaf == "recording" || rule.method.starts_with("RecordingService.");
+}
+
+// The message that holds the field at `path`, which becomes the field's own name; null where a
+// message on the way is not set.
+Message* Holder(Message& message, std::string& path) {
+  Message* at = &message;
+  for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
+    const auto* field = at->GetDescriptor()->FindFieldByName(path.substr(0, dot));
+    if (field == nullptr || !at->GetReflection()->HasField(*at, field)) return nullptr;
+    at = at->GetReflection()->MutableMessage(at, field);
+    path.erase(0, dot + 1);
+  }
+  return at;
+}
+
 std::string Random(size_t bytes) {
   std::vector<unsigned char> raw(bytes);
   if (RAND_bytes(raw.data(), static_cast<int>(bytes)) != 1) std::abort();
@@ -202,10 +223,41 @@ absl::Status Gate::Admit(const Rule& rule, const Message* request, Caller& calle
       kWatchersRetry);
 }
 
+absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message& message) {
+  if (rule.fields.empty()) return absl::OkStatus();
+  for (const std::string& path : Split(rule.fields, ' ')) {
+    if (!NamesRecording(rule, path)) continue;
+    std::string name = path;
+    Message* holder = Holder(message, name);
+    if (holder == nullptr) continue;
+    const auto* field = holder->GetDescriptor()->FindFieldByName(name);
+    const std::string value = holder->GetReflection()->GetString(*holder, field);
+    const std::string text =
+        value.starts_with(kRecordings) ? value.substr(kRecordings.size()) : value;
+    if (text.empty()) continue;
+    SAED_ASSIGN_OR_RETURN(const auto ids, access_.RecordingsCalled(text, caller.viewer()));
+    if (ids.size() > 1) {
+      std::string choices;
+      for (const auto& id : ids)
+        choices += fmt::format("{}recordings/{}", choices.empty() ? "" : ", ", id);
+      return InvalidField(path, fmt::format("is '{}', as several recordings are called; say which "
+                                            "by its id: {}",
+                                            text, choices));
+    }
+    // What is not there is refused by the method, in its own words.
+    if (ids.size() == 1) {
+      holder->GetReflection()->SetString(holder, field, std::string(kRecordings) + ids[0]);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Gate::Resources(const Caller& caller, std::string_view method,
                              const Message& message) {
   const Rule* rule = FindRule(method);
   if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
+  // gRPC hands over a message of the call's own, though as const.
+  SAED_RETURN_IF_ERROR(ResolveNames(caller, *rule, const_cast<Message&>(message)));
   if (rule->needs == Rule::Needs::kRole || caller.role == Role::kAdmin) return absl::OkStatus();
   for (const std::string& name : Named(*rule, message)) {
     const std::vector<std::string> parts = Split(name, '/');

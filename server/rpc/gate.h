@@ -51,11 +51,12 @@ class Gate {
         memory_(options.memory_bytes) {}
 
   // Checks the token, the rate, and the method's rule for `request`, which may be null where it
-  // comes as a stream, and takes the memory that the request itself has. UNAUTHENTICATED,
+  // comes as a stream, and takes the memory that the request itself has. Display names of
+  // recordings in the request become their ids. UNAUTHENTICATED,
   // RESOURCE_EXHAUSTED, PERMISSION_DENIED, or NOT_FOUND for what the caller may not even know of.
   absl::StatusOr<Caller> Enter(const grpc::ServerContext& server, std::string_view method,
                                const google::protobuf::Message* request);
-  // The rule's resources in a message that came later in a stream.
+  // The same for a message that came later in a stream.
   absl::Status Resources(const Caller& caller, std::string_view method,
                          const google::protobuf::Message& message);
 
@@ -82,6 +83,10 @@ class Gate {
  private:
   absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
   absl::Status Rate(const Caller& caller);
+  // Puts ids where display names of recordings were. INVALID_ARGUMENT on the field where several
+  // have the name.
+  absl::Status ResolveNames(const Caller& caller, const Rule& rule,
+                            google::protobuf::Message& message);
   absl::Status Admit(const Rule& rule, const google::protobuf::Message* request, Caller& caller);
 
   storage::PeopleTable& people_;

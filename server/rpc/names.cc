@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
+#include "server/base/text.h"
 
 namespace saed::rpc {
 namespace {
@@ -26,9 +27,23 @@ absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collect
                                  std::string_view field) {
   const std::string prefix = std::string(collection) + "/";
   if (!name.starts_with(prefix) || !GoodId(name.substr(prefix.size()))) {
-    return InvalidField(field, fmt::format("is '{}'; must be {}{{id}}", name, prefix));
+    return InvalidField(
+        field,
+        fmt::format("is '{}'; must be {}{{id}}{}", ValidUtf8(name), prefix,
+                    collection == "recordings" ? " or the name of one that you may see" : ""));
   }
   return std::string(name.substr(prefix.size()));
+}
+
+absl::Status CheckDisplayName(std::string_view name, std::string_view field) {
+  const bool control = std::any_of(name.begin(), name.end(),
+                                   [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+  if (!name.empty() && name.size() <= 200 && !control && ValidUtf8(name) == name) {
+    return absl::OkStatus();
+  }
+  return InvalidField(field, fmt::format("is '{}', {} bytes; must be UTF-8 text of 1 to 200 bytes "
+                                         "without control characters",
+                                         ValidUtf8(name.substr(0, 200)), name.size()));
 }
 
 absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name) {

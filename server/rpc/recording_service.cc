@@ -7,9 +7,11 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/simulate.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/download.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
 #include "server/rpc/upload.h"
@@ -40,8 +42,8 @@ absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
     const auto reader = recordings::FindReader(spec.format);
     if (!reader.ok()) return reader.status();
   }
-  if (header.display_name().size() > 200) {
-    return InvalidField("header.display_name", "is longer than 200 bytes");
+  if (!header.display_name().empty()) {
+    SAED_RETURN_IF_ERROR(CheckDisplayName(header.display_name(), "header.display_name"));
   }
   spec.options.sampling_rate = header.sampling_rate();
   spec.options.bin_width = header.bin_width();
@@ -80,6 +82,9 @@ int64_t SizeOf(const std::vector<recordings::ImportFile>& files) {
   }
   return out;
 }
+
+// Of a page of units.
+constexpr size_t kPageBytes = 900'000;
 
 absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
                      grpc::ServerReader<v1::ImportRecordingRequest>& stream, Context& context,
@@ -128,6 +133,42 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   return absl::OkStatus();
 }
 
+// Faults of the files as the reader names them, in the words of this door.
+absl::Status InWordsOfTheDoor(const absl::Status& status) {
+  const std::vector<FieldFault> found = FaultsOf(status);
+  if (found.empty()) return status;
+  Faults faults;
+  for (const FieldFault& fault : found) {
+    const bool header = fault.field == "format" || fault.field == "sampling_rate" ||
+                        fault.field == "bin_width" || fault.field == "server_path" ||
+                        fault.field.starts_with("options.");
+    faults.Add((header ? "header." : "") + fault.field, fault.description);
+  }
+  return WithReason(faults.ToStatus(), ReasonOf(status));
+}
+
+// Changes what the mask names.
+absl::Status Change(storage::AccessTable& access, const std::string& id,
+                    const v1::UpdateRecordingRequest& request) {
+  bool rename = false, share = request.update_mask().paths().empty();
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "display_name") {
+      rename = true;
+    } else if (path == "private") {
+      share = true;
+    } else {
+      return InvalidField("update_mask", fmt::format("names '{}'; must name display_name, private "
+                                                     "or both",
+                                                     ValidUtf8(path)));
+    }
+  }
+  if (rename) {
+    SAED_RETURN_IF_ERROR(CheckDisplayName(request.display_name(), "display_name"));
+    SAED_RETURN_IF_ERROR(access.SetName(id, request.display_name()));
+  }
+  return share ? access.SetPrivate(id, request.private_()) : absl::OkStatus();
+}
+
 absl::StatusOr<recordings::PlantedSpec> PlantedOf(const v1::PlantedSimulation& m) {
   SAED_ASSIGN_OR_RETURN(auto spec,
                         recordings::PlantedLevel(m.level().empty() ? "easy" : m.level()));
@@ -146,7 +187,7 @@ grpc::Status RecordingService::ImportRecording(
     v1::ImportRecordingResponse* response) {
   const auto caller = context_.gate.Enter(*server, "RecordingService.ImportRecording", nullptr);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Receive(*caller, *server, *stream, context_, *response));
+  return ToGrpc(InWordsOfTheDoor(Receive(*caller, *server, *stream, context_, *response)));
 }
 
 grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
@@ -154,6 +195,10 @@ grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
                                                  v1::SimulateRecordingResponse* response) {
   const auto caller = context_.gate.Enter(*server, "RecordingService.SimulateRecording", request);
   if (!caller.ok()) return ToGrpc(caller.status());
+  if (!request->display_name().empty()) {
+    const absl::Status named = CheckDisplayName(request->display_name(), "display_name");
+    if (!named.ok()) return ToGrpc(named);
+  }
   recordings::Imported made;
   MemoryBudget::Hold memory;
   if (request->has_rat()) {
@@ -234,13 +279,28 @@ grpc::Status RecordingService::UpdateRecording(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "recordings", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  const absl::Status set = context_.gate.access().SetPrivate(*id, request->private_());
-  if (!set.ok()) return ToGrpc(set);
+  const absl::Status changed = Change(context_.gate.access(), *id, *request);
+  if (!changed.ok()) return ToGrpc(changed);
   const auto row = context_.stores.recordings.Get(*id);
   if (!row.ok()) return ToGrpc(row.status());
   *response->mutable_recording() = ToProto(*row);
   return grpc::Status::OK;
 }
+
+namespace {
+
+// Of a unit, over the time in which it was observed, Hz.
+double MeanRate(const storage::RecordingRow& recording, const nlohmann::json& summary,
+                int64_t position, const storage::UnitRow& unit) {
+  const auto rates = summary.find("mean_rates");
+  const auto at = static_cast<size_t>(position);
+  if (rates != summary.end() && at < rates->size()) {
+    return (*rates)[at].is_number() ? (*rates)[at].get<double>() : 0;
+  }
+  return recording.duration > 0 ? static_cast<double>(unit.spike_count) / recording.duration : 0;
+}
+
+}  // namespace
 
 grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
                                          const v1::ListUnitsRequest* request,
@@ -257,25 +317,19 @@ grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
   const auto recording = context_.stores.recordings.Get(*id);
   if (!recording.ok()) return ToGrpc(recording.status());
   const int64_t position = after->empty() ? -1 : std::strtoll((*after)[0].c_str(), nullptr, 10);
-  const auto rows = context_.stores.recordings.Units(*id, *size, position);
+  const auto rows = context_.stores.recordings.Units(*id, *size, position, kPageBytes);
   if (!rows.ok()) return ToGrpc(rows.status());
-  for (const auto& row : *rows) {
-    auto* unit = response->add_units();
-    unit->set_id(row.id);
-    unit->set_label(row.label);
-    unit->set_region(row.region);
-    if (row.depth) unit->set_depth(*row.depth);
-    unit->set_spike_count(row.spike_count);
-    const auto columns = nlohmann::json::parse(row.columns, nullptr, false);
-    for (const auto& [name, value] : columns.items()) {
-      (*unit->mutable_columns())[name] = value.get<std::string>();
-    }
-    if (recording->duration > 0) {
-      unit->set_mean_rate(static_cast<double>(row.spike_count) / recording->duration);
-    }
+  const auto summary = nlohmann::json::parse(recording->summary, nullptr, false);
+  int64_t sent = 0;
+  for (size_t bytes = 0; sent < static_cast<int64_t>(rows->size()); ++sent) {
+    const storage::UnitRow& row = (*rows)[static_cast<size_t>(sent)];
+    v1::Unit unit = ToProto(row, MeanRate(*recording, summary, position + 1 + sent, row));
+    bytes += unit.ByteSizeLong();
+    if (bytes > kPageBytes && sent > 0) break;
+    *response->add_units() = std::move(unit);
   }
-  if (static_cast<int>(rows->size()) == *size) {
-    response->set_next_page_token(MakePageToken(query, {std::to_string(position + *size)}));
+  if (position + 1 + sent < recording->unit_count) {
+    response->set_next_page_token(MakePageToken(query, {std::to_string(position + sent)}));
   }
   return grpc::Status::OK;
 }
@@ -356,6 +410,16 @@ grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
     if (wanted) response->add_files(name);
   }
   return grpc::Status::OK;
+}
+
+grpc::Status RecordingService::DownloadRecording(
+    grpc::ServerContext* server, const v1::DownloadRecordingRequest* request,
+    grpc::ServerWriter<v1::DownloadRecordingResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "RecordingService.DownloadRecording", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  const auto id = IdOf(request->name(), "recordings", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  return ToGrpc(SendRecording(context_, *id, *request, *server, *stream));
 }
 
 }  // namespace saed::rpc

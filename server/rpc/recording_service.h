@@ -33,6 +33,9 @@ class RecordingService final : public v1::RecordingService::Service {
                            v1::ListFormatsResponse* response) override;
   grpc::Status DetectFormat(grpc::ServerContext*, const v1::DetectFormatRequest* request,
                             v1::DetectFormatResponse* response) override;
+  grpc::Status DownloadRecording(
+      grpc::ServerContext* server, const v1::DownloadRecordingRequest* request,
+      grpc::ServerWriter<v1::DownloadRecordingResponse>* stream) override;
 
  private:
   Context& context_;

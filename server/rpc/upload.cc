@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
@@ -9,7 +13,47 @@
 namespace saed::rpc {
 namespace {
 
-constexpr const char* kHexDigits = "0123456789abcdefABCDEF";
+constexpr size_t kMaxPart = 200, kMaxName = 1000;  // bytes
+
+recordings::Role RoleOf(v1::FileHeader::Role role) {
+  switch (role) {
+    case v1::FileHeader::ROLE_INTERVALS:
+      return recordings::Role::kIntervals;
+    case v1::FileHeader::ROLE_SERIES:
+      return recordings::Role::kSeries;
+    case v1::FileHeader::ROLE_UNITS:
+      return recordings::Role::kUnits;
+    default:
+      return recordings::Role::kMain;
+  }
+}
+
+// Main files have places in a folder; tables and series have plain names.
+absl::Status CheckName(const std::string& name, recordings::Role role) {
+  const bool text = ValidUtf8(name) == name && std::none_of(name.begin(), name.end(), [](char c) {
+                      return (c >= 0 && c < ' ') || c == 0x7f;
+                    });
+  const std::vector<std::string> parts = absl::StrSplit(name, '/');
+  const bool relative = std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+    return !part.empty() && part.size() <= kMaxPart && part != "." && part != "..";
+  });
+  if (!text || !relative || name.size() > kMaxName ||
+      (role != recordings::Role::kMain && parts.size() > 1)) {
+    return InvalidField(
+        "file.name",
+        fmt::format("is '{}'; must be {}", ValidUtf8(name.substr(0, kMaxName)),
+                    role == recordings::Role::kMain
+                        ? "the file's place in the folder, parts of 1 to 200 bytes separated by "
+                          "'/', without '..' and control characters"
+                        : "a plain name of 1 to 200 bytes"));
+  }
+  return absl::OkStatus();
+}
+
+bool Hexadecimal(const std::string& text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(),
+                                          [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
 
 }  // namespace
 
@@ -20,40 +64,36 @@ Upload::~Upload() {
 absl::Status Upload::Begin(const v1::FileHeader& header) {
   SAED_RETURN_IF_ERROR(CloseFile());
   const std::string& name = header.name();
-  if (name.empty() || name.size() > 200 || name.find('/') != std::string::npos ||
-      ValidUtf8(name) != name) {
-    return InvalidField("file.name", fmt::format("is '{}'; must be a plain name of 1 to 200 bytes",
-                                                 ValidUtf8(name)));
-  }
+  const recordings::Role role = RoleOf(header.role());
+  SAED_RETURN_IF_ERROR(CheckName(name, role));
   if (header.size() < 0 || header.size() > max_file_bytes_) {
     return InvalidField("file.size", fmt::format("of '{}' is {} bytes; must be 0 to {}", name,
                                                  header.size(), max_file_bytes_));
   }
-  const std::string& sha256 = header.sha256();
-  if (sha256.size() != 64 || sha256.find_first_not_of(kHexDigits) != std::string::npos) {
-    return InvalidField("file.sha256", fmt::format("of '{}' is '{}'; must be 64 hexadecimal digits",
-                                                   name, ValidUtf8(sha256)));
+  if (!Hexadecimal(header.sha256())) {
+    return InvalidField("file.sha256",
+                        fmt::format("of '{}' is '{}'; must be 64 hexadecimal digits", name,
+                                    ValidUtf8(header.sha256().substr(0, 100))));
   }
   if (files_.size() == kMaxFiles) {
     return InvalidField("file",
                         fmt::format("comes after {} others; no more are allowed", kMaxFiles));
   }
+  if (!named_.emplace(role, name).second) {
+    return InvalidField("file.name", fmt::format("is '{}', as another file's; each has its own "
+                                                 "name",
+                                                 name));
+  }
   if (directory_.empty()) {
     SAED_ASSIGN_OR_RETURN(directory_, objects_.NewUploadDirectory());
   }
   header_ = header;
-  // Digits come in either case.
-  for (char& c : *header_.mutable_sha256())
-    c = c >= 'A' && c <= 'F' ? static_cast<char>(c | 32) : c;
   received_ = 0;
   bytes_ += header.size();
   digest_ = std::make_unique<Sha256>();
   // The file's own name is never part of a path here.
   const std::string path = fmt::format("{}/{}", directory_, files_.size());
-  files_.push_back({header.role() == v1::FileHeader::ROLE_INTERVALS ? recordings::Role::kIntervals
-                    : header.role() == v1::FileHeader::ROLE_SERIES  ? recordings::Role::kSeries
-                                                                    : recordings::Role::kMain,
-                    name, path});
+  files_.push_back({role, name, path});
   out_.open(path, std::ios::binary);
   if (!out_) return absl::UnavailableError("cannot store the upload");
   return absl::OkStatus();
@@ -82,7 +122,7 @@ absl::Status Upload::CloseFile() {
   }
   const std::string got = digest_->Hex();
   digest_.reset();
-  if (got != header_.sha256()) {
+  if (!absl::EqualsIgnoreCase(got, header_.sha256())) {
     return InvalidField("file.sha256",
                         fmt::format("of '{}' is {} but the bytes received have {}; send it again",
                                     header_.name(), header_.sha256(), got));

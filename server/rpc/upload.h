@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,7 +36,8 @@ class Upload {
   int64_t bytes() const { return bytes_; }
 
  private:
-  static constexpr size_t kMaxFiles = 64;
+  // Formats that are folders (Zarr) have a file for every piece of an array.
+  static constexpr size_t kMaxFiles = 20'000;
 
   absl::Status CloseFile();
 
@@ -42,6 +45,7 @@ class Upload {
   int64_t max_file_bytes_;
   std::string directory_;
   std::vector<recordings::ImportFile> files_;
+  std::set<std::pair<recordings::Role, std::string>> named_;
   v1::FileHeader header_;
   std::ofstream out_;
   std::unique_ptr<Sha256> digest_;

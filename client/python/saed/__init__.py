@@ -14,6 +14,6 @@
 Arrays go in and come out as NumPy; errors are saed.Error with the fields that were wrong.
 """
 
-from saed.client import Client, Codes, Error, connect
+from saed.client import Client, Codes, Error, Series, connect
 
-__all__ = ["Client", "Codes", "Error", "connect"]
+__all__ = ["Client", "Codes", "Error", "Series", "connect"]

@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "client/cli/command.h"
+#include "client/cli/output.h"
+#include "client/cli/show_recording.h"
+#include "client/cpp/choose.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ImportFlags {
+  std::string path, format, name, server_path, units;
+  double sampling_rate = 0, bin_width = 0;
+  bool strict = false, is_private = false;
+  std::vector<std::string> intervals, series, options;
+};
+
+// "NAME=VALUE" in two.
+absl::StatusOr<std::pair<std::string, std::string>> Pair(const std::string& text, const char* flag,
+                                                         const char* example) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} is '{}'; must be NAME=VALUE, e.g. {} {}", flag, text, flag, example));
+  }
+  return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+// The flag that sets a field of the header; the field itself where none does.
+std::string FlagOf(const std::string& field) {
+  const std::pair<std::string_view, std::string_view> flags[] = {
+      {"header.format", "--format"},     {"format", "--format"},
+      {"header.bin_width", "--bin"},     {"header.sampling_rate", "--sampling-rate"},
+      {"header.display_name", "--name"}, {"header.server_path", "--server-path"}};
+  for (const auto& [name, flag] : flags) {
+    if (field == name) return std::string(flag);
+  }
+  constexpr std::string_view kOption = "header.options.";
+  if (field.starts_with(kOption)) return "--option " + field.substr(kOption.size());
+  return field;
+}
+
+// The server's words, each fault with the flag it is about.
+absl::Status InFlags(const absl::Status& status) {
+  if (status.ok()) return status;
+  std::string out, line;
+  std::istringstream lines{std::string(status.message())};
+  while (std::getline(lines, line)) {
+    const size_t space = std::min(line.find(' '), line.size());
+    out += (out.empty() ? "" : "\n") + FlagOf(line.substr(0, space)) + line.substr(space);
+  }
+  return {status.code(), out};
+}
+
+std::string DefaultName(const std::string& path) {
+  std::error_code error;
+  const fs::path whole = fs::weakly_canonical(path, error);
+  return (fs::is_directory(whole, error) ? whole.filename() : whole.stem()).string();
+}
+
+absl::StatusOr<v1::ImportHeader> HeaderOf(const ImportFlags& flags) {
+  v1::ImportHeader header;
+  header.set_format_name(flags.format);
+  header.set_display_name(!flags.name.empty()  ? flags.name
+                          : flags.path.empty() ? fs::path(flags.server_path).stem().string()
+                                               : DefaultName(flags.path));
+  header.set_sampling_rate(flags.sampling_rate);
+  header.set_bin_width(flags.bin_width);
+  header.set_server_path(flags.server_path);
+  header.set_strict(flags.strict);
+  header.set_private_(flags.is_private);
+  for (const std::string& text : flags.options) {
+    SAED_ASSIGN_OR_RETURN(const auto option,
+                          Pair(text, "--option", "units_table=processing/ecephys/units"));
+    (*header.mutable_options())[option.first] = option.second;
+  }
+  return header;
+}
+
+// Tables and series that come beside the recording.
+absl::Status AddNamed(const std::vector<std::string>& texts, const char* flag, const char* example,
+                      v1::FileHeader::Role role, std::vector<client::UploadFile>& files) {
+  for (const std::string& text : texts) {
+    SAED_ASSIGN_OR_RETURN(const auto named, Pair(text, flag, example));
+    files.push_back({role, named.first, named.second});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<client::UploadFile>> FilesOf(Session& session, const ImportFlags& flags,
+                                                        v1::ImportHeader& header) {
+  std::vector<client::UploadFile> files;
+  if (!flags.path.empty()) {
+    SAED_ASSIGN_OR_RETURN(auto chosen,
+                          client::ChooseFiles(*session.client, flags.path, flags.format));
+    for (const std::string& said : chosen.said) fmt::print(stderr, "{}\n", said);
+    header.set_format_name(chosen.format);
+    files = std::move(chosen.files);
+  }
+  SAED_RETURN_IF_ERROR(AddNamed(flags.intervals, "--intervals", "trials=trials.csv",
+                                v1::FileHeader::ROLE_INTERVALS, files));
+  SAED_RETURN_IF_ERROR(AddNamed(flags.series, "--series", "position=position.csv",
+                                v1::FileHeader::ROLE_SERIES, files));
+  if (!flags.units.empty()) {
+    files.push_back(
+        {v1::FileHeader::ROLE_UNITS, fs::path(flags.units).filename().string(), flags.units});
+  }
+  return files;
+}
+
+absl::Status Import(Session& session, const ImportFlags& flags) {
+  if (flags.path.empty() == flags.server_path.empty()) {
+    return absl::InvalidArgumentError("give either a path to upload or --server-path");
+  }
+  SAED_ASSIGN_OR_RETURN(auto header, HeaderOf(flags));
+  const auto files = FilesOf(session, flags, header);
+  SAED_RETURN_IF_ERROR(InFlags(files.status()));
+  ProgressLine line;
+  const auto response = session.client->Import(header, *files, [&](int64_t sent, int64_t total) {
+    line.Show(total > 0 ? static_cast<double>(sent) / static_cast<double>(total) : 1,
+              fmt::format("uploaded {} of {}", Bytes(static_cast<double>(sent)),
+                          Bytes(static_cast<double>(total))));
+  });
+  line.End();
+  SAED_RETURN_IF_ERROR(InFlags(response.status()));
+  if (session.json) {
+    fmt::print("{}", Json(*response));
+    return absl::OkStatus();
+  }
+  if (!response->created()) fmt::print("already there:\n");
+  PrintRecording(response->recording());
+  PrintFirstCommand(response->recording());
+  return absl::OkStatus();
+}
+
+absl::Status Formats(Session& session) {
+  grpc::ClientContext context;
+  v1::ListFormatsResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->recordings().ListFormats(&context, {}, &response)));
+  if (session.json) {
+    fmt::print("{}", Json(response));
+    return absl::OkStatus();
+  }
+  const int width = std::clamp(TerminalWidth(), 40, 100);
+  for (const auto& format : response.formats()) {
+    fmt::print("{}\n  {}\n  needs {}\n", format.name(), Wrapped(format.title(), width, 2),
+               Wrapped(format.needs(), width, 8));
+    for (const auto& option : format.options()) {
+      fmt::print("  --option {}={}\n      {}\n", option.name(), option.example(),
+                 Wrapped(option.help(), width, 6));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddImportCommand(CLI::App& group, Session& session) {
+  auto* import = group.add_subcommand(
+      "import",
+      "Upload a recording: a file or folder of any format that saectl recordings formats "
+      "lists");
+  auto flags = std::make_shared<ImportFlags>();
+  import->add_option("path", flags->path, "File or folder to upload");
+  import->add_option("--server-path", flags->server_path,
+                     "Import this path below the server's data root instead");
+  import->add_option("--format", flags->format, "Default: what the files are");
+  import->add_option("--name", flags->name, "Name for people");
+  import->add_option("--sampling-rate", flags->sampling_rate,
+                     "Hz, of times in samples or of frames, where no file says it");
+  import->add_option("--bin", flags->bin_width, "s, of the bins of a count matrix");
+  import->add_option("--option", flags->options, "NAME=VALUE, as the format has it (repeatable)");
+  import->add_option("--intervals", flags->intervals, "Interval table: NAME=FILE.csv (repeatable)");
+  import->add_option("--series", flags->series, "Behavioural series: NAME=FILE.csv (repeatable)");
+  import->add_option("--units", flags->units, "Columns by unit id: FILE.csv");
+  import->add_flag("--strict", flags->strict, "Refuse instead of leaving out or mending anything");
+  import->add_flag("--private", flags->is_private, "Only you and administrators see it");
+  Run(import, session, [&session, flags] { return Import(session, *flags); });
+}
+
+void AddFormatsCommand(CLI::App& group, Session& session) {
+  Run(group.add_subcommand("formats", "What can be imported, with what each format needs"), session,
+      [&session] { return Formats(session); });
+}
+
+}  // namespace saed::cli

@@ -1,0 +1,183 @@
+#include "client/cpp/choose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "server/base/glob.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+
+namespace saed::client {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMostFiles = 100'000;  // that a folder may hold
+constexpr size_t kMostSent = 20'000;    // of which names are sent
+constexpr size_t kShown = 20;           // names of files that no format reads
+constexpr size_t kSketch = 4096;        // bytes at either end
+constexpr size_t kSketched = 8u << 20;  // bytes of all ends together
+
+struct Found {
+  std::string name, path;
+  int64_t size = 0;
+};
+
+// Hidden files are the system's, but for what Zarr keeps its shapes in.
+bool Hidden(const fs::path& file) {
+  const std::string base = file.filename().string();
+  return base.starts_with('.') && !base.starts_with(".z");
+}
+
+absl::StatusOr<std::vector<Found>> Walk(const fs::path& folder, std::vector<std::string>& said) {
+  std::error_code error;
+  const std::string root = (fs::canonical(folder, error) / "").string();
+  std::vector<Found> out;
+  auto it = fs::recursive_directory_iterator(folder, error);
+  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (Hidden(it->path())) {
+      if (it->is_directory(error)) it.disable_recursion_pending();
+      continue;
+    }
+    if (!it->is_regular_file(error)) continue;
+    const std::string name = it->path().lexically_relative(folder).generic_string();
+    if (it->is_symlink(error) && !fs::canonical(it->path(), error).string().starts_with(root)) {
+      said.push_back(fmt::format("{} is a link out of the folder and is left out", name));
+      continue;
+    }
+    if (ValidUtf8(name) != name) {
+      said.push_back(fmt::format("{} is no UTF-8 name and is left out", ValidUtf8(name)));
+      continue;
+    }
+    out.push_back({name, it->path().string(), static_cast<int64_t>(it->file_size(error))});
+    if (out.size() > kMostFiles) {
+      return absl::InvalidArgumentError(
+          fmt::format("{} holds more than {} files; name the folder of one recording",
+                      folder.string(), kMostFiles));
+    }
+  }
+  if (error) {
+    return absl::NotFoundError(fmt::format("cannot read {}: {}", folder.string(), error.message()));
+  }
+  // Files that lie higher are looked at first.
+  std::sort(out.begin(), out.end(), [](const Found& a, const Found& b) {
+    const auto depth = [](const Found& f) { return std::count(f.name.begin(), f.name.end(), '/'); };
+    return std::pair(depth(a), a.name) < std::pair(depth(b), b.name);
+  });
+  return out;
+}
+
+bool Matches(const std::string& name, const v1::FormatInfo& format) {
+  return std::any_of(format.files().begin(), format.files().end(),
+                     [&](const std::string& pattern) { return MatchesGlob(name, pattern); });
+}
+
+// Both ends of a file, as long as there is room for them.
+void AddEnds(const Found& file, size_t& room, v1::FileSketch& out) {
+  const auto part = std::min<size_t>(kSketch, static_cast<size_t>(file.size));
+  if (2 * part > room) return;
+  std::ifstream in(file.path, std::ios::binary);
+  out.mutable_head()->resize(part);
+  in.read(out.mutable_head()->data(), static_cast<std::streamsize>(part));
+  out.mutable_tail()->resize(part);
+  in.seekg(file.size - static_cast<int64_t>(part));
+  in.read(out.mutable_tail()->data(), static_cast<std::streamsize>(part));
+  if (in) {
+    room -= 2 * part;
+  } else {
+    out.clear_head();
+    out.clear_tail();
+  }
+}
+
+v1::DetectFormatRequest Sketches(const std::vector<Found>& files,
+                                 const v1::ListFormatsResponse& formats) {
+  v1::DetectFormatRequest out;
+  size_t room = kSketched, others = 0;
+  for (const Found& file : files) {
+    const bool read =
+        std::any_of(formats.formats().begin(), formats.formats().end(),
+                    [&](const v1::FormatInfo& format) { return Matches(file.name, format); });
+    if (!read && ++others > kShown && files.size() > 1) continue;
+    if (static_cast<size_t>(out.files_size()) == kMostSent) break;
+    auto* sketch = out.add_files();
+    sketch->set_name(file.name);
+    sketch->set_size(file.size);
+    if (read || files.size() == 1) AddEnds(file, room, *sketch);
+  }
+  return out;
+}
+
+// A folder of several NWB files is several recordings.
+absl::Status OneNwb(const std::vector<Found>& files) {
+  std::string names;
+  int count = 0;
+  for (const Found& file : files) {
+    if (!file.name.ends_with(".nwb")) continue;
+    if (++count <= 10) names += "\n  " + file.name;
+  }
+  if (count < 2) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("the folder holds {} NWB files, each a recording of its own; name one:{}{}",
+                  count, names, count > 10 ? "\n  …" : ""));
+}
+
+void Take(const std::vector<Found>& files, const std::set<std::string>& wanted, Choice& out) {
+  for (const Found& file : files) {
+    if (wanted.contains(file.name)) {
+      out.files.push_back({v1::FileHeader::ROLE_MAIN, file.name, file.path});
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
+                                   const std::string& format) {
+  Choice out;
+  std::error_code error;
+  const bool folder = fs::is_directory(path, error);
+  std::vector<Found> files;
+  if (folder) {
+    SAED_ASSIGN_OR_RETURN(files, Walk(path, out.said));
+  } else if (fs::is_regular_file(path, error)) {
+    files = {{fs::path(path).filename().string(), path,
+              static_cast<int64_t>(fs::file_size(path, error))}};
+  } else {
+    return absl::NotFoundError(fmt::format("cannot read {}: it is no file or folder", path));
+  }
+  v1::ListFormatsResponse formats;
+  {
+    grpc::ClientContext context;
+    SAED_RETURN_IF_ERROR(FromGrpc(client.recordings().ListFormats(&context, {}, &formats)));
+  }
+  std::set<std::string> wanted;
+  out.format = format;
+  if (!format.empty()) {
+    // One that the server does not know is refused by it, with those it knows.
+    for (const auto& info : formats.formats()) {
+      if (info.name() != format) continue;
+      if (format == "nwb") SAED_RETURN_IF_ERROR(OneNwb(files));
+      for (const Found& file : files) {
+        if (!folder || Matches(file.name, info)) wanted.insert(file.name);
+      }
+    }
+  } else {
+    SAED_RETURN_IF_ERROR(OneNwb(files));
+    grpc::ClientContext context;
+    v1::DetectFormatResponse detected;
+    SAED_RETURN_IF_ERROR(
+        FromGrpc(client.recordings().DetectFormat(&context, Sketches(files, formats), &detected)));
+    out.format = detected.format().name();
+    wanted.insert(detected.files().begin(), detected.files().end());
+    if (!folder) wanted.insert(files[0].name);
+  }
+  Take(files, wanted, out);
+  return out;
+}
+
+}  // namespace saed::client

@@ -1,0 +1,252 @@
+#include "server/jobs/first_command.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "server/base/text.h"
+
+namespace saed::jobs {
+namespace {
+
+using recordings::Column;
+using recordings::IntervalTable;
+using recordings::Recording;
+using recordings::Spans;
+
+constexpr double kBin = 0.02, kWideBin = 0.05;  // s
+constexpr double kLowRate = 1;                  // Hz
+constexpr double kMostOutside = 0.5;            // of the observed time, above which a mask is due
+constexpr size_t kFewestRows = 8;               // of a table that trials are split by
+constexpr size_t kStretches = 5;                // of which each gives rows to both sides
+
+double Length(const Spans& spans) {
+  double out = 0;
+  for (const auto& [start, stop] : spans) out += stop - start;
+  return out;
+}
+
+// The parts of [0, duration) that are in some row and were observed.
+Spans Covered(const IntervalTable& table, const Recording& r) {
+  Spans rows;
+  for (size_t i = 0; i < table.rows(); ++i) {
+    if (table.stop[i] > table.start[i]) rows.emplace_back(table.start[i], table.stop[i]);
+  }
+  std::sort(rows.begin(), rows.end());
+  Spans out;
+  double reached = 0;
+  const Spans all = {{0, r.duration}};
+  const Spans& observed = r.observed.empty() ? all : r.observed;
+  size_t at = 0;
+  for (const auto& [start, stop] : rows) {
+    const double from = std::max(start, reached);
+    reached = std::max(reached, stop);
+    while (at < observed.size() && observed[at].second <= from) ++at;
+    for (size_t i = at; i < observed.size() && observed[i].first < stop; ++i) {
+      const double a = std::max(from, observed[i].first), b = std::min(stop, observed[i].second);
+      if (b > a) out.emplace_back(a, b);
+    }
+  }
+  return out;
+}
+
+bool Contains(const std::string& name, std::string_view word) {
+  std::string lower = name;
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower.find(word) != std::string::npos;
+}
+
+// How likely a table is the one an experiment is made of; 0: not at all.
+int Rank(const IntervalTable& table) {
+  const std::string& name = table.table.name;
+  if (Contains(name, "invalid") || table.rows() < kFewestRows) return 0;
+  if (Contains(name, "trial") || Contains(name, "lap")) return 3;
+  if (Contains(name, "stim") || Contains(name, "presentation")) return 2;
+  return 1;
+}
+
+struct Chosen {
+  const IntervalTable* table = nullptr;
+  double covered = 0;  // of the observed time
+};
+
+// The likeliest table, among equals the one that covers most. Its rows hold bins.
+Chosen ChooseTable(const Recording& r, double bin, double observed) {
+  Chosen best;
+  int best_rank = 0;
+  for (const IntervalTable& table : r.intervals) {
+    std::vector<double> lengths;
+    for (size_t i = 0; i < table.rows(); ++i) lengths.push_back(table.stop[i] - table.start[i]);
+    const int rank = Rank(table);
+    if (rank == 0) continue;
+    std::nth_element(lengths.begin(), lengths.begin() + lengths.size() / 2, lengths.end());
+    const double covered = Length(Covered(table, r)) / observed;
+    if (lengths[lengths.size() / 2] < 2 * bin || covered * observed < 200 * bin) continue;
+    if (rank > best_rank || (rank == best_rank && covered > best.covered)) {
+      best = {&table, covered};
+      best_rank = rank;
+    }
+  }
+  return best;
+}
+
+// In a shell's words.
+std::string Quoted(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/';
+  });
+  if (plain && !text.empty()) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// Numbers that ascend with the rows' starts, in at least kFewestRows steps.
+bool Counts(const IntervalTable& table, const Column& column) {
+  const auto* values = std::get_if<recordings::Numbers>(&column.values);
+  if (values == nullptr) return false;
+  std::vector<size_t> order(table.rows());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return table.start[a] < table.start[b]; });
+  size_t steps = 1;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const double value = (*values)[order[i]];
+    if (!std::isfinite(value) || value < 0) return false;
+    if (i == 0) continue;
+    const double before = (*values)[order[i - 1]];
+    if (value < before) return false;
+    steps += value > before;
+  }
+  return steps >= kFewestRows;
+}
+
+// A column that numbers trials or blocks, else the rows' starts; null where neither ascends.
+const Column* SplitColumn(const IntervalTable& table) {
+  for (const char* word : {"block", "trial", "lap", "run", "index", "start_time"}) {
+    for (const Column& column : table.table.columns) {
+      if (column.name != "stop_time" && Contains(column.name, word) && Counts(table, column)) {
+        return &column;
+      }
+    }
+  }
+  return nullptr;
+}
+
+// Values [first, last] as the flag has them.
+std::string Range(const std::vector<double>& values, size_t first, size_t last) {
+  const std::string low = NumberText(values[first]);
+  return first == last ? low : fmt::format("{}-{}", low, NumberText(values[last]));
+}
+
+class Maker {
+ public:
+  Maker(const Recording& recording, const std::vector<double>& spikes)
+      : recording_(recording), spikes_(spikes) {
+    observed_ = std::max(
+        recording.observed.empty() ? recording.duration : Length(recording.observed), 1e-9);
+  }
+
+  FirstCommand Make() {
+    const double bin = Bin();
+    Add(fmt::format("--bin {}", NumberText(bin)));
+    const size_t units = Label();
+    const Chosen chosen = ChooseTable(recording_, bin, observed_);
+    if (chosen.table != nullptr) {
+      Mask(chosen);
+      SplitBy(*chosen.table);
+    }
+    Size(units);
+    return std::move(out_);
+  }
+
+ private:
+  void Add(const std::string& flag) { out_.flags += (out_.flags.empty() ? "" : " ") + flag; }
+  void Because(std::string reason) { out_.reasons.push_back(std::move(reason)); }
+
+  double Bin() {
+    const double recorded = recording_.counts.bin_width;
+    if (recorded > 0) {
+      const double bin = recorded * std::max(1.0, std::ceil(kBin / 2 / recorded - 1e-9));
+      Because(fmt::format("--bin: the counts came in bins of {} s; bins may be whole multiples",
+                          NumberText(recorded)));
+      return bin;
+    }
+    const double rate = std::accumulate(spikes_.begin(), spikes_.end(), 0.0) /
+                        (observed_ * static_cast<double>(std::max<size_t>(spikes_.size(), 1)));
+    const double bin = rate < kLowRate ? kWideBin : kBin;
+    Because(fmt::format("--bin: units have {:.2g} spikes/s, {:.2g} a bin", rate, rate * bin));
+    return bin;
+  }
+
+  // The number of units that are left.
+  size_t Label() {
+    const auto& units = recording_.units;
+    const auto good = static_cast<size_t>(std::count_if(
+        units.begin(), units.end(), [](const auto& unit) { return unit.label == "good"; }));
+    if (good < 2 || good == units.size()) return units.size();
+    Add("--label good");
+    Because(fmt::format("--label: {} of {} units are good", good, units.size()));
+    return good;
+  }
+
+  void Mask(const Chosen& chosen) {
+    if (chosen.covered > 1 - kMostOutside) return;
+    const std::string& name = chosen.table->table.name;
+    if (name.find('[') != std::string::npos) return;
+    Add("--mask " + Quoted(name));
+    Because(fmt::format("--mask: {:.0f} % of the time is outside {}", 100 * (1 - chosen.covered),
+                        name));
+  }
+
+  // Of each of a few stretches of the session the first four fifths of the trials train, so that
+  // both sides see all of it.
+  void SplitBy(const IntervalTable& table) {
+    const Column* column = SplitColumn(table);
+    if (column == nullptr) return;
+    const auto& numbers = std::get<recordings::Numbers>(column->values);
+    const std::set<double> distinct(numbers.begin(), numbers.end());
+    const std::vector<double> values(distinct.begin(), distinct.end());
+    const size_t stretches = std::clamp<size_t>(values.size() / kStretches, 1, kStretches);
+    std::vector<std::string> train, test;
+    for (size_t i = 0; i < stretches; ++i) {
+      const size_t first = values.size() * i / stretches;
+      const size_t end = values.size() * (i + 1) / stretches;
+      const size_t cut = end - std::max<size_t>(1, (end - first) / 5);
+      train.push_back(Range(values, first, cut - 1));
+      test.push_back(Range(values, cut, end - 1));
+    }
+    Add(fmt::format("--split-column {} --train-values {} --test-values {}",
+                    Quoted(table.table.name + "." + column->name), fmt::join(train, " "),
+                    fmt::join(test, " ")));
+    Because(
+        fmt::format("--split-column: a fifth of {} is held out, whole rows, from all of the "
+                    "session",
+                    table.table.name));
+  }
+
+  void Size(size_t units) {
+    const size_t features = std::clamp<size_t>((2 * units + 7) / 8 * 8, 16, 256);
+    Add(fmt::format("--features {} --k {}", features, features / 8));
+    Because(fmt::format("--features: about two for each of {} units, an eighth of them at once",
+                        units));
+  }
+
+  const Recording& recording_;
+  const std::vector<double>& spikes_;
+  double observed_;
+  FirstCommand out_;
+};
+
+}  // namespace
+
+FirstCommand FirstCommandFor(const Recording& recording, const std::vector<double>& spikes) {
+  return Maker(recording, spikes).Make();
+}
+
+}  // namespace saed::jobs
