@@ -1,0 +1,16 @@
+// seccomp: the kernel makes for this process the system calls that reading files takes, no others.
+#pragma once
+
+#include "absl/status/status.h"
+
+namespace saed::recordings {
+
+// Whether the kernel filters system calls.
+bool HasSystemCallFilter();
+
+// From now on: what no reader has any use for (the network, programs, processes, other processes'
+// memory, namespaces, keys) ends the process with SIGSYS; any other call that is not allowed
+// fails with EPERM. Wants no-new-privileges to be set.
+absl::Status RestrictSystemCalls();
+
+}  // namespace saed::recordings
