@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/landlock.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -52,7 +53,8 @@ int LandlockVersion() {
   return version < 0 ? 0 : static_cast<int>(version);
 }
 
-absl::Status RestrictFiles(const std::vector<int>& readable, int directory) {
+absl::Status RestrictFiles(const std::vector<int>& readable, const std::vector<int>& writable,
+                           bool make_folders) {
   const int version = LandlockVersion();
   Ruleset rules;
   rules.files = AllRights(version);
@@ -63,13 +65,18 @@ absl::Status RestrictFiles(const std::vector<int>& readable, int directory) {
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &rules, size, 0U)));
   if (!ruleset.ok()) return Failed("cannot make rules for files");
   for (const int file : readable) {
-    SAED_RETURN_IF_ERROR(Allow(ruleset.get(), file, LANDLOCK_ACCESS_FS_READ_FILE));
+    struct stat status {};
+    const bool folder = fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+    SAED_RETURN_IF_ERROR(
+        Allow(ruleset.get(), file,
+              LANDLOCK_ACCESS_FS_READ_FILE | (folder ? LANDLOCK_ACCESS_FS_READ_DIR : uint64_t{0})));
   }
-  SAED_RETURN_IF_ERROR(
-      Allow(ruleset.get(), directory,
-            (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-             LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | kTruncate) &
-                rules.files));
+  uint64_t writing = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | kTruncate;
+  if (make_folders) writing |= LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR;
+  for (const int folder : writable) {
+    SAED_RETURN_IF_ERROR(Allow(ruleset.get(), folder, writing & rules.files));
+  }
   // How much of mapped files is resident, which count_file.cc looks at.
   const Descriptor memory(open("/proc/self/statm", O_PATH | O_CLOEXEC));
   if (memory.ok()) {

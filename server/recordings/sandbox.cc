@@ -117,7 +117,7 @@ absl::Status RestrictFiles(const Confinement& c, Guard& guard) {
   }
   std::vector<int> readable;
   for (const auto& file : c.files) readable.push_back(file.descriptor);
-  SAED_RETURN_IF_ERROR(recordings::RestrictFiles(readable, c.directory));
+  SAED_RETURN_IF_ERROR(recordings::RestrictFiles(readable, {c.directory}));
   return Active(guard, fmt::format("opens the import's own files alone (version {})", version));
 }
 

@@ -187,9 +187,10 @@ bool HasSystemCallFilter() {
   return seccomp_api_get() >= 2 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 }
 
-absl::Status RestrictSystemCalls() {
+absl::Status RestrictSystemCalls(const std::vector<const char*>& also) {
   Filter filter;
   for (const char* call : kAllowed) filter.Add(SCMP_ACT_ALLOW, call);
+  for (const char* call : also) filter.Add(SCMP_ACT_ALLOW, call);
   for (const char* call : kDeadly) filter.Add(SCMP_ACT_KILL_PROCESS, call);
   // Memory, but none that could be run.
   filter.Add(SCMP_ACT_ALLOW, "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
