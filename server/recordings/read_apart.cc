@@ -1,5 +1,4 @@
 // The side of the process that reads: import_apart.h.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -60,19 +59,6 @@ absl::StatusOr<std::vector<Opened>> OpenAll(std::vector<ImportFile>& files) {
   return out;
 }
 
-// A user of its own may not be allowed what the server is.
-absl::Status CheckReadable(const std::vector<ImportFile>& files) {
-  for (const ImportFile& file : files) {
-    const Descriptor again(open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (again.ok()) continue;
-    return Named(file, absl::PermissionDeniedError(fmt::format(
-                           "may not be read by the user {}, who reads all files from outside; "
-                           "must be readable for others",
-                           kReaderUser)));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Imported> Read(Question& question, int directory,
                               const std::set<std::string>& without) {
   SAED_ASSIGN_OR_RETURN(const std::vector<Opened> opened, OpenAll(question.files));
@@ -87,7 +73,6 @@ absl::StatusOr<Imported> Read(Question& question, int directory,
   PreloadHdf5Filters();  // there is no loading of libraries later
   SAED_RETURN_IF_ERROR(Confine(confinement, without).status());
   try {
-    SAED_RETURN_IF_ERROR(CheckReadable(question.files));
     return Import(question.spec, question.files);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(

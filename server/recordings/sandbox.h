@@ -5,7 +5,7 @@
 //   landlock     opens the files of the import and its exchange directory, nothing else
 //   seccomp      makes only the system calls that reading takes
 //   limits       memory, processor time, size of what it writes, open files; no core dump
-//   user         is a user of its own, where the server runs as root and the package made one
+//   user         a user of its own; it has none yet, and says so
 //   environment  has no environment and no descriptor of the server's
 #pragma once
 
@@ -60,8 +60,5 @@ const std::vector<std::string>& GuardNames();
 // where one that it has could not be put up, after which the process had better end.
 absl::StatusOr<std::vector<Guard>> Confine(const Confinement& confinement,
                                            const std::set<std::string>& without = {});
-
-// The user for "user"; it need not exist.
-inline constexpr const char* kReaderUser = "saed-reader";
 
 }  // namespace saed::recordings
