@@ -15,6 +15,7 @@
 #include "server/housekeeping.h"
 #include "server/http/metrics_endpoint.h"
 #include "server/recordings/count_file.h"
+#include "server/recordings/probe_reader.h"
 #include "server/rpc/certificate.h"
 #include "server/rpc/server.h"
 #include "server/sae/kernels/dispatch.h"
@@ -183,6 +184,30 @@ absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
   return stores.objects.Sweep(named);
 }
 
+// Looks what the reading process can give up on this machine, and says what it cannot.
+std::vector<recordings::Guard> GuardsOf(const std::string& reader,
+                                        const storage::ObjectStore& objects) {
+  std::vector<recordings::Guard> out;
+  if (!reader.empty()) {
+    if (const auto directory = objects.NewUploadDirectory(); directory.ok()) {
+      const auto guards = recordings::ProbeReader(reader, *directory);
+      if (guards.ok()) out = *guards;
+      if (!guards.ok()) spdlog::error("reader: {}", std::string(guards.status().message()));
+      storage::RemoveTree(*directory);
+    }
+  }
+  if (out.empty()) {
+    const char* why = reader.empty() ? "files are read in the server's own process"
+                                     : "the reading process could not shut itself in";
+    for (const std::string& name : recordings::GuardNames()) out.push_back({name, false, why});
+  }
+  for (const recordings::Guard& guard : out) {
+    if (guard.active) continue;
+    spdlog::warn("files from outside are read without the guard {}: {}", guard.name, guard.detail);
+  }
+  return out;
+}
+
 // The chore of which the metrics tell when it was last done.
 constexpr const char* kBackup = "backup";
 
@@ -343,6 +368,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
   Parts& p = *parts;
   SAED_ASSIGN_OR_RETURN(p.orphans_removed, RemoveOrphans(p.stores));
   p.options = options;
+  p.context.reader_guards = GuardsOf(options.reader, p.objects);
   p.metrics->WatchServer([&p] { return p.State(); });
   SAED_ASSIGN_OR_RETURN(const auto users, p.people.Users());
   for (const storage::UserRow& user : users) {

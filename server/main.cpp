@@ -12,8 +12,8 @@
 #include <cstdlib>
 
 #include "server/daemon.h"
-#include "server/recordings/count_file.h"
 #include "server/recordings/import_apart.h"
+#include "server/recordings/probe_reader.h"
 #include "server/sae/kernels/dispatch.h"
 
 namespace {
@@ -156,8 +156,10 @@ int main(int argc, char** argv) {
   saed::DaemonOptions options;
   std::string config, log_level = "info";
   if (argc == 3 && std::string_view(argv[1]) == "--read-recording") {
-    saed::recordings::CountDirectory() = argv[2];
     return saed::recordings::ReadApart(argv[2]);
+  }
+  if (argc > 2 && std::string_view(argv[1]) == "--probe-reader") {
+    return saed::recordings::Probe({argv + 2, argv + argc});
   }
   options.reader = "/proc/self/exe";  // also once the file has been replaced by an upgrade
   // The config file first, so that flags change what it says.

@@ -31,6 +31,16 @@ absl::Status Show(Session& session) {
   for (const auto& path : r.kernel_paths()) {
     if (!path.available()) fmt::print("           not {}: {}\n", path.name(), path.reason());
   }
+  std::string guards;
+  for (const auto& guard : r.reader_guards()) {
+    if (guard.active()) guards += (guards.empty() ? "" : ", ") + guard.name();
+  }
+  if (r.reader_guards_size() > 0) {
+    fmt::print("  reader   shut in by {}\n", guards.empty() ? "nothing" : guards);
+  }
+  for (const auto& guard : r.reader_guards()) {
+    if (!guard.active()) fmt::print("           not {}: {}\n", guard.name(), guard.detail());
+  }
   return absl::OkStatus();
 }
 

@@ -211,34 +211,4 @@ absl::Status Library::Delete(const std::string& id) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
-                                                            const std::string& format) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  std::vector<recordings::ImportFile> out;
-  if (!fs::is_directory(path, error)) {
-    if (!fs::is_regular_file(path, error)) {
-      return InvalidField("server_path",
-                          fmt::format("is '{}', which is neither a file nor a folder", path));
-    }
-    out.push_back({recordings::Role::kMain, fs::path(path).filename(), path});
-    return out;
-  }
-  std::vector<std::string> patterns;
-  for (const recordings::Reader* reader : recordings::Readers()) {
-    if (!format.empty() && reader->name != format) continue;
-    patterns.insert(patterns.end(), reader->files.begin(), reader->files.end());
-  }
-  for (auto it = fs::recursive_directory_iterator(path, error);
-       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    const std::string name = fs::relative(it->path(), path, error).string();
-    if (!it->is_regular_file(error)) continue;
-    const auto matches = [&](const std::string& p) { return recordings::MatchesPattern(name, p); };
-    if (std::any_of(patterns.begin(), patterns.end(), matches)) {
-      out.push_back({recordings::Role::kMain, name, it->path()});
-    }
-  }
-  return out;
-}
-
 }  // namespace saed::jobs

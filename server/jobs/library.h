@@ -52,9 +52,4 @@ class Library {
   std::mutex mutex_;
 };
 
-// Files at a path under a data root: of the folder those that the format reads, or that any does
-// where none is named; or the single file. Names are relative to the folder.
-absl::StatusOr<std::vector<recordings::ImportFile>> FilesAt(const std::string& path,
-                                                            const std::string& format);
-
 }  // namespace saed::jobs

@@ -82,6 +82,9 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
                         spec.format.empty() ? RecogniseReader(main) : FindReader(spec.format));
   SAED_RETURN_IF_ERROR(CheckOptions(*reader, spec.options));
   Notes notes(spec.strict);
+  Tally passed_over;
+  for (const std::string& name : spec.left_out) passed_over.Add([&] { return ValidUtf8(name); });
+  passed_over.Mend(notes, "files", "entries of the folder", "left out");
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
   for (const ImportFile& f : files) {

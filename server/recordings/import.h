@@ -21,12 +21,17 @@ struct ImportFile {
   Role role = Role::kMain;
   std::string name;
   std::string path;  // where the bytes lie on this machine
+  // A folder of the users that `path` begins with and must not lead out of, wherever its links go;
+  // empty: a file of the server's own.
+  std::string beneath = {};
 };
 
 struct ImportSpec {
   std::string format;  // a reader's name; empty: what the files are
   ImportOptions options = {};
   bool strict = false;  // refuse instead of leaving out or mending
+  // What of the folder was passed over, as "NAME, why": links that lead out of what may be read.
+  std::vector<std::string> left_out = {};
 };
 
 // Reads and checks. Errors are INVALID_ARGUMENT naming the file or the part in it. Blocks on the

@@ -1,132 +1,82 @@
 #include "server/recordings/import_apart.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <new>
-#include <thread>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/base/wire.h"
+#include "server/recordings/import_wire.h"
+#include "server/recordings/open_beneath.h"
+#include "server/recordings/reader_process.h"
+#include "server/recordings/sandbox.h"
 #include "server/recordings/store_format.h"
+#include "server/recordings/validate.h"
 
 namespace saed::recordings {
 namespace {
 
-constexpr const char* kQuestion = "/question";
-constexpr const char* kAnswer = "/answer";
-constexpr const char* kRecording = "/recording";
-constexpr auto kLook = std::chrono::milliseconds(50);
-
-absl::Status Save(const std::string& path, const std::string& bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (out) return absl::OkStatus();
-  return absl::ResourceExhaustedError("cannot store what was read: is the disk full?");
-}
-
-std::string Question(const ImportSpec& spec, const std::vector<ImportFile>& files) {
-  WireWriter out;
-  out.Text(spec.format);
-  out.Value(spec.options.sampling_rate);
-  out.Value(spec.options.bin_width);
-  out.Value<uint64_t>(spec.options.values.size());
-  for (const auto& [name, value] : spec.options.values) {
-    out.Text(name);
-    out.Text(value);
-  }
-  out.Value<uint8_t>(spec.strict);
-  out.Value<uint64_t>(files.size());
+// As far as it can be seen from here; the reader looks at what it has opened.
+int64_t SizeOf(const std::vector<ImportFile>& files) {
+  int64_t out = 0;
   for (const ImportFile& file : files) {
-    out.Value(static_cast<int32_t>(file.role));
-    out.Text(file.name);
-    out.Text(file.path);
-  }
-  return out.Take();
-}
-
-// A status with all it carries, and the warnings.
-std::string Answer(const absl::Status& status, const Texts& warnings) {
-  WireWriter out;
-  out.Value(static_cast<int32_t>(status.code()));
-  out.Text(std::string(status.message()));
-  out.Text(status.ok() ? "" : ReasonOf(status));
-  const auto faults = FaultsOf(status);
-  out.Value<uint64_t>(faults.size());
-  for (const FieldFault& fault : faults) {
-    out.Text(fault.field);
-    out.Text(fault.description);
-  }
-  out.Value<uint64_t>(warnings.size());
-  for (const std::string& warning : warnings) out.Text(warning);
-  return out.Take();
-}
-
-absl::Status ReadAnswer(const std::string& bytes, Texts& warnings) {
-  WireReader in(bytes);
-  const auto code = static_cast<absl::StatusCode>(in.Value<int32_t>());
-  const std::string message = in.Text(), reason = in.Text();
-  Faults faults;
-  for (size_t n = in.Count(16); n > 0; --n) {
-    const std::string field = in.Text();
-    faults.Add(field, in.Text());
-  }
-  warnings.resize(in.Count(8));
-  for (std::string& warning : warnings) warning = in.Text();
-  if (in.failed()) return absl::InternalError("the reading process left half an answer");
-  if (code == absl::StatusCode::kOk) return absl::OkStatus();
-  return WithReason(faults.empty() ? absl::Status(code, message) : faults.ToStatus(), reason);
-}
-
-// Starts the program with none of the signals blocked that this process takes by sigwait.
-absl::StatusOr<pid_t> Start(const std::string& program, const std::string& directory) {
-  std::string flag = "--read-recording", where = directory, name = "saed";
-  char* const arguments[] = {name.data(), flag.data(), where.data(), nullptr};
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  pid_t child = 0;
-  const int error = posix_spawn(&child, program.c_str(), nullptr, &attributes, arguments, environ);
-  posix_spawnattr_destroy(&attributes);
-  if (error == 0) return child;
-  return absl::UnavailableError(
-      fmt::format("cannot start a process that reads the files: {}", std::strerror(error)));
-}
-
-// How the process ended; as waitpid has it.
-absl::StatusOr<int> WaitFor(pid_t child, const std::function<bool()>& stop) {
-  bool stopped = false;
-  while (true) {
-    int status = 0;
-    const pid_t ended = waitpid(child, &status, WNOHANG);
-    if (ended == child) {
-      if (stopped) return absl::CancelledError("stopped while reading the files");
-      return status;
+    struct stat status {};
+    if (stat(file.path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      out = AddSizes(out, status.st_size);
     }
-    if (ended < 0 && errno != EINTR) {
-      return absl::InternalError("the process that reads the files is lost");
-    }
-    if (!stopped && stop()) {
-      stopped = true;
-      kill(child, SIGKILL);
-    }
-    std::this_thread::sleep_for(kLook);
   }
+  return out;
+}
+
+absl::Status Exhausted(const std::string& what) {
+  return WithReason(absl::ResourceExhaustedError(what), "READER_LIMIT");
+}
+
+// What a death by a signal means, in words.
+absl::Status DiedOf(int signal, bool too_long, const ReaderLimits& limits) {
+  if (too_long || signal == SIGXCPU) {
+    return Exhausted(
+        fmt::format("reading the files took more than the {} s that files of "
+                    "this size are given; send less at once",
+                    limits.cpu_seconds));
+  }
+  switch (signal) {
+    case SIGXFSZ:
+      return Exhausted(
+          fmt::format("what the files hold takes more than {} MB on the disk, "
+                      "too much for files of their size",
+                      limits.written_bytes >> 20));
+    case SIGKILL:
+      return Exhausted("reading the files took more memory than the machine has to give");
+    case SIGSYS:
+      return InvalidField("file",
+                          "made the reader try what no reading takes (the network, another "
+                          "program or process), and was stopped: do not trust it");
+    case SIGBUS:
+      return InvalidField("file", "was cut while it was read; import it when it is finished");
+    default:
+      return InvalidField(
+          "file", fmt::format("broke the reader ({}): it is damaged; if other programs read it, "
+                              "write it again with them",
+                              strsignal(signal)));
+  }
+}
+
+// A regular file that the reader left, of bounded size and with no other name.
+absl::Status CheckLeft(const std::string& path, int64_t most) {
+  const auto opened = OpenOwn(path);
+  struct stat status {};
+  if (!opened.ok() || fstat(opened->descriptor.get(), &status) != 0 || status.st_nlink != 1 ||
+      opened->size > most) {
+    return absl::InternalError("the reading process left no proper answer");
+  }
+  // It may be the reader's user's.
+  if (geteuid() == 0) (void)!fchown(opened->descriptor.get(), 0, 0);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -135,65 +85,28 @@ absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std:
                                           const ImportSpec& spec,
                                           const std::vector<ImportFile>& files,
                                           const std::function<bool()>& stop) {
-  SAED_RETURN_IF_ERROR(Save(directory + kQuestion, Question(spec, files)));
-  SAED_ASSIGN_OR_RETURN(const pid_t child, Start(program, directory));
-  SAED_ASSIGN_OR_RETURN(const int status, WaitFor(child, stop));
-  if (WIFSIGNALED(status)) {
-    if (WTERMSIG(status) == SIGKILL) {
-      return absl::ResourceExhaustedError(
-          "reading the files took more memory than the machine has to give");
-    }
-    return InvalidField(
-        "file", fmt::format("broke the reader ({}): it is damaged; if other programs read it, "
-                            "write it again with them",
-                            strsignal(WTERMSIG(status))));
+  SAED_RETURN_IF_ERROR(Save(directory + kQuestionFile, ToBytes({spec, files})));
+  const ReaderLimits limits = LimitsFor(SizeOf(files), files.size());
+  // A slow disk takes its time without the processor.
+  const double patience = 60 + 4 * static_cast<double>(limits.cpu_seconds);
+  SAED_ASSIGN_OR_RETURN(const Ending ending,
+                        RunReader(program, {"--read-recording", directory}, patience, stop));
+  if (WIFSIGNALED(ending.status)) {
+    return DiedOf(WTERMSIG(ending.status), ending.too_long, limits);
   }
-  if (WEXITSTATUS(status) != 0) {
+  if (WEXITSTATUS(ending.status) != 0) {
     return absl::ResourceExhaustedError(
         "the process that reads the files could not leave its answer; is the disk full?");
   }
-  SAED_ASSIGN_OR_RETURN(const std::string answer, ReadFile(directory + kAnswer));
+  SAED_RETURN_IF_ERROR(CheckLeft(directory + kAnswerFile, kMaxAnswerBytes));
+  SAED_ASSIGN_OR_RETURN(const std::string answer, ReadFile(directory + kAnswerFile));
   ImportedApart out;
   SAED_RETURN_IF_ERROR(ReadAnswer(answer, out.warnings));
-  out.stored = directory + kRecording;
+  out.stored = directory + kRecordingFile;
+  SAED_RETURN_IF_ERROR(CheckLeft(out.stored, limits.written_bytes));
   SAED_ASSIGN_OR_RETURN(out.recording, ParseFile(out.stored));
+  SAED_RETURN_IF_ERROR(Validate(out.recording));
   return out;
-}
-
-int ReadApart(const std::string& directory) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);        // nobody would read the answer
-  (void)setpriority(PRIO_PROCESS, 0, 10);  // live calls do not wait for imports
-  const auto question = ReadFile(directory + kQuestion);
-  if (!question.ok()) return 1;
-  WireReader in(*question);
-  ImportSpec spec;
-  spec.format = in.Text();
-  spec.options.sampling_rate = in.Value<double>();
-  spec.options.bin_width = in.Value<double>();
-  for (size_t n = in.Count(16); n > 0; --n) {
-    const std::string name = in.Text();
-    spec.options.values[name] = in.Text();
-  }
-  spec.strict = in.Value<uint8_t>() != 0;
-  std::vector<ImportFile> files(in.Count(20));
-  for (ImportFile& file : files) {
-    file.role = static_cast<Role>(in.Value<int32_t>());
-    file.name = in.Text();
-    file.path = in.Text();
-  }
-  if (in.failed()) return 1;
-  absl::StatusOr<Imported> imported;
-  try {
-    imported = Import(spec, files);
-  } catch (const std::bad_alloc&) {
-    imported = absl::ResourceExhaustedError("not enough memory to read the files");
-  }
-  absl::Status status = imported.status();
-  if (status.ok()) status = SerialiseTo(directory + kRecording, imported->recording);
-  return Save(directory + kAnswer, Answer(status, imported.ok() ? imported->warnings : Texts()))
-                 .ok()
-             ? 0
-             : 1;
 }
 
 }  // namespace saed::recordings

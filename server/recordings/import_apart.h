@@ -1,9 +1,10 @@
-// Reading files from outside in a process of their own. The HDF5 library was not written for
-// hostile files: what breaks it breaks that process and not the server, and its memory goes with
-// it.
+// Reading files from outside in a process of their own, which is shut in (sandbox.h). No library
+// that parses such files was written for hostile ones: what breaks it breaks that process and not
+// the server, its memory goes with it, and what takes it over finds nothing else.
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,16 @@ struct ImportedApart : Imported {
 // As Import(), by running `program --read-recording directory`, which must end in ReadApart().
 // `directory` is empty and the caller's; it is asked about every 50 ms whether to `stop`, which
 // ends the process and gives CANCELLED. INVALID_ARGUMENT where the process died of the files,
-// RESOURCE_EXHAUSTED where it was killed, as the system does when memory runs out. Thread-safe.
+// RESOURCE_EXHAUSTED where it wanted more memory, time or disk than is given to files of their
+// size. What it leaves is believed only after checks (import_wire.h, validate.h). Thread-safe.
 absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std::string& directory,
                                           const ImportSpec& spec,
                                           const std::vector<ImportFile>& files,
                                           const std::function<bool()>& stop);
 
-// What that program does: reads what ImportApart() wrote into the directory, and leaves its answer
-// there. Returns the exit status.
-int ReadApart(const std::string& directory);
+// What that program does: opens the files of the question that ImportApart() wrote into the
+// directory, shuts itself in, reads, and leaves its answer there. Returns the exit status.
+// `without`: guards that are left out, by tests in whose process this runs.
+int ReadApart(const std::string& directory, const std::set<std::string>& without = {});
 
 }  // namespace saed::recordings

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "server/inference/engine.h"
 #include "server/jobs/library.h"
@@ -11,6 +12,7 @@
 #include "server/jobs/stores.h"
 #include "server/jobs/sweeps.h"
 #include "server/observability/metrics.h"
+#include "server/recordings/sandbox.h"
 #include "server/rpc/gate.h"
 #include "server/rpc/stall_guard.h"
 #include "storage/backup.h"
@@ -33,6 +35,8 @@ struct Context {
   int64_t max_upload_bytes = 0;       // of one file
   int max_calls = 0;                  // at once, streams among them
   const std::atomic<bool>& draining;  // streams end with UNAVAILABLE
+  // What shuts in the process that reads files from outside.
+  std::vector<recordings::Guard> reader_guards = {};
 };
 
 inline constexpr int64_t kChunk = 1 << 20;

@@ -8,6 +8,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/jobs/files_at.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/simulate.h"
 #include "server/rpc/convert.h"
@@ -52,25 +53,13 @@ absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   return spec;
 }
 
-// The path with every link followed, if it lies below the data root.
-absl::StatusOr<std::string> AllowedPath(const std::string& root, const std::string& path) {
-  namespace fs = std::filesystem;
-  if (root.empty()) {
-    return WithReason(absl::PermissionDeniedError(
-                          "server_path: this server was started without --data-root, so files must "
-                          "be uploaded"),
-                      "NO_DATA_ROOT");
-  }
-  std::error_code error;
-  const fs::path base = fs::canonical(root, error);
-  const fs::path asked = fs::canonical(path.starts_with('/') ? fs::path(path) : base / path, error);
-  const auto inside = std::mismatch(base.begin(), base.end(), asked.begin(), asked.end());
-  if (error || inside.first != base.end()) {
-    return InvalidField(
-        "header.server_path",
-        fmt::format("is '{}'; must be a file or folder below the server's data root", path));
-  }
-  return asked.string();
+absl::StatusOr<jobs::FilesFound> FilesBelow(const std::string& root, const std::string& path,
+                                            const std::string& format) {
+  if (!root.empty()) return jobs::FilesAt(root, path, format);
+  return WithReason(absl::PermissionDeniedError(
+                        "server_path: this server was started without --data-root, so files must "
+                        "be uploaded"),
+                    "NO_DATA_ROOT");
 }
 
 int64_t SizeOf(const std::vector<recordings::ImportFile>& files) {
@@ -95,7 +84,7 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
     return InvalidField("header", "is missing; the first message must be the header");
   }
   const v1::ImportHeader header = message.header();
-  SAED_ASSIGN_OR_RETURN(const recordings::ImportSpec spec, SpecOf(header));
+  SAED_ASSIGN_OR_RETURN(recordings::ImportSpec spec, SpecOf(header));
   SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
   Upload upload(context.stores.objects, context.max_upload_bytes);
   while (stream.Read(&message)) {
@@ -113,14 +102,16 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   moving.reset();
   SAED_RETURN_IF_ERROR(upload.End());
   std::vector<recordings::ImportFile> files = upload.files();
+  int64_t bytes = SizeOf(files);
   if (!header.server_path().empty()) {
-    SAED_ASSIGN_OR_RETURN(const std::string path,
-                          AllowedPath(context.data_root, header.server_path()));
-    SAED_ASSIGN_OR_RETURN(const auto there, jobs::FilesAt(path, spec.format));
-    files.insert(files.end(), there.begin(), there.end());
+    SAED_ASSIGN_OR_RETURN(jobs::FilesFound there,
+                          FilesBelow(context.data_root, header.server_path(), spec.format));
+    files.insert(files.end(), there.files.begin(), there.files.end());
+    spec.left_out = std::move(there.left_out);
+    bytes += there.bytes;
   }
   // The file's arrays, the recording made of them, and its stored form.
-  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * SizeOf(files)));
+  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * bytes));
   bool created = false;
   SAED_ASSIGN_OR_RETURN(const auto row,
                         context.library.Import(

@@ -33,6 +33,12 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
     m->set_core_seconds(user.core_seconds);
     m->set_share(user.share);
   }
+  for (const recordings::Guard& guard : context_.reader_guards) {
+    auto* m = response->add_reader_guards();
+    m->set_name(guard.name);
+    m->set_active(guard.active);
+    m->set_detail(guard.detail);
+  }
   const auto queue = context_.stores.jobs.Statistics();
   if (!queue.ok()) return ToGrpc(queue.status());
   for (const auto& c : queue->counts) {

@@ -8,6 +8,9 @@
 #include <filesystem>
 
 #include "server/base/faults.h"
+#include "server/recordings/import_wire.h"
+#include "server/recordings/sandbox.h"
+#include "server/recordings/store_format.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
@@ -27,6 +30,16 @@ class ImportApartTest : public testing::Test {
                        [this] { return stop_; });
   }
 
+  // The other half, in this process, which is not to be shut in.
+  int ReadHere() const {
+    return ReadApart(dir_ / "exchange", {GuardNames().begin(), GuardNames().end()});
+  }
+  // A program that leaves these bytes as its answer.
+  absl::Status Answered(const std::string& bytes) {
+    const std::string answer = dir_.Write("left", bytes);
+    return Run("cp " + answer + " $2/answer").status();
+  }
+
   test_tools::TempDir dir_;
   ImportSpec spec_{"counts", 0, 0.02};
   std::vector<ImportFile> files_;
@@ -42,7 +55,7 @@ TEST_F(ImportApartTest, TheAnswerIsThatOfImport) {
   npy += std::string("\x77\x00", 2) + header + std::string("\1\0\2\0\1\1", 6);
   files_ = {{Role::kMain, "counts.npy", dir_.Write("counts.npy", npy)}};
   EXPECT_FALSE(Run("exit 0").ok()) << "without an answer";
-  ASSERT_EQ(ReadApart(dir_ / "exchange"), 0);
+  ASSERT_EQ(ReadHere(), 0);
   const auto apart = Run("exit 0");
   ASSERT_TRUE(apart.ok()) << apart.status();
   const auto here = Import(spec_, files_);
@@ -56,7 +69,7 @@ TEST_F(ImportApartTest, RefusalsKeepTheirFields) {
   spec_.options.bin_width = -1;
   files_ = {{Role::kMain, "counts.npy", dir_.Write("counts.npy", "no array")}};
   (void)Run("exit 0");
-  ASSERT_EQ(ReadApart(dir_ / "exchange"), 0);
+  ASSERT_EQ(ReadHere(), 0);
   const absl::Status apart = Run("exit 0").status(), here = Import(spec_, files_).status();
   EXPECT_EQ(apart.code(), here.code());
   EXPECT_EQ(apart.message(), here.message());
@@ -75,6 +88,57 @@ TEST_F(ImportApartTest, AReaderThatBreaksIsTheFilesFault) {
   EXPECT_TRUE(absl::IsResourceExhausted(Run("exit 1").status())) << "could not write";
   EXPECT_TRUE(absl::IsUnavailable(
       ImportApart(dir_ / "none", dir_ / "exchange", spec_, files_, [] { return false; }).status()));
+}
+
+TEST_F(ImportApartTest, EveryDeathHasItsWords) {
+  const auto died = [&](const char* signal) {
+    return std::string(Run(std::string("kill -") + signal + " $$").status().message());
+  };
+  EXPECT_NE(died("XCPU").find("took more than the 60 s"), std::string::npos) << died("XCPU");
+  EXPECT_NE(died("XFSZ").find("on the disk"), std::string::npos) << died("XFSZ");
+  EXPECT_NE(died("SYS").find("do not trust it"), std::string::npos) << died("SYS");
+  EXPECT_NE(died("BUS").find("was cut while it was read"), std::string::npos) << died("BUS");
+}
+
+TEST_F(ImportApartTest, HasNoneOfTheServersEnvironmentOrFiles) {
+  setenv("SAED_SECRET", "x", 1);
+  EXPECT_TRUE(Run("[ -z \"$SAED_SECRET\" ] && kill -BUS $$").status().message().find("was cut") !=
+              std::string::npos);
+  unsetenv("SAED_SECRET");
+}
+
+TEST_F(ImportApartTest, BelievesNoAnswerThatIsNotOne) {
+  EXPECT_TRUE(absl::IsInternal(Answered(""))) << "empty";
+  EXPECT_TRUE(absl::IsInternal(Answered(std::string(64, '\xff')))) << "noise";
+  EXPECT_TRUE(absl::IsInternal(Answered(ToAnswer(absl::OkStatus(), {}) + "more")));
+  EXPECT_TRUE(absl::IsInternal(Answered(ToAnswer(absl::UnauthenticatedError("who?"), {}))))
+      << "no import ends so";
+  const absl::Status said = Answered(ToAnswer(absl::InvalidArgumentError("a\xff"
+                                                                         "b"),
+                                              {}));
+  EXPECT_EQ(said.message(),
+            "a\xEF\xBF\xBD"
+            "b");
+  EXPECT_TRUE(absl::IsInternal(Answered(ToAnswer(absl::OkStatus(), {})))) << "no recording";
+  EXPECT_TRUE(absl::IsInternal(Run("ln -s /etc/passwd $2/answer.new && "
+                                   "mv -f $2/answer.new $2/answer")
+                                   .status()))
+      << "a link";
+  EXPECT_TRUE(absl::IsInternal(Run("rm $2/answer && mkfifo $2/answer").status())) << "a FIFO";
+}
+
+TEST_F(ImportApartTest, BelievesNoRecordingThatIsNotOne) {
+  const std::string ok = dir_.Write("ok", ToAnswer(absl::OkStatus(), {}));
+  Recording backward;
+  backward.duration = 9;
+  backward.units.resize(1);
+  backward.units[0].spike_times = {2, 1};
+  const std::string stored = dir_.Write("stored", Serialise(backward));
+  const absl::Status status =
+      Run("cp " + ok + " $2/answer; cp " + stored + " $2/recording").status();
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_NE(status.message().find("not ascending"), std::string::npos) << status;
+  EXPECT_TRUE(absl::IsInternal(Run("rm $2/recording; ln -s /etc/passwd $2/recording").status()));
 }
 
 TEST_F(ImportApartTest, StopsWhenAsked) {

@@ -1,0 +1,108 @@
+// The side of the process that reads: import_apart.h.
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <new>
+#include <utility>
+
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/base/text.h"
+#include "server/recordings/count_file.h"
+#include "server/recordings/import_apart.h"
+#include "server/recordings/import_wire.h"
+#include "server/recordings/open_beneath.h"
+#include "server/recordings/readers/hdf5.h"
+#include "server/recordings/sandbox.h"
+#include "server/recordings/store_format.h"
+
+namespace saed::recordings {
+namespace {
+
+// As many files as the system allows this process.
+void OpenMany() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::Status Named(const ImportFile& file, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      InvalidField(ValidUtf8(file.name), std::string(status.message())).message());
+}
+
+// Opens every file once, where links cannot lead out of what it must lie beneath, and from then on
+// knows it by its descriptor: nobody can put another in its place.
+absl::StatusOr<std::vector<Opened>> OpenAll(std::vector<ImportFile>& files) {
+  std::vector<Opened> out;
+  std::string folder;
+  Descriptor root;
+  for (ImportFile& file : files) {
+    if (!file.beneath.empty() && file.beneath != folder) {
+      folder = file.beneath;
+      SAED_ASSIGN_OR_RETURN(root, OpenFolder(folder));
+    }
+    auto opened = file.beneath.empty()
+                      ? OpenOwn(file.path)
+                      : OpenBeneath(root.get(), file.path.substr(file.beneath.size() + 1));
+    if (opened.ok() && opened->is_folder) {
+      opened = absl::FailedPreconditionError("is a folder; must be a regular file");
+    }
+    if (!opened.ok()) return Named(file, opened.status());
+    file.path = PathOf(opened->descriptor.get());
+    out.push_back(*std::move(opened));
+  }
+  return out;
+}
+
+absl::StatusOr<Imported> Read(Question& question, int directory,
+                              const std::set<std::string>& without) {
+  SAED_ASSIGN_OR_RETURN(const std::vector<Opened> opened, OpenAll(question.files));
+  Confinement confinement;
+  confinement.directory = directory;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < opened.size(); ++i) {
+    confinement.files.push_back({opened[i].descriptor.get(), question.files[i].beneath.empty()});
+    bytes = AddSizes(bytes, opened[i].size);
+  }
+  confinement.limits = LimitsFor(bytes, opened.size());
+  PreloadHdf5Filters();  // there is no loading of libraries later
+  SAED_RETURN_IF_ERROR(Confine(confinement, without).status());
+  try {
+    return Import(question.spec, question.files);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        fmt::format("reading the files takes more than the {} MB of memory that files of this size "
+                    "are given",
+                    confinement.limits.memory_bytes >> 20));
+  }
+}
+
+}  // namespace
+
+int ReadApart(const std::string& directory, const std::set<std::string>& without) {
+  if (!without.contains("environment")) close_range(STDERR_FILENO + 1, ~0U, 0);
+  if (!without.contains("limits")) OpenMany();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);        // nobody would read the answer
+  (void)setpriority(PRIO_PROCESS, 0, 10);  // live calls do not wait for imports
+  const auto bytes = ReadFile(directory + kQuestionFile);
+  auto question = bytes.ok() ? ToQuestion(*bytes) : bytes.status();
+  const auto exchange = OpenFolder(directory);
+  if (!question.ok() || !exchange.ok()) return 1;
+  const std::string here = PathOf(exchange->get());
+  const std::string elsewhere = std::exchange(CountDirectory(), here);
+  const absl::StatusOr<Imported> imported = Read(*question, exchange->get(), without);
+  CountDirectory() = elsewhere;
+  absl::Status status = imported.status();
+  if (status.ok()) status = SerialiseTo(here + kRecordingFile, imported->recording);
+  return Save(here + kAnswerFile, ToAnswer(status, imported.ok() ? imported->warnings : Texts()))
+                 .ok()
+             ? 0
+             : 1;
+}
+
+}  // namespace saed::recordings
