@@ -7,10 +7,10 @@ RATE = 1000
 
 
 def sorting(folder):
-    """A Kilosort folder of two units, 3 and 7, over 100 s."""
+    """A Kilosort folder of two units, 3 and 7, over 8 s."""
     path = folder / "ks"
     path.mkdir()
-    samples = np.arange(0, 100 * RATE, RATE // 4) + 10
+    samples = np.arange(0, 8 * RATE, RATE // 4) + 10
     clusters = np.where(np.arange(len(samples)) % 3 == 0, 7, 3)
     np.save(path / "spike_times.npy", samples)
     np.save(path / "spike_clusters.npy", clusters)
@@ -252,8 +252,8 @@ def a_stop_is_missing(folder):
 @case
 def the_last_stop_is_missing(folder):
     """A NaN stop of the last row is the end of the recording."""
-    return trials(folder, "start_time,stop_time\n1,5\n11,15\n20,99.9\n30,nan\n",
-                  tables={"trials": {"start_time": [1, 11, 20, 30], "stop_time": [5, 15, 99.9, 99.9]}},
+    return trials(folder, "start_time,stop_time\n1,2\n3,4\n5,7.9\n6,nan\n",
+                  tables={"trials": {"start_time": [1, 3, 5, 6], "stop_time": [2, 4, 7.9, 7.9]}},
                   warnings=["without a stop", "end of the recording"])
 
 
@@ -320,8 +320,8 @@ def series_in_milliseconds(folder):
 @case
 def series_with_a_backward_time(folder):
     """A sample with a NaN or backward time is dropped."""
-    return series(folder, "time,x\n0,1\n1,2\n0.5,3\n,4\n2,5\n", warnings=["run", "2 samples dropped"],
-                  series={"run": (np.array([0, 1, 2]), np.array([[1], [2], [5]]))})
+    return series(folder, "time,x\n0,1\n1,2\n2,3\n0.5,4\n,5\n3,6\n", warnings=["run", "2 samples dropped"],
+                  series={"run": (np.array([0, 1, 2, 3]), np.array([[1], [2], [3], [6]]))})
 
 
 @case
