@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(npy nwb phy csv safetensors filter condition specs requests)
+# All that tests/fuzz/CMakeLists.txt has.
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n 's/^saed_fuzz(\([a-z0-9_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
 command -v clang++ >/dev/null || { echo "install clang and libclang-rt-14-dev first" >&2; exit 2; }
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 cmake --preset fuzz >/dev/null
@@ -21,7 +22,8 @@ fuzz() {
   local target=$1 work=build/fuzz/work/$1
   mkdir -p "$work"
   # HDF5 keeps small pools; a leak of ours would grow past the limit of memory.
-  if ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+  # Readers are shut in as the reading process is (tests/fuzz/shut_in.cc).
+  if SAED_FUZZ_SHUT_IN=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
     build/fuzz/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 \
     -max_len=8192 -artifact_prefix="$findings/$target-" "$work" "tests/fuzz/corpus/$target" \
     >"$findings/$target.log" 2>&1; then
