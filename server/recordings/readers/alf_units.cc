@@ -84,7 +84,7 @@ void AddClusters(const FileSet& files, const AlfObject& clusters, const AlfProbe
     for (size_t n = 0; n < rows.size(); ++n) {
       if (rows[n] >= most) without.Add([&] { return fmt::format("cluster {}", probe.ids[n]); });
     }
-    without.Mend(notes, name.file, "clusters", "have no row in it and get missing values");
+    without.Mend(notes, name.file, "clusters", "without a row in it, which get missing values");
     for (const AlfColumn& column : *columns) {
       if (column.name == "cluster_id" || column.name == "index") continue;
       const Texts values = TextsOf(column.values);

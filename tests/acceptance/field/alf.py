@@ -131,7 +131,7 @@ def cluster_without_a_row(folder):
     """A table that ends before the last cluster."""
     path = save(spikes(folder), clusters__depths=np.array([10.0, 20]))
     return Expect(path=path, depths={0: 10, 3: None},
-                  warnings=["clusters.depths.npy: 1 cluster have no row"])
+                  warnings=["clusters.depths.npy: 1 cluster without a row"])
 
 
 @case

@@ -208,7 +208,7 @@ def two_segments(folder):
                   observed=[(0, 1.5), (2.5, 4.5)],
                   tables={"segments": {"start_time": [0, 2.5], "stop_time": [1.5, 4.5],
                                        "segment": [0, 1]}},
-                  warnings=["2 segments", "not observed"])
+                  warnings=["2 segments", "nothing is observed"])
 
 
 @case
