@@ -157,23 +157,24 @@ void NameApart(std::string_view kind, Things& things, const Name& name_of, Notes
 }
 
 // 1 for the samples of a longest run of finite times of which none is before the one before: the
-// fewest are left out (patience sorting, Schensted 1961).
+// fewest are left out, and of as few the later ones, which went backward (patience sorting from the
+// end, Schensted 1961).
 std::vector<uint8_t> LongestAscending(const Numbers& times) {
   constexpr size_t kNone = SIZE_MAX;
-  std::vector<size_t> last, before(times.size(), kNone);  // last: of the best run of each length
-  for (size_t i = 0; i < times.size(); ++i) {
+  std::vector<size_t> first, after(times.size(), kNone);  // first: of the best run of each length
+  for (size_t i = times.size(); i-- > 0;) {
     if (!std::isfinite(times[i])) continue;
-    const auto at = std::upper_bound(last.begin(), last.end(), times[i],
-                                     [&](double t, size_t j) { return t < times[j]; });
-    if (at != last.begin()) before[i] = *(at - 1);
-    if (at == last.end()) {
-      last.push_back(i);
+    const auto at = std::upper_bound(first.begin(), first.end(), times[i],
+                                     [&](double t, size_t j) { return times[j] < t; });
+    if (at != first.begin()) after[i] = *(at - 1);
+    if (at == first.end()) {
+      first.push_back(i);
     } else {
       *at = i;
     }
   }
   std::vector<uint8_t> keep(times.size(), 0);
-  for (size_t i = last.empty() ? kNone : last.back(); i != kNone; i = before[i]) keep[i] = 1;
+  for (size_t i = first.empty() ? kNone : first.back(); i != kNone; i = after[i]) keep[i] = 1;
   return keep;
 }
 

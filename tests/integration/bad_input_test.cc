@@ -131,22 +131,24 @@ TEST_F(BadInput, Files) {
   test_tools::WriteSmallNwb(dir_ / "b.nwb");
   const std::string good = read("b.nwb");
   EXPECT_EQ(Import(v1::FORMAT_NWB, {{"b.nwb", good}}).code, StatusCode::OK);
-  EXPECT_BAD(Import(v1::FORMAT_NWB, {{"b.nwb", good.substr(0, good.size() / 2)}}), "files");
-  EXPECT_BAD(Import(v1::FORMAT_NWB, {{"b.nwb", "this is not HDF5"}}), "files");
+  EXPECT_BAD(Import(v1::FORMAT_NWB, {{"b.nwb", good.substr(0, good.size() / 2)}}), "b.nwb");
+  EXPECT_BAD(Import(v1::FORMAT_NWB, {{"b.nwb", "this is not HDF5"}}), "b.nwb");
   EXPECT_BAD(Import(v1::FORMAT_NWB, {}), "files");
-  EXPECT_BAD(Import(v1::FORMAT_UNSPECIFIED, {{"b.nwb", good}}), "header.format");
+  EXPECT_EQ(Import(v1::FORMAT_UNSPECIFIED, {{"b.nwb", good}}).code, StatusCode::OK);
+  EXPECT_BAD(Import(v1::FORMAT_UNSPECIFIED, {{"b.doc", "a letter"}}), "header.format");
   const std::string pickle = std::string("\x93NUMPY\x01\x00\x40\x00", 10) +
                              "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }       \n";
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", pickle}}, 0, 0.02), "c.npy");
   std::string lying = MakeNpy({1, 2}, {2});
   lying.replace(lying.find("(2,)"), 4, "(9,)");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", lying}}, 0, 0.02), "c.npy");
-  EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", MakeNpy({1, 2}, {1, 2})}}), "bin_width");
+  EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", MakeNpy({1, 2}, {1, 2})}}),
+             "header.bin_width");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", MakeNpy({NAN, 2}, {1, 2})}}, 0, 0.02),
              "c.npy");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY,
                     {{"c.npy", MakeNpy({1, 2}, {1, 2})},
-                     {"t", "start_time,stop_time\n1,0\n", v1::FileHeader::ROLE_INTERVALS}},
+                     {"t", "start_ms,stop_time\n1,0\n", v1::FileHeader::ROLE_INTERVALS}},
                     0, 0.02),
              "t");
 }
@@ -160,7 +162,7 @@ TEST_F(BadInput, SpikeTimes) {
   EXPECT_BAD(Spikes({1, 2, 3}, {3, 3}), "spike_clusters.npy");
   EXPECT_BAD(Import(v1::FORMAT_PHY, {{"spike_times.npy", IntegerNpy({1, 2})},
                                      {"spike_clusters.npy", IntegerNpy({1, 1})}}),
-             "sampling_rate");
+             "header.sampling_rate");
 }
 
 TEST_F(BadInput, Uploads) {

@@ -1,12 +1,12 @@
 // What SpikeInterface keeps of units beside their spikes.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nlohmann/json.hpp"
 #include "server/recordings/readers/file_set.h"
 #include "server/recordings/readers/notes.h"
 #include "server/recordings/recording.h"

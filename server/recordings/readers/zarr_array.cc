@@ -38,6 +38,7 @@ absl::Status ReadSizes(const std::string& path, const json& zarray, const char* 
     if (!good) break;
     const auto size = sizes[i].get<int64_t>();
     good = size >= least && size <= kMaxElements / std::max<int64_t>(1, product);
+    if (!good) break;
     out.push_back(size);
     product *= std::max<int64_t>(1, size);
   }
