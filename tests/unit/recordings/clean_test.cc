@@ -141,7 +141,7 @@ TEST(CleanSeries, DropsAsFewSamplesAsItCan) {
             (Lines{"x: 3 samples dropped, as their times are no numbers or out of order, the first "
                    "is sample 3 at 900 s",
                    "bad: left out, as 3 of its 4 times are no numbers or go backward, the first is "
-                   "sample 1 at 3 s",
+                   "sample 2 at 2 s",
                    "odd: left out, as it has 3 values for 2 samples of 1 channels"}));
 }
 
