@@ -260,6 +260,14 @@ absl::Status MakeCounts(const Recording& r, const DataView& view, ViewData& out)
   }
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   if (!r.counts.present()) return BinSpikes(r, out);
+  // A width that is only nearly a multiple must not reach past the last recorded bin.
+  const auto skip = static_cast<int64_t>(std::llround(view.start_time / r.counts.bin_width));
+  out.bin_width = std::round(factor) * r.counts.bin_width;
+  out.bins = std::min<int64_t>(out.bins, (r.counts.bins - skip) / std::llround(factor));
+  if (out.bins < 1) {
+    return InvalidField("start_time", fmt::format("is {} s, which leaves less than one bin of {} s",
+                                                  view.start_time, out.bin_width));
+  }
   return Rebin(r, std::llround(factor), out);
 }
 

@@ -219,7 +219,7 @@ bool CleanSamples(Series& s, Notes& notes) {
 Spans Clean(const Spans& spans, double duration, const std::string& part, Tally& bad) {
   Spans out;
   for (size_t i = 0; i < spans.size(); ++i) {
-    const auto [start, stop] = spans[i];
+    const double start = spans[i].first, stop = spans[i].second;
     if (start < stop) {
       out.push_back(spans[i]);
     } else {

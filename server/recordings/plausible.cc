@@ -116,8 +116,10 @@ double ActivityEnd(const Recording& r) {
     }
   };
   observed(r.observed);
+  LooseLook look;
   for (const Unit& unit : r.units) {
     if (!unit.spike_times.empty()) end = std::max(end, unit.spike_times.back());
+    look.Looked(unit.spike_times);
     observed(unit.observed);
   }
   return end;

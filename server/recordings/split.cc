@@ -40,9 +40,8 @@ absl::StatusOr<const IntervalTable*> FindTable(const Recording& r, const std::st
 // Calls fn for the bins that lie wholly inside [start, stop).
 template <class Fn>
 void ForBinsInside(const ViewData& view, double start, double stop, const Fn& fn) {
-  auto bin =
-      static_cast<int64_t>(std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width));
-  for (bin = std::max<int64_t>(bin, 0);
+  const double first = std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width);
+  for (auto bin = static_cast<int64_t>(std::clamp(first, 0.0, static_cast<double>(view.bins)));
        bin < view.bins && view.bin_start(bin + 1) <= stop + kTimeTolerance; ++bin) {
     fn(bin);
   }
@@ -147,7 +146,11 @@ absl::Status LeaveOutUnobserved(const Recording& r, const ViewData& data, const 
   return absl::OkStatus();
 }
 
+// A missing number is the same as another one.
 bool SameValue(const Column& column, size_t a, size_t b) {
+  if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
+    if (std::isnan((*numbers)[a]) && std::isnan((*numbers)[b])) return true;
+  }
   return std::visit([&](const auto& values) { return values[a] == values[b]; }, column.values);
 }
 

@@ -1,5 +1,6 @@
 #include "server/recordings/system_calls.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -41,7 +42,6 @@ constexpr const char* kAllowed[] = {"read",
                                     "readlink",
                                     "readlinkat",
                                     "getdents64",
-                                    "fcntl",
                                     "dup",
                                     "flock",
                                     "ftruncate",
@@ -155,6 +155,14 @@ constexpr const char* kDeadly[] = {"socket",
                                    "setgroups",
                                    "capset"};
 
+// A condition on an argument; the library's own macros are not C++.
+scmp_arg_cmp Compared(unsigned argument, scmp_compare how, scmp_datum_t with) {
+  return {argument, how, with, 0};
+}
+scmp_arg_cmp Masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 class Filter {
  public:
   Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM)), seccomp_release) {}
@@ -192,21 +200,27 @@ absl::Status RestrictSystemCalls(const std::vector<const char*>& also) {
   for (const char* call : kAllowed) filter.Add(SCMP_ACT_ALLOW, call);
   for (const char* call : also) filter.Add(SCMP_ACT_ALLOW, call);
   for (const char* call : kDeadly) filter.Add(SCMP_ACT_KILL_PROCESS, call);
+  // Not who gets signals about a file: they would reach other processes of the user.
+  for (const int command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK,
+                            F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW}) {
+    filter.Add(SCMP_ACT_ALLOW, "fcntl",
+               Compared(1, SCMP_CMP_EQ, static_cast<scmp_datum_t>(command)));
+  }
   // Memory, but none that could be run.
-  filter.Add(SCMP_ACT_ALLOW, "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  filter.Add(SCMP_ACT_ALLOW, "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  filter.Add(SCMP_ACT_ALLOW, "mmap", Masked(2, PROT_EXEC, 0));
+  filter.Add(SCMP_ACT_ALLOW, "mprotect", Masked(2, PROT_EXEC, 0));
   // Threads, but no processes. What clone3 is asked for cannot be seen; without it the C library
   // asks clone.
-  filter.Add(SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-  filter.Add(SCMP_ACT_KILL_PROCESS, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+  filter.Add(SCMP_ACT_ALLOW, "clone", Masked(0, CLONE_THREAD, CLONE_THREAD));
+  filter.Add(SCMP_ACT_KILL_PROCESS, "clone", Masked(0, CLONE_THREAD, 0));
   filter.Add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
   // abort() signals itself.
   const auto self = static_cast<scmp_datum_t>(getpid());
-  filter.Add(SCMP_ACT_ALLOW, "tgkill", SCMP_A0(SCMP_CMP_EQ, self));
-  filter.Add(SCMP_ACT_KILL_PROCESS, "tgkill", SCMP_A0(SCMP_CMP_NE, self));
-  filter.Add(SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+  filter.Add(SCMP_ACT_ALLOW, "tgkill", Compared(0, SCMP_CMP_EQ, self));
+  filter.Add(SCMP_ACT_KILL_PROCESS, "tgkill", Compared(0, SCMP_CMP_NE, self));
+  filter.Add(SCMP_ACT_ALLOW, "prctl", Compared(0, SCMP_CMP_EQ, PR_SET_NAME));
   // Its own limits, to be read.
-  filter.Add(SCMP_ACT_ALLOW, "prlimit64", SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+  filter.Add(SCMP_ACT_ALLOW, "prlimit64", Compared(0, SCMP_CMP_EQ, 0), Compared(2, SCMP_CMP_EQ, 0));
   return filter.Load();
 }
 

@@ -106,6 +106,10 @@ absl::Status CheckCounts(const Recording& r) {
       held != static_cast<size_t>(c.bins * units) * SizeOf(c.dtype)) {
     return Broken("counts", fmt::format("are {} bytes for {} bins", held, c.bins));
   }
+  if (r.duration != c.bin_width * static_cast<double>(c.bins)) {
+    return Broken("duration",
+                  fmt::format("is {} s for {} bins of {} s", r.duration, c.bins, c.bin_width));
+  }
   return absl::OkStatus();
 }
 

@@ -234,7 +234,9 @@ absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message&
     const std::string value = holder->GetReflection()->GetString(*holder, field);
     const std::string text =
         value.starts_with(kRecordings) ? value.substr(kRecordings.size()) : value;
-    if (text.empty()) continue;
+    // What looks like an id is one, or it would mean another recording once its own is gone.
+    const bool id = text.size() == 16 && text.find_first_not_of("0123456789abcdef") == text.npos;
+    if (text.empty() || id) continue;
     SAED_ASSIGN_OR_RETURN(const auto ids, access_.RecordingsCalled(text, caller.viewer()));
     if (ids.size() > 1) {
       std::string choices;

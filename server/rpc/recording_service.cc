@@ -355,6 +355,8 @@ grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
 
 namespace {
 
+constexpr int kMostSketches = 100'000;
+
 void Tell(const recordings::Reader& reader, v1::FormatInfo& out) {
   out.set_name(reader.name);
   out.set_title(reader.title);
@@ -386,8 +388,22 @@ grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
                                             v1::DetectFormatResponse* response) {
   const auto caller = context_.gate.Enter(*server, "RecordingService.DetectFormat", request);
   if (!caller.ok()) return ToGrpc(caller.status());
+  constexpr size_t kLongestName = 1000;
+  if (request->files_size() > kMostSketches) {
+    return ToGrpc(InvalidField("files", fmt::format("holds {} files; at most {} are looked at",
+                                                    request->files_size(), kMostSketches)));
+  }
   std::vector<recordings::FileSketch> sketches;
   for (const auto& file : request->files()) {
+    if (file.name().size() > kLongestName || file.head().size() > recordings::kSketchBytes ||
+        file.tail().size() > recordings::kSketchBytes) {
+      return ToGrpc(InvalidField(
+          "files", fmt::format("holds '{}' with a name of {} bytes, a head of {} and a tail of {}; "
+                               "must be at most {}, {} and {}",
+                               ValidUtf8(file.name().substr(0, 100)), file.name().size(),
+                               file.head().size(), file.tail().size(), kLongestName,
+                               recordings::kSketchBytes, recordings::kSketchBytes)));
+    }
     sketches.push_back({file.name(), file.size(), file.head(), file.tail()});
   }
   const recordings::FileSet files(std::move(sketches));

@@ -40,8 +40,8 @@ bool IsUuid(const std::string& part) {
                      [](unsigned char c) { return std::isxdigit(c) || c == '-'; });
 }
 
-void ParseFolders(std::vector<std::string> folders, AlfName& out) {
-  for (std::string& folder : folders) {
+void ParseFolders(const std::vector<std::string>& folders, AlfName& out) {
+  for (const std::string& folder : folders) {
     if (folder.size() > 2 && folder.starts_with('#') && folder.ends_with('#')) {
       out.revision = folder.substr(1, folder.size() - 2);
     } else {

@@ -139,7 +139,7 @@ std::optional<NpyField> Member(Scanner& scan) {
 bool ParseType(Scanner& scan, NpyItems& out) {
   if (!scan.Take('[')) {
     const auto field = FieldOf(scan.Quoted());
-    if (scan.failed() || !field) return false;
+    if (scan.failed() || !field || field->size < 1) return false;
     out.fields = {*field};
     out.item_size = field->size;
     return true;
@@ -152,7 +152,8 @@ bool ParseType(Scanner& scan, NpyItems& out) {
     out.fields.push_back(*std::move(field));
     if (!scan.Take(',') && !scan.Ahead(']')) return false;
   }
-  return !scan.failed() && !out.fields.empty() && out.item_size <= kMaxItemBytes;
+  return !scan.failed() && !out.fields.empty() && out.item_size > 0 &&
+         out.item_size <= kMaxItemBytes;
 }
 
 // {'descr': …, 'fortran_order': False, 'shape': (3,), }

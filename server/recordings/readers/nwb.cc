@@ -50,6 +50,7 @@ double EndOf(const Recording& r) {
     for (const double time : unit.spike_times) {
       if (std::isfinite(time)) end = std::max(end, time);
     }
+    unit.spike_times.Release();
   }
   for (const IntervalTable& t : r.intervals) {
     for (double stop : t.stop) end = std::max(end, std::isfinite(stop) ? stop : 0);

@@ -325,7 +325,7 @@ void LiftObserved(Recording& out) {
 
 }  // namespace
 
-Spans TidySpans(Spans spans, Tally& bad) {
+Spans TidySpans(const Spans& spans, Tally& bad) {
   Spans good;
   for (auto [start, stop] : spans) {
     if (std::isfinite(start) && std::isfinite(stop) && start <= stop) {

@@ -20,6 +20,6 @@ absl::Status ReadNwbUnits(const Hierarchy& file, const std::vector<NwbNode>& nod
                           const ImportOptions& options, Recording& out, Notes& notes);
 
 // Ascending and apart, nothing before 0; what has no length or no order is counted in `bad`.
-Spans TidySpans(Spans spans, Tally& bad);
+Spans TidySpans(const Spans& spans, Tally& bad);
 
 }  // namespace saed::recordings

@@ -20,6 +20,7 @@
 namespace saed::recordings {
 namespace {
 
+constexpr int64_t kMaxSeriesChannels = 1024;
 constexpr int64_t kMaxSamples = int64_t{1} << 28;  // of a series, all channels together
 
 enum class Kind { kTsGroup, kTsdFrame, kTs, kIntervalSet, kOther };
@@ -230,7 +231,10 @@ absl::StatusOr<Series> ReadSeries(const Npz& npz) {
                                  ShapeText(shape), out.timestamps.size(), out.timestamps.size()));
   }
   const int64_t channels = shape.size() == 1 ? 1 : shape[1];
-  if (channels < 1) return InvalidField(data.name(), "has no channels; must have one at least");
+  if (channels < 1 || channels > kMaxSeriesChannels) {
+    return InvalidField(data.name(), fmt::format("has {} channels; must have 1 to {}", channels,
+                                                 kMaxSeriesChannels));
+  }
   out.values = AllDoubles(data);
   const auto names = npz.ReadTexts("columns");
   for (int64_t c = 0; c < channels; ++c) {

@@ -119,8 +119,11 @@ void ZarrStore::Take(const std::string& name, json value) {
   const std::string path = Parent(name);
   Node& node = nodes_[path];
   if (base == ".zgroup") node.group = true;
-  if (base == ".zarray") node.zarray = std::move(value);
-  if (base == ".zattrs") node.attributes = std::move(value);
+  if (base == ".zarray") {
+    node.zarray = std::move(value);
+  } else if (base == ".zattrs") {
+    node.attributes = std::move(value);
+  }
   for (std::string group = path; !group.empty();) {
     group = Parent(group);
     nodes_[group].group = true;

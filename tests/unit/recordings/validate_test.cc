@@ -33,6 +33,7 @@ TEST(ValidateTest, AProperRecordingPasses) {
   counts.counts.bin_width = 0.1;
   counts.counts.bins = 3;
   counts.counts.bytes.resize(6);
+  counts.duration = counts.counts.bin_width * static_cast<double>(counts.counts.bins);
   EXPECT_TRUE(Validate(counts).ok()) << Validate(counts);
   counts.counts.bytes.resize(5);
   EXPECT_FALSE(Validate(counts).ok());

@@ -330,6 +330,42 @@ TEST(View, CountMatrixRebinsByWholeFactors) {
   EXPECT_EQ(Fields(BuildView(r, Bins(0.015)).status()), Names{"bin_width"});
 }
 
+TEST(View, AWidthThatIsNearlyAMultipleStaysWithinTheCounts) {
+  Recording r = SmallCounts();
+  r.counts.bins = 2'000'000;
+  r.counts.bytes.assign(4'000'000, 1);
+  r.duration = 0.01 * 2'000'000;
+  const auto v = BuildView(r, Bins(0.01 * (1 - 9e-7)));
+  ASSERT_TRUE(v.ok()) << v.status();
+  EXPECT_EQ(v->bins, 2'000'000);
+}
+
+TEST(View, ASplitByAColumnWithMissingCellsEnds) {
+  Recording r = Small();
+  auto& blocks = std::get<Numbers>(r.intervals[0].table.columns[2].values);
+  ASSERT_EQ(r.intervals[0].table.columns[2].name, "block");
+  blocks[1] = NAN;
+  DataView view = Bins(0.05);
+  view.split.kind = SplitKind::kColumn;
+  view.split.table = "trials";
+  view.split.column = "block";
+  view.split.train_values = {"0"};
+  view.split.test_values = {"2", "3"};
+  const auto v = BuildView(r, view);
+  ASSERT_TRUE(v.ok()) << v.status();
+  EXPECT_FALSE(v->test.empty());
+}
+
+TEST(View, RowsFarOutsideTheRecordingHaveNoBins) {
+  Recording r = Small();
+  r.intervals[0].start = {1.7e18, 0, 2.5, 3};
+  r.intervals[0].stop = {1.8e18, 1, 3, 4};
+  DataView view = Bins(0.05);
+  view.mask_table = "trials";
+  view.mask_filter = "block = 0";
+  EXPECT_FALSE(BuildView(r, view).ok()) << "its only row is outside";
+}
+
 TEST(View, RatesOfACountMatrix) {
   Recording r = SmallCounts();
   EXPECT_EQ(SpikeCounts(r, 0, INFINITY), (Numbers{318, 10}));
