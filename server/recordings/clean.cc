@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "server/base/text.h"
 #include "server/recordings/observed.h"
 
 namespace saed::recordings {
@@ -229,6 +230,46 @@ Spans Clean(const Spans& spans, double duration, const std::string& part, Tally&
   return Intersect(Merge(std::move(out)), {{0, duration}});
 }
 
+constexpr size_t kLongestName = 200;                   // bytes, of a unit's column
+constexpr size_t kMostColumnBytes = size_t{64} << 20;  // of all units' columns, names repeated
+constexpr size_t kNumberBytes = 24;                    // of a number as text
+
+size_t TextBytes(const Column& column) {
+  size_t out = column.rows() * (column.name.size() + kNumberBytes);
+  if (const auto* texts = std::get_if<Texts>(&column.values)) {
+    for (const std::string& text : *texts) out += text.size();
+  } else if (const auto* lists = std::get_if<TextLists>(&column.values)) {
+    for (const Texts& list : *lists) {
+      for (const std::string& text : list) out += text.size() + 1;
+    }
+  }
+  return out;
+}
+
+// Every unit is stored and told with its columns as text, their names with each.
+void BoundUnitColumns(Table& table, Notes& notes) {
+  size_t bytes = 0;
+  std::erase_if(table.columns, [&](const Column& column) {
+    const std::string name = ValidUtf8(column.name.substr(0, kLongestName));
+    if (column.name.size() > kLongestName) {
+      notes.Mended("units",
+                   fmt::format("the column '{}...' left out, as its name has {} bytes; must "
+                               "be at most {}",
+                               name.substr(0, 40), column.name.size(), kLongestName));
+      return true;
+    }
+    const size_t own = TextBytes(column);
+    if (own > kMostColumnBytes - bytes) {
+      notes.Mended("units", fmt::format("the column '{}' left out, as the units' columns take more "
+                                        "than {} MB with it",
+                                        name, kMostColumnBytes >> 20));
+      return true;
+    }
+    bytes += own;
+    return false;
+  });
+}
+
 }  // namespace
 
 void CleanSpikes(double end, Recording& r, Notes& notes) {
@@ -294,6 +335,7 @@ void CleanUnitIds(Recording& r, Notes& notes) {
 
 void CleanTables(Recording& r, Notes& notes) {
   CleanColumns("units", r.units.size(), r.unit_columns, notes);
+  BoundUnitColumns(r.unit_columns, notes);
   if (!r.electrodes.columns.empty()) {
     CleanColumns("electrodes", r.electrodes.columns[0].rows(), r.electrodes, notes);
   }

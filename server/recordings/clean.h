@@ -15,6 +15,7 @@ void CleanSpikes(double end, Recording& recording, Notes& notes);
 void CleanUnitIds(Recording& recording, Notes& notes);
 
 // Leaves out columns that have not one value for each row (of units, electrodes and intervals),
+// unit columns whose names or texts are so long that all units together would not fit the store,
 // tables without a start and stop for each row, and rows that have no finite start or stop before
 // it. Tables of one name get a number behind it.
 void CleanTables(Recording& recording, Notes& notes);

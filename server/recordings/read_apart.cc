@@ -72,13 +72,19 @@ absl::StatusOr<Imported> Read(Question& question, int directory,
   confinement.limits = LimitsFor(bytes, opened.size());
   PreloadHdf5Filters();  // there is no loading of libraries later
   SAED_RETURN_IF_ERROR(Confine(confinement, without).status());
+  return Import(question.spec, question.files);
+}
+
+// The answer to `question`, with the recording left behind where there is one.
+absl::StatusOr<Imported> Answer(Question& question, const std::string& here, int directory,
+                                const std::set<std::string>& without) {
   try {
-    return Import(question.spec, question.files);
+    SAED_ASSIGN_OR_RETURN(Imported imported, Read(question, directory, without));
+    SAED_RETURN_IF_ERROR(SerialiseTo(here + kRecordingFile, imported.recording));
+    return imported;
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
-        fmt::format("reading the files takes more than the {} MB of memory that files of this size "
-                    "are given",
-                    confinement.limits.memory_bytes >> 20));
+        "reading the files takes more memory than files of this size are given");
   }
 }
 
@@ -95,11 +101,10 @@ int ReadApart(const std::string& directory, const std::set<std::string>& without
   if (!question.ok() || !exchange.ok()) return 1;
   const std::string here = PathOf(exchange->get());
   const std::string elsewhere = std::exchange(CountDirectory(), here);
-  const absl::StatusOr<Imported> imported = Read(*question, exchange->get(), without);
+  const absl::StatusOr<Imported> imported = Answer(*question, here, exchange->get(), without);
   CountDirectory() = elsewhere;
-  absl::Status status = imported.status();
-  if (status.ok()) status = SerialiseTo(here + kRecordingFile, imported->recording);
-  return Save(here + kAnswerFile, ToAnswer(status, imported.ok() ? imported->warnings : Texts()))
+  return Save(here + kAnswerFile,
+              ToAnswer(imported.status(), imported.ok() ? imported->warnings : Texts()))
                  .ok()
              ? 0
              : 1;

@@ -122,6 +122,21 @@ TEST(CleanTables, DropsRowsAndTellsTablesOfOneNameApart) {
                    "trials: is the name of two tables; the later one is called trials_3"}));
 }
 
+// The store repeats them for every unit.
+TEST(CleanTables, LongNamesAndTextsOfUnitColumnsAreLeftOut) {
+  Recording r = Trains({{1}, {2}});
+  r.unit_columns.columns = {{std::string(201, 'x'), Numbers{1, 2}},
+                            {"fine", Numbers{1, 2}},
+                            {"long", Texts{std::string(size_t{65} << 20, 'y'), ""}}};
+  Notes notes;
+  CleanTables(r, notes);
+  ASSERT_EQ(r.unit_columns.columns.size(), 1U);
+  EXPECT_EQ(r.unit_columns.columns[0].name, "fine");
+  ASSERT_EQ(notes.Lines().size(), 2U);
+  EXPECT_NE(notes.Lines()[0].find("201 bytes"), std::string::npos);
+  EXPECT_NE(notes.Lines()[1].find("'long' left out"), std::string::npos);
+}
+
 TEST(CleanSeries, DropsAsFewSamplesAsItCan) {
   Recording r = Trains({{1}});
   // One clock reading far ahead does not make all later ones wrong.
