@@ -64,7 +64,7 @@ AlfName ParseAlfName(std::string_view file) {
   folders.pop_back();
   std::erase_if(parts, IsUuid);
   if (parts.size() != 3 || parts[0].empty() || parts[1].empty()) return out;
-  ParseFolders(std::move(folders), out);
+  ParseFolders(folders, out);
   std::string& object = parts[0];
   if (object.starts_with('_')) {
     const size_t end = object.find('_', 1);

@@ -161,7 +161,7 @@ void ReadObserved(const Hierarchy& file, Part& part, Notes& notes) {
       const size_t at = 2 * static_cast<size_t>(begin);
       spans.emplace_back((*values)[at], (*values)[at + 1]);
     }
-    part.spikes.units[i].observed = TidySpans(std::move(spans), bad);
+    part.spikes.units[i].observed = TidySpans(spans, bad);
   }
   bad.Mend(notes, path, "intervals", "dropped");
 }
