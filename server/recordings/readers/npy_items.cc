@@ -60,26 +60,6 @@ double Number(const uint8_t* data, const NpyField& field) {
   return Half(raw);
 }
 
-void AppendUtf8(std::string& out, uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x110000) {
-    out += static_cast<char>(0xF0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 63));
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  } else {
-    out += '\xFF';  // ValidUtf8 has the sign for what is no character
-  }
-}
-
 // Texts are padded with zeros; NumPy's 'U' has four bytes a character.
 std::string Text(const uint8_t* data, const NpyField& field) {
   std::string out;
@@ -91,7 +71,7 @@ std::string Text(const uint8_t* data, const NpyField& field) {
   NpyField character = field;
   character.size = 4;
   for (int64_t at = 0; at < field.size; at += 4) {
-    AppendUtf8(out, static_cast<uint32_t>(Raw(data + at, character)));
+    AppendUtf8(static_cast<uint32_t>(Raw(data + at, character)), out);
   }
   out.resize(out.find_last_not_of('\0') + 1);
   return ValidUtf8(out);
