@@ -82,7 +82,7 @@ void LeaveOutInvalidTimes(Recording& out, Notes& notes) {
   Spans holes;
   for (size_t i = 0; i < table->rows(); ++i) holes.emplace_back(table->start[i], table->stop[i]);
   Tally bad;
-  holes = TidySpans(std::move(holes), bad);
+  holes = TidySpans(holes, bad);
   if (holes.empty()) return;
   for (Unit& unit : out.units) {
     if (!unit.observed.empty()) unit.observed = Without(unit.observed, holes);
