@@ -202,6 +202,29 @@ bool CleanSamples(Series& s, Notes& notes) {
   const auto first = static_cast<size_t>(std::find(keep.begin(), keep.end(), 0) - keep.begin());
   if (2 * kept < samples) {
     notes.Mended(s.name, fmt::format("left out, as {} of its {} times are no numbers or go "
+void SayNeverObserved(const Recording& r, Notes& notes) {
+  if (r.observed && r.observed->empty()) {
+    notes.Said("observed",
+               "the recording was never observed, by what its files say; no view has a bin of it");
+    return;
+  }
+  int64_t never = 0, spiking = 0, first = 0;
+  for (const Unit& unit : r.units) {
+    if (!NeverObserved(r, unit)) continue;
+    if (never++ == 0) first = unit.id;
+    spiking += unit.spike_times.empty() ? 0 : 1;
+  }
+  if (never == 0) return;
+  notes.Said(
+      "observed",
+      fmt::format(
+          "{} unit{} never observed, by what the files say, the first is unit {}; "
+          "views leave them out unless unit_ids names them, which leaves no "
+          "bin{}",
+          never, never == 1 ? " was" : "s were", first,
+          spiking == 0 ? "" : fmt::format(" ({} of them with spikes, which are kept)", spiking)));
+}
+
                                      "backward, the first is sample {} at {} s",
                                      samples - kept, samples, first + 1, s.timestamps[first]));
     return false;
@@ -352,10 +375,10 @@ void CleanSeries(Recording& r, Notes& notes) {
 
 void CleanObserved(Recording& r, Notes& notes) {
   Tally bad, none;
-  const auto clean = [&](const std::string& part, Spans& spans) {
-    if (spans.empty()) return;
-    spans = Clean(spans, r.duration, part, bad);
-    if (spans.empty()) none.Add([&] { return part; });
+  const auto clean = [&](const std::string& part, Observed& spans) {
+    if (!spans || spans->empty()) return;
+    spans = Clean(*spans, r.duration, part, bad);
+    if (spans->empty()) none.Add([&] { return part; });
   };
   clean("observed span", r.observed);
   for (Unit& unit : r.units) {
@@ -363,8 +386,9 @@ void CleanObserved(Recording& r, Notes& notes) {
   }
   bad.Mend(notes, "observed", "spans", "left out, as they do not begin before they stop");
   none.Mend(notes, "observed", "lists of spans",
-            "left out, as nothing in them lies within the recording; that counts as observed all "
-            "the time");
+            "left with none, as nothing in them lies within the recording; that counts as never "
+            "observed");
+  SayNeverObserved(r, notes);
 }
 
 }  // namespace saed::recordings

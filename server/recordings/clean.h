@@ -26,7 +26,7 @@ void CleanTables(Recording& recording, Notes& notes);
 void CleanSeries(Recording& recording, Notes& notes);
 
 // Leaves out spans that are none, joins those that touch and cuts all to [0, recording.duration).
-// Where no span is left, that is said, and all time counts as observed.
+// Where no span is left, nothing was observed. Units that were never observed are said.
 void CleanObserved(Recording& recording, Notes& notes);
 
 }  // namespace saed::recordings

@@ -55,9 +55,9 @@ absl::Status CheckStarts(std::string_view part, const Numbers& starts) {
 }
 
 // Which bins were observed.
-std::vector<bool> Seen(const Spans& observed, const CountMatrix& counts) {
-  std::vector<bool> out(static_cast<size_t>(counts.bins), observed.empty());
-  for (const auto& [start, stop] : observed) {
+std::vector<bool> Seen(const Observed& observed, const CountMatrix& counts) {
+  std::vector<bool> out(static_cast<size_t>(counts.bins), !observed);
+  for (const auto& [start, stop] : observed.value_or(Spans{})) {
     const auto first = static_cast<size_t>(std::lround(start / counts.bin_width));
     const auto last = static_cast<size_t>(std::lround(stop / counts.bin_width));
     std::fill(out.begin() + static_cast<int64_t>(first), out.begin() + static_cast<int64_t>(last),

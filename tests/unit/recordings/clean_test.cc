@@ -163,13 +163,14 @@ TEST(CleanSeries, DropsAsFewSamplesAsItCan) {
 TEST(CleanObserved, CutsAndJoinsSpans) {
   Recording r = Trains({{1}, {2}});
   r.duration = 10;
-  r.observed = {{8, INFINITY}, {-1, 2}, {2, 3}, {5, 4}};
-  r.units[1].observed = {{20, 30}};
+  r.observed = Spans{{8, INFINITY}, {-1, 2}, {2, 3}, {5, 4}};
+  r.units[1].observed = Spans{{20, 30}};
   Notes notes;
   CleanObserved(r, notes);
   EXPECT_EQ(r.observed, (Spans{{0, 3}, {8, 10}}));
-  EXPECT_TRUE(r.units[1].observed.empty());
-  ASSERT_EQ(notes.Lines().size(), 2U);
+  EXPECT_EQ(r.units[1].observed, Spans{}) << "never, not always";
+  EXPECT_FALSE(r.units[0].observed) << "whenever the recording was";
+  ASSERT_EQ(notes.Lines().size(), 3U);
   EXPECT_EQ(notes.Lines()[0],
             "observed: 1 span left out, as they do not begin before they stop, "
             "the first is observed span 4 from 5 to 4 s");
@@ -185,6 +186,10 @@ TEST(Finish, MendsAndSetsTheDuration) {
   r = Trains({{0.5, 3, 2}});
   ASSERT_TRUE(Finish(r, strict).ok());
   EXPECT_NE(strict.Strict().message().find("spike 3 of unit 10"), std::string::npos);
+  EXPECT_EQ(notes.Lines()[2],
+            "observed: 1 unit was never observed, by what the files say, the first is unit 11; "
+            "views leave them out unless unit_ids names them, which leaves no bin (1 of them with "
+            "spikes, which are kept)");
   r.units.clear();
   EXPECT_FALSE(Finish(r, notes).ok());
 }
