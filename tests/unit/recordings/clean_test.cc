@@ -155,9 +155,21 @@ TEST(CleanSeries, DropsAsFewSamplesAsItCan) {
   EXPECT_EQ(notes.Lines(),
             (Lines{"x: 3 samples dropped, as their times are no numbers or out of order, the first "
                    "is sample 3 at 900 s",
-                   "bad: left out, as 3 of its 4 times are no numbers or go backward, the first is "
-                   "sample 2 at 2 s",
+                   "bad: 3 of 4 times are no numbers or go backward, so it was left out, the first "
+                   "is sample 2 at 2 s",
                    "odd: left out, as it has 3 values for 2 samples of 1 channels"}));
+}
+
+TEST(CleanSamples, OneLateSampleCostsOnlyItself) {
+  Series s{"x", "", {"0"}, {-1, 0, 1, 900, 2, 3, 4}, {9, 0, 1, 8, 2, 3, 4}};
+  Notes notes;
+  ASSERT_TRUE(CleanSamples("lab/x", s, notes));
+  EXPECT_EQ(s.timestamps, (Numbers{0, 1, 2, 3, 4}));
+  EXPECT_EQ(s.values, (Numbers{0, 1, 2, 3, 4}));
+  EXPECT_EQ(notes.Lines(),
+            (Lines{"lab/x: 1 sample dropped, as their times are no numbers or out of order, the "
+                   "first is sample 4 at 900 s",
+                   "lab/x: 1 sample before the recording dropped, the first is sample 1 at -1 s"}));
 }
 
 TEST(CleanObserved, CutsAndJoinsSpans) {
@@ -174,6 +186,10 @@ TEST(CleanObserved, CutsAndJoinsSpans) {
   EXPECT_EQ(notes.Lines()[0],
             "observed: 1 span left out, as they do not begin before they stop, "
             "the first is observed span 4 from 5 to 4 s");
+  EXPECT_EQ(notes.Lines()[2],
+            "observed: 1 unit was never observed, by what the files say, the first is unit 11; "
+            "views leave them out unless unit_ids names them, which leaves no bin (1 of them with "
+            "spikes, which are kept)");
 }
 
 TEST(Finish, MendsAndSetsTheDuration) {
@@ -186,10 +202,6 @@ TEST(Finish, MendsAndSetsTheDuration) {
   r = Trains({{0.5, 3, 2}});
   ASSERT_TRUE(Finish(r, strict).ok());
   EXPECT_NE(strict.Strict().message().find("spike 3 of unit 10"), std::string::npos);
-  EXPECT_EQ(notes.Lines()[2],
-            "observed: 1 unit was never observed, by what the files say, the first is unit 11; "
-            "views leave them out unless unit_ids names them, which leaves no bin (1 of them with "
-            "spikes, which are kept)");
   r.units.clear();
   EXPECT_FALSE(Finish(r, notes).ok());
 }
