@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <variant>
 
@@ -114,11 +115,30 @@ class TableReader {
     }
     SAED_ASSIGN_OR_RETURN(auto values, file_.Read(path));
     if (auto* numbers = std::get_if<Numbers>(&values)) {
+      SayRounded(path, info, *numbers);
       column.values = std::move(*numbers);
     } else {
       column.values = std::get<Texts>(std::move(values));
     }
     return column;
+  }
+
+  // Whole numbers of 64 bits that are others as doubles.
+  void SayRounded(const std::string& path, const ArrayInfo& info, const Numbers& numbers) {
+    const bool whole =
+        info.kind == ArrayInfo::Kind::kInteger || info.kind == ArrayInfo::Kind::kUnsigned;
+    const auto large = [](double v) { return std::abs(v) >= 0x1p53; };
+    if (!whole || std::none_of(numbers.begin(), numbers.end(), large)) return;
+    const auto exact = file_.ReadIntegers(path);
+    Tally rounded;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const double v = numbers[i];
+      const bool kept =
+          !large(v) || (exact.ok() && v < 0x1p63 && static_cast<int64_t>(v) == (*exact)[i]);
+      if (!kept) rounded.Add([&] { return fmt::format("row {}: {:.0f}", i, v); });
+    }
+    rounded.Mend(notes_, ValidUtf8(path), "values",
+                 "above 2^53 rounded, as numbers have 53 bits here");
   }
 
   absl::StatusOr<TextLists> ReadLists(const std::string& path, const ArrayInfo& info,
