@@ -11,8 +11,8 @@
 #include "server/base/text.h"
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/registry.h"
+#include "server/recordings/readers/time_tables.h"
 #include "server/recordings/readers/unit_table.h"
 #include "server/recordings/silence.h"
 

@@ -44,7 +44,8 @@ absl::StatusOr<BinGrid> PlaceRows(const MatrixFile& matrix, double bin_width) {
 
 absl::Status SetIds(const MatrixFile& matrix, const FileSet& files, const ImportOptions& options,
                     const std::vector<int64_t>& kept, Recording& out, Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(const auto all, ReadUnitNames(files, matrix, options.Get("unit_ids")));
+  SAED_ASSIGN_OR_RETURN(const auto all,
+                        ReadUnitNames(files, matrix, options.Get("unit_ids"), notes));
   if (!all) return absl::OkStatus();
   if (static_cast<int64_t>(all->size()) != matrix.source.units) {
     return InvalidField("unit_ids", fmt::format("are {}; the matrix {} has {} units", all->size(),

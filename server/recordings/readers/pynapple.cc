@@ -11,7 +11,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/npz.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"

@@ -8,7 +8,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/npy_items.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spikeinterface_units.h"

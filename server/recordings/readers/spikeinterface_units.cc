@@ -9,9 +9,9 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/npy_items.h"
+#include "server/recordings/readers/text_table.h"
 #include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
@@ -85,11 +85,12 @@ absl::Status AddProperty(const FileSet& files, const std::string& name, Recordin
 absl::Status AddMetrics(const FileSet& files, const std::string& name,
                         const std::map<std::string, size_t>& units, Recording& recording,
                         Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(name, kMaxTextBytes));
-  // The index of a pandas table has no name.
-  if (bytes.starts_with(',')) bytes.insert(0, "unit_id");
-  SAED_ASSIGN_OR_RETURN(const Table table, ParseSeparated(name, bytes, ','));
-  AddColumnsById(recording, name, table, 0, units, notes);
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(name, kMaxTextBytes));
+  TextRules rules;
+  rules.words = [](size_t place, std::string_view) { return place == 0; };  // the ids
+  SAED_ASSIGN_OR_RETURN(const TextTable text, ReadTextTable(name, bytes, notes, rules));
+  SayDoubts(name, text, notes);
+  AddColumnsById(recording, name, text.table, 0, units, notes);
   return absl::OkStatus();
 }
 
