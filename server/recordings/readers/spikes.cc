@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <unordered_map>
 
@@ -46,8 +45,7 @@ void TakeNames(std::string name, const Texts& ids, Spikes& out) {
   std::vector<int64_t> numbers;
   for (const std::string& id : ids) {
     int64_t number = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
-    if (error != std::errc() || end != id.data() + id.size()) break;
+    if (!WholeId(id, number)) break;
     numbers.push_back(number);
   }
   if (numbers.size() != ids.size()) {
@@ -141,11 +139,22 @@ absl::StatusOr<Spikes> FromNpz(const FileSet& files, const std::string& file,
   return out;
 }
 
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 absl::StatusOr<const Column*> FindColumn(const Table& table, const std::string& given,
                                          const char* option, const Names& known) {
-  const auto has = [&](const std::string& name) { return table.Find(name) != nullptr; };
-  const std::string name = given.empty() ? FirstOf(known, "", has) : given;
-  if (!name.empty() && has(name)) return table.Find(name);
+  const auto find = [&](const std::string& name) {
+    const auto at = std::find_if(table.columns.begin(), table.columns.end(),
+                                 [&](const Column& c) { return Lower(c.name) == Lower(name); });
+    return at == table.columns.end() ? nullptr : &*at;
+  };
+  const std::string name =
+      given.empty() ? FirstOf(known, "", [&](const auto& n) { return find(n) != nullptr; }) : given;
+  if (const Column* exact = table.Find(name)) return exact;
+  if (!name.empty() && find(name) != nullptr) return find(name);
   std::string columns;
   for (const Column& c : table.columns) columns += (columns.empty() ? "" : ", ") + c.name;
   return InvalidField(fmt::format("options.{}", option),
@@ -155,11 +164,6 @@ absl::StatusOr<const Column*> FindColumn(const Table& table, const std::string& 
                                                       std::string(known[0])
                                                 : fmt::format("is '{}'", ValidUtf8(given)),
                                   table.name, columns));
-}
-
-std::string Lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
 }
 
 // A table of one column that is called as spikes are, or whose file is: the times of one unit.
@@ -182,7 +186,7 @@ absl::Status TakeRows(const std::string& file, const TextTable& text, const Colu
   const auto& cells = std::get<Texts>(times.values);
   Numbers numbers;
   Texts ids;
-  Tally missing;
+  Tally missing, rounded;
   bool whole = !cells.empty();
   for (size_t row = 0; row < cells.size(); ++row) {
     const std::string& cell = cells[row];
@@ -196,10 +200,14 @@ absl::Status TakeRows(const std::string& file, const TextTable& text, const Colu
       continue;
     }
     whole = whole && cell.find_first_of(".,eE") == std::string::npos;
+    if (IsRounded(cell)) {
+      rounded.Add([&] { return fmt::format("'{}' in line {}", cell, text.lines[row]); });
+    }
     numbers.push_back(*value);
     ids.push_back(units[row]);
   }
   missing.Mend(notes, file, "rows", "without a time or a unit dropped");
+  rounded.Mend(notes, file, "times", "above 2^53 rounded, as numbers have 53 bits here");
   TakeNames(out.units_name, ids, out);
   out.size = static_cast<int64_t>(numbers.size());
   out.whole = whole;
@@ -317,7 +325,8 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
 
 bool Contains(const Names& known, const std::vector<std::string>& names) {
   return std::any_of(known.begin(), known.end(), [&](std::string_view k) {
-    return std::find(names.begin(), names.end(), k) != names.end();
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return Lower(name) == k; });
   });
 }
 
