@@ -21,7 +21,8 @@ Values ColumnOf(const Values& all, size_t width, size_t c) {
   return out;
 }
 
-absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const AlfName& name) {
+absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const AlfName& name,
+                                                 Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const NpyFile file, NpyFile::Open(files, name.file));
   const int64_t width = file.items().width();
   if (file.items().shape.empty() || width < 1 || width > kMaxAlfWidth) {
@@ -29,7 +30,7 @@ absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const Alf
                                                "[n] or [n, m] with m at most {}",
                                                file.items().shape.size(), width, kMaxAlfWidth));
   }
-  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxValues));
+  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxValues, notes));
   std::vector<AlfColumn> out;
   if (width == 1) {
     out.push_back({name.attribute, std::move(values)});
@@ -66,7 +67,7 @@ absl::StatusOr<std::vector<AlfColumn>> ReadText(const FileSet& files, const AlfN
 
 absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name,
                                                       Notes& notes) {
-  if (name.extension == "npy") return ReadArray(files, name);
+  if (name.extension == "npy") return ReadArray(files, name, notes);
   if (name.extension == "csv" || name.extension == "tsv") return ReadText(files, name, notes);
   if (name.extension == "pqt") {
     return InvalidField(name.file,

@@ -69,12 +69,13 @@ absl::StatusOr<Numbers> ReadTimes(const Hierarchy& file, const std::string& path
   return out;
 }
 
-absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path) {
+absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path, Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const ArrayInfo info, file.Describe(path + "/data"));
   Series out;
   SAED_ASSIGN_OR_RETURN(out.channels, ChannelsOf(path + "/data", info));
   SAED_ASSIGN_OR_RETURN(out.timestamps, ReadTimes(file, path, info.shape[0]));
   SAED_ASSIGN_OR_RETURN(out.values, file.ReadNumbers(path + "/data"));
+  SayRounded(file, path + "/data", info, out.values, notes);
   const double conversion = file.NumberAttribute(path + "/data", "conversion", 1);
   const double offset = file.NumberAttribute(path + "/data", "offset", 0);
   if (conversion != 1 || offset != 0) {
@@ -89,7 +90,7 @@ absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path
 
 void AddNwbSeries(const Hierarchy& file, const NwbNode& node, Recording& out, Notes& notes) {
   const std::string path = ValidUtf8(node.path);
-  auto series = ReadSeries(file, node.path);
+  auto series = ReadSeries(file, node.path, notes);
   if (!series.ok()) {
     notes.Mended(path, "left out: " + FaultText(series.status(), node.path));
     return;

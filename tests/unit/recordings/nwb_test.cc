@@ -242,6 +242,20 @@ TEST_F(NwbTest, AnnotatedEventsAreARowForEachTime) {
             (Texts{"reward", "reward", "lick"}));
 }
 
+TEST_F(NwbTest, WholeNumbersThatADoubleHasNotAreSaid) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Integers("units/serial", {9007199254740993, 5});
+    w.Integers("units/parts", {9007199254740993, 2, 3});
+    w.Integers("units/parts_index", {1, 3});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_TRUE(Warns(*got, "units/serial: 1 value above 2^53 rounded"));
+  EXPECT_EQ(std::get<TextLists>(got->recording.unit_columns.Find("parts")->values),
+            (TextLists{{"9007199254740993"}, {"2", "3"}}))
+      << "texts keep all digits";
+}
+
 TEST_F(NwbTest, InvalidTimesOverAllAreNoObservedTime) {
   const auto got = Read([](NwbWriter& w) {
     Units(w);
