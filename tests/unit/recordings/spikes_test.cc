@@ -47,7 +47,8 @@ TEST(Spikes, TextsAsAllTablesAre) {
   for (const char* text :
        {"unit;time\n7;0,5\n7;1,25\n", "# from the lab\runit,time\r7,0.5\r7,1.25\r",
         "\"unit\",\"time\"\n\"7\",\"0.5\"\n\"7\",\"1.25\"\n",
-        "\xEF\xBB\xBFunit,time\n7,0.5\n7,1.25\n", "Unit,Time\n7.0,0.5\n7,1.25\n", ",unit,time\n0,7,0.5\n1,7,1.25\n2,NA,2.5\n"}) {
+        "\xEF\xBB\xBFunit,time\n7,0.5\n7,1.25\n", "Unit,Time\n7.0,0.5\n7,1.25\n",
+        ",unit,time\n0,7,0.5\n1,7,1.25\n2,NA,2.5\n"}) {
     const auto got = ReadText("s.csv", text);
     ASSERT_TRUE(got.ok()) << text << got.status();
     ASSERT_EQ(got->recording.units.size(), 1u) << text;
