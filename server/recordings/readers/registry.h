@@ -36,7 +36,7 @@ absl::StatusOr<const Reader*> FindReader(std::string_view name);
 
 // The format of the files: the one that is sure, else the only one that may be. INVALID_ARGUMENT on
 // "format" with what was seen and what each format would need where there is none, or with the
-// choices where there are several.
+// choices where there are several, or where one that is only sure alone is not.
 absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files);
 
 }  // namespace saed::recordings
