@@ -14,6 +14,7 @@
   X(spikeinterface)     \
   X(alf)                \
   X(phy)                \
+  X(open_ephys)         \
   X(spikes)             \
   X(pynapple)           \
   X(suite2p)            \
