@@ -18,6 +18,7 @@
   X(spikes)             \
   X(pynapple)           \
   X(suite2p)            \
+  X(cellexplorer)       \
   X(matlab)             \
   X(traces)             \
   X(counts)
