@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
-#include <set>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -13,6 +12,7 @@
 #include "server/recordings/readers/hdf5.h"
 #include "server/recordings/readers/matlab_file.h"
 #include "server/recordings/readers/matlab_trains.h"
+#include "server/recordings/readers/matlab_units.h"
 #include "server/recordings/readers/registry.h"
 
 namespace saed::recordings {
@@ -36,63 +36,6 @@ absl::StatusOr<MatValue> Named(MatFile& file, const std::string& option, const s
                       fmt::format("names {}, which {}", ValidUtf8(path),
                                   faults.empty() ? std::string(value.status().message())
                                                  : faults[0].field + " " + faults[0].description));
-}
-
-// A vector of numbers, of texts, or a cell of such, as one text each.
-absl::StatusOr<Texts> AsTexts(const std::string& name, const MatValue& value) {
-  Texts out;
-  if (value.kind == Kind::kText) return value.rows;
-  if (value.kind == Kind::kNumbers && value.vector()) {
-    for (double v : value.numbers) out.push_back(std::isnan(v) ? "" : NumberText(v));
-    return out;
-  }
-  if (value.kind != Kind::kCell) {
-    return InvalidField(name, "is " + value.Text() + "; must be a vector or a cell array of texts");
-  }
-  for (const MatValue& cell : value.cells) {
-    SAED_ASSIGN_OR_RETURN(const Texts inner, AsTexts(name, cell));
-    if (inner.size() > 1) {
-      return InvalidField(name, "holds a cell of " + cell.Text() + "; must be one text each");
-    }
-    out.push_back(inner.empty() ? "" : inner[0]);
-  }
-  return out;
-}
-
-// Ids of the units: what the file says where that is whole and once each.
-void SetIds(const std::string& name, const MatValue* given, Recording& out, Notes& notes) {
-  if (given == nullptr) return;
-  const auto texts = AsTexts(name, *given);
-  if (!texts.ok() || texts->size() != out.units.size()) {
-    notes.Mended(name, fmt::format("left out: is {} for {} units; the units are numbered from 1",
-                                   given->Text(), out.units.size()));
-    return;
-  }
-  const auto whole = WholeNumbers(given->numbers);
-  const std::set<int64_t> distinct(whole.begin(), whole.end());
-  if (given->kind == Kind::kNumbers && distinct.size() == out.units.size()) {
-    for (size_t i = 0; i < out.units.size(); ++i) out.units[i].id = whole[i];
-    return;
-  }
-  for (size_t i = 0; i < out.units.size(); ++i) out.units[i].id = static_cast<int64_t>(i);
-  out.unit_columns.columns.push_back({"original_id", *texts});
-  notes.Mended(name, fmt::format("is no distinct whole number for each unit; the {} units are "
-                                 "numbered from 0, their own ids are in the column original_id",
-                                 out.units.size()));
-}
-
-// One text for each unit; empty, with a note, where the sizes differ.
-Texts UnitTexts(MatFile& file, const std::string& path, const Recording& out, Notes& notes) {
-  const auto value = file.Read(path);
-  const auto texts = value.ok() ? AsTexts(path, *value) : value.status();
-  if (!texts.ok()) {
-    notes.Mended(path, "left out: " + std::string(texts.status().message()));
-    return {};
-  }
-  if (texts->size() == out.units.size()) return *texts;
-  notes.Mended(
-      path, fmt::format("left out: has {} values for {} units", texts->size(), out.units.size()));
-  return {};
 }
 
 // Which variables are what.
@@ -139,7 +82,7 @@ absl::Status ReadSpikes(MatFile& file, const Choice& choice, const ImportOptions
     unit.spike_times = std::move(trains.trains[i]);
   }
   // The clusters are the ids; a list of ids beside them only gives their order.
-  if (trains.ids.empty()) SetIds(choice.unit_ids, ids ? &*ids : nullptr, out, notes);
+  if (trains.ids.empty()) SetMatUnitIds(choice.unit_ids, ids ? &*ids : nullptr, out, notes);
   return absl::OkStatus();
 }
 
@@ -219,24 +162,24 @@ absl::Status ReadCounts(MatFile& file, const Choice& choice, const ImportOptions
   SAED_RETURN_IF_ERROR(StoreCounts(values, out.counts));
   if (choice.unit_ids.empty()) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const MatValue ids, Named(file, "unit_ids", choice.unit_ids));
-  SetIds(choice.unit_ids, &ids, out, notes);
+  SetMatUnitIds(choice.unit_ids, &ids, out, notes);
   return absl::OkStatus();
 }
 
 void DescribeUnits(MatFile& file, const Choice& choice, Recording& out, Notes& notes) {
   if (!choice.labels.empty()) {
-    const Texts labels = UnitTexts(file, choice.labels, out, notes);
+    const Texts labels = MatUnitTexts(file, choice.labels, out, notes);
     for (size_t i = 0; i < labels.size(); ++i) out.units[i].label = labels[i];
   }
   if (!choice.regions.empty()) {
-    const Texts regions = UnitTexts(file, choice.regions, out, notes);
+    const Texts regions = MatUnitTexts(file, choice.regions, out, notes);
     for (size_t i = 0; i < regions.size(); ++i) out.units[i].region = regions[i];
   }
   for (const auto& [name, path] : choice.columns) {
     const auto value = file.Read(path);
     if (value.ok() && value->kind == Kind::kNumbers && value->numbers.size() == out.units.size()) {
       out.unit_columns.columns.push_back({name, value->numbers});
-    } else if (Texts texts = UnitTexts(file, path, out, notes); !texts.empty()) {
+    } else if (Texts texts = MatUnitTexts(file, path, out, notes); !texts.empty()) {
       out.unit_columns.columns.push_back({name, std::move(texts)});
     }
   }
@@ -270,13 +213,6 @@ std::string Listed(const std::vector<std::pair<std::string, MatValue>>& all) {
   }
   if (all.size() > kShown) out += fmt::format(" and {} more", all.size() - kShown);
   return out.empty() ? "nothing that can be read" : out;
-}
-
-bool IsTrains(const MatValue& value) {
-  if (value.kind != Kind::kCell || value.cells.empty() || !value.vector()) return false;
-  return std::all_of(value.cells.begin(), value.cells.end(), [](const MatValue& cell) {
-    return cell.kind == Kind::kNumbers && cell.vector() && cell.type != "logical";
-  });
 }
 
 // CellExplorer's spikes.

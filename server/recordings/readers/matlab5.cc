@@ -122,6 +122,7 @@ class Mat5 : public MatFile {
     bool many = false;
     for (size_t i = 1; i < parts.size(); ++i) {
       std::vector<matvar_t*> next;
+      SAED_RETURN_IF_ERROR(OpenCells(path, found, many));
       for (matvar_t* v : found) {
         SAED_ASSIGN_OR_RETURN(const int64_t n, Elements(path, *v));
         if (v->class_type != MAT_C_STRUCT || v->data == nullptr || n > kMaxMatCells) {
@@ -146,6 +147,21 @@ class Mat5 : public MatFile {
       out.cells.push_back(std::move(cell));
     }
     return out;
+  }
+
+  // Puts what is in a cell in its place.
+  static absl::Status OpenCells(const std::string& path, std::vector<matvar_t*>& found,
+                                bool& many) {
+    if (found.size() != 1 || found[0]->class_type != MAT_C_CELL) return absl::OkStatus();
+    const matvar_t& cell = *found[0];
+    SAED_ASSIGN_OR_RETURN(const int64_t n, Elements(path, cell));
+    const auto there = static_cast<int64_t>(cell.nbytes / sizeof(matvar_t*));
+    if (n > kMaxMatCells || n > there || (n > 0 && cell.data == nullptr)) return Damaged(path);
+    auto* const* cells = static_cast<matvar_t* const*>(cell.data);
+    found.assign(cells, cells + n);
+    many = true;
+    const bool whole = std::find(found.begin(), found.end(), nullptr) == found.end();
+    return whole ? absl::OkStatus() : Damaged(path);
   }
 
   // A field of each of `n` structs. The library's own look-up trusts what a damaged file says.

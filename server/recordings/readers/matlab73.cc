@@ -21,16 +21,46 @@ class Mat73 : public MatFile {
     }
   }
   const Texts& variables() const override { return names_; }
-  absl::StatusOr<MatValue> Describe(const std::string& path) override {
-    SAED_ASSIGN_OR_RETURN(const std::string inside, Inside(path));
-    return At(path, inside, false, 0);
-  }
-  absl::StatusOr<MatValue> Read(const std::string& path) override {
-    SAED_ASSIGN_OR_RETURN(const std::string inside, Inside(path));
-    return At(path, inside, true, 0);
-  }
+  absl::StatusOr<MatValue> Describe(const std::string& path) override { return Get(path, false); }
+  absl::StatusOr<MatValue> Read(const std::string& path) override { return Get(path, true); }
 
  private:
+  absl::StatusOr<MatValue> Get(const std::string& path, bool values) {
+    const auto inside = Inside(path);
+    if (inside.ok()) return At(path, *inside, values, 0);
+    const size_t dot = path.rfind('.');
+    if (dot == std::string::npos) return inside.status();
+    const auto cell = Inside(path.substr(0, dot));
+    if (!cell.ok() || file_.IsGroup(*cell)) return inside.status();
+    return FieldOfCells(path, *cell, path.substr(dot + 1), values);
+  }
+
+  // A field of each of the structs that a cell holds.
+  absl::StatusOr<MatValue> FieldOfCells(const std::string& path, const std::string& inside,
+                                        const std::string& field, bool values) {
+    SAED_ASSIGN_OR_RETURN(const ArrayInfo info, file_.Describe(inside));
+    if (info.kind != ArrayInfo::Kind::kReference || info.size() > kMaxMatCells) {
+      return InvalidField(path, "is no field of a struct");
+    }
+    SAED_RETURN_IF_ERROR(Spend(path, info.size()));
+    SAED_ASSIGN_OR_RETURN(const auto read, file_.Read(inside));
+    const auto* targets = std::get_if<Texts>(&read);
+    if (targets == nullptr) return InvalidField(path, "is no field of a struct");
+    MatValue out;
+    out.kind = MatValue::Kind::kCell;
+    out.type = "cell";
+    out.shape = {1, static_cast<int64_t>(targets->size())};
+    for (const std::string& to : *targets) {
+      const std::string there = to + "/" + field;
+      if (to.empty() || !file_.IsGroup(to) || !file_.Exists(there)) {
+        return InvalidField(path, "is missing");
+      }
+      SAED_ASSIGN_OR_RETURN(MatValue value, At(path, there, values, 1));
+      out.cells.push_back(std::move(value));
+    }
+    return out;
+  }
+
   // The path in the HDF5 file.
   absl::StatusOr<std::string> Inside(const std::string& path) const {
     std::string out;

@@ -33,8 +33,9 @@ struct MatValue {
   std::string Text() const;  // "double 3x5"
 };
 
-// Fields of structs are named with dots: "spikes.times"; of an array of structs this is a cell with
-// the field of each. Errors are INVALID_ARGUMENT on the path. Not thread-safe.
+// Fields of structs are named with dots: "spikes.times"; of an array of structs, and of a cell of
+// them, this is a cell with the field of each. Errors are INVALID_ARGUMENT on the path. Not
+// thread-safe.
 class MatFile {
  public:
   virtual ~MatFile() = default;

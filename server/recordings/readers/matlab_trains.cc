@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -57,6 +58,13 @@ absl::StatusOr<bool> UnitsInRows(const std::string& name, const MatValue& matrix
 }
 
 }  // namespace
+
+bool IsTrains(const MatValue& value) {
+  if (value.kind != Kind::kCell || value.cells.empty() || !value.vector()) return false;
+  return std::all_of(value.cells.begin(), value.cells.end(), [](const MatValue& cell) {
+    return cell.kind == Kind::kNumbers && cell.vector() && cell.type != "logical";
+  });
+}
 
 std::vector<int64_t> WholeNumbers(const Numbers& numbers) {
   std::vector<int64_t> out;

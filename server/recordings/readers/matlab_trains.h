@@ -19,6 +19,9 @@ struct Trains {
   bool integer = false;      // of an integer class
 };
 
+// Whether a described value is a cell array of vectors.
+bool IsTrains(const MatValue& value);
+
 // `name` is the variable's in errors and notes.
 absl::StatusOr<Trains> TrainsFromCell(const std::string& name, MatValue value);
 // `times` is a vector; spikes whose cluster is no whole number are dropped, with a note.

@@ -1,7 +1,6 @@
 // A format: what it recognises in a set of files, and how it reads them.
 //
-// To add one: a file here that defines `const Reader& formats::NAME()`, a line in registry.h, a
-// page in formats/, a test.
+// How to add one is in README.md.
 #pragma once
 
 #include <map>
@@ -38,9 +37,10 @@ struct OptionInfo {
 
 // How sure a reader is that the files are of its format.
 enum class Match {
-  kNo,     // something it needs is missing
-  kMaybe,  // it could read them, but others could too
-  kYes,    // they carry the format's mark
+  kNo,        // something it needs is missing
+  kMaybe,     // it could read them, but others could too
+  kYes,       // they carry the format's mark
+  kYesAlone,  // the same, but what others are sure of may be kept among them: then the user says
 };
 
 struct Reader {

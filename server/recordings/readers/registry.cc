@@ -59,12 +59,25 @@ absl::StatusOr<const Reader*> FindReader(std::string_view name) {
 }
 
 absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files) {
-  std::vector<const Reader*> maybe;
+  std::vector<const Reader*> sure, alone, maybe;
   for (const Reader* reader : Readers()) {
     const Match match = reader->recognise(files);
-    if (match == Match::kYes) return reader;
+    if (match == Match::kYes) sure.push_back(reader);
+    if (match == Match::kYesAlone) alone.push_back(reader);
     if (match == Match::kMaybe) maybe.push_back(reader);
   }
+  if (!alone.empty() && sure.size() + alone.size() > 1) {
+    alone.insert(alone.end(), sure.begin(), sure.end());
+    std::string held;
+    for (const Reader* reader : alone) {
+      held += fmt::format("\n  {}: {}", reader->name, reader->needs);
+    }
+    return InvalidField("format", fmt::format("is not given and the files hold what several read: "
+                                              "{}. Say which of {}:{}",
+                                              Seen(files), Names(alone), held));
+  }
+  if (!sure.empty()) return sure[0];
+  if (!alone.empty()) return alone[0];
   if (maybe.size() == 1) return maybe[0];
   if (!maybe.empty()) {
     return InvalidField("format", fmt::format("is not given and the files could be any of {}; say "

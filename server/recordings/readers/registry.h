@@ -14,9 +14,11 @@
   X(spikeinterface)     \
   X(alf)                \
   X(phy)                \
+  X(open_ephys)         \
   X(spikes)             \
   X(pynapple)           \
   X(suite2p)            \
+  X(cellexplorer)       \
   X(matlab)             \
   X(traces)             \
   X(counts)
@@ -36,7 +38,7 @@ absl::StatusOr<const Reader*> FindReader(std::string_view name);
 
 // The format of the files: the one that is sure, else the only one that may be. INVALID_ARGUMENT on
 // "format" with what was seen and what each format would need where there is none, or with the
-// choices where there are several.
+// choices where there are several, or where one that is only sure alone is not.
 absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files);
 
 }  // namespace saed::recordings

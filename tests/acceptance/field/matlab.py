@@ -104,10 +104,10 @@ def cell_explorer_73(folder):
 
 @case
 def session_folder(folder):
-    """Of a session's folder the file with the spikes is read."""
+    """Of a session's folder the file with the spikes is read, if it is to be one MATLAB file."""
     save5(folder / "rat.session.mat", {"session": {"name": "rat"}})
     expect = explorer(save5, folder)
-    expect.path = folder
+    expect.path, expect.format = folder, "matlab"
     return expect
 
 
