@@ -147,11 +147,13 @@ absl::StatusOr<storage::RecordingRow> Library::Import(
   const auto imported = recordings::ImportApart(reader_, directory, spec, files, stop);
   const auto row = [&]() -> absl::StatusOr<storage::RecordingRow> {
     SAED_RETURN_IF_ERROR(imported.status());
-    SAED_ASSIGN_OR_RETURN(const std::string digest, storage::DigestOf(imported->stored));
-    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(imported->stored));
+    const auto& [digest, bytes] = imported->checked;
     return Keep(
         *imported, bytes, digest, keeping,
-        [&] { return stores_.objects.Adopt(imported->stored, digest); }, created);
+        [&, path = imported->stored, sha256 = digest] {
+          return stores_.objects.Adopt(path, sha256);
+        },
+        created);
   }();
   storage::RemoveTree(directory);
   return row;

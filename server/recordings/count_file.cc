@@ -26,7 +26,7 @@ absl::Status Failed(const std::string& what) {
 }
 
 // Bytes of files, not of memory of its own, that this process has resident.
-size_t ResidentFiles() {
+size_t Resident() {
   static const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   char text[128] = {};
   if (pread(file, text, sizeof text - 1, 0) <= 0) return 0;
@@ -53,7 +53,7 @@ class Watch {
 
   void Look() {
     const std::lock_guard lock(mutex_);
-    if (!files_.empty() && ResidentFiles() > kResidentFiles) Release();
+    if (!files_.empty() && Resident() > ResidentFiles()) Release();
   }
 
   // After this the file is not touched any more.
@@ -70,7 +70,7 @@ class Watch {
   void Run() {
     std::unique_lock lock(mutex_);
     while (!files_.empty()) {
-      if (ResidentFiles() > kResidentFiles) Release();
+      if (Resident() > ResidentFiles()) Release();
       lock.unlock();
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       lock.lock();
@@ -84,6 +84,11 @@ class Watch {
 };
 
 }  // namespace
+
+size_t& ResidentFiles() {
+  static size_t bytes = kResidentFiles;
+  return bytes;
+}
 
 void ReleaseWhatIsTooMuch() { Watch::Get().Look(); }
 
@@ -107,10 +112,15 @@ absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Create(const std::string& 
     errno = full;
     return Failed(fmt::format("no room for {} bytes of counts", bytes));
   }
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  auto out = Map(file, bytes, 0);
   close(file);
-  if (data == MAP_FAILED) return Failed("cannot map the counts");
-  return std::shared_ptr<CountFile>(new CountFile(static_cast<uint8_t*>(data), bytes, 0));
+  return out;
+}
+
+absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Map(int file, size_t bytes, size_t offset) {
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (data == MAP_FAILED) return Failed("cannot map a file");
+  return std::shared_ptr<CountFile>(new CountFile(static_cast<uint8_t*>(data), bytes, offset));
 }
 
 absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Open(const std::string& path, size_t offset) {

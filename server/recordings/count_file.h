@@ -12,7 +12,7 @@ namespace saed::recordings {
 
 // The pages come from the page cache and go back to it: Release() gives up what is resident, and
 // the next access brings it in again. A watch that looks a hundred times a second releases every
-// file when more than kResidentFiles are resident; between two looks a fast reader may pass that.
+// file when more than ResidentFiles() are resident; between two looks a fast reader may pass that.
 // Not thread-safe while it is written, then read by any thread.
 class CountFile {
  public:
@@ -23,6 +23,8 @@ class CountFile {
                                                            size_t bytes);
   // An existing file of counts, read only, from `offset` on. It must not be cut while it is mapped.
   static absl::StatusOr<std::shared_ptr<CountFile>> Open(const std::string& path, size_t offset);
+  // The first `bytes` of a file that is open for reading and writing and stays the caller's.
+  static absl::StatusOr<std::shared_ptr<CountFile>> Map(int file, size_t bytes, size_t offset);
 
   ~CountFile();
   CountFile(const CountFile&) = delete;
@@ -45,8 +47,10 @@ class CountFile {
   size_t size_, offset_;
 };
 
-// Bytes of mapped files that the process may hold resident, its program and libraries among them.
+// Bytes of mapped files that the process may hold resident, its program and libraries among them:
+// kResidentFiles, or what a process sets before it has threads.
 inline constexpr size_t kResidentFiles = size_t{512} << 20;
+size_t& ResidentFiles();
 
 // What the watch does, at once, for those who read at random: every touch may make resident what
 // lies together in the page cache, 2 MB on current systems. Takes microseconds. Thread-safe.

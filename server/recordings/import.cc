@@ -56,7 +56,8 @@ absl::Status Finish(Recording& recording, Notes& notes) {
                                              recording.units.size(), kMaxUnits));
   }
   CleanUnitIds(recording, notes);
-  CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes);
+  SAED_RETURN_IF_ERROR(
+      CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes));
   CleanSeries(recording, notes);
   const double activity = ActivityEnd(recording);
   const double span = SpanOf(recording, activity);

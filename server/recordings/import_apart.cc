@@ -106,6 +106,7 @@ absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std:
   SAED_RETURN_IF_ERROR(CheckLeft(out.stored, limits.written_bytes));
   SAED_ASSIGN_OR_RETURN(out.recording, ParseFile(out.stored));
   SAED_RETURN_IF_ERROR(Validate(out.recording));
+  SAED_ASSIGN_OR_RETURN(out.checked, CheckStored(out.stored, out.recording));
   return out;
 }
 

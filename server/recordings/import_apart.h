@@ -9,20 +9,23 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/recordings/check_stored.h"
 #include "server/recordings/import.h"
 
 namespace saed::recordings {
 
-// A recording, and the file in the directory that holds its stored form.
+// A recording, and the file in the directory that holds its stored form, with its SHA-256.
 struct ImportedApart : Imported {
   std::string stored;
+  Stored checked;
 };
 
 // As Import(), by running `program --read-recording directory`, which must end in ReadApart().
 // `directory` is empty and the caller's; it is asked about every 50 ms whether to `stop`, which
 // ends the process and gives CANCELLED. INVALID_ARGUMENT where the process died of the files,
 // RESOURCE_EXHAUSTED where it wanted more memory, time or disk than is given to files of their
-// size. What it leaves is believed only after checks (import_wire.h, validate.h). Thread-safe.
+// size. What it leaves is believed only after checks (import_wire.h, validate.h, check_stored.h).
+// Thread-safe.
 absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std::string& directory,
                                           const ImportSpec& spec,
                                           const std::vector<ImportFile>& files,

@@ -126,9 +126,12 @@ std::vector<ObservedCount> ObservedCounts(const Recording& r, double start, doub
   for (size_t n = 0; n < out.size(); ++n) {
     const auto& times = r.units[n].spike_times;
     for (const auto& [from, to] : Intersect(ObservedSpans(r, r.units[n]), wanted)) {
-      const auto first = std::lower_bound(times.begin(), times.end(), from);
-      out[n].spikes += static_cast<double>(std::lower_bound(first, times.end(), to) - first);
       out[n].seconds += to - from;
+      if (times.empty()) continue;
+      const bool all = from <= times.front() && times.back() < to;  // no search in a mapped file
+      const auto first = all ? times.begin() : std::lower_bound(times.begin(), times.end(), from);
+      const auto last = all ? times.end() : std::lower_bound(first, times.end(), to);
+      out[n].spikes += static_cast<double>(last - first);
     }
   }
   return out;

@@ -17,10 +17,14 @@
 #include "server/recordings/open_beneath.h"
 #include "server/recordings/readers/hdf5.h"
 #include "server/recordings/sandbox.h"
+#include "server/recordings/spike_file.h"
 #include "server/recordings/store_format.h"
 
 namespace saed::recordings {
 namespace {
+
+// Of mapped files, bytes; the process is to stay well below 300 MB, with what it has of its own.
+constexpr size_t kResident = size_t{128} << 20;
 
 // As many files as the system allows this process.
 void OpenMany() {
@@ -101,8 +105,12 @@ int ReadApart(const std::string& directory, const std::set<std::string>& without
   if (!question.ok() || !exchange.ok()) return 1;
   const std::string here = PathOf(exchange->get());
   const std::string elsewhere = std::exchange(CountDirectory(), here);
+  const std::string unnamed = std::exchange(SpikeDirectory(), here);
+  const size_t resident = std::exchange(ResidentFiles(), kResident);
   const absl::StatusOr<Imported> imported = Answer(*question, here, exchange->get(), without);
   CountDirectory() = elsewhere;
+  SpikeDirectory() = unnamed;
+  ResidentFiles() = resident;
   return Save(here + kAnswerFile,
               ToAnswer(imported.status(), imported.ok() ? imported->warnings : Texts()))
                  .ok()

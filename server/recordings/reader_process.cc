@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include <thread>
 
 #include "server/base/status_macros.h"
+#include "server/recordings/open_beneath.h"
 
 namespace saed::recordings {
 namespace {
@@ -58,12 +61,22 @@ absl::StatusOr<pid_t> Start(const std::string& program, std::vector<std::string>
       fmt::format("cannot start a process that reads the files: {}", std::strerror(error)));
 }
 
+// Until the process ends, or for a look's time. `process` is none where the kernel has no such
+// descriptors.
+void WaitALook(const Descriptor& process) {
+  pollfd ends{process.get(), POLLIN, 0};
+  if (!process.ok() || poll(&ends, 1, static_cast<int>(kLook.count())) < 0) {
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Ending> RunReader(const std::string& program, std::vector<std::string> arguments,
                                  double seconds, const std::function<bool()>& stop) {
   arguments.insert(arguments.begin(), "saed");
   SAED_ASSIGN_OR_RETURN(const pid_t child, Start(program, arguments));
+  const Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   Ending out;
   bool stopped = false;
@@ -81,7 +94,7 @@ absl::StatusOr<Ending> RunReader(const std::string& program, std::vector<std::st
       out.too_long = !stopped && Clock::now() > end;
       if (stopped || out.too_long) kill(child, SIGKILL);
     }
-    std::this_thread::sleep_for(kLook);
+    WaitALook(process);
   }
 }
 

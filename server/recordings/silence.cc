@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/recordings/observed.h"
+#include "server/recordings/train_reader.h"
 
 namespace saed::recordings {
 namespace {
@@ -39,26 +40,41 @@ class Gaps {
   Spans out_;
 };
 
+// Whether what was seen while the spikes were gathered, these and no others, tells that there is no
+// gap.
+bool NeverSilent(const Recording& r, double least) {
+  const SpikeFile* file = nullptr;
+  size_t spikes = 0;
+  for (const Unit& unit : r.units) {
+    const SpikeTrain& train = unit.spike_times;
+    if (train.empty()) continue;
+    if (file == nullptr) file = train.gathered().get();
+    if (file == nullptr || train.gathered().get() != file) return false;
+    spikes += train.size();
+  }
+  return file != nullptr && spikes == file->spikes() &&
+         file->activity().NeverSilent(r.duration, least);
+}
+
 // Cells of at most half of `least` hold their first and last spike, so that every gap that matters
 // is one between cells: all trains are read once, in any order.
 Spans SpikeGaps(const Recording& r, double least) {
+  if (NeverSilent(r, least)) return {};
   struct Cell {
     double first = INFINITY, last = -INFINITY;
   };
   const double width = std::max(least / 2, r.duration / kMostCells);
   std::vector<Cell> cells(static_cast<size_t>(r.duration / width) + 1);
   const double per_second = 1 / width;
-  size_t read = 0;
+  TrainReader reader;
   for (const Unit& unit : r.units) {
-    for (const double t : unit.spike_times) {
-      Cell& cell = cells[std::min(cells.size() - 1, static_cast<size_t>(t * per_second))];
-      if (t < cell.first) cell.first = t;  // rarely, so that little is written
-      if (t > cell.last) cell.last = t;
-    }
-    if ((read += unit.spike_times.size() * sizeof(double)) > kReleased) {
-      unit.spike_times.Release();
-      read = 0;
-    }
+    reader.Each(unit.spike_times, [&](size_t, std::span<const double> times) {
+      for (const double t : times) {
+        Cell& cell = cells[std::min(cells.size() - 1, static_cast<size_t>(t * per_second))];
+        if (t < cell.first) cell.first = t;  // rarely, so that little is written
+        if (t > cell.last) cell.last = t;
+      }
+    });
   }
   Gaps gaps(least, r.duration);
   for (const Cell& cell : cells) {

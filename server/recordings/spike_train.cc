@@ -1,20 +1,41 @@
 #include "server/recordings/spike_train.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cmath>
 
+#include "server/base/faults.h"
 #include "server/base/status_macros.h"
 
 namespace saed::recordings {
 namespace {
 
-// Spikes after which written pages are given back.
-constexpr size_t kWritten = size_t{4} << 20;
+constexpr size_t kHeldBack = size_t{16} << 20;  // bytes, of all units
+constexpr size_t kMostHeld = 4096, kLeastHeld = 16;  // spikes of a unit
+constexpr size_t kSortedInMemory = size_t{4} << 20;  // spikes
+constexpr size_t kAtOnce = size_t{1} << 17;          // spikes
 
 }  // namespace
 
 bool operator==(const SpikeTrain& a, const SpikeTrain& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+void TrainLook::See(std::span<const double> times) {
+  if (seen == 0 && !times.empty()) first = times.front();
+  double latest = last;
+  for (size_t i = 0; i < times.size() && good; ++i) {
+    const double t = times[i];
+    if (t > latest) {  // as nearly all
+      latest = t;
+    } else if (t == latest) {
+      if (twice++ == 0) first_twice = seen + static_cast<int64_t>(i);
+    } else {
+      good = false;
+    }
+  }
+  last = latest;
+  seen += static_cast<int64_t>(times.size());
+  good = good && (seen == 0 || first >= 0) && std::isfinite(last);
 }
 
 absl::StatusOr<SpikeBuffer> SpikeBuffer::Make(const std::vector<int64_t>& counts) {
@@ -23,36 +44,124 @@ absl::StatusOr<SpikeBuffer> SpikeBuffer::Make(const std::vector<int64_t>& counts
   for (int64_t n : counts) {
     out.first_.push_back(all);
     all += static_cast<size_t>(n);
+    out.end_.push_back(all);
   }
+  out.next_ = out.first_;
+  const size_t units = counts.size();
+  out.room_ = std::clamp(kHeldBack / sizeof(double) / std::max<size_t>(units, 1), kLeastHeld,
+                         kMostHeld);
+  out.room_ = std::min(out.room_, std::max<size_t>(all, 1));
+  out.pool_.resize(units * out.room_);
+  out.held_.resize(units);
   if (all * sizeof(double) <= kSpikesInMemory) {
-    out.times_.resize(counts.size());
-    for (size_t n = 0; n < counts.size(); ++n) {
-      out.times_[n].reserve(static_cast<size_t>(counts[n]));
-    }
+    out.times_.resize(units);
+    for (size_t n = 0; n < units; ++n) out.times_[n].reserve(static_cast<size_t>(counts[n]));
     return out;
   }
-  SAED_ASSIGN_OR_RETURN(out.file_, CountFile::Create(CountDirectory(), all * sizeof(double)));
-  out.next_ = out.first_;
+  out.looks_.resize(units);
+  SAED_ASSIGN_OR_RETURN(out.file_, SpikeFile::Create(all));
   return out;
 }
 
-void SpikeBuffer::Add(size_t unit, double time) {
-  if (!file_) {
-    times_[unit].push_back(time);
-    return;
-  }
-  reinterpret_cast<double*>(file_->data())[next_[unit]++] = time;
-  if (++added_ % kWritten == 0) file_->Release();
+bool SpikeBuffer::Failed(const absl::Status& status) {
+  status_.Update(status);
+  return !status_.ok();
 }
 
-std::vector<SpikeTrain> SpikeBuffer::Take() {
+void SpikeBuffer::Put(size_t unit, std::span<const double> times) {
+  if (times.empty() || !status_.ok()) return;
+  if (times.size() > end_[unit] - next_[unit]) {
+    Failed(InvalidField("file", "changed while it was read; import it when it is finished"));
+    return;
+  }
+  if (!file_) {
+    times_[unit].insert(times_[unit].end(), times.begin(), times.end());
+  } else if (!Failed(file_->Write(next_[unit], times))) {
+    looks_[unit].See(times);
+  }
+  next_[unit] += times.size();
+  if (file_ && looks_[unit].good) file_->activity().Add(times);
+}
+
+void SpikeBuffer::Flush(size_t unit) {
+  Put(unit, {pool_.data() + unit * room_, held_[unit]});
+  held_[unit] = 0;
+}
+
+void SpikeBuffer::Add(size_t unit, std::span<const double> times) {
+  Flush(unit);
+  Put(unit, times);
+}
+
+void SpikeBuffer::Sort(size_t unit) {
+  Flush(unit);
+  if (!status_.ok()) return;
+  if (!file_) return SortTimes(times_[unit]);
+  const size_t first = first_[unit], size = next_[unit] - first;
+  looks_[unit] = TrainLook();
+  if (size <= kSortedInMemory) {
+    std::vector<double> times(size);
+    if (Failed(file_->Read(first, times))) return;
+    SortTimes(times);
+    next_[unit] = first;
+    Put(unit, times);
+    return;
+  }
+  SortTimes(file_->Mapped(first, size));
+  for (size_t at = 0; at < size; at += kAtOnce) {
+    const std::span<const double> times =
+        file_->Mapped(first + at, std::min(kAtOnce, size - at));
+    looks_[unit].See(times);
+    if (looks_[unit].good) file_->activity().Add(times);
+  }
+  file_->map()->Release();
+}
+
+absl::StatusOr<std::vector<SpikeTrain>> SpikeBuffer::Take() {
+  for (size_t n = 0; n < held_.size(); ++n) Flush(n);
+  SAED_RETURN_IF_ERROR(status_);
   std::vector<SpikeTrain> out;
   for (auto& times : times_) out.emplace_back(std::move(times));
   for (size_t n = 0; file_ && n < first_.size(); ++n) {
-    out.emplace_back(file_, first_[n] * sizeof(double), next_[n] - first_[n]);
+    if (!looks_[n].good) file_->activity().Forget();
+    out.emplace_back(file_, first_[n], next_[n] - first_[n], looks_[n]);
   }
-  if (file_) file_->Release();
   return out;
+}
+
+void SortTimes(std::span<double> times) {
+  // What is in order stays; the others, and those before them that were too late, are sorted and
+  // merged in.
+  std::vector<double> strays;
+  size_t kept = 0;
+  const size_t most = times.size() / 8;
+  for (size_t i = 0; i < times.size(); ++i) {
+    const double t = times[i];
+    if (kept == 0 || t >= times[kept - 1]) {
+      times[kept++] = t;
+      continue;
+    }
+    if (kept > 1 && t >= times[kept - 2]) {
+      strays.push_back(times[kept - 1]);
+      times[kept - 1] = t;
+    } else {
+      strays.push_back(t);
+    }
+    if (strays.size() > most) {
+      std::copy(strays.begin(), strays.end(), times.begin() + static_cast<std::ptrdiff_t>(kept));
+      std::sort(times.begin(), times.end());
+      return;
+    }
+  }
+  std::sort(strays.begin(), strays.end());
+  for (size_t to = times.size(); !strays.empty();) {
+    if (kept > 0 && times[kept - 1] > strays.back()) {
+      times[--to] = times[--kept];
+    } else {
+      times[--to] = strays.back();
+      strays.pop_back();
+    }
+  }
 }
 
 }  // namespace saed::recordings

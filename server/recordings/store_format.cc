@@ -10,7 +10,7 @@
 namespace saed::recordings {
 namespace {
 
-constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2";
+constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2", kMagic3 = "SAEDREC3";
 constexpr size_t kAligned = sizeof(double);    // of the spikes in the second form
 constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
@@ -88,21 +88,22 @@ size_t SpikeBytes(const Recording& r) {
   return spikes * sizeof(double);
 }
 
-bool SecondForm(const Recording& r) {
-  return SpikeBytes(r) > kSpikesInMemory || r.observed ||
-         std::any_of(r.units.begin(), r.units.end(),
-                     [](const Unit& u) { return u.observed.has_value(); });
+enum class Form { kFirst, kSecond, kThird };
+
+Form FormOf(const Recording& r) {
+  if (SpikeBytes(r) > kSpikesInMemory) return Form::kThird;
+  const bool observed =
+      r.observed.has_value() || std::any_of(r.units.begin(), r.units.end(),
+                                            [](const Unit& u) { return u.observed.has_value(); });
+  return observed ? Form::kSecond : Form::kFirst;
 }
 
 size_t CountBytes(const Recording& r) {
   return static_cast<size_t>(r.counts.bins) * r.units.size() * SizeOf(r.counts.dtype);
 }
 
-// All before the counts or spikes that come last.
-std::string Head(const Recording& r) {
-  WireWriter out;
-  const bool second = SecondForm(r);
-  out.Text(second ? kMagic2 : kMagic);
+// The members: texts and tables, and where `numbers`, of the spikes only how many there are.
+void WriteMembers(const Recording& r, bool numbers, WireWriter& out) {
   out.Text(r.source);
   out.Value(r.sampling_rate);
   out.Value(r.duration);
@@ -112,7 +113,7 @@ std::string Head(const Recording& r) {
     out.Text(unit.label);
     out.Text(unit.region);
     out.Value(unit.depth);
-    if (second) {
+    if (numbers) {
       out.Value<uint64_t>(unit.spike_times.size());
     } else {
       out.Array(Numbers(unit.spike_times.begin(), unit.spike_times.end()));
@@ -137,14 +138,45 @@ std::string Head(const Recording& r) {
   out.Value(r.counts.bin_width);
   out.Value(static_cast<uint8_t>(r.counts.dtype));
   out.Value(r.counts.bins);
-  if (second) {
+  if (numbers) {
     Write(r.observed, out);
     for (const Unit& unit : r.units) Write(unit.observed, out);
   }
   out.Value<uint64_t>(r.counts.present() ? CountBytes(r) : 0);
-  std::string head = out.Take();
-  if (second) head.resize((head.size() + kAligned - 1) / kAligned * kAligned);
-  return head;
+}
+
+// What comes before and behind the counts or spikes.
+struct Ends {
+  std::string before, behind;
+};
+
+Ends EndsOf(const Recording& r) {
+  Ends out;
+  const Form form = FormOf(r);
+  WireWriter before, behind;
+  before.Text(form == Form::kFirst ? kMagic : form == Form::kSecond ? kMagic2 : kMagic3);
+  WriteMembers(r, form != Form::kFirst, form == Form::kThird ? behind : before);
+  if (form == Form::kThird) before.Value<uint64_t>(kSpikesAt + SpikeBytes(r));
+  out.before = before.Take();
+  out.behind = behind.Take();
+  const size_t aligned = form == Form::kThird ? kSpikesAt : form == Form::kSecond ? kAligned : 1;
+  out.before.resize((out.before.size() + aligned - 1) / aligned * aligned);
+  return out;
+}
+
+// The file in which the spikes lie as they are to be stored; null where there is none.
+SpikeFile* InPlace(const Recording& r) {
+  SpikeFile* file = nullptr;
+  size_t next = 0;
+  for (const Unit& unit : r.units) {
+    const SpikeTrain& train = unit.spike_times;
+    if (train.empty()) continue;
+    if (file == nullptr) file = train.gathered().get();
+    if (file == nullptr || train.gathered().get() != file || train.offset() != next) return nullptr;
+    next += train.size() * sizeof(double);
+  }
+  return file != nullptr && file->named() && next == file->spikes() * sizeof(double) ? file
+                                                                                     : nullptr;
 }
 
 absl::Status Damaged() { return absl::DataLossError("the stored recording is damaged"); }
@@ -152,17 +184,15 @@ absl::Status Damaged() { return absl::DataLossError("the stored recording is dam
 // A recording without what comes last.
 struct Parsed {
   Recording recording;
-  bool second = false;
-  std::vector<uint64_t> spikes;  // of each unit, in the second form
+  bool second = false;           // or third
+  std::vector<uint64_t> spikes;  // of each unit, but in the first form
   uint64_t count_bytes = 0;
 };
 
-absl::StatusOr<Parsed> ParseHead(WireReader& in) {
+absl::StatusOr<Parsed> ParseMembers(WireReader& in, Form form) {
   Parsed out;
   Recording& r = out.recording;
-  const std::string magic = in.Text();
-  out.second = magic == kMagic2;
-  if (!out.second && magic != kMagic) return Damaged();
+  out.second = form != Form::kFirst;
   r.source = in.Text();
   r.sampling_rate = in.Value<double>();
   r.duration = in.Value<double>();
@@ -206,36 +236,92 @@ absl::StatusOr<Parsed> ParseHead(WireReader& in) {
   return out;
 }
 
+absl::StatusOr<Parsed> ParseHead(WireReader& in) {
+  const std::string magic = in.Text();
+  if (magic != kMagic && magic != kMagic2) return Damaged();
+  return ParseMembers(in, magic == kMagic ? Form::kFirst : Form::kSecond);
+}
+
+// Whether the numbers of spikes are just those of so many bytes.
+bool Fill(const std::vector<uint64_t>& spikes, size_t bytes) {
+  uint64_t room = bytes / sizeof(double);
+  for (uint64_t n : spikes) {
+    if (n > room) return false;
+    room -= n;
+  }
+  return room == 0 && bytes % sizeof(double) == 0;
+}
+
+bool IsThird(std::string_view bytes) {
+  WireReader in(bytes);
+  return in.Text() == kMagic3;
+}
+
+// Without the spikes, which lie from kSpikesAt on.
+absl::StatusOr<Parsed> ParseThird(std::string_view bytes) {
+  WireReader start(bytes);
+  start.Text();
+  const auto at = start.Value<uint64_t>();
+  if (start.failed() || at < kSpikesAt || at > bytes.size()) return Damaged();
+  WireReader in(bytes.substr(at));
+  SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseMembers(in, Form::kThird));
+  if (in.rest() != 0 || parsed.count_bytes != 0 || parsed.recording.counts.present() ||
+      !Fill(parsed.spikes, at - kSpikesAt)) {
+    return Damaged();
+  }
+  return parsed;
+}
+
 // Where the spikes of the second form begin; DATA_LOSS where they are not just what the file ends
 // with.
 absl::StatusOr<size_t> SpikesAt(const Parsed& parsed, size_t size, size_t rest) {
   const size_t at = (size - rest + kAligned - 1) / kAligned * kAligned;
-  if (at > size) return Damaged();
-  uint64_t room = (size - at) / sizeof(double);
-  for (uint64_t n : parsed.spikes) {
-    if (n > room) return Damaged();
-    room -= n;
-  }
-  if (room != 0 || (size - at) % sizeof(double) != 0) return Damaged();
+  if (at > size || !Fill(parsed.spikes, size - at)) return Damaged();
   return at;
+}
+
+Recording WithSpikes(Parsed parsed, std::string_view bytes, size_t at) {
+  Recording& r = parsed.recording;
+  for (size_t n = 0; n < r.units.size(); ++n) {
+    Numbers times(parsed.spikes[n]);
+    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
+    at += times.size() * sizeof(double);
+    r.units[n].spike_times = std::move(times);
+  }
+  return std::move(r);
+}
+
+Recording WithSpikes(Parsed parsed, const std::shared_ptr<const CountFile>& file, size_t at) {
+  Recording& r = parsed.recording;
+  for (size_t n = 0; n < r.units.size(); ++n) {
+    r.units[n].spike_times = SpikeTrain(file, at, parsed.spikes[n]);
+    at += parsed.spikes[n] * sizeof(double);
+  }
+  file->Release();
+  return std::move(r);
 }
 
 }  // namespace
 
 std::string Serialise(const Recording& r) {
-  std::string out = Head(r);
+  Ends ends = EndsOf(r);
+  std::string out = std::move(ends.before);
   if (r.counts.present()) {
     out.append(reinterpret_cast<const char*>(r.counts.data()), CountBytes(r));
-  } else if (SecondForm(r)) {
+  } else if (FormOf(r) != Form::kFirst) {
     for (const Unit& unit : r.units) {
       out.append(reinterpret_cast<const char*>(unit.spike_times.data()),
                  unit.spike_times.size() * sizeof(double));
     }
   }
-  return out;
+  return out + ends.behind;
 }
 
 absl::Status SerialiseTo(const std::string& path, const Recording& r) {
+  const Ends ends = EndsOf(r);
+  if (SpikeFile* file = InPlace(r); file != nullptr && FormOf(r) == Form::kThird) {
+    return file->Store(ends.before, ends.behind, path);
+  }
   std::ofstream out(path, std::ios::binary);
   // In pieces, each given back once it is written.
   const auto write = [&](const void* data, size_t size, const auto& release) {
@@ -245,24 +331,29 @@ absl::Status SerialiseTo(const std::string& path, const Recording& r) {
       release();
     }
   };
-  const std::string head = Head(r);
-  out.write(head.data(), static_cast<std::streamsize>(head.size()));
+  const auto keep = [] {};
+  write(ends.before.data(), ends.before.size(), keep);
   if (r.counts.present()) {
     write(r.counts.data(), CountBytes(r), [&] {
       if (r.counts.file) r.counts.file->Release();
     });
-  } else if (SecondForm(r)) {
+  } else if (FormOf(r) != Form::kFirst) {
     for (const Unit& unit : r.units) {
       const SpikeTrain& train = unit.spike_times;
       write(train.data(), train.size() * sizeof(double), [&] { train.Release(); });
     }
   }
+  write(ends.behind.data(), ends.behind.size(), keep);
   out.close();
   if (out) return absl::OkStatus();
   return absl::ResourceExhaustedError("cannot store what was read: is the disk full?");
 }
 
 absl::StatusOr<Recording> Parse(std::string_view bytes) {
+  if (IsThird(bytes)) {
+    SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseThird(bytes));
+    return WithSpikes(std::move(parsed), bytes, kSpikesAt);
+  }
   WireReader in(bytes);
   SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
   Recording& r = parsed.recording;
@@ -274,30 +365,23 @@ absl::StatusOr<Recording> Parse(std::string_view bytes) {
     r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
     return std::move(r);
   }
-  SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
-  for (size_t n = 0; n < r.units.size(); ++n) {
-    Numbers times(parsed.spikes[n]);
-    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
-    at += times.size() * sizeof(double);
-    r.units[n].spike_times = std::move(times);
-  }
-  return std::move(r);
+  SAED_ASSIGN_OR_RETURN(const size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
+  return WithSpikes(std::move(parsed), bytes, at);
 }
 
 absl::StatusOr<Recording> ParseFile(const std::string& path) {
   SAED_ASSIGN_OR_RETURN(const auto file, CountFile::Open(path, 0));
   const std::string_view bytes(reinterpret_cast<const char*>(file->data()), file->size());
+  if (IsThird(bytes)) {
+    SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseThird(bytes));
+    return WithSpikes(std::move(parsed), file, kSpikesAt);
+  }
   WireReader in(bytes);
   SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
   Recording& r = parsed.recording;
   if (!r.counts.present() && parsed.second && in.rest() > kSpikesInMemory) {
-    SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
-    for (size_t n = 0; n < r.units.size(); ++n) {
-      r.units[n].spike_times = SpikeTrain(file, at, parsed.spikes[n]);
-      at += parsed.spikes[n] * sizeof(double);
-    }
-    file->Release();
-    return std::move(r);
+    SAED_ASSIGN_OR_RETURN(const size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
+    return WithSpikes(std::move(parsed), file, at);
   }
   if (parsed.count_bytes <= kCountsInMemory) return Parse(bytes);
   if (!r.counts.present() || parsed.count_bytes != CountBytes(r) ||

@@ -67,25 +67,20 @@ absl::Status CheckUnits(const Recording& r) {
   }
   std::set<int64_t> ids;
   int64_t spikes = 0;
-  size_t looked_at = 0;  // bytes that may be resident
   for (const Unit& unit : r.units) {
     const std::string part = fmt::format("units[id={}]", unit.id);
     if (!ids.insert(unit.id).second) return Broken(part, "comes twice");
     SAED_RETURN_IF_ERROR(CheckText(part + " label", unit.label));
     SAED_RETURN_IF_ERROR(CheckText(part + " region", unit.region));
-    if (!Ascending(unit.spike_times) ||
-        (!unit.spike_times.empty() &&
-         (unit.spike_times.front() < 0 || unit.spike_times.back() > r.duration))) {
+    const SpikeTrain& times = unit.spike_times;
+    if (!times.in_file() && !times.empty() &&
+        (!Ascending(times) || times.front() < 0 || times.back() > r.duration)) {
       return Broken(part, "has spike times that are not ascending within the recording");
     }
-    if (r.counts.present() && !unit.spike_times.empty()) {
+    if (r.counts.present() && !times.empty()) {
       return Broken(part, "has spike times beside counts");
     }
-    spikes += static_cast<int64_t>(unit.spike_times.size());
-    if ((looked_at += unit.spike_times.size() * sizeof(double)) > kSpikesInMemory) {
-      unit.spike_times.Release();
-      looked_at = 0;
-    }
+    spikes += static_cast<int64_t>(times.size());
     SAED_RETURN_IF_ERROR(CheckSpans(part + " observed time", unit.observed));
   }
   if (spikes > kMaxSpikes) return Broken("units", fmt::format("have {} spikes", spikes));

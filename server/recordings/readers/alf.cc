@@ -258,7 +258,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   }
   SAED_ASSIGN_OR_RETURN(SpikeBuffer trains, SpikeBuffer::Make(counts));
   for (size_t p = 0; p < probes.size(); ++p) TakeSpikes(spikes[p], probes[p], trains);
-  std::vector<SpikeTrain> taken = trains.Take();
+  SAED_ASSIGN_OR_RETURN(std::vector<SpikeTrain> taken, trains.Take());
   for (size_t n = 0; n < taken.size(); ++n) out.units[n].spike_times = std::move(taken[n]);
   AddAlfColumns(files, objects, probes, out, notes);
   AddAlfTables(files, objects, out, notes);

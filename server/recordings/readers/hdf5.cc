@@ -266,8 +266,8 @@ absl::StatusOr<std::vector<int64_t>> Hdf5File::ReadIntegers(const std::string& p
   return out;
 }
 
-absl::StatusOr<Numbers> Hdf5File::ReadRange(const std::string& path, int64_t first,
-                                            int64_t count) const {
+absl::Status Hdf5File::ReadRange(const std::string& path, int64_t first,
+                                 std::span<double> out) const {
   if (!ranged_ || ranged_->first != path) {
     ranged_.reset();
     SAED_ASSIGN_OR_RETURN(Handle opened, OpenDataset(path));
@@ -282,19 +282,18 @@ absl::StatusOr<Numbers> Hdf5File::ReadRange(const std::string& path, int64_t fir
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
     return InvalidField(path, "does not hold numbers");
   }
-  if (shape.size() != 1 || first < 0 || count < 0 || count > kMaxDatasetElements ||
-      first > shape[0] - count) {
+  const auto count = static_cast<int64_t>(out.size());
+  if (shape.size() != 1 || first < 0 || count > shape[0] || first > shape[0] - count) {
     return InvalidField(path, "does not have these elements");
   }
-  Numbers out(static_cast<size_t>(count));
-  if (count == 0) return out;
+  if (count == 0) return absl::OkStatus();
   const auto at = static_cast<hsize_t>(first), n = static_cast<hsize_t>(count);
   H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &at, nullptr, &n, nullptr);
   const Handle memory(H5Screate_simple(1, &n, nullptr), H5Sclose);
   if (H5Dread(dataset, H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT, out.data()) < 0) {
     return Unreadable(path);
   }
-  return out;
+  return absl::OkStatus();
 }
 
 std::optional<Handle> Hdf5File::OpenAttribute(const std::string& path,

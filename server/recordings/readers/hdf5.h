@@ -57,8 +57,8 @@ class Hdf5File : public Hierarchy {
   absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const override;
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const override;
   // Keeps the data set open, so that the pieces of one are unpacked once when read in order.
-  absl::StatusOr<Numbers> ReadRange(const std::string& path, int64_t first,
-                                    int64_t count) const override;
+  absl::Status ReadRange(const std::string& path, int64_t first,
+                         std::span<double> out) const override;
   Texts TextAttribute(const std::string& path, const std::string& name) const override;
   double NumberAttribute(const std::string& path, const std::string& name,
                          double fallback) const override;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,9 +49,9 @@ class Hierarchy {
   virtual absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const = 0;
   // Integers without a detour over double; INVALID_ARGUMENT for floats that are not whole.
   virtual absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const = 0;
-  // The elements [first, first + count) of a one-dimensional numeric array.
-  virtual absl::StatusOr<Numbers> ReadRange(const std::string& path, int64_t first,
-                                            int64_t count) const = 0;
+  // The elements of a one-dimensional numeric array from `first` on, as many as `out` has.
+  virtual absl::Status ReadRange(const std::string& path, int64_t first,
+                                 std::span<double> out) const = 0;
 
   // Attribute as texts (references as paths) or number; empty/fallback where missing or of another
   // kind.

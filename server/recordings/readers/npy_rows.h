@@ -44,7 +44,7 @@ class NpyRows {
   void Release() const { file_->Release(); }
 
  private:
-  static constexpr int64_t kPiece = int64_t{1} << 20;
+  static constexpr int64_t kPiece = int64_t{1} << 16;  // stays in the cache
 
   std::string name_;
   NpyArray header_;

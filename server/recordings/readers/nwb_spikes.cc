@@ -87,6 +87,54 @@ absl::Status ReadIds(const Hierarchy& file, const std::string& table, NwbSpikes&
   return absl::OkStatus();
 }
 
+// The spikes [first, first + times.size()) of all, of one unit after another.
+void AddBlock(std::span<double> times, int64_t first, double per_second, const NwbSpikes& spikes,
+              size_t& unit, Tally& padding, SpikeBuffer& out) {
+  while (!times.empty()) {
+    while (first >= spikes.ends[unit]) ++unit;
+    const std::span<double> own =
+        times.subspan(0, std::min(times.size(), static_cast<size_t>(spikes.ends[unit] - first)));
+    size_t kept = 0;
+    for (size_t i = 0; i < own.size(); ++i) {
+      if (std::isnan(own[i])) {
+        padding.Add([&] {
+          return fmt::format("[{}], of unit {}", first + static_cast<int64_t>(i),
+                             spikes.units[unit].id);
+        });
+      } else {
+        own[kept++] = own[i];
+      }
+    }
+    if (per_second != 1.0) {
+      for (double& t : own.subspan(0, kept)) t /= per_second;
+    }
+    out.Add(unit, own.subspan(0, kept));
+    times = times.subspan(own.size());
+    first += static_cast<int64_t>(own.size());
+  }
+}
+
+absl::Status AddSpikes(const Hierarchy& file, const std::string& path, const ArrayInfo& info,
+                       double per_second, const NwbSpikes& spikes, SpikeBuffer& out, Notes& notes) {
+  const int64_t used = spikes.ends.empty() ? 0 : spikes.ends.back();
+  Tally padding;
+  size_t unit = 0;
+  Numbers block(static_cast<size_t>(std::min(kBlock, used)));
+  for (int64_t first = 0; first < used; first += kBlock) {
+    const std::span<double> times(block.data(),
+                                  static_cast<size_t>(std::min(kBlock, used - first)));
+    if (info.shape.empty()) {
+      SAED_ASSIGN_OR_RETURN(block, file.ReadNumbers(path));
+    } else {
+      SAED_RETURN_IF_ERROR(file.ReadRange(path, first, times));
+    }
+    AddBlock(info.shape.empty() ? std::span<double>(block) : times, first, per_second, spikes, unit,
+             padding, out);
+  }
+  padding.Mend(notes, path, "NaN values", "dropped");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<NwbSpikes> ReadNwbSpikes(const Hierarchy& file, const std::string& table,
@@ -111,31 +159,14 @@ absl::StatusOr<NwbSpikes> ReadNwbSpikes(const Hierarchy& file, const std::string
     counts.push_back(out.ends[i] - (i == 0 ? 0 : out.ends[i - 1]));
   }
   SAED_ASSIGN_OR_RETURN(SpikeBuffer buffer, SpikeBuffer::Make(counts));
+  SAED_RETURN_IF_ERROR(AddSpikes(file, path, info, per_second, out, buffer, notes));
   const int64_t used = out.ends.empty() ? 0 : out.ends.back();
-  Tally padding;
-  size_t unit = 0;
-  for (int64_t first = 0; first < used; first += kBlock) {
-    SAED_ASSIGN_OR_RETURN(const Numbers block,
-                          info.shape.empty()
-                              ? file.ReadNumbers(path)
-                              : file.ReadRange(path, first, std::min(kBlock, used - first)));
-    for (size_t i = 0; i < block.size(); ++i) {
-      const int64_t at = first + static_cast<int64_t>(i);
-      while (at >= out.ends[unit]) ++unit;
-      if (std::isnan(block[i])) {
-        padding.Add([&] { return fmt::format("[{}], of unit {}", at, out.units[unit].id); });
-      } else {
-        buffer.Add(unit, per_second == 1.0 ? block[i] : block[i] / per_second);
-      }
-    }
-  }
-  padding.Mend(notes, path, "NaN values", "dropped");
   if (used < spikes) {
     notes.Mended(path, fmt::format("{} values behind those of the last unit dropped, the first is "
                                    "[{}]",
                                    spikes - used, used));
   }
-  std::vector<SpikeTrain> trains = buffer.Take();
+  SAED_ASSIGN_OR_RETURN(std::vector<SpikeTrain> trains, buffer.Take());
   for (size_t i = 0; i < trains.size(); ++i) out.units[i].spike_times = std::move(trains[i]);
   return out;
 }

@@ -194,7 +194,7 @@ absl::StatusOr<Recording> ReadPhySpikes(const FileSet& files, const std::string&
   });
   none.Mend(notes, spikes.clusters.name(), "spikes", "of no cluster dropped");
   outside.Mend(notes, spikes.times.name(), "spikes", "outside the recording dropped");
-  auto trains = buffer.Take();
+  SAED_ASSIGN_OR_RETURN(auto trains, buffer.Take());
   for (size_t n = 0; n < ids.size(); ++n) {
     Unit& unit = out.units.emplace_back();
     unit.id = ids[n];

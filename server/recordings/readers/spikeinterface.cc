@@ -304,7 +304,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
     const int64_t at = source.segments[static_cast<size_t>(segment)].start + sample;
     trains.Add(static_cast<size_t>(unit), static_cast<double>(at) / source.rate);
   });
-  std::vector<SpikeTrain> taken = trains.Take();
+  SAED_ASSIGN_OR_RETURN(std::vector<SpikeTrain> taken, trains.Take());
   for (size_t n = 0; n < taken.size(); ++n) out.units[n].spike_times = std::move(taken[n]);
   AddSpikeInterfaceColumns(files, source.sorting, source.analyzer, ids, out, notes);
   return out;

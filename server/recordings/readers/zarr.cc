@@ -334,17 +334,21 @@ absl::StatusOr<std::vector<int64_t>> ZarrStore::ReadIntegers(const std::string& 
                   DecodeIntegers);
 }
 
-absl::StatusOr<Numbers> ZarrStore::ReadRange(const std::string& path, int64_t first,
-                                             int64_t count) const {
+absl::Status ZarrStore::ReadRange(const std::string& path, int64_t first,
+                                  std::span<double> out) const {
   SAED_ASSIGN_OR_RETURN(const std::string real, Resolve(path));
   SAED_ASSIGN_OR_RETURN(const ZarrArray array, Array(real));
   const bool text =
       array.kind == ArrayInfo::Kind::kText || array.kind == ArrayInfo::Kind::kReference;
-  if (array.shape.size() != 1 || text || first < 0 || count < 0 || count > array.shape[0] ||
+  const auto count = static_cast<int64_t>(out.size());
+  if (array.shape.size() != 1 || text || first < 0 || count > array.shape[0] ||
       first > array.shape[0] - count) {
     return InvalidField(path, "does not have these elements");
   }
-  return ReadRows(real, array, first, count, array.fill, DecodeNumbers);
+  SAED_ASSIGN_OR_RETURN(const Numbers values,
+                        ReadRows(real, array, first, count, array.fill, DecodeNumbers));
+  std::copy(values.begin(), values.end(), out.begin());
+  return absl::OkStatus();
 }
 
 Texts ZarrStore::TextAttribute(const std::string& path, const std::string& name) const {

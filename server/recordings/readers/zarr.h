@@ -35,8 +35,8 @@ class ZarrStore : public Hierarchy {
   absl::StatusOr<std::variant<Numbers, Texts>> Read(const std::string& path) const override;
   absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const override;
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const override;
-  absl::StatusOr<Numbers> ReadRange(const std::string& path, int64_t first,
-                                    int64_t count) const override;
+  absl::Status ReadRange(const std::string& path, int64_t first,
+                         std::span<double> out) const override;
   Texts TextAttribute(const std::string& path, const std::string& name) const override;
   double NumberAttribute(const std::string& path, const std::string& name,
                          double fallback) const override;

@@ -37,7 +37,7 @@ IntervalTable Rows(const std::string& name, Numbers start, Numbers stop) {
 TEST(CleanSpikes, SortsAndSaysHowManyWereOutOfOrder) {
   Recording r = Trains({{0.1, 0.2}, {1, 3, 2, 2.5, 4}, {2, 1}});
   Notes notes;
-  CleanSpikes(INFINITY, r, notes);
+  ASSERT_TRUE(CleanSpikes(INFINITY, r, notes).ok());
   EXPECT_EQ(Of(r.units[0]), (Numbers{0.1, 0.2}));
   EXPECT_EQ(Of(r.units[1]), (Numbers{1, 2, 2.5, 3, 4}));
   EXPECT_EQ(Of(r.units[2]), (Numbers{1, 2}));
@@ -48,14 +48,14 @@ TEST(CleanSpikes, SortsAndSaysHowManyWereOutOfOrder) {
 TEST(CleanSpikes, DropsWhatIsNoTimeOrOutsideTheRecording) {
   Recording r = Trains({{-1, -0.5, 0, 0.5}, {0.25, kNan, 10, 10.5, INFINITY}});
   Notes notes;
-  CleanSpikes(10, r, notes);
+  ASSERT_TRUE(CleanSpikes(10, r, notes).ok());
   EXPECT_EQ(Of(r.units[0]), (Numbers{0, 0.5}));
   EXPECT_EQ(Of(r.units[1]), (Numbers{0.25, 10})) << "one exactly at the end belongs to it";
   EXPECT_EQ(notes.Lines(), Lines{"spike_times: 5 spikes in 2 units dropped, the first is spike 1 "
                                  "of unit 10 at -1 s, before the recording's start"});
   r = Trains({{1, 11}});
   Notes late;
-  CleanSpikes(10, r, late);
+  ASSERT_TRUE(CleanSpikes(10, r, late).ok());
   EXPECT_EQ(late.Lines(), Lines{"spike_times: 1 spike in 1 unit dropped, the first is spike 2 of "
                                 "unit 10 at 11 s, past the recording's end at 10 s"});
 }
@@ -66,12 +66,12 @@ TEST(CleanSpikes, KeepsDuplicatesAndSaysThemOnlyWhereTheyAreMany) {
   train.push_back(99);
   Recording r = Trains({train});
   Notes few;
-  CleanSpikes(INFINITY, r, few);
+  ASSERT_TRUE(CleanSpikes(INFINITY, r, few).ok());
   EXPECT_EQ(few.Lines(), Lines{}) << "1 of 101 is not more than 1 %";
   train.push_back(99);
   r = Trains({train});
   Notes many(true);
-  CleanSpikes(INFINITY, r, many);
+  ASSERT_TRUE(CleanSpikes(INFINITY, r, many).ok());
   EXPECT_EQ(Of(r.units[0]).size(), 102U);
   EXPECT_EQ(many.Lines(),
             Lines{"spike_times: 2 spikes in 1 unit at the time of another of the same "

@@ -3,8 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <utility>
 
+#include "server/base/sha256.h"
+#include "server/recordings/check_stored.h"
+#include "server/recordings/clean.h"
+#include "server/recordings/silence.h"
 #include "server/recordings/store_format.h"
 #include "server/recordings/validate.h"
 #include "tests/tools/temp_dir.h"
@@ -21,7 +31,9 @@ std::vector<SpikeTrain> Many(size_t units, size_t each) {
       buffer->Add(n, static_cast<double>(i) + static_cast<double>(n) / 8);
     }
   }
-  return buffer->Take();
+  auto trains = buffer->Take();
+  EXPECT_TRUE(trains.ok()) << trains.status();
+  return *std::move(trains);
 }
 
 TEST(SpikeBuffer, KeepsTheOrderOfEachUnit) {
@@ -44,8 +56,129 @@ TEST(SpikeBuffer, TakesFewerThanThereIsRoomFor) {
   ASSERT_TRUE(buffer.ok()) << buffer.status();
   buffer->Add(1, 4.5);
   const auto trains = buffer->Take();
-  EXPECT_TRUE(trains[0].empty());
-  EXPECT_EQ(trains[1], (SpikeTrain{4.5}));
+  ASSERT_TRUE(trains.ok()) << trains.status();
+  EXPECT_TRUE((*trains)[0].empty());
+  EXPECT_EQ((*trains)[1], (SpikeTrain{4.5}));
+}
+
+// More spikes than were counted before: the files were changed in between.
+TEST(SpikeBuffer, RefusesMoreThanThereIsRoomFor) {
+  for (const int64_t each : {int64_t{3}, int64_t{5'000'000}}) {
+    auto buffer = SpikeBuffer::Make({each, each});
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    for (int64_t i = 0; i <= each; ++i) buffer->Add(0, static_cast<double>(i));
+    buffer->Add(1, 7);
+    const auto trains = buffer->Take();
+    EXPECT_EQ(trains.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_NE(trains.status().message().find("changed while it was read"), std::string::npos);
+  }
+}
+
+TEST(SpikeBuffer, SeesWhatItTakes) {
+  auto buffer = SpikeBuffer::Make({9'000'000, 5, 5, 5, 5});
+  ASSERT_TRUE(buffer.ok()) << buffer.status();
+  buffer->Add(1, std::vector<double>{0, 1, 1, 2, 2});
+  buffer->Add(2, std::vector<double>{3, 2});
+  buffer->Add(3, std::vector<double>{1, NAN});
+  buffer->Add(4, std::vector<double>{-1, 1});
+  const auto trains = buffer->Take();
+  ASSERT_TRUE(trains.ok()) << trains.status();
+  const TrainLook& good = *(*trains)[1].look();
+  EXPECT_TRUE(good.good);
+  EXPECT_EQ(good.twice, 2);
+  EXPECT_EQ(good.first_twice, 2);
+  EXPECT_EQ((*trains)[1].front(), 0);
+  EXPECT_EQ((*trains)[1].back(), 2);
+  EXPECT_TRUE((*trains)[0].look()->good);  // empty
+  for (int n = 2; n < 5; ++n) EXPECT_FALSE((*trains)[n].look()->good) << n;
+}
+
+TEST(SortTimes, SortsWhateverTheOrder) {
+  std::mt19937 random(1);
+  for (const size_t size : {0, 1, 2, 7, 100, 1000}) {
+    for (const size_t swaps : {0, 1, 3, 50, 1000}) {
+      std::vector<double> times(size);
+      for (size_t i = 0; i < size; ++i) times[i] = static_cast<double>(i / 3);
+      for (size_t i = 0; i < swaps && size > 0; ++i) {
+        std::swap(times[random() % size], times[random() % size]);
+      }
+      std::vector<double> sorted = times;
+      std::sort(sorted.begin(), sorted.end());
+      SortTimes(times);
+      EXPECT_EQ(times, sorted) << size << " " << swaps;
+    }
+  }
+}
+
+// Many() with damage of every kind, and the recording that mending has to make of it.
+struct Damaged {
+  Recording damaged, mended;
+};
+
+Damaged ManyDamaged() {
+  constexpr int64_t kEach = 5'000'000;
+  auto buffer = SpikeBuffer::Make({kEach, kEach, 2});
+  EXPECT_TRUE(buffer.ok()) << buffer.status();
+  Damaged out;
+  out.damaged.units.resize(3);
+  out.mended.units.resize(3);
+  for (size_t n = 0; n < 2; ++n) {
+    std::vector<double> times(kEach);
+    for (size_t i = 0; i < times.size(); ++i) times[i] = static_cast<double>(i) / 1000;
+    if (n == 0) {
+      std::swap(times[10], times[11]);
+      std::swap(times[20], times[4'999'999]);
+      times[30] = -1;
+      times[40] = NAN;
+      times[50] = times[49];
+    }
+    buffer->Add(n, times);
+    std::erase_if(times, [](double t) { return !(t >= 0); });
+    std::sort(times.begin(), times.end());
+    out.mended.units[n].spike_times = std::move(times);
+  }
+  auto trains = buffer->Take();
+  EXPECT_TRUE(trains.ok()) << trains.status();
+  for (size_t n = 0; n < 3; ++n) out.damaged.units[n].spike_times = (*trains)[n];
+  return out;
+}
+
+TEST(CleanSpikes, ManyDamagedStayInAFile) {
+  auto [r, mended] = ManyDamaged();
+  Notes notes;
+  ASSERT_TRUE(CleanSpikes(INFINITY, r, notes).ok());
+  for (size_t n = 0; n < 3; ++n) {
+    EXPECT_TRUE(r.units[n].spike_times.in_file());
+    EXPECT_EQ(r.units[n].spike_times, mended.units[n].spike_times) << n;
+  }
+  const Texts lines = notes.Lines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_NE(lines[0].find("2 spikes in 1 unit dropped, the first is spike 31"), std::string::npos);
+  EXPECT_NE(lines[1].find("in 1 unit out of order and sorted"), std::string::npos) << lines[1];
+}
+
+TEST(Silences, AreTheSameWhetherSeenOrRead) {
+  for (const double pause : {0.0, 100.0}) {
+    auto buffer = SpikeBuffer::Make({9'000'000, 0});
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    for (int i = 0; i < 9'000'000; ++i) {
+      buffer->Add(0, i / 1000.0 + (i < 4'000'000 ? 0 : pause));
+    }
+    auto trains = buffer->Take();
+    ASSERT_TRUE(trains.ok()) << trains.status();
+    Recording gathered, plain;
+    for (Recording* r : {&gathered, &plain}) {
+      r->units.resize(2);
+      r->duration = 9000 + pause;
+    }
+    gathered.units[0].spike_times = (*trains)[0];
+    plain.units[0].spike_times = std::vector<double>((*trains)[0].begin(), (*trains)[0].end());
+    EXPECT_EQ(gathered.units[0].spike_times.gathered()->activity().NeverSilent(9000 + pause, 1),
+              pause == 0);
+    EXPECT_EQ(Silences(gathered, 1), Silences(plain, 1));
+    EXPECT_EQ(Silences(gathered, 1).size(), pause == 0 ? 0U : 1U);
+    EXPECT_EQ(Silences(gathered, 1e-4), Silences(plain, 1e-4));  // finer than what was seen
+  }
 }
 
 TEST(StoreFormat, ManySpikesStayInTheFile) {
@@ -63,6 +196,90 @@ TEST(StoreFormat, ManySpikesStayInTheFile) {
   EXPECT_EQ(mapped->units[1].label, "odd length");
   std::filesystem::resize_file(dir / "r", std::filesystem::file_size(dir / "r") - 8);
   EXPECT_EQ(ParseFile(dir / "r").status().code(), absl::StatusCode::kDataLoss);
+}
+
+std::string BytesOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+// Spikes gathered in a file with a name are stored where they are, as the same bytes.
+TEST(StoreFormat, GatheredSpikesAreStoredInPlace) {
+  test_tools::TempDir dir;
+  Recording r;
+  r.units.resize(3);
+  r.duration = 3'000'001;
+  SpikeDirectory() = dir.path();
+  auto trains = Many(3, 3'000'000);
+  SpikeDirectory().clear();
+  for (size_t n = 0; n < 3; ++n) r.units[n].spike_times = std::move(trains[n]);
+  const std::string bytes = Serialise(r);
+  ASSERT_TRUE(SerialiseTo(dir / "r", r).ok());
+  EXPECT_TRUE(BytesOf(dir / "r") == bytes);
+  Recording copy = r;
+  for (Unit& unit : copy.units) {
+    unit.spike_times = std::vector<double>(unit.spike_times.begin(), unit.spike_times.end());
+  }
+  EXPECT_TRUE(Serialise(copy) == bytes);
+  ASSERT_TRUE(SerialiseTo(dir / "again", r).ok());  // its file has gone to its place
+  EXPECT_TRUE(BytesOf(dir / "again") == bytes);
+  r = Recording();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 2);
+}
+
+// What another process left is not believed.
+TEST(StoreFormat, StoredTrainsAreChecked) {
+  test_tools::TempDir dir;
+  for (const int fault : {0, 1, 2, 3, 4}) {
+    Recording r;
+    r.units.resize(3);
+    r.duration = 3'000'001;
+    const auto trains = Many(3, 3'000'000);
+    for (size_t n = 0; n < 3; ++n) {
+      std::vector<double> times(trains[n].begin(), trains[n].end());
+      if (n == 1 && fault == 1) times[2'000'000] = 5;
+      if (n == 1 && fault == 2) times[2'000'000] = NAN;
+      if (n == 0 && fault == 3) times[0] = -1;
+      if (n == 2 && fault == 4) times.back() = 4e6;
+      r.units[n].spike_times = std::move(times);
+    }
+    ASSERT_TRUE(SerialiseTo(dir / "r", r).ok());
+    const auto parsed = ParseFile(dir / "r");
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    const auto stored = CheckStored(dir / "r", *parsed);
+    EXPECT_EQ(stored.ok(), fault == 0) << fault << " " << stored.status();
+    if (!stored.ok()) continue;
+    const std::string bytes = BytesOf(dir / "r");
+    EXPECT_EQ(stored->bytes, static_cast<int64_t>(bytes.size()));
+    EXPECT_EQ(stored->digest, Sha256Hex(bytes));
+  }
+}
+
+// The second form with as many spikes as now make the third.
+TEST(StoreFormat, ManySpikesOfTheSecondFormAreRead) {
+  test_tools::TempDir dir;
+  Recording r;
+  r.units.resize(1);
+  r.units[0].spike_times = std::vector<double>(12'345, 1.5);
+  r.observed = {{0, 2}};
+  std::string bytes = Serialise(r);
+  const auto wire = [](uint64_t n) { return std::string(reinterpret_cast<char*>(&n), sizeof n); };
+  const size_t at = bytes.find(wire(12'345));
+  ASSERT_NE(at, std::string::npos);
+  const std::vector<double> times(9'000'000, 2.5);
+  bytes.replace(at, 8, wire(times.size()));
+  bytes.resize(bytes.size() - size_t{12'345} * 8);
+  bytes.append(reinterpret_cast<const char*>(times.data()), times.size() * 8);
+  std::ofstream(dir / "r", std::ios::binary) << bytes;
+  const auto parsed = ParseFile(dir / "r");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(parsed->units[0].spike_times.in_file());
+  EXPECT_EQ(parsed->units[0].spike_times, SpikeTrain(times));
+  EXPECT_EQ(parsed->observed, r.observed);
+  EXPECT_EQ(Parse(bytes)->units[0].spike_times, SpikeTrain(times));
+  EXPECT_TRUE(absl::IsInternal(CheckStored(dir / "r", *parsed).status()));  // its duration is 0
 }
 
 TEST(StoreFormat, ObservedTimesAreKept) {

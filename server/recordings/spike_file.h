@@ -1,0 +1,60 @@
+// Where the spikes of a large recording are gathered: a file that is laid out as the recording will
+// be stored (store_format.h), so that they are written once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/recordings/activity_map.h"
+#include "server/recordings/count_file.h"
+
+namespace saed::recordings {
+
+// Where the spikes begin in a file of them, bytes.
+inline constexpr size_t kSpikesAt = 4096;
+
+// Where files of spikes keep a name until they go, so that they can become stored recordings.
+// Empty: they have no name and lie where counts do.
+std::string& SpikeDirectory();
+
+// Not thread-safe while it is written.
+class SpikeFile {
+ public:
+  // Room for so many spikes. RESOURCE_EXHAUSTED where there is none.
+  static absl::StatusOr<std::shared_ptr<SpikeFile>> Create(size_t spikes);
+  ~SpikeFile();
+  SpikeFile(const SpikeFile&) = delete;
+  SpikeFile& operator=(const SpikeFile&) = delete;
+
+  // Numbers of spikes count from the first of all.
+  absl::Status Write(size_t first, std::span<const double> times);
+  absl::Status Read(size_t first, std::span<double> times) const;
+  // What is in the file now, mapped, to be read or written there.
+  std::span<double> Mapped(size_t first, size_t count);
+  const std::shared_ptr<CountFile>& map() const { return map_; }
+  size_t spikes() const { return spikes_; }
+  // Of all spikes in it, by those who write them.
+  ActivityMap& activity() { return activity_; }
+  const ActivityMap& activity() const { return activity_; }
+
+  // Whether it has a name, and so can be stored.
+  bool named() const { return !path_.empty(); }
+  // Writes what comes before and behind the spikes and gives the file this name, which it keeps.
+  absl::Status Store(std::string_view before, std::string_view behind, const std::string& path);
+
+ private:
+  SpikeFile(int file, std::string path, size_t spikes) noexcept
+      : file_(file), path_(std::move(path)), spikes_(spikes) {}
+
+  int file_;
+  std::string path_;  // empty: it has none, or keeps what it has
+  size_t spikes_;
+  std::shared_ptr<CountFile> map_;
+  ActivityMap activity_;
+};
+
+}  // namespace saed::recordings
