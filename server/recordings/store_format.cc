@@ -10,7 +10,6 @@
 namespace saed::recordings {
 namespace {
 
-constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2";
 constexpr size_t kAligned = sizeof(double);    // of the spikes in the second form
 constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
@@ -72,6 +71,7 @@ void Write(const Spans& spans, WireWriter& out) {
 Spans ReadSpans(WireReader& in) {
   const auto flat = in.Array<double>();
   Spans out;
+  out.reserve(flat.size() / 2);
   for (size_t i = 0; i + 1 < flat.size(); i += 2) out.emplace_back(flat[i], flat[i + 1]);
   return out;
 }
@@ -96,7 +96,7 @@ size_t CountBytes(const Recording& r) {
 std::string Head(const Recording& r) {
   WireWriter out;
   const bool second = SecondForm(r);
-  out.Text(second ? kMagic2 : kMagic);
+  out.Text(second ? kSecondMagic : kFirstMagic);
   out.Text(r.source);
   out.Value(r.sampling_rate);
   out.Value(r.duration);
@@ -155,8 +155,8 @@ absl::StatusOr<Parsed> ParseHead(WireReader& in) {
   Parsed out;
   Recording& r = out.recording;
   const std::string magic = in.Text();
-  out.second = magic == kMagic2;
-  if (!out.second && magic != kMagic) return Damaged();
+  out.second = magic == kSecondMagic;
+  if (!out.second && magic != kFirstMagic) return Damaged();
   r.source = in.Text();
   r.sampling_rate = in.Value<double>();
   r.duration = in.Value<double>();
@@ -214,6 +214,26 @@ absl::StatusOr<size_t> SpikesAt(const Parsed& parsed, size_t size, size_t rest) 
   return at;
 }
 
+// What comes last, into memory.
+absl::Status ParseRest(std::string_view bytes, size_t rest, Parsed& parsed) {
+  Recording& r = parsed.recording;
+  if (r.counts.present() || !parsed.second) {
+    const size_t begin = parsed.second ? (bytes.size() - rest + kAligned - 1) / kAligned * kAligned
+                                       : bytes.size() - rest;
+    if (begin > bytes.size() || bytes.size() - begin != parsed.count_bytes) return Damaged();
+    r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
+    return absl::OkStatus();
+  }
+  SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), rest));
+  for (size_t n = 0; n < r.units.size(); ++n) {
+    Numbers times(parsed.spikes[n]);
+    if (!times.empty()) std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
+    at += times.size() * sizeof(double);
+    r.units[n].spike_times = std::move(times);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string Serialise(const Recording& r) {
@@ -259,23 +279,8 @@ absl::Status SerialiseTo(const std::string& path, const Recording& r) {
 absl::StatusOr<Recording> Parse(std::string_view bytes) {
   WireReader in(bytes);
   SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
-  Recording& r = parsed.recording;
-  if (r.counts.present() || !parsed.second) {
-    const size_t begin = parsed.second
-                             ? (bytes.size() - in.rest() + kAligned - 1) / kAligned * kAligned
-                             : bytes.size() - in.rest();
-    if (begin > bytes.size() || bytes.size() - begin != parsed.count_bytes) return Damaged();
-    r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
-    return std::move(r);
-  }
-  SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
-  for (size_t n = 0; n < r.units.size(); ++n) {
-    Numbers times(parsed.spikes[n]);
-    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
-    at += times.size() * sizeof(double);
-    r.units[n].spike_times = std::move(times);
-  }
-  return std::move(r);
+  SAED_RETURN_IF_ERROR(ParseRest(bytes, in.rest(), parsed));
+  return std::move(parsed.recording);
 }
 
 absl::StatusOr<Recording> ParseFile(const std::string& path) {
@@ -293,7 +298,10 @@ absl::StatusOr<Recording> ParseFile(const std::string& path) {
     file->Release();
     return std::move(r);
   }
-  if (parsed.count_bytes <= kCountsInMemory) return Parse(bytes);
+  if (parsed.count_bytes <= kCountsInMemory) {
+    SAED_RETURN_IF_ERROR(ParseRest(bytes, in.rest(), parsed));
+    return std::move(r);
+  }
   if (!r.counts.present() || parsed.count_bytes != CountBytes(r) ||
       parsed.count_bytes > in.rest() || in.rest() - parsed.count_bytes >= kAligned) {
     return Damaged();

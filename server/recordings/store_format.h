@@ -16,6 +16,8 @@
 
 namespace saed::recordings {
 
+inline constexpr std::string_view kFirstMagic = "SAEDREC1", kSecondMagic = "SAEDREC2";
+
 std::string Serialise(const Recording& recording);
 // The same into a new file, without a copy in memory. RESOURCE_EXHAUSTED where the disk is full.
 absl::Status SerialiseTo(const std::string& path, const Recording& recording);

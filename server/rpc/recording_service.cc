@@ -117,7 +117,9 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
                         context.library.Import(
                             spec, files,
                             {header.display_name(), caller.user, header.private_(),
-                             [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
+                             [&](int64_t bytes) { return context.gate.Room(caller, bytes); },
+                             context.gate.memory().most(),
+                             [&](int64_t bytes) { return context.gate.memory().Take(bytes); }},
                             [&] { return context.draining || server.IsCancelled(); }, created));
   *response.mutable_recording() = ToProto(row);
   response.set_created(created);
