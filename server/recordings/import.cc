@@ -85,6 +85,7 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
   Tally passed_over;
   for (const std::string& name : spec.left_out) passed_over.Add([&] { return ValidUtf8(name); });
   passed_over.Mend(notes, "files", "entries of the folder", "left out");
+  for (const std::string& line : spec.not_sent) notes.Mended("files", line);
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
   for (const ImportFile& f : files) {

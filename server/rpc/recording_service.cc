@@ -20,6 +20,23 @@
 namespace saed::rpc {
 namespace {
 
+absl::Status CheckLines(const google::protobuf::RepeatedPtrField<std::string>& lines) {
+  constexpr int kMostLines = 20;
+  constexpr size_t kLongestLine = 1500;
+  const auto wrong = [](const std::string& line) {
+    return line.size() > kLongestLine || std::any_of(line.begin(), line.end(), [](char c) {
+             return (c >= 0 && c < ' ') || c == 0x7f;
+           });
+  };
+  if (lines.size() <= kMostLines && std::none_of(lines.begin(), lines.end(), wrong)) {
+    return absl::OkStatus();
+  }
+  return InvalidField("header.left_out",
+                      fmt::format("must be at most {} lines of at most {} bytes without control "
+                                  "characters",
+                                  kMostLines, kLongestLine));
+}
+
 absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   recordings::ImportSpec spec;
   spec.format = header.format_name();
@@ -50,6 +67,8 @@ absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   spec.options.bin_width = header.bin_width();
   spec.options.values = {header.options().begin(), header.options().end()};
   spec.strict = header.strict();
+  SAED_RETURN_IF_ERROR(CheckLines(header.left_out()));
+  spec.not_sent = {header.left_out().begin(), header.left_out().end()};
   return spec;
 }
 
