@@ -184,6 +184,16 @@ absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
   return stores.objects.Sweep(named);
 }
 
+// Readers may take a quarter of what jobs may, but at least what one needs; those that wait hold a
+// thread each.
+recordings::ReaderPlaces::Limits PlacesOf(const DaemonOptions& o) {
+  recordings::ReaderPlaces::Limits out;
+  out.memory_bytes = std::max(int64_t{1} << 30, o.memory_bytes / 4);
+  out.readers = std::max(2, o.threads);
+  out.waiting = o.max_calls / 4;
+  return out;
+}
+
 // Looks what the reading process can give up on this machine, and says what it cannot.
 std::vector<recordings::Guard> GuardsOf(const std::string& reader,
                                         const storage::ObjectStore& objects) {
@@ -234,7 +244,7 @@ struct Daemon::Parts {
         chores(*db),
         stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects},
         observer(*metrics),
-        library(stores, clock, options.reader),
+        library(stores, clock, options.reader, PlacesOf(options)),
         scheduler(stores, clock, observer, ToScheduler(options)),
         runner(stores, clock, scheduler),
         gate(people, access, clock,

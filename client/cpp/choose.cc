@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "server/base/glob.h"
@@ -16,11 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostFiles = 100'000;  // that a folder may hold
-constexpr size_t kMostSent = 20'000;    // of which names are sent
-constexpr size_t kShown = 20;           // names of files that no format reads
-constexpr size_t kSketch = 4096;        // bytes at either end
-constexpr size_t kSketched = 8u << 20;  // bytes of all ends together
+constexpr size_t kMostFiles = 100'000;                     // that a folder may hold
+constexpr size_t kMostNames = 32u << 20;                   // bytes of all names
+constexpr size_t kMostSent = 20'000;                       // files of one recording
+constexpr size_t kLongestName = 1000, kLongestPart = 200;  // bytes, of what the server takes
+constexpr size_t kShown = 20;                              // names of files that no format reads
+constexpr size_t kSketch = 4096;                           // bytes at either end
+constexpr size_t kSketched = 8u << 20;                     // bytes of all ends together
 
 struct Found {
   std::string name, path;
@@ -33,31 +36,93 @@ bool Hidden(const fs::path& file) {
   return base.starts_with('.') && !base.starts_with(".z");
 }
 
-absl::StatusOr<std::vector<Found>> Walk(const fs::path& folder, std::vector<std::string>& said) {
+bool IsControl(char c) { return (c >= 0 && c < ' ') || c == 0x7f; }
+
+// What is left out, counted by its kind.
+class LeftOut {
+ public:
+  void Add(const char* kind, const std::string& name) {
+    Kind& it = kinds_[kind];
+    if (it.count++ > 0) return;
+    it.first = ValidUtf8(name.substr(0, kLongestName));
+    std::replace_if(it.first.begin(), it.first.end(), IsControl, '?');
+  }
+
+  std::vector<std::string> Lines() const {
+    std::vector<std::string> out;
+    for (const auto& [kind, it] : kinds_) {
+      std::string things = kind;
+      if (it.count == 1) things.erase(things.find("s "), 1);
+      out.push_back(fmt::format("{} {} left out, the first is {}", it.count, things, it.first));
+    }
+    return out;
+  }
+
+ private:
+  struct Kind {
+    int count = 0;
+    std::string first;
+  };
+  std::map<std::string, Kind> kinds_;
+};
+
+// Why a file cannot be sent under this name; null where it can.
+const char* WrongName(const std::string& name) {
+  if (ValidUtf8(name) != name) return "files with a name that is not UTF-8";
+  if (std::any_of(name.begin(), name.end(), IsControl)) {
+    return "files with control characters in the name";
+  }
+  size_t part = 0, longest = 0;
+  for (const char c : name) {
+    part = c == '/' ? 0 : part + 1;
+    longest = std::max(longest, part);
+  }
+  return name.size() > kLongestName || longest > kLongestPart ? "files with a name that is too long"
+                                                              : nullptr;
+}
+
+// Why an entry that is not hidden is no file to send; null where it is one. Folders are walked into
+// and need no reason.
+const char* WhyNot(const fs::directory_entry& entry, const std::string& root) {
   std::error_code error;
+  if (entry.is_symlink(error)) {
+    const std::string target = fs::canonical(entry.path(), error).string();
+    if (error) return "links to nowhere";
+    if (!target.starts_with(root)) return "links out of the folder";
+    if (fs::is_directory(target, error)) return "links to folders";
+  }
+  return entry.is_regular_file(error) ? nullptr : "files without content (FIFO, socket, device)";
+}
+
+absl::Status TooMany(const fs::path& folder, const std::string& what) {
+  return absl::InvalidArgumentError(
+      fmt::format("{} holds {}; name the folder of one recording", folder.string(), what));
+}
+
+absl::StatusOr<std::vector<Found>> Walk(const fs::path& folder, LeftOut& left_out) {
+  std::error_code error, ignored;
   const std::string root = (fs::canonical(folder, error) / "").string();
   std::vector<Found> out;
+  size_t bytes = 0;
   auto it = fs::recursive_directory_iterator(folder, error);
   for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
     if (Hidden(it->path())) {
-      if (it->is_directory(error)) it.disable_recursion_pending();
+      if (it->is_directory(ignored)) it.disable_recursion_pending();
       continue;
     }
-    if (!it->is_regular_file(error)) continue;
+    if (it->is_directory(ignored) && !it->is_symlink(ignored)) continue;
     const std::string name = it->path().lexically_relative(folder).generic_string();
-    if (it->is_symlink(error) && !fs::canonical(it->path(), error).string().starts_with(root)) {
-      said.push_back(fmt::format("{} is a link out of the folder and is left out", name));
+    const char* why = WhyNot(*it, root);
+    if (why == nullptr) why = WrongName(name);
+    if (why != nullptr) {
+      left_out.Add(why, name);
       continue;
     }
-    if (ValidUtf8(name) != name) {
-      said.push_back(fmt::format("{} is no UTF-8 name and is left out", ValidUtf8(name)));
-      continue;
-    }
-    out.push_back({name, it->path().string(), static_cast<int64_t>(it->file_size(error))});
-    if (out.size() > kMostFiles) {
-      return absl::InvalidArgumentError(
-          fmt::format("{} holds more than {} files; name the folder of one recording",
-                      folder.string(), kMostFiles));
+    out.push_back({name, it->path().string(), static_cast<int64_t>(it->file_size(ignored))});
+    bytes += name.size();
+    if (out.size() > kMostFiles || bytes > kMostNames) {
+      return TooMany(folder, fmt::format("more than {} files, or more than {} MB of names",
+                                         kMostFiles, kMostNames >> 20));
     }
   }
   if (error) {
@@ -103,7 +168,6 @@ v1::DetectFormatRequest Sketches(const std::vector<Found>& files,
         std::any_of(formats.formats().begin(), formats.formats().end(),
                     [&](const v1::FormatInfo& format) { return Matches(file.name, format); });
     if (!read && ++others > kShown && files.size() > 1) continue;
-    if (static_cast<size_t>(out.files_size()) == kMostSent) break;
     auto* sketch = out.add_files();
     sketch->set_name(file.name);
     sketch->set_size(file.size);
@@ -143,7 +207,9 @@ absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
   const bool folder = fs::is_directory(path, error);
   std::vector<Found> files;
   if (folder) {
-    SAED_ASSIGN_OR_RETURN(files, Walk(path, out.said));
+    LeftOut left_out;
+    SAED_ASSIGN_OR_RETURN(files, Walk(path, left_out));
+    out.left_out = left_out.Lines();
   } else if (fs::is_regular_file(path, error)) {
     files = {{fs::path(path).filename().string(), path,
               static_cast<int64_t>(fs::file_size(path, error))}};
@@ -177,6 +243,10 @@ absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
     if (!folder) wanted.insert(files[0].name);
   }
   Take(files, wanted, out);
+  if (out.files.size() > kMostSent) {
+    return TooMany(path, fmt::format("{} files of the format {}, of which at most {} are sent",
+                                     out.files.size(), out.format, kMostSent));
+  }
   return out;
 }
 

@@ -12,12 +12,15 @@ namespace saed::client {
 struct Choice {
   std::string format;             // a name of ListFormats
   std::vector<UploadFile> files;  // names relative to the folder
-  std::vector<std::string> said;  // what was left out, in words
+  // What of the folder is not among them though it may be the user's, a line for each kind, as
+  // ImportHeader.left_out has it.
+  std::vector<std::string> left_out;
 };
 
 // Looks at the file or folder at `path` and asks the server which format it is of, unless `format`
-// names one. Links are followed to files inside the folder only; hidden files are left out, those
-// of Zarr apart. Sends names, sizes and the first and last bytes of files that some format reads.
+// names one. Links are followed to files inside the folder only; hidden files are passed over,
+// those of Zarr apart. Sends names, sizes and the first and last bytes of files that some format
+// reads. INVALID_ARGUMENT where the folder holds more than can be asked about or sent.
 absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
                                    const std::string& format);
 

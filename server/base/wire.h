@@ -58,6 +58,21 @@ class WireReader {
     rest_.remove_prefix(size);
     return text;
   }
+  // The bytes of a text where they lie.
+  std::string_view TextView() {
+    const auto size = Value<uint64_t>();
+    if (!Has(size)) return {};
+    const std::string_view text = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return text;
+  }
+  // How many values an array has that is passed over.
+  template <class T>
+  uint64_t SkipArray() {
+    const uint64_t count = Count(sizeof(T));
+    rest_.remove_prefix(count * sizeof(T));
+    return count;
+  }
   template <class T>
   std::vector<T> Array() {
     const auto count = Value<uint64_t>();

@@ -144,7 +144,8 @@ absl::StatusOr<storage::RecordingRow> Library::Import(
     return Add(imported, keeping, created);
   }
   SAED_ASSIGN_OR_RETURN(const std::string directory, stores_.objects.NewUploadDirectory());
-  const auto imported = recordings::ImportApart(reader_, directory, spec, files, stop);
+  const auto imported = recordings::ImportApart(
+      reader_, directory, spec, files, {&places_, keeping.memory_bytes, keeping.memory}, stop);
   const auto row = [&]() -> absl::StatusOr<storage::RecordingRow> {
     SAED_RETURN_IF_ERROR(imported.status());
     const auto& [digest, bytes] = imported->checked;

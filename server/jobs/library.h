@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <limits>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/jobs/stores.h"
 #include "server/recordings/import.h"
+#include "server/recordings/reader_places.h"
 
 namespace saed::jobs {
 
@@ -17,14 +20,19 @@ struct Keeping {
   std::string display_name, owner;
   bool is_private = false;
   std::function<absl::Status(int64_t bytes)> room;  // asked before anything is stored; may be empty
+  // Of what an import may take in memory (recordings::Admission).
+  int64_t memory_bytes = std::numeric_limits<int64_t>::max();
+  std::function<absl::StatusOr<std::shared_ptr<const void>>(int64_t bytes)> memory = {};
 };
 
 // Thread-safe.
 class Library {
  public:
   // `reader`: the program that reads files from outside (import_apart.h); empty: this process does.
-  Library(Stores stores, const Clock& clock, std::string reader = "")
-      : stores_(stores), clock_(clock), reader_(std::move(reader)) {}
+  // `places`: how many such programs read at once.
+  Library(Stores stores, const Clock& clock, std::string reader = "",
+          const recordings::ReaderPlaces::Limits& places = {})
+      : stores_(stores), clock_(clock), reader_(std::move(reader)), places_(places) {}
 
   // Reads the files and stores the recording, or finds the one of the same content (`created`
   // false). The object is on disk before the row is there. A reader that is asked to `stop` gives
@@ -47,6 +55,7 @@ class Library {
   Stores stores_;
   const Clock& clock_;
   std::string reader_;
+  recordings::ReaderPlaces places_;
   // Held from an object's storing to its row's, and from a row's removal to its object's, so that
   // an import never relies on an object that is being removed.
   std::mutex mutex_;

@@ -6,15 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <utility>
+
+#include "server/recordings/put_counts.h"
 
 namespace saed::recordings {
 namespace {
@@ -83,12 +87,66 @@ class Watch {
   bool running_ = false;
 };
 
+// The file of PutCountsInto(), in which others lie one behind another. Thread-safe.
+class SharedFile {
+ public:
+  static SharedFile& Get() {
+    static auto* const file = new SharedFile;
+    return *file;
+  }
+
+  void Use(int descriptor) {
+    const std::lock_guard lock(mutex_);
+    descriptor_ = descriptor;
+    end_ = 0;
+  }
+  int descriptor() const { return descriptor_; }
+
+  // So many bytes of zeros, mapped; null, and errno says why, where there is no room.
+  uint8_t* Claim(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    errno = posix_fallocate(descriptor_, end_, static_cast<off_t>(bytes));
+    if (errno != 0) return nullptr;
+    void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, end_);
+    if (data == MAP_FAILED) return nullptr;
+    auto* const out = static_cast<uint8_t*>(data);
+    places_[out] = std::exchange(end_, end_ + Rounded(bytes));
+    return out;
+  }
+
+  // What was claimed there goes back to the disk, and where it was the last is given again; what
+  // was not claimed is left alone.
+  void GiveBack(const uint8_t* data, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto it = places_.find(data);
+    if (it == places_.end()) return;
+    const int64_t place = it->second;
+    places_.erase(it);
+    const bool zero = fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place,
+                                Rounded(bytes)) == 0;
+    if (zero && place + Rounded(bytes) == end_) end_ = place;
+  }
+
+ private:
+  static int64_t Rounded(size_t bytes) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return static_cast<int64_t>((bytes + page - 1) / page * page);
+  }
+
+  std::mutex mutex_;
+  std::atomic<int> descriptor_{-1};
+  int64_t end_ = 0;
+  std::map<const uint8_t*, int64_t> places_;
+};
+
 }  // namespace
 
 size_t& ResidentFiles() {
   static size_t bytes = kResidentFiles;
   return bytes;
 }
+
+void PutCountsInto(int descriptor) { SharedFile::Get().Use(descriptor); }
 
 void ReleaseWhatIsTooMuch() { Watch::Get().Look(); }
 
@@ -99,6 +157,12 @@ std::string& CountDirectory() {
 
 absl::StatusOr<std::shared_ptr<CountFile>> CountFile::Create(const std::string& directory,
                                                              size_t bytes) {
+  const int shared = SharedFile::Get().descriptor();
+  if (shared >= 0) {
+    uint8_t* const data = SharedFile::Get().Claim(bytes);
+    if (data == nullptr) return Failed(fmt::format("no room for {} bytes of counts", bytes));
+    return std::shared_ptr<CountFile>(new CountFile(data, bytes, 0));
+  }
   std::string path =
       (directory.empty() ? std::filesystem::temp_directory_path().string() : directory) +
       "/saed-counts-XXXXXX";
@@ -145,6 +209,7 @@ CountFile::CountFile(uint8_t* data, size_t size, size_t offset)
 
 CountFile::~CountFile() {
   Watch::Get().Remove(this);
+  SharedFile::Get().GiveBack(data_, size_);  // before another may be mapped there
   munmap(data_, size_);
 }
 

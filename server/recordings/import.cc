@@ -86,11 +86,13 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
   Tally passed_over;
   for (const std::string& name : spec.left_out) passed_over.Add([&] { return ValidUtf8(name); });
   passed_over.Mend(notes, "files", "entries of the folder", "left out");
+  for (const std::string& line : spec.not_sent) notes.Mended("files", line);
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
   for (const ImportFile& f : files) {
     if (f.role == Role::kMain) continue;
-    SAED_ASSIGN_OR_RETURN(std::string bytes, ReadFile(f.path));
+    SAED_ASSIGN_OR_RETURN(const std::string bytes,
+                          FileSet({{f.name, f.path}}).Read(f.name, kMaxTextBytes));
     if (f.role == Role::kIntervals) {
       SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(f.name, bytes, notes));
       imported.recording.intervals.push_back(std::move(table));

@@ -32,6 +32,8 @@ struct ImportSpec {
   bool strict = false;  // refuse instead of leaving out or mending
   // What of the folder was passed over, as "NAME, why": links that lead out of what may be read.
   std::vector<std::string> left_out = {};
+  // What the client left out of it, each a line for the warnings.
+  std::vector<std::string> not_sent = {};
 };
 
 // Reads and checks. Errors are INVALID_ARGUMENT naming the file or the part in it. Blocks on the

@@ -1,12 +1,16 @@
 #include "server/recordings/import_apart.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <memory>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -15,6 +19,7 @@
 #include "server/recordings/reader_process.h"
 #include "server/recordings/sandbox.h"
 #include "server/recordings/store_format.h"
+#include "server/recordings/stored_weight.h"
 #include "server/recordings/validate.h"
 
 namespace saed::recordings {
@@ -32,8 +37,19 @@ int64_t SizeOf(const std::vector<ImportFile>& files) {
   return out;
 }
 
+constexpr int64_t kDiskBlock = 512;  // of st_blocks
+
+int64_t Megabytes(int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; }
+
 absl::Status Exhausted(const std::string& what) {
   return WithReason(absl::ResourceExhaustedError(what), "READER_LIMIT");
+}
+
+absl::Status TookDisk(int64_t most) {
+  return Exhausted(
+      fmt::format("what the files hold takes more than {} MB on the server's disk, too much for "
+                  "files of their size or for the room there is",
+                  most >> 20));
 }
 
 // What a death by a signal means, in words.
@@ -46,10 +62,7 @@ absl::Status DiedOf(int signal, bool too_long, const ReaderLimits& limits) {
   }
   switch (signal) {
     case SIGXFSZ:
-      return Exhausted(
-          fmt::format("what the files hold takes more than {} MB on the disk, "
-                      "too much for files of their size",
-                      limits.written_bytes >> 20));
+      return TookDisk(limits.written_bytes);
     case SIGKILL:
       return Exhausted("reading the files took more memory than the machine has to give");
     case SIGSYS:
@@ -79,18 +92,83 @@ absl::Status CheckLeft(const std::string& path, int64_t most) {
   return absl::OkStatus();
 }
 
+// The file that is the recording: the one that is not empty of those that may be.
+absl::StatusOr<std::string> Left(const std::string& directory, int64_t most) {
+  std::string out;
+  for (const char* name : {kRecordingFile, kSpikeFiles[0], kSpikeFiles[1]}) {
+    struct stat status {};
+    const std::string path = directory + name;
+    if (lstat(path.c_str(), &status) != 0 || status.st_size == 0) continue;
+    if (!out.empty()) return absl::InternalError("the reading process left more than one answer");
+    out = path;
+  }
+  SAED_RETURN_IF_ERROR(CheckLeft(out, most));
+  return out;
+}
+
+// Admits what the reader left, of which nothing is in memory yet.
+absl::Status Admit(const Admission& admission, ImportedApart& out) {
+  SAED_ASSIGN_OR_RETURN(const StoredWeight weight, WeighStored(out.stored));
+  if (weight.bytes - weight.last_bytes > admission.memory_bytes) {
+    return WithReason(
+        InvalidField(weight.largest,
+                     fmt::format("takes {} MB of the {} MB that the recording would take in the "
+                                 "server's memory; it must be at most {} MB in all (half of "
+                                 "--call-memory-bytes): leave out or thin out what is not needed, "
+                                 "or have that raised",
+                                 Megabytes(weight.largest_bytes), Megabytes(weight.bytes),
+                                 Megabytes(admission.memory_bytes))),
+        "READER_LIMIT");
+  }
+  if (!admission.take) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(out.memory, admission.take(weight.bytes));
+  return absl::OkStatus();
+}
+
+// What the files in a folder take of the disk.
+int64_t DiskUse(int folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(
+      fdopendir(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), closedir);
+  int64_t out = 0;
+  while (const dirent* entry = listing ? readdir(listing.get()) : nullptr) {
+    struct stat status {};
+    if (fstatat(folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      out += int64_t{status.st_blocks} * kDiskBlock;
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<Ending> RunInTurn(const std::string& program, const std::string& directory,
+                                 const ReaderLimits& limits, const Admission& admission,
+                                 const std::function<bool()>& stop) {
+  ReaderPlaces::Place place;
+  if (admission.places != nullptr) {
+    SAED_ASSIGN_OR_RETURN(place, admission.places->Take(limits.memory_bytes, stop));
+  }
+  // A slow disk takes its time without the processor.
+  const double patience = 60 + 4 * static_cast<double>(limits.cpu_seconds);
+  SAED_ASSIGN_OR_RETURN(const Descriptor folder, OpenFolder(directory));
+  // The limits that the reader has are of each file.
+  const int64_t most = std::min(limits.disk_bytes, RoomOnDisk(folder.get()));
+  bool too_much = false;
+  const auto look = [&] { return stop() || (too_much = DiskUse(folder.get()) > most); };
+  auto ending = RunReader(program, {"--read-recording", directory}, patience, look);
+  if (too_much) return TookDisk(most);
+  return ending;
+}
+
 }  // namespace
 
 absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std::string& directory,
                                           const ImportSpec& spec,
                                           const std::vector<ImportFile>& files,
+                                          const Admission& admission,
                                           const std::function<bool()>& stop) {
   SAED_RETURN_IF_ERROR(Save(directory + kQuestionFile, ToBytes({spec, files})));
   const ReaderLimits limits = LimitsFor(SizeOf(files), files.size());
-  // A slow disk takes its time without the processor.
-  const double patience = 60 + 4 * static_cast<double>(limits.cpu_seconds);
   SAED_ASSIGN_OR_RETURN(const Ending ending,
-                        RunReader(program, {"--read-recording", directory}, patience, stop));
+                        RunInTurn(program, directory, limits, admission, stop));
   if (WIFSIGNALED(ending.status)) {
     return DiedOf(WTERMSIG(ending.status), ending.too_long, limits);
   }
@@ -102,8 +180,8 @@ absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std:
   SAED_ASSIGN_OR_RETURN(const std::string answer, ReadFile(directory + kAnswerFile));
   ImportedApart out;
   SAED_RETURN_IF_ERROR(ReadAnswer(answer, out.warnings));
-  out.stored = directory + kRecordingFile;
-  SAED_RETURN_IF_ERROR(CheckLeft(out.stored, limits.written_bytes));
+  SAED_ASSIGN_OR_RETURN(out.stored, Left(directory, limits.written_bytes));
+  SAED_RETURN_IF_ERROR(Admit(admission, out));
   SAED_ASSIGN_OR_RETURN(out.recording, ParseFile(out.stored));
   SAED_RETURN_IF_ERROR(Validate(out.recording));
   SAED_ASSIGN_OR_RETURN(out.checked, CheckStored(out.stored, out.recording));

@@ -49,6 +49,8 @@ std::string ToBytes(const Question& question) {
   out.Value<uint8_t>(spec.strict);
   out.Value<uint64_t>(spec.left_out.size());
   for (const std::string& link : spec.left_out) out.Text(link);
+  out.Value<uint64_t>(spec.not_sent.size());
+  for (const std::string& line : spec.not_sent) out.Text(line);
   out.Value<uint64_t>(question.files.size());
   for (const ImportFile& file : question.files) {
     out.Value(static_cast<int32_t>(file.role));
@@ -72,6 +74,8 @@ absl::StatusOr<Question> ToQuestion(const std::string& bytes) {
   out.spec.strict = in.Value<uint8_t>() != 0;
   out.spec.left_out.resize(in.Count(8));
   for (std::string& link : out.spec.left_out) link = in.Text();
+  out.spec.not_sent.resize(in.Count(8));
+  for (std::string& line : out.spec.not_sent) line = in.Text();
   out.files.resize(in.Count(28));
   for (ImportFile& file : out.files) {
     file.role = static_cast<Role>(in.Value<int32_t>());

@@ -14,6 +14,9 @@ namespace saed::recordings {
 inline constexpr const char* kQuestionFile = "/question";
 inline constexpr const char* kAnswerFile = "/answer";
 inline constexpr const char* kRecordingFile = "/recording";
+inline constexpr const char* kCountsFile = "/counts";  // what the reader cannot keep in memory
+// Where many spikes are gathered: one of these is then the recording, instead of that file.
+inline constexpr const char* kSpikeFiles[] = {"/spikes-a", "/spikes-b"};
 inline constexpr int64_t kMaxAnswerBytes = int64_t{16} << 20;
 
 struct Question {

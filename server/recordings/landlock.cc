@@ -74,8 +74,14 @@ absl::Status RestrictFiles(const std::vector<int>& readable, const std::vector<i
   uint64_t writing = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | kTruncate;
   if (make_folders) writing |= LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR;
-  for (const int folder : writable) {
-    SAED_RETURN_IF_ERROR(Allow(ruleset.get(), folder, writing & rules.files));
+  // In a file there is nothing to make or remove.
+  const uint64_t writing_file =
+      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
+  for (const int place : writable) {
+    struct stat status {};
+    const bool folder = fstat(place, &status) == 0 && S_ISDIR(status.st_mode);
+    SAED_RETURN_IF_ERROR(
+        Allow(ruleset.get(), place, (folder ? writing : writing_file) & rules.files));
   }
   // How much of mapped files is resident, which count_file.cc looks at.
   const Descriptor memory(open("/proc/self/statm", O_PATH | O_CLOEXEC));

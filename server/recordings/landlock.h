@@ -11,9 +11,9 @@ namespace saed::recordings {
 int LandlockVersion();
 
 // From now on: of the file system only these files, and what lies in these folders, for reading,
-// and the files in `writable` folders for writing too, and folders there where they may be made;
-// with version 4 no TCP, with 6 no signal or abstract socket to another process. All are
-// descriptors. Wants no-new-privileges to be set.
+// and what is `writable` for writing too: a file as it is, in a folder the files and, where they
+// may be made, folders; with version 4 no TCP, with 6 no signal or abstract socket to another
+// process. All are descriptors. Wants no-new-privileges to be set.
 absl::Status RestrictFiles(const std::vector<int>& readable, const std::vector<int>& writable,
                            bool make_folders = false);
 

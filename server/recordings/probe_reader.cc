@@ -29,7 +29,9 @@ namespace {
 constexpr int kThrough = 0, kUnknown = 2, kRefused = 3, kBroken = 4;
 constexpr int64_t kMiB = int64_t{1} << 20;
 // Small, so that going beyond them is quick.
-constexpr ReaderLimits kLimits = {512 * kMiB, 8192 * kMiB, 1, 8 * kMiB, 64};
+constexpr ReaderLimits kLimits = {512 * kMiB, 8192 * kMiB, 1, 8 * kMiB, 64, 16 * kMiB};
+// What it may write.
+constexpr const char* kMuchFile = "/much";
 
 bool Opens(const char* path, int how) { return Descriptor(open(path, how, 0600)).ok(); }
 
@@ -78,8 +80,19 @@ bool TakesTime() {
 }
 
 bool WritesMuch(const std::string& here) {
-  const Descriptor file(open((here + "/much").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  const Descriptor file(open((here + kMuchFile).c_str(), O_WRONLY | O_CLOEXEC));
   return file.ok() && ftruncate(file.get(), kLimits.written_bytes + 1) == 0;
+}
+
+// Room behind a file's end, which no limit on its size counts.
+bool HoardsBeyondTheEnd(const std::string& here) {
+  const Descriptor file(open((here + kMuchFile).c_str(), O_WRONLY | O_CLOEXEC));
+  return file.ok() &&
+         fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kLimits.written_bytes + kMiB) == 0;
+}
+
+bool MakesNameless(const std::string& here) {
+  return Descriptor(open(here.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)).ok();
 }
 
 bool OpensMany() {
@@ -140,6 +153,14 @@ const Attempt kAttempts[] = {
     {"addresses", "limits", [](const std::string&) { return TakesAddresses(); }},
     {"time", "limits", [](const std::string&) { return TakesTime(); }},
     {"large-file", "limits", [](const std::string& here) { return WritesMuch(here); }},
+    {"room-beyond-the-end", "seccomp",
+     [](const std::string& here) { return HoardsBeyondTheEnd(here); }},
+    {"new-file", "landlock",
+     [](const std::string& here) { return Opens((here + "/new").c_str(), O_CREAT | O_WRONLY); }},
+    {"nameless-file", "seccomp,landlock",
+     [](const std::string& here) { return MakesNameless(here); }},
+    {"remove-file", "seccomp,landlock",
+     [](const std::string& here) { return unlink((here + kMuchFile).c_str()) == 0; }},
     {"many-files", "limits", [](const std::string&) { return OpensMany(); }},
     {"environment", "environment",
      [](const std::string&) { return getenv("SAED_PROBE_SECRET") != nullptr; }},
@@ -156,7 +177,11 @@ std::set<std::string> Split(const std::string& text) {
 
 absl::StatusOr<std::vector<Guard>> ShutIn(int directory, const std::set<std::string>& without) {
   Confinement confinement;
-  confinement.directory = directory;
+  std::vector<Descriptor> files;
+  for (const char* name : {kAnswerFile, kMuchFile}) {
+    files.emplace_back(openat(directory, name + 1, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    confinement.writable.push_back(files.back().get());
+  }
   confinement.limits = kLimits;
   return Confine(confinement, without);
 }

@@ -1,9 +1,12 @@
 // The side of the process that reads: import_apart.h.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <new>
 #include <utility>
@@ -11,10 +14,10 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/count_file.h"
 #include "server/recordings/import_apart.h"
 #include "server/recordings/import_wire.h"
 #include "server/recordings/open_beneath.h"
+#include "server/recordings/put_counts.h"
 #include "server/recordings/readers/hdf5.h"
 #include "server/recordings/sandbox.h"
 #include "server/recordings/spike_file.h"
@@ -63,29 +66,57 @@ absl::StatusOr<std::vector<Opened>> OpenAll(std::vector<ImportFile>& files) {
   return out;
 }
 
-absl::StatusOr<Imported> Read(Question& question, int directory,
+// All that it will write, made while files may be made.
+struct Written {
+  Descriptor answer, recording, counts;
+  std::array<Descriptor, 2> spikes;  // two: mended trains are written while they are read
+};
+
+absl::StatusOr<Written> MakeWritten(int directory) {
+  const auto make = [&](const char* name) {
+    return Descriptor(
+        openat(directory, name + 1, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  };
+  Written out{make(kAnswerFile),
+              make(kRecordingFile),
+              make(kCountsFile),
+              {make(kSpikeFiles[0]), make(kSpikeFiles[1])}};
+  if (out.answer.ok() && out.recording.ok() && out.counts.ok() && out.spikes[0].ok() &&
+      out.spikes[1].ok()) {
+    return out;
+  }
+  return absl::ResourceExhaustedError("cannot make the files for what is read");
+}
+
+absl::StatusOr<Imported> Read(Question& question, int directory, const Written& written,
                               const std::set<std::string>& without) {
   SAED_ASSIGN_OR_RETURN(const std::vector<Opened> opened, OpenAll(question.files));
   Confinement confinement;
-  confinement.directory = directory;
+  confinement.writable = {written.answer.get(), written.recording.get(), written.counts.get(),
+                          written.spikes[0].get(), written.spikes[1].get()};
   int64_t bytes = 0;
   for (size_t i = 0; i < opened.size(); ++i) {
     confinement.files.push_back({opened[i].descriptor.get(), question.files[i].beneath.empty()});
     bytes = AddSizes(bytes, opened[i].size);
   }
   confinement.limits = LimitsFor(bytes, opened.size());
+  int64_t& most = confinement.limits.written_bytes;
+  most = std::min(most, RoomOnDisk(directory));
   PreloadHdf5Filters();  // there is no loading of libraries later
   SAED_RETURN_IF_ERROR(Confine(confinement, without).status());
   return Import(question.spec, question.files);
 }
 
-// The answer to `question`, with the recording left behind where there is one.
-absl::StatusOr<Imported> Answer(Question& question, const std::string& here, int directory,
-                                const std::set<std::string>& without) {
+// The warnings in answer to `question`, with the recording left behind where there is one.
+absl::StatusOr<Texts> Answer(Question& question, const std::string& here, int directory,
+                             const Written& written, const std::set<std::string>& without) {
   try {
-    SAED_ASSIGN_OR_RETURN(Imported imported, Read(question, directory, without));
-    SAED_RETURN_IF_ERROR(SerialiseTo(here + kRecordingFile, imported.recording));
-    return imported;
+    SAED_ASSIGN_OR_RETURN(Imported imported, Read(question, directory, written, without));
+    SAED_ASSIGN_OR_RETURN(const bool complete, CompleteInPlace(imported.recording));
+    if (!complete) {
+      SAED_RETURN_IF_ERROR(SerialiseTo(here + kRecordingFile, imported.recording));
+    }
+    return std::move(imported.warnings);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
         "reading the files takes more memory than files of this size are given");
@@ -103,19 +134,18 @@ int ReadApart(const std::string& directory, const std::set<std::string>& without
   auto question = bytes.ok() ? ToQuestion(*bytes) : bytes.status();
   const auto exchange = OpenFolder(directory);
   if (!question.ok() || !exchange.ok()) return 1;
+  const auto written = MakeWritten(exchange->get());
+  if (!written.ok()) return 1;
   const std::string here = PathOf(exchange->get());
-  const std::string elsewhere = std::exchange(CountDirectory(), here);
-  const std::string unnamed = std::exchange(SpikeDirectory(), here);
+  PutCountsInto(written->counts.get());
+  PutSpikesInto({written->spikes[0].get(), written->spikes[1].get()});
   const size_t resident = std::exchange(ResidentFiles(), kResident);
-  const absl::StatusOr<Imported> imported = Answer(*question, here, exchange->get(), without);
-  CountDirectory() = elsewhere;
-  SpikeDirectory() = unnamed;
+  const auto warnings = Answer(*question, here, exchange->get(), *written, without);
   ResidentFiles() = resident;
-  return Save(here + kAnswerFile,
-              ToAnswer(imported.status(), imported.ok() ? imported->warnings : Texts()))
-                 .ok()
-             ? 0
-             : 1;
+  PutSpikesInto({});
+  PutCountsInto(-1);
+  const std::string answer = ToAnswer(warnings.status(), warnings.ok() ? *warnings : Texts());
+  return Save(here + kAnswerFile, answer).ok() ? 0 : 1;
 }
 
 }  // namespace saed::recordings

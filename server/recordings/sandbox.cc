@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -95,7 +96,7 @@ absl::Status RestrictFiles(const Confinement& c, Guard& guard) {
   }
   std::vector<int> readable;
   for (const auto& file : c.files) readable.push_back(file.descriptor);
-  SAED_RETURN_IF_ERROR(recordings::RestrictFiles(readable, {c.directory}));
+  SAED_RETURN_IF_ERROR(recordings::RestrictFiles(readable, c.writable));
   return Active(guard, fmt::format("opens the import's own files alone (version {})", version));
 }
 
@@ -120,11 +121,20 @@ ReaderLimits LimitsFor(int64_t bytes, size_t files) {
   // The files' arrays, the recording made of them, its stored form; text is larger when parsed.
   out.memory_bytes = std::max(kGiB, 512 * kMiB + 4 * bytes);
   out.written_bytes = 2 * kGiB + 8 * bytes;  // zeros compress well
+  out.disk_bytes = 2 * out.written_bytes;
   // Files and counts are mapped, and the program itself is.
   out.mapped_bytes = out.memory_bytes + 2 * bytes + 2 * out.written_bytes + 2 * kGiB;
   out.cpu_seconds = 60 + bytes / (2 * kMiB);
   out.open_files = static_cast<int64_t>(files) + 64;
   return out;
+}
+
+int64_t RoomOnDisk(int directory) {
+  struct statvfs disk {};
+  if (fstatvfs(directory, &disk) != 0) return kMostBytes;
+  const auto free =
+      static_cast<int64_t>(std::min<uint64_t>(uint64_t{disk.f_bavail} * disk.f_frsize, kMostBytes));
+  return free - free / 10;
 }
 
 std::string PathOf(int descriptor) { return fmt::format("/proc/self/fd/{}", descriptor); }

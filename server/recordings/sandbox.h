@@ -31,6 +31,7 @@ struct ReaderLimits {
   int64_t cpu_seconds = 0;
   int64_t written_bytes = 0;  // of each file it writes
   int64_t open_files = 0;
+  int64_t disk_bytes = 0;  // of all files it writes, which who started it watches
 };
 
 // The sum, or what no disk holds where that is less: a sparse file may claim any size.
@@ -39,13 +40,17 @@ int64_t AddSizes(int64_t a, int64_t b);
 // What an import of so many bytes in so many files may take.
 ReaderLimits LimitsFor(int64_t bytes, size_t files);
 
+// What a reader that writes into this folder may take of its disk at most: others need some too.
+int64_t RoomOnDisk(int directory);
+
 struct Confinement {
   struct File {
     int descriptor = -1;
     bool own = false;  // the server's, which may be given to the reader's user
   };
   std::vector<File> files;
-  int directory = -1;  // descriptor of the exchange directory: the only place to write
+  // Descriptors of what may be written: files, no more of which can be made or removed.
+  std::vector<int> writable;
   ReaderLimits limits;
 };
 

@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include "server/base/status_macros.h"
 
@@ -35,24 +36,38 @@ absl::Status WriteAt(int file, const void* data, size_t size, size_t at) {
   return absl::OkStatus();
 }
 
-size_t PlaceOf(size_t spike) { return kSpikesAt + spike * sizeof(double); }
-
-}  // namespace
-
-std::string& SpikeDirectory() {
-  static std::string directory;
-  return directory;
+// The files of PutSpikesInto() that are free.
+std::vector<int>& Lent() {
+  static std::vector<int> descriptors;
+  return descriptors;
 }
 
-absl::StatusOr<std::shared_ptr<SpikeFile>> SpikeFile::Create(size_t spikes) {
-  const bool named = !SpikeDirectory().empty();
-  std::string folder = named ? SpikeDirectory() : CountDirectory();
+absl::StatusOr<int> MakeNameless() {
+  std::string folder = CountDirectory();
   if (folder.empty()) folder = std::filesystem::temp_directory_path().string();
   std::string path = folder + "/saed-spikes-XXXXXX";
   const int file = mkstemp(path.data());
   if (file < 0) return Failed("cannot create a file for spikes", errno);
-  if (!named) unlink(path.c_str());
-  std::shared_ptr<SpikeFile> out(new SpikeFile(file, named ? path : "", spikes));
+  unlink(path.c_str());
+  return file;
+}
+
+size_t PlaceOf(size_t spike) { return kSpikesAt + spike * sizeof(double); }
+
+}  // namespace
+
+void PutSpikesInto(std::vector<int> descriptors) { Lent() = std::move(descriptors); }
+
+absl::StatusOr<std::shared_ptr<SpikeFile>> SpikeFile::Create(size_t spikes) {
+  const bool lent = !Lent().empty();
+  int file = -1;
+  if (lent) {
+    file = Lent().back();
+    Lent().pop_back();
+  } else {
+    SAED_ASSIGN_OR_RETURN(file, MakeNameless());
+  }
+  std::shared_ptr<SpikeFile> out(new SpikeFile(file, lent, spikes));
   // Room is claimed at once: a full disk shows here, before hours of reading.
   const size_t bytes = PlaceOf(spikes);
   if (const int full = posix_fallocate(file, 0, static_cast<off_t>(bytes)); full != 0) {
@@ -63,8 +78,13 @@ absl::StatusOr<std::shared_ptr<SpikeFile>> SpikeFile::Create(size_t spikes) {
 }
 
 SpikeFile::~SpikeFile() {
-  close(file_);
-  if (named()) unlink(path_.c_str());
+  if (!lent_) {
+    close(file_);
+  } else if (!complete_) {
+    map_.reset();
+    // What cannot be emptied cannot be lent again.
+    if (ftruncate(file_, 0) == 0) Lent().push_back(file_);
+  }
 }
 
 absl::Status SpikeFile::Write(size_t first, std::span<const double> times) {
@@ -89,12 +109,10 @@ std::span<double> SpikeFile::Mapped(size_t first, size_t count) {
   return {reinterpret_cast<double*>(map_->data()) + first, count};
 }
 
-absl::Status SpikeFile::Store(std::string_view before, std::string_view behind,
-                              const std::string& path) {
+absl::Status SpikeFile::Complete(std::string_view before, std::string_view behind) {
   SAED_RETURN_IF_ERROR(WriteAt(file_, before.data(), before.size(), 0));
   SAED_RETURN_IF_ERROR(WriteAt(file_, behind.data(), behind.size(), PlaceOf(spikes_)));
-  if (std::rename(path_.c_str(), path.c_str()) != 0) return Failed("cannot name spikes", errno);
-  path_.clear();
+  complete_ = true;
   return absl::OkStatus();
 }
 

@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/recordings/activity_map.h"
@@ -17,9 +18,10 @@ namespace saed::recordings {
 // Where the spikes begin in a file of them, bytes.
 inline constexpr size_t kSpikesAt = 4096;
 
-// Where files of spikes keep a name until they go, so that they can become stored recordings.
-// Empty: they have no name and lie where counts do.
-std::string& SpikeDirectory();
+// From now on Create() makes no files but takes one of these, which are empty, open for reading and
+// writing, and nobody else's: their owner finds in one what was completed, the others empty. None:
+// no longer. Not thread-safe.
+void PutSpikesInto(std::vector<int> descriptors);
 
 // Not thread-safe while it is written.
 class SpikeFile {
@@ -41,17 +43,17 @@ class SpikeFile {
   ActivityMap& activity() { return activity_; }
   const ActivityMap& activity() const { return activity_; }
 
-  // Whether it has a name, and so can be stored.
-  bool named() const { return !path_.empty(); }
-  // Writes what comes before and behind the spikes and gives the file this name, which it keeps.
-  absl::Status Store(std::string_view before, std::string_view behind, const std::string& path);
+  // Whether its file is one of PutSpikesInto()'s, and so can outlive it.
+  bool keeps() const { return lent_; }
+  // Writes what comes before and behind the spikes; the file then stays as it is.
+  absl::Status Complete(std::string_view before, std::string_view behind);
 
  private:
-  SpikeFile(int file, std::string path, size_t spikes) noexcept
-      : file_(file), path_(std::move(path)), spikes_(spikes) {}
+  SpikeFile(int file, bool lent, size_t spikes) noexcept
+      : file_(file), lent_(lent), spikes_(spikes) {}
 
   int file_;
-  std::string path_;  // empty: it has none, or keeps what it has
+  bool lent_, complete_ = false;
   size_t spikes_;
   std::shared_ptr<CountFile> map_;
   ActivityMap activity_;

@@ -9,7 +9,7 @@
 namespace saed::recordings {
 namespace {
 
-constexpr size_t kHeldBack = size_t{16} << 20;  // bytes, of all units
+constexpr size_t kHeldBack = size_t{16} << 20;       // bytes, of all units
 constexpr size_t kMostHeld = 4096, kLeastHeld = 16;  // spikes of a unit
 constexpr size_t kSortedInMemory = size_t{4} << 20;  // spikes
 constexpr size_t kAtOnce = size_t{1} << 17;          // spikes
@@ -48,8 +48,8 @@ absl::StatusOr<SpikeBuffer> SpikeBuffer::Make(const std::vector<int64_t>& counts
   }
   out.next_ = out.first_;
   const size_t units = counts.size();
-  out.room_ = std::clamp(kHeldBack / sizeof(double) / std::max<size_t>(units, 1), kLeastHeld,
-                         kMostHeld);
+  out.room_ =
+      std::clamp(kHeldBack / sizeof(double) / std::max<size_t>(units, 1), kLeastHeld, kMostHeld);
   out.room_ = std::min(out.room_, std::max<size_t>(all, 1));
   out.pool_.resize(units * out.room_);
   out.held_.resize(units);
@@ -109,8 +109,7 @@ void SpikeBuffer::Sort(size_t unit) {
   }
   SortTimes(file_->Mapped(first, size));
   for (size_t at = 0; at < size; at += kAtOnce) {
-    const std::span<const double> times =
-        file_->Mapped(first + at, std::min(kAtOnce, size - at));
+    const std::span<const double> times = file_->Mapped(first + at, std::min(kAtOnce, size - at));
     looks_[unit].See(times);
     if (looks_[unit].good) file_->activity().Add(times);
   }

@@ -10,7 +10,6 @@
 namespace saed::recordings {
 namespace {
 
-constexpr std::string_view kMagic = "SAEDREC1", kMagic2 = "SAEDREC2", kMagic3 = "SAEDREC3";
 constexpr size_t kAligned = sizeof(double);    // of the spikes in the second form
 constexpr size_t kWritten = size_t{16} << 20;  // bytes of counts that are written at once
 
@@ -78,6 +77,7 @@ Observed ReadObserved(WireReader& in) {
   if (flat.empty()) return {};
   if (flat == Numbers{0, 0}) return Spans{};
   Spans out;
+  out.reserve(flat.size() / 2);
   for (size_t i = 0; i + 1 < flat.size(); i += 2) out.emplace_back(flat[i], flat[i + 1]);
   return out;
 }
@@ -154,7 +154,9 @@ Ends EndsOf(const Recording& r) {
   Ends out;
   const Form form = FormOf(r);
   WireWriter before, behind;
-  before.Text(form == Form::kFirst ? kMagic : form == Form::kSecond ? kMagic2 : kMagic3);
+  before.Text(form == Form::kFirst    ? kFirstMagic
+              : form == Form::kSecond ? kSecondMagic
+                                      : kThirdMagic);
   WriteMembers(r, form != Form::kFirst, form == Form::kThird ? behind : before);
   if (form == Form::kThird) before.Value<uint64_t>(kSpikesAt + SpikeBytes(r));
   out.before = before.Take();
@@ -175,7 +177,7 @@ SpikeFile* InPlace(const Recording& r) {
     if (file == nullptr || train.gathered().get() != file || train.offset() != next) return nullptr;
     next += train.size() * sizeof(double);
   }
-  return file != nullptr && file->named() && next == file->spikes() * sizeof(double) ? file
+  return file != nullptr && file->keeps() && next == file->spikes() * sizeof(double) ? file
                                                                                      : nullptr;
 }
 
@@ -238,8 +240,8 @@ absl::StatusOr<Parsed> ParseMembers(WireReader& in, Form form) {
 
 absl::StatusOr<Parsed> ParseHead(WireReader& in) {
   const std::string magic = in.Text();
-  if (magic != kMagic && magic != kMagic2) return Damaged();
-  return ParseMembers(in, magic == kMagic ? Form::kFirst : Form::kSecond);
+  if (magic != kFirstMagic && magic != kSecondMagic) return Damaged();
+  return ParseMembers(in, magic == kFirstMagic ? Form::kFirst : Form::kSecond);
 }
 
 // Whether the numbers of spikes are just those of so many bytes.
@@ -254,7 +256,7 @@ bool Fill(const std::vector<uint64_t>& spikes, size_t bytes) {
 
 bool IsThird(std::string_view bytes) {
   WireReader in(bytes);
-  return in.Text() == kMagic3;
+  return in.TextView() == kThirdMagic;
 }
 
 // Without the spikes, which lie from kSpikesAt on.
@@ -280,17 +282,18 @@ absl::StatusOr<size_t> SpikesAt(const Parsed& parsed, size_t size, size_t rest) 
   return at;
 }
 
-Recording WithSpikes(Parsed parsed, std::string_view bytes, size_t at) {
-  Recording& r = parsed.recording;
-  for (size_t n = 0; n < r.units.size(); ++n) {
+// The spikes that lie from `at` on, into memory.
+void CopySpikes(std::string_view bytes, size_t at, Parsed& parsed) {
+  for (size_t n = 0; n < parsed.spikes.size(); ++n) {
     Numbers times(parsed.spikes[n]);
-    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
-    at += times.size() * sizeof(double);
-    r.units[n].spike_times = std::move(times);
+    const size_t size = times.size() * sizeof(double);
+    if (size > 0) std::memcpy(times.data(), bytes.data() + at, size);
+    at += size;
+    parsed.recording.units[n].spike_times = std::move(times);
   }
-  return std::move(r);
 }
 
+// Left in the file.
 Recording WithSpikes(Parsed parsed, const std::shared_ptr<const CountFile>& file, size_t at) {
   Recording& r = parsed.recording;
   for (size_t n = 0; n < r.units.size(); ++n) {
@@ -299,6 +302,21 @@ Recording WithSpikes(Parsed parsed, const std::shared_ptr<const CountFile>& file
   }
   file->Release();
   return std::move(r);
+}
+
+// What comes last, into memory.
+absl::Status ParseRest(std::string_view bytes, size_t rest, Parsed& parsed) {
+  Recording& r = parsed.recording;
+  if (r.counts.present() || !parsed.second) {
+    const size_t begin = parsed.second ? (bytes.size() - rest + kAligned - 1) / kAligned * kAligned
+                                       : bytes.size() - rest;
+    if (begin > bytes.size() || bytes.size() - begin != parsed.count_bytes) return Damaged();
+    r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
+    return absl::OkStatus();
+  }
+  SAED_ASSIGN_OR_RETURN(const size_t at, SpikesAt(parsed, bytes.size(), rest));
+  CopySpikes(bytes, at, parsed);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -317,11 +335,16 @@ std::string Serialise(const Recording& r) {
   return out + ends.behind;
 }
 
+absl::StatusOr<bool> CompleteInPlace(const Recording& r) {
+  SpikeFile* const file = InPlace(r);
+  if (file == nullptr || FormOf(r) != Form::kThird) return false;
+  const Ends ends = EndsOf(r);
+  SAED_RETURN_IF_ERROR(file->Complete(ends.before, ends.behind));
+  return true;
+}
+
 absl::Status SerialiseTo(const std::string& path, const Recording& r) {
   const Ends ends = EndsOf(r);
-  if (SpikeFile* file = InPlace(r); file != nullptr && FormOf(r) == Form::kThird) {
-    return file->Store(ends.before, ends.behind, path);
-  }
   std::ofstream out(path, std::ios::binary);
   // In pieces, each given back once it is written.
   const auto write = [&](const void* data, size_t size, const auto& release) {
@@ -352,21 +375,13 @@ absl::Status SerialiseTo(const std::string& path, const Recording& r) {
 absl::StatusOr<Recording> Parse(std::string_view bytes) {
   if (IsThird(bytes)) {
     SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseThird(bytes));
-    return WithSpikes(std::move(parsed), bytes, kSpikesAt);
+    CopySpikes(bytes, kSpikesAt, parsed);
+    return std::move(parsed.recording);
   }
   WireReader in(bytes);
   SAED_ASSIGN_OR_RETURN(Parsed parsed, ParseHead(in));
-  Recording& r = parsed.recording;
-  if (r.counts.present() || !parsed.second) {
-    const size_t begin = parsed.second
-                             ? (bytes.size() - in.rest() + kAligned - 1) / kAligned * kAligned
-                             : bytes.size() - in.rest();
-    if (begin > bytes.size() || bytes.size() - begin != parsed.count_bytes) return Damaged();
-    r.counts.bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end());
-    return std::move(r);
-  }
-  SAED_ASSIGN_OR_RETURN(const size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
-  return WithSpikes(std::move(parsed), bytes, at);
+  SAED_RETURN_IF_ERROR(ParseRest(bytes, in.rest(), parsed));
+  return std::move(parsed.recording);
 }
 
 absl::StatusOr<Recording> ParseFile(const std::string& path) {
@@ -383,7 +398,10 @@ absl::StatusOr<Recording> ParseFile(const std::string& path) {
     SAED_ASSIGN_OR_RETURN(const size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
     return WithSpikes(std::move(parsed), file, at);
   }
-  if (parsed.count_bytes <= kCountsInMemory) return Parse(bytes);
+  if (parsed.count_bytes <= kCountsInMemory) {
+    SAED_RETURN_IF_ERROR(ParseRest(bytes, in.rest(), parsed));
+    return std::move(r);
+  }
   if (!r.counts.present() || parsed.count_bytes != CountBytes(r) ||
       parsed.count_bytes > in.rest() || in.rest() - parsed.count_bytes >= kAligned) {
     return Damaged();

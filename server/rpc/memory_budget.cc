@@ -7,7 +7,7 @@
 namespace saed::rpc {
 
 absl::StatusOr<MemoryBudget::Hold> MemoryBudget::Take(int64_t bytes) {
-  bytes = std::clamp<int64_t>(bytes, 0, bytes_ / 2);
+  bytes = std::clamp<int64_t>(bytes, 0, most());
   {
     const std::lock_guard lock(mutex_);
     if (held_ + bytes > bytes_) {

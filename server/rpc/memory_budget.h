@@ -24,6 +24,7 @@ class MemoryBudget {
 
   int64_t held() const;
   int64_t bytes() const { return bytes_; }
+  int64_t most() const { return bytes_ / 2; }  // of one call
 
  private:
   void Return(int64_t bytes);

@@ -21,6 +21,23 @@
 namespace saed::rpc {
 namespace {
 
+absl::Status CheckLines(const google::protobuf::RepeatedPtrField<std::string>& lines) {
+  constexpr int kMostLines = 20;
+  constexpr size_t kLongestLine = 1500;
+  const auto wrong = [](const std::string& line) {
+    return line.size() > kLongestLine || std::any_of(line.begin(), line.end(), [](char c) {
+             return (c >= 0 && c < ' ') || c == 0x7f;
+           });
+  };
+  if (lines.size() <= kMostLines && std::none_of(lines.begin(), lines.end(), wrong)) {
+    return absl::OkStatus();
+  }
+  return InvalidField("header.left_out",
+                      fmt::format("must be at most {} lines of at most {} bytes without control "
+                                  "characters",
+                                  kMostLines, kLongestLine));
+}
+
 absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   recordings::ImportSpec spec;
   spec.format = header.format_name();
@@ -51,6 +68,8 @@ absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
   spec.options.bin_width = header.bin_width();
   spec.options.values = {header.options().begin(), header.options().end()};
   spec.strict = header.strict();
+  SAED_RETURN_IF_ERROR(CheckLines(header.left_out()));
+  spec.not_sent = {header.left_out().begin(), header.left_out().end()};
   return spec;
 }
 
@@ -118,7 +137,9 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
                         context.library.Import(
                             spec, files,
                             {header.display_name(), caller.user, header.private_(),
-                             [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
+                             [&](int64_t bytes) { return context.gate.Room(caller, bytes); },
+                             context.gate.memory().most(),
+                             [&](int64_t bytes) { return context.gate.memory().Take(bytes); }},
                             [&] { return context.draining || server.IsCancelled(); }, created));
   *response.mutable_recording() = ToProto(row);
   response.set_created(created);

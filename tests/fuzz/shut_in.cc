@@ -54,8 +54,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     fuzz::Require(recordings::RestrictFiles(descriptors, descriptors, true).ok());
   }
   // libFuzzer's clock, folders of a target's own, and the pipe by which UBSan tries addresses.
-  fuzz::Require(
-      recordings::RestrictSystemCalls({"setitimer", "mkdir", "rmdir", "rename", "pipe", "pipe2"})
-          .ok());
+  fuzz::Require(recordings::RestrictSystemCalls({"setitimer", "mkdir", "rmdir", "rename", "unlink",
+                                                 "unlinkat", "pipe", "pipe2"})
+                    .ok());
   return 0;
 }

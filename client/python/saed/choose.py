@@ -2,12 +2,15 @@
 
 import os
 import re
-import warnings
 
 from saed.v1 import recordings_pb2
 
-_MOST_FILES, _MOST_SENT, _SHOWN = 100_000, 20_000, 20
+_MOST_FILES, _MOST_NAMES = 100_000, 32 << 20  # of a folder; bytes of all names
+_MOST_SENT, _SHOWN = 20_000, 20  # files of one recording; names of files that no format reads
+_LONGEST_NAME, _LONGEST_PART = 1000, 200  # bytes, of what the server takes
 _SKETCH, _SKETCHED = 4096, 8 << 20  # bytes at either end of a file; of all files together
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _pattern(text):
@@ -20,24 +23,77 @@ def _hidden(name):
     return name.startswith(".") and not name.startswith(".z")
 
 
-def _walk(folder):
+class _LeftOut:
+    """What is left out, counted by its kind."""
+
+    def __init__(self):
+        self._kinds = {}
+
+    def add(self, kind, name):
+        first = self._kinds.setdefault(kind, [0, name])
+        first[0] += 1
+
+    def lines(self):
+        return [f"{count} {kind.replace('s ', ' ', 1) if count == 1 else kind} left out, the "
+                f"first is {_shown(first)}" for kind, (count, first) in sorted(self._kinds.items())]
+
+
+def _shown(name):
+    text = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "replace")
+    return _CONTROL.sub("?", text)
+
+
+def _wrong_name(name):
+    """Why a file cannot be sent under this name; None where it can."""
+    try:
+        parts = name.encode("utf-8").split(b"/")
+    except UnicodeEncodeError:
+        return "files with a name that is not UTF-8"
+    if _CONTROL.search(name):
+        return "files with control characters in the name"
+    longest, size = max(map(len, parts)), sum(map(len, parts)) + len(parts) - 1
+    if longest > _LONGEST_PART or size > _LONGEST_NAME:
+        return "files with a name that is too long"
+    return None
+
+
+def _why_not(path, root):
+    """Why an entry that is no folder to walk into is no file to send; None where it is one."""
+    if os.path.islink(path):
+        if not os.path.exists(path):
+            return "links to nowhere"
+        if not os.path.realpath(path).startswith(os.path.join(root, "")):
+            return "links out of the folder"
+        if os.path.isdir(path):
+            return "links to folders"
+    return None if os.path.isfile(path) else "files without content (FIFO, socket, device)"
+
+
+def _walk(folder, left_out):
     """Names and paths of the files in a folder, those that lie higher first. Links lead to files
     inside the folder only."""
-    root, out = os.path.realpath(folder), []
-    for at, folders, files in os.walk(folder):
+    def fail(error):
+        raise error
+
+    root, out, names = os.path.realpath(folder), [], 0
+    for at, folders, files in os.walk(folder, onerror=fail):
+        links = [f for f in folders if os.path.islink(os.path.join(at, f))]
         folders[:] = [f for f in folders if not _hidden(f)]
-        for base in files:
+        for base in sorted(files + links):
             path = os.path.join(at, base)
             name = os.path.relpath(path, folder).replace(os.sep, "/")
-            if _hidden(base) or not os.path.isfile(path):
+            if _hidden(base):
                 continue
-            if os.path.islink(path) and not os.path.realpath(path).startswith(root + os.sep):
-                warnings.warn(f"{name} is a link out of the folder and is left out")
+            why = _why_not(path, root) or _wrong_name(name)
+            if why:
+                left_out.add(why, name)
                 continue
             out.append((name, path))
-            if len(out) > _MOST_FILES:
-                raise ValueError(f"{folder} holds more than {_MOST_FILES} files; name the folder "
-                                 "of one recording")
+            names += len(name.encode())
+            if len(out) > _MOST_FILES or names > _MOST_NAMES:
+                raise ValueError(f"{folder} holds more than {_MOST_FILES} files, or more than "
+                                 f"{_MOST_NAMES >> 20} MB of names; name the folder of one "
+                                 "recording")
     return sorted(out, key=lambda f: (f[0].count("/"), f[0]))
 
 
@@ -54,11 +110,13 @@ def _sketch(name, path, room):
 
 
 def choose_files(client, path, format):
-    """The format of the file or folder at path, and the names and paths of the files it reads."""
+    """The format of the file or folder at path, the names and paths of the files it reads, and what
+    of the folder is left out though it may be the user's, in lines."""
     if not path.exists():
         raise FileNotFoundError(f"cannot read {path}: it is no file or folder")
     folder = path.is_dir()
-    files = _walk(path) if folder else [(path.name, str(path))]
+    left_out = _LeftOut()
+    files = _walk(path, left_out) if folder else [(path.name, str(path))]
     patterns = {f.name: [_pattern(p) for p in f.files] for f in client.formats()}
 
     def reads(name, formats):
@@ -68,11 +126,18 @@ def choose_files(client, path, format):
     if len(nwb) > 1 and format in (None, "nwb"):
         raise ValueError(f"{path} holds {len(nwb)} NWB files, each a recording of its own; name "
                          f"one: {', '.join(nwb[:10])}")
+
+    def chosen(name, wanted):
+        if len(wanted) > _MOST_SENT:
+            raise ValueError(f"{path} holds {len(wanted)} files of the format {name}, of which at "
+                             f"most {_MOST_SENT} are sent; name the folder of one recording")
+        return name, wanted, left_out.lines()
+
     if format is not None:  # one that the server does not know is refused by it
-        return format, [f for f in files
-                        if format in patterns and (not folder or reads(f[0], [format]))]
+        return chosen(format, [f for f in files if format in patterns
+                               and (not folder or reads(f[0], [format]))])
     request, room, others = recordings_pb2.DetectFormatRequest(), _SKETCHED, 0
-    for name, file in files[:_MOST_SENT]:
+    for name, file in files:
         wanted = reads(name, patterns) or len(files) == 1
         others += not wanted
         if wanted or others <= _SHOWN:
@@ -80,4 +145,4 @@ def choose_files(client, path, format):
             room -= len(request.files[-1].head) + len(request.files[-1].tail)
     answer = client._call(client.recordings.DetectFormat, request)
     wanted = set(answer.files)
-    return answer.format.name, [f for f in files if f[0] in wanted or not folder]
+    return chosen(answer.format.name, [f for f in files if f[0] in wanted or not folder])

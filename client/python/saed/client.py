@@ -160,10 +160,11 @@ class Client:
         mending anything. Returns the recording, whose warnings say what was left out or mended; the
         same content again returns the same one."""
         path = pathlib.Path(path)
-        format, main = choose_files(self, path, format)
+        format, main, left_out = choose_files(self, path, format)
         header = recordings_pb2.ImportHeader(
             format_name=format, display_name=name or _name_of(path), sampling_rate=sampling_rate,
-            bin_width=bin_width, options=options or {}, strict=strict, private=private)
+            bin_width=bin_width, options=options or {}, strict=strict, private=private,
+            left_out=left_out)
         roles = recordings_pb2.FileHeader
         files = [(roles.ROLE_MAIN, n, f) for n, f in main]
         files += [(roles.ROLE_INTERVALS, n, f) for n, f in (intervals or {}).items()]

@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kMostPerTemplate = int64_t{1} << 24;  // samples times channels
 constexpr int64_t kMostChannels = int64_t{1} << 20;
 constexpr size_t kMostPairs = size_t{1} << 22;  // of a cluster and a template
+constexpr int kMostPasses = 16;                 // over all spikes
 constexpr double kMostTemplates = 1 << 24;
 
 class Depths {
@@ -178,17 +179,42 @@ class Depths {
     const auto clusters = OpenIfThere("spike_clusters.npy");
     if (!templates || !clusters || templates->size() != clusters->size()) return out;
     const ClusterPlaces places(recording_);
+    // All units at once, or, where that takes too much memory, some after others.
+    size_t first = 0;
+    for (int pass = 0; pass < kMostPasses && first < out.size(); ++pass) {
+      first = CountTemplates(*clusters, *templates, places, first, out);
+    }
+    if (first < out.size()) {
+      notes_.Mended(templates->name(),
+                    fmt::format("left out for {} of {} units, the first is unit {}: the clusters "
+                                "have spikes of too many templates",
+                                out.size() - first, out.size(), recording_.units[first].id));
+    }
+    return out;
+  }
+
+  // Puts the template of most spikes for the units from `first` on, as far as their pairs of a
+  // cluster and a template find room; returns the first unit that is left.
+  static size_t CountTemplates(const NpyRows& clusters, const NpyRows& templates,
+                               const ClusterPlaces& places, size_t first,
+                               std::vector<double>& out) {
     std::unordered_map<uint64_t, int64_t> pairs;
     std::vector<double> ids;
-    clusters->ForEachPiece([&](int64_t first, std::span<const double> values) {
+    size_t end = out.size();
+    clusters.ForEachPiece([&](int64_t at, std::span<const double> values) {
       ids.resize(values.size());
-      templates->Read(first, ids);
-      for (size_t i = 0; i < values.size() && pairs.size() < kMostPairs; ++i) {
+      templates.Read(at, ids);
+      for (size_t i = 0; i < values.size(); ++i) {
         const int64_t n = places.Of(values[i]);
-        if (n < 0 || !(ids[i] >= 0) || ids[i] > kMostTemplates) continue;
+        if (n < static_cast<int64_t>(first) || n >= static_cast<int64_t>(end)) continue;
+        if (!(ids[i] >= 0) || ids[i] > kMostTemplates) continue;
         ++pairs[static_cast<uint64_t>(n) << 32 | static_cast<uint64_t>(ids[i])];
+        while (pairs.size() > kMostPairs) {
+          end = first + (end - first) / 2;
+          std::erase_if(pairs, [&](const auto& pair) { return pair.first >> 32 >= end; });
+        }
       }
-      templates->Release();
+      templates.Release();
     });
     std::vector<int64_t> most(out.size(), 0);
     for (const auto& [pair, count] : pairs) {
@@ -198,7 +224,7 @@ class Depths {
       most[n] = count;
       out[n] = t;
     }
-    return out;
+    return end;
   }
 
   const FileSet& files_;

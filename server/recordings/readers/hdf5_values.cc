@@ -13,6 +13,8 @@
 namespace saed::recordings {
 namespace {
 
+constexpr size_t kMostAttributeBytes = size_t{16} << 20;
+
 // Where the library puts texts of variable length: freed in one go, whether reading went well or
 // not, and never more than a limit.
 class Arena {
@@ -159,10 +161,15 @@ absl::Status ReadAttributeTexts(const std::string& path, hid_t attribute, hid_t 
   const Handle memory(TextType(type, H5T_VARIABLE), H5Tclose);
   std::vector<char*> pointers(static_cast<size_t>(n), nullptr);
   const bool good = H5Aread(attribute, memory.get(), pointers.data()) >= 0;
+  // Many elements may be one and the same long text of the file.
+  size_t bytes = 0;
   for (const char* p : pointers) {
-    if (good) out.push_back(ValidUtf8(p == nullptr ? "" : p));
+    bytes += p == nullptr ? 0 : strnlen(p, kMostAttributeBytes);
+    if (!good || bytes > kMostAttributeBytes) break;
+    out.push_back(ValidUtf8(p == nullptr ? "" : p));
   }
   H5Dvlen_reclaim(memory.get(), space, H5P_DEFAULT, pointers.data());
+  if (bytes > kMostAttributeBytes) return TooMuch(path);
   return good ? absl::OkStatus() : Damaged(path);
 }
 

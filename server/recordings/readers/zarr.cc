@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr int64_t kMaxMetadataBytes = int64_t{32} << 20;  // of a store, all files together
 constexpr int64_t kMaxChunks = int64_t{1} << 22;          // of an array
+constexpr double kFreeBytes = 64 << 20;                   // of chunks that are not there
 constexpr size_t kMaxDepth = 32;                          // of groups
 constexpr int kMaxHops = 16;                              // of links after links
 
@@ -258,6 +259,38 @@ void ZarrStore::SayMissing(const std::string& real, const ZarrArray& array, int6
                                 text ? "'" + array.fill_text + "'" : NumberText(array.fill)));
 }
 
+bool ZarrStore::NotSent(const std::string& name) const {
+  return !sent_.empty() && std::none_of(sent_.begin(), sent_.end(), [&](const std::string& p) {
+    return MatchesPattern(name, p);
+  });
+}
+
+absl::Status ZarrStore::CheckThere(const std::string& real, const ZarrArray& array) const {
+  if (!there_.insert(real).second) return absl::OkStatus();
+  int64_t missing = 0;
+  std::vector<int64_t> low(array.shape.size(), 0), high(low);
+  for (size_t d = 0; d < high.size(); ++d) {
+    high[d] = array.shape[d] == 0 ? 0 : (array.shape[d] - 1) / array.chunks[d] + 1;
+    if (high[d] == 0) return absl::OkStatus();
+  }
+  std::vector<int64_t> chunk = low;
+  do {
+    const std::string name = Child(prefix_ + real, ChunkName(array, chunk));
+    if (files_.Has(name)) continue;
+    if (NotSent(name)) return absl::OkStatus();  // which whoever reads it is told
+    ++missing;
+  } while (Advance(chunk, low, high));
+  const double each = static_cast<double>(array.chunk_elements()) *
+                      static_cast<double>(std::max<int64_t>(1, array.item_size));
+  const double gone = each * static_cast<double>(missing),
+               kept = each * static_cast<double>(array.chunk_count() - missing);
+  if (gone <= kFreeBytes + kept) return absl::OkStatus();
+  there_.erase(real);
+  return InvalidField(real, fmt::format("lacks {} of its {} chunks, which would be {:.0f} bytes of "
+                                        "the fill value; must be written in full",
+                                        missing, array.chunk_count(), gone));
+}
+
 template <class T, class Decode>
 absl::StatusOr<std::vector<T>> ZarrStore::ReadRows(const std::string& real, const ZarrArray& array,
                                                    int64_t first, int64_t count, T fill,
@@ -271,6 +304,7 @@ absl::StatusOr<std::vector<T>> ZarrStore::ReadRows(const std::string& real, cons
                                           "once, of at most {} chunks",
                                           array.elements(), array.chunk_count(), most, kMaxChunks));
   }
+  SAED_RETURN_IF_ERROR(CheckThere(real, array));
   std::vector<T> out(static_cast<size_t>(rank == 0 ? 1 : count * row), fill);
   if (out.empty()) return out;
   std::vector<int64_t> low(rank, 0), high(rank);
@@ -288,8 +322,7 @@ absl::StatusOr<std::vector<T>> ZarrStore::ReadRows(const std::string& real, cons
   do {
     const std::string name = Child(prefix_ + real, ChunkName(array, chunk));
     if (!files_.Has(name)) {
-      const auto matches = [&](const std::string& p) { return MatchesPattern(name, p); };
-      if (!sent_.empty() && std::none_of(sent_.begin(), sent_.end(), matches)) {
+      if (NotSent(name)) {
         return InvalidField(real, fmt::format("has no chunk {} here; such arrays are not sent",
                                               ChunkName(array, chunk)));
       }

@@ -66,6 +66,10 @@ class ZarrStore : public Hierarchy {
   absl::StatusOr<std::vector<T>> ReadRows(const std::string& real, const ZarrArray& array,
                                           int64_t first, int64_t count, T fill,
                                           const Decode& decode) const;
+  // Whether clients leave files of this name out.
+  bool NotSent(const std::string& name) const;
+  // INVALID_ARGUMENT where most of a large array is not there: a few bytes would become gigabytes.
+  absl::Status CheckThere(const std::string& real, const ZarrArray& array) const;
   void SayMissing(const std::string& real, const ZarrArray& array, int64_t missing,
                   const std::string& first) const;
 
@@ -75,6 +79,7 @@ class ZarrStore : public Hierarchy {
   Notes& notes_;
   std::map<std::string, Node> nodes_;            // by path, "" the root
   std::map<std::string, nlohmann::json> links_;  // by the path of the link
+  mutable std::set<std::string> there_;          // arrays whose chunks are there
   mutable std::set<std::string> said_;           // arrays and links of which something was said
 };
 

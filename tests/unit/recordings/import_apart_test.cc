@@ -1,6 +1,7 @@
 // Reading in another process: what becomes of its answers and its deaths.
 #include "server/recordings/import_apart.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -8,7 +9,10 @@
 #include <filesystem>
 
 #include "server/base/faults.h"
+#include "server/recordings/count_file.h"
 #include "server/recordings/import_wire.h"
+#include "server/recordings/open_beneath.h"
+#include "server/recordings/put_counts.h"
 #include "server/recordings/sandbox.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/temp_dir.h"
@@ -26,7 +30,7 @@ class ImportApartTest : public testing::Test {
   }
   absl::StatusOr<Imported> Run(const std::string& commands) {
     std::filesystem::create_directories(dir_ / "exchange");
-    return ImportApart(Program(commands), dir_ / "exchange", spec_, files_,
+    return ImportApart(Program(commands), dir_ / "exchange", spec_, files_, admission_,
                        [this] { return stop_; });
   }
 
@@ -43,6 +47,7 @@ class ImportApartTest : public testing::Test {
   test_tools::TempDir dir_;
   ImportSpec spec_{"counts", 0, 0.02};
   std::vector<ImportFile> files_;
+  Admission admission_;
   bool stop_ = false;
 };
 
@@ -86,8 +91,10 @@ TEST_F(ImportApartTest, AReaderThatBreaksIsTheFilesFault) {
   EXPECT_NE(broken.message().find("Segmentation fault"), std::string::npos) << broken;
   EXPECT_TRUE(absl::IsResourceExhausted(Run("kill -KILL $$").status()));
   EXPECT_TRUE(absl::IsResourceExhausted(Run("exit 1").status())) << "could not write";
-  EXPECT_TRUE(absl::IsUnavailable(
-      ImportApart(dir_ / "none", dir_ / "exchange", spec_, files_, [] { return false; }).status()));
+  EXPECT_TRUE(
+      absl::IsUnavailable(ImportApart(dir_ / "none", dir_ / "exchange", spec_, files_, {}, [] {
+                            return false;
+                          }).status()));
 }
 
 TEST_F(ImportApartTest, EveryDeathHasItsWords) {
@@ -95,7 +102,7 @@ TEST_F(ImportApartTest, EveryDeathHasItsWords) {
     return std::string(Run(std::string("kill -") + signal + " $$").status().message());
   };
   EXPECT_NE(died("XCPU").find("took more than the 60 s"), std::string::npos) << died("XCPU");
-  EXPECT_NE(died("XFSZ").find("on the disk"), std::string::npos) << died("XFSZ");
+  EXPECT_NE(died("XFSZ").find("on the server's disk"), std::string::npos) << died("XFSZ");
   EXPECT_NE(died("SYS").find("do not trust it"), std::string::npos) << died("SYS");
   EXPECT_NE(died("BUS").find("was cut while it was read"), std::string::npos) << died("BUS");
 }
@@ -139,6 +146,82 @@ TEST_F(ImportApartTest, BelievesNoRecordingThatIsNotOne) {
   EXPECT_TRUE(absl::IsInternal(status)) << status;
   EXPECT_NE(status.message().find("not ascending"), std::string::npos) << status;
   EXPECT_TRUE(absl::IsInternal(Run("rm $2/recording; ln -s /etc/passwd $2/recording").status()));
+}
+
+TEST_F(ImportApartTest, AllFilesTogetherTakeNoMoreThanTheDiskIsGiven) {
+  const int64_t each = LimitsFor(0, 0).written_bytes;
+  if (std::filesystem::space(dir_.path()).available < static_cast<uint64_t>(4 * each)) {
+    GTEST_SKIP() << "there is little room on this disk";
+  }
+  const std::string room = "fallocate -l " + std::to_string(each) + " $2/";
+  const auto start = std::chrono::steady_clock::now();
+  const absl::Status status =
+      Run(room + "1; " + room + "2; fallocate -l 1M $2/3; exec sleep 60").status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_NE(status.message().find("on the server's disk"), std::string::npos) << status;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
+
+TEST_F(ImportApartTest, CountsOfTheReaderLieInOneFile) {
+  std::filesystem::create_directories(dir_ / "exchange");
+  const Descriptor file(open(dir_.Write("counts", "").c_str(), O_RDWR));
+  PutCountsInto(file.get());
+  {
+    auto one = CountFile::Create("/nowhere", 5000), two = CountFile::Create("/nowhere", 100);
+    ASSERT_TRUE(one.ok() && two.ok()) << one.status();
+    (*one)->data()[4999] = 1;
+    (*two)->data()[0] = 2;
+    EXPECT_EQ((*one)->data()[4999], 1);
+    EXPECT_EQ(std::filesystem::file_size(dir_ / "counts"), 8192U + 100U);
+    two->reset();
+    auto again = CountFile::Create("/nowhere", 100);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ((*again)->data()[0], 0) << "as new";
+    EXPECT_EQ(std::filesystem::file_size(dir_ / "counts"), 8192U + 100U);
+  }
+  PutCountsInto(-1);
+  EXPECT_FALSE(CountFile::Create("/nowhere", 100).ok());
+}
+
+TEST_F(ImportApartTest, TakesNoMoreIntoMemoryThanIsAdmitted) {
+  Recording long_one;
+  long_one.units.resize(1);
+  long_one.duration = 1e6;
+  Series series;
+  series.name = "position";
+  series.channels = {"x"};
+  series.timestamps.assign(200'000, 1);
+  series.values = series.timestamps;
+  long_one.series.push_back(series);
+  const std::string copy = "cp " + dir_.Write("ok", ToAnswer(absl::OkStatus(), {})) +
+                           " $2/answer; cp " + dir_.Write("stored", Serialise(long_one)) +
+                           " $2/recording";
+  int64_t taken = 0;
+  admission_.take = [&](int64_t bytes) -> absl::StatusOr<std::shared_ptr<const void>> {
+    taken = bytes;
+    return std::shared_ptr<const void>();
+  };
+  admission_.memory_bytes = 1 << 20;
+  const absl::Status refused = Run(copy).status();
+  ASSERT_EQ(FaultsOf(refused).size(), 1U) << refused;
+  EXPECT_EQ(FaultsOf(refused)[0].field, "series 'position'");
+  EXPECT_NE(refused.message().find("at most 1 MB"), std::string::npos) << refused;
+  EXPECT_EQ(ReasonOf(refused), "READER_LIMIT");
+  EXPECT_EQ(taken, 0);
+  admission_.memory_bytes = 1 << 22;
+  EXPECT_TRUE(Run(copy).ok());
+  EXPECT_GE(taken, 3'200'000);
+  admission_.take = [](int64_t) { return absl::ResourceExhaustedError("others hold it"); };
+  EXPECT_TRUE(absl::IsResourceExhausted(Run(copy).status()));
+}
+
+TEST_F(ImportApartTest, WaitsForItsPlace) {
+  ReaderPlaces places({int64_t{4} << 30, 1, 4, 0.2});
+  admission_.places = &places;
+  auto other = places.Take(1, [] { return false; });
+  EXPECT_EQ(ReasonOf(Run("exit 0").status()), "READERS_BUSY");
+  *other = nullptr;
+  EXPECT_TRUE(absl::IsInternal(Run("exit 0").status())) << "runs, and leaves no answer";
 }
 
 TEST_F(ImportApartTest, StopsWhenAsked) {

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "server/base/faults.h"
 #include "server/base/npy.h"
 #include "server/recordings/binning.h"
+#include "server/recordings/readers/file_set.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/nwb_writer.h"
 #include "tests/tools/spike_count.h"
@@ -54,6 +57,20 @@ TEST(Import, SmallNwbWithEverything) {
   EXPECT_EQ(r.series[0].unit, "m/s");
   EXPECT_EQ(r.series[0].timestamps, (Numbers{0.25, 0.75, 1.25, 1.75}));
   EXPECT_EQ(r.series[0].values, (Numbers{0.5, 1, 1.5, 2}));
+}
+
+// Tables beside the recording are no larger than text that is read at all.
+TEST(Import, TablesBesideAreBounded) {
+  TempDir dir;
+  saed::test_tools::WriteSmallNwb(dir / "a.nwb");
+  dir.Write("large", "");
+  std::filesystem::resize_file(dir / "large", static_cast<uint64_t>(kMaxTextBytes) + 1);
+  for (const Role role : {Role::kIntervals, Role::kSeries, Role::kUnits}) {
+    const absl::Status refused =
+        Import({"nwb"}, {Main("a.nwb", dir / "a.nwb"), {role, "large", dir / "large"}}).status();
+    EXPECT_EQ(FirstField(refused), "large") << refused;
+    EXPECT_NE(refused.message().find("at most 1073741824 are read"), std::string::npos) << refused;
+  }
 }
 
 TEST(Import, StoredFormIsExactAndRefusesDamage) {

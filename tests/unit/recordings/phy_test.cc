@@ -11,6 +11,7 @@
 #include "server/base/faults.h"
 #include "server/base/npy.h"
 #include "server/recordings/import.h"
+#include "server/recordings/readers/cluster_depths.h"
 #include "server/recordings/readers/python_assignment.h"
 #include "server/recordings/readers/sample_rate.h"
 #include "tests/tools/temp_dir.h"
@@ -260,6 +261,40 @@ TEST(Phy, DepthOfThePeakChannel) {
   got = folder.Read();
   EXPECT_THAT(got->recording.units[0].depth, IsNan());
   EXPECT_THAT(Lines(*got), HasSubstr("channel_positions.npy: left out: has shape (3,)"));
+}
+
+// More pairs of a cluster and a template than are counted at once.
+TEST(Phy, DepthWhereTemplatesAreMany) {
+  constexpr int32_t kTemplates = 2'300'000;
+  std::vector<int32_t> clusters, templates;
+  for (int32_t n = 0; n < 2; ++n) {
+    for (int32_t t = 0; t < kTemplates; ++t) {
+      clusters.push_back(n);
+      templates.push_back(t);
+    }
+  }
+  for (int32_t i = 0; i < 6; ++i) {
+    clusters.push_back(i % 2);
+    templates.push_back(1 - i % 2);
+  }
+  const TempDir dir;
+  const std::string shape = fmt::format("({},)", clusters.size());
+  std::vector<SourceFile> files;
+  const auto write = [&](const std::string& name, const std::string& bytes) {
+    files.push_back({name, dir.Write(name, bytes)});
+  };
+  write("spike_clusters.npy", Npy<int32_t>("<i4", shape, clusters));
+  write("spike_templates.npy", Npy<int32_t>("<i4", shape, templates));
+  write("templates.npy", Npy<float>("<f4", "(2, 2, 2)", {0, 0, 1, 0, 0, 0, 0, 1}));
+  write("channel_positions.npy", Npy<double>("<f8", "(2, 2)", {0, 10, 1, 20}));
+  Recording recording;
+  recording.units.resize(2);
+  recording.units[1].id = 1;
+  Notes notes;
+  AddClusterDepths(FileSet(files), "", recording, notes);
+  EXPECT_EQ(recording.units[0].depth, 20);
+  EXPECT_EQ(recording.units[1].depth, 10);
+  EXPECT_THAT(notes.Lines(), IsEmpty());
 }
 
 TEST(Phy, DepthOfChannelsAndOfSpikes) {

@@ -26,7 +26,7 @@ class SandboxTest : public testing::Test {
     if (child == 0) {
       Confinement confinement;
       confinement.files.push_back({inside_.get(), false});
-      confinement.directory = exchange_.get();
+      confinement.writable = {answer_.get()};
       confinement.limits = LimitsFor(100, 1);
       if (!Confine(confinement, {"environment"}).ok()) _exit(9);
       _exit(act() ? 0 : 1);
@@ -46,6 +46,7 @@ class SandboxTest : public testing::Test {
   Descriptor inside_{open(dir_.Write("inside", "data").c_str(), O_RDONLY)};
   test_tools::TempDir exchange_dir_;
   Descriptor exchange_{open(exchange_dir_.path().c_str(), O_RDONLY | O_DIRECTORY)};
+  Descriptor answer_{open(exchange_dir_.Write("answer", "").c_str(), O_RDWR)};
 };
 
 TEST_F(SandboxTest, ReadsItsFilesAndWritesItsAnswer) {
@@ -67,6 +68,26 @@ TEST_F(SandboxTest, OpensNothingElse) {
         PathOf(inside_.get()) + "/../outside", PathOf(exchange_.get()) + "/../passwd"}) {
     EXPECT_EQ(WEXITSTATUS(Confined([&] { return Reads(path); })), 1) << path;
   }
+}
+
+TEST_F(SandboxTest, TakesTheDiskOnlyWhereItIsSeen) {
+  const std::string here = PathOf(exchange_.get());
+  const auto refused = [&](const std::function<bool()>& act) {
+    return WEXITSTATUS(Confined(act)) == 1;
+  };
+  if (LandlockVersion() > 0) {
+    EXPECT_TRUE(
+        refused([&] { return open((here + "/new").c_str(), O_CREAT | O_RDWR, 0600) >= 0; }));
+  }
+  EXPECT_TRUE(refused([&] { return open(here.c_str(), O_TMPFILE | O_RDWR, 0600) >= 0; }));
+  EXPECT_TRUE(refused([&] { return unlink((here + "/answer").c_str()) == 0; }));
+  EXPECT_TRUE(
+      refused([&] { return fallocate(answer_.get(), FALLOC_FL_KEEP_SIZE, 0, 1 << 20) == 0; }));
+  EXPECT_FALSE(refused([&] { return fallocate(answer_.get(), 0, 0, 1 << 20) == 0; }));
+  EXPECT_EQ(WTERMSIG(Confined([&] {
+              return fallocate(answer_.get(), 0, 0, LimitsFor(100, 1).written_bytes + 1) == 0;
+            })),
+            SIGXFSZ);
 }
 
 TEST_F(SandboxTest, CallsNothingElse) {

@@ -362,6 +362,19 @@ TEST(Zarr, SeveralStoresAreNamed) {
   EXPECT_TRUE(Import(spec, f.ImportFiles()).ok());
 }
 
+// A few bytes must not become gigabytes; a gap in what is there is a gap.
+TEST(Zarr, FillValuesAreNoRecording) {
+  Folder f;
+  f.Array("times", "[268435456]", "[1048576]", R"("<f8")", R"(, "fill_value": 1)");
+  f.Array("gap", "[33554432]", "[8388608]", R"("|u1")", R"(, "fill_value": 1)");
+  const Opened o(f);
+  EXPECT_NE(Refusal(o, "times").find("lacks 256 of its 256 chunks"), std::string::npos)
+      << Refusal(o, "times");
+  EXPECT_FALSE(o.store.ReadRange("times", 0, 10).ok());
+  EXPECT_FALSE(o.store.ReadRange("times", 0, 10).ok()) << "each time";
+  EXPECT_TRUE(o.store.ReadRange("gap", 0, 10).ok());
+}
+
 // What a client leaves out must not be read as the fill value.
 TEST(Zarr, RawDataThatWasNotSentIsNoFill) {
   Folder f;
