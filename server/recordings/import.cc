@@ -9,9 +9,11 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/beside.h"
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
 #include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/unit_table.h"
 #include "server/recordings/silence.h"
@@ -72,34 +74,85 @@ absl::Status Finish(Recording& recording, Notes& notes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
-  std::vector<SourceFile> sources;
-  for (const ImportFile& f : files) {
-    if (f.role == Role::kMain) sources.push_back({f.name, f.path});
+namespace {
+
+// The files of an import by what they are for.
+struct Sorted {
+  std::vector<SourceFile> main;
+  std::vector<ImportFile> given;   // tables that the user named
+  std::vector<ImportFile> beside;  // main files that are tables by their names
+};
+
+Sorted SortOut(const std::vector<ImportFile>& files) {
+  Sorted out;
+  std::vector<ImportFile> main;
+  for (const ImportFile& f : files) (f.role == Role::kMain ? main : out.given).push_back(f);
+  out.beside = TakeBeside(main);
+  for (const ImportFile& f : main) out.main.push_back({f.name, f.path});
+  return out;
+}
+
+// `silent`: units that only the table of units names are taken to be silent.
+absl::Status AddTable(const ImportFile& file, bool silent, Recording& recording, Notes& notes) {
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file.path));
+  if (file.role == Role::kIntervals) {
+    SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(file.name, bytes, notes));
+    recording.intervals.push_back(std::move(table));
+  } else if (file.role == Role::kSeries) {
+    SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(file.name, bytes, notes));
+    recording.series.push_back(std::move(series));
+  } else {
+    SAED_RETURN_IF_ERROR(AddUnitColumns(file.name, bytes, silent, recording, notes));
   }
-  const FileSet main(std::move(sources));
-  SAED_ASSIGN_OR_RETURN(const Reader* reader,
-                        spec.format.empty() ? RecogniseReader(main) : FindReader(spec.format));
+  return absl::OkStatus();
+}
+
+// Tables that the user named count before those that lie beside the data, and one of those that
+// makes no sense is left out.
+absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, Notes& notes) {
+  for (const ImportFile& file : files.given) {
+    SAED_RETURN_IF_ERROR(AddTable(file, silent, recording, notes));
+  }
+  for (const ImportFile& file : files.beside) {
+    const ImportFile table = AsTable(file);
+    const bool again =
+        std::any_of(files.given.begin(), files.given.end(), [&](const ImportFile& given) {
+          return given.role == table.role &&
+                 (table.role == Role::kUnits || given.name == table.name);
+        });
+    if (again) {
+      notes.Said(file.name, "lies beside the data and is not read, as another was given instead");
+    } else {
+      LeaveOut(file.name, AddTable(table, silent, recording, notes), notes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
+  Sorted sorted = SortOut(files);
+  const Reader* reader = nullptr;
+  if (spec.format.empty()) {
+    SAED_ASSIGN_OR_RETURN(reader, RecogniseReader(FileSet(sorted.main)));
+  } else {
+    SAED_ASSIGN_OR_RETURN(reader, FindReader(spec.format));
+  }
   SAED_RETURN_IF_ERROR(CheckOptions(*reader, spec.options));
+  if (reader->own_tables) {
+    for (const ImportFile& f : sorted.beside) sorted.main.push_back({f.name, f.path});
+    sorted.beside.clear();
+  }
+  const FileSet main(sorted.main);
   Notes notes(spec.strict);
   Tally passed_over;
   for (const std::string& name : spec.left_out) passed_over.Add([&] { return ValidUtf8(name); });
   passed_over.Mend(notes, "files", "entries of the folder", "left out");
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
-  for (const ImportFile& f : files) {
-    if (f.role == Role::kMain) continue;
-    SAED_ASSIGN_OR_RETURN(std::string bytes, ReadFile(f.path));
-    if (f.role == Role::kIntervals) {
-      SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(f.name, bytes, notes));
-      imported.recording.intervals.push_back(std::move(table));
-    } else if (f.role == Role::kSeries) {
-      SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(f.name, bytes, notes));
-      imported.recording.series.push_back(std::move(series));
-    } else {
-      SAED_RETURN_IF_ERROR(AddUnitColumns(f.name, bytes, imported.recording, notes));
-    }
-  }
+  SayUnread(main, notes);
+  SAED_RETURN_IF_ERROR(AddTables(sorted, reader->units_by_spikes, imported.recording, notes));
   SAED_RETURN_IF_ERROR(Finish(imported.recording, notes));
   SAED_RETURN_IF_ERROR(notes.Strict());
   imported.warnings = notes.Lines();

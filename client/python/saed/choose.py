@@ -53,6 +53,14 @@ def _sketch(name, path, room):
     return sketch
 
 
+def _warn_of_unsent(files, taken):
+    for name, _ in set(files) - set(taken) if taken else ():
+        if name.endswith((".csv", ".tsv")) and "/" not in name:
+            warnings.warn(f"{name} lies beside the data and is not read; tables are found as "
+                          "units.csv, trials.csv, intervals/NAME.csv and series/NAME.csv, or given "
+                          "as units, intervals and series", stacklevel=4)
+
+
 def choose_files(client, path, format):
     """The format of the file or folder at path, and the names and paths of the files it reads."""
     if not path.exists():
@@ -66,11 +74,13 @@ def choose_files(client, path, format):
 
     nwb = [name for name, _ in files if name.endswith(".nwb")]
     if len(nwb) > 1 and format in (None, "nwb"):
-        raise ValueError(f"{path} holds {len(nwb)} NWB files, each a recording of its own; name "
+        raise ValueError(f"{path} holds {len(nwb)} recordings, each an NWB file of its own; name "
                          f"one: {', '.join(nwb[:10])}")
     if format is not None:  # one that the server does not know is refused by it
-        return format, [f for f in files
-                        if format in patterns and (not folder or reads(f[0], [format]))]
+        taken = [f for f in files
+                 if format in patterns and (not folder or reads(f[0], [format]))]
+        _warn_of_unsent(files, taken)
+        return format, taken
     request, room, others = recordings_pb2.DetectFormatRequest(), _SKETCHED, 0
     for name, file in files[:_MOST_SENT]:
         wanted = reads(name, patterns) or len(files) == 1
@@ -80,4 +90,6 @@ def choose_files(client, path, format):
             room -= len(request.files[-1].head) + len(request.files[-1].tail)
     answer = client._call(client.recordings.DetectFormat, request)
     wanted = set(answer.files)
-    return answer.format.name, [f for f in files if f[0] in wanted or not folder]
+    taken = [f for f in files if f[0] in wanted or not folder]
+    _warn_of_unsent(files, taken)
+    return answer.format.name, taken

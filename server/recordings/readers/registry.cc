@@ -1,6 +1,9 @@
 #include "server/recordings/readers/registry.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
 
 #include "server/base/faults.h"
 #include "server/base/text.h"
@@ -28,6 +31,47 @@ std::string Seen(const FileSet& files) {
   return out;
 }
 
+// The reader that is sure, else the only one that may be; `maybe` gets all that may.
+const Reader* Recognised(const FileSet& files, std::vector<const Reader*>& maybe) {
+  for (const Reader* reader : Readers()) {
+    const Match match = reader->recognise(files);
+    if (match == Match::kYes) {
+      maybe.clear();
+      return reader;
+    }
+    if (match == Match::kMaybe) maybe.push_back(reader);
+  }
+  return maybe.size() == 1 ? maybe[0] : nullptr;
+}
+
+// The files and folders right in the folder that are recordings by themselves, with their formats.
+std::vector<std::string> RecordingsIn(const FileSet& files) {
+  constexpr size_t kLookedAt = 200;
+  std::map<std::string, std::vector<FileSketch>> entries;
+  for (const std::string& name : files.names()) {
+    const size_t slash = name.find('/');
+    const std::string entry = name.substr(0, slash);
+    if (entries.size() == kLookedAt && !entries.contains(entry)) break;
+    FileSketch sketch = files.Sketch(name);
+    if (slash != name.npos) sketch.name = name.substr(slash + 1);
+    entries[entry].push_back(std::move(sketch));
+  }
+  std::vector<std::string> out, doubtful;
+  for (auto& [entry, sketches] : entries) {
+    const bool folder = sketches.size() > 1 || sketches[0].name != entry;
+    std::vector<const Reader*> maybe;
+    const Reader* reader = Recognised(FileSet(std::move(sketches)), maybe);
+    const bool doubt = !maybe.empty();
+    if (reader != nullptr) maybe = {reader};
+    if (maybe.empty()) continue;
+    // A file that some format could read need not be a recording.
+    const bool sure = folder || (reader != nullptr && !doubt);
+    (sure ? out : doubtful).push_back(fmt::format("{} ({})", ValidUtf8(entry), Names(maybe)));
+  }
+  if (out.empty() && doubtful.size() == 1) return doubtful;
+  return out;
+}
+
 }  // namespace
 
 const std::vector<const Reader*>& Readers() {
@@ -47,16 +91,26 @@ absl::StatusOr<const Reader*> FindReader(std::string_view name) {
 
 absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files) {
   std::vector<const Reader*> maybe;
-  for (const Reader* reader : Readers()) {
-    const Match match = reader->recognise(files);
-    if (match == Match::kYes) return reader;
-    if (match == Match::kMaybe) maybe.push_back(reader);
-  }
-  if (maybe.size() == 1) return maybe[0];
+  if (const Reader* reader = Recognised(files, maybe)) return reader;
   if (!maybe.empty()) {
     return InvalidField("format", fmt::format("is not given and the files could be any of {}; say "
                                               "which",
                                               Names(maybe)));
+  }
+  if (files.names().size() > 1) {
+    const std::vector<std::string> within = RecordingsIn(files);
+    if (within.size() == 1) {
+      return InvalidField("files",
+                          fmt::format("are no recording, but hold one: {}; name it", within[0]));
+    }
+    if (within.size() > 1) {
+      constexpr size_t kShown = 12;
+      const std::vector<std::string> shown(within.begin(),
+                                           within.begin() + std::min(within.size(), kShown));
+      return InvalidField("files",
+                          fmt::format("hold {} recordings: {}{}; name one", within.size(),
+                                      fmt::join(shown, ", "), within.size() > kShown ? ", …" : ""));
+    }
   }
   std::string needs;
   for (const Reader* reader : Readers()) {

@@ -19,7 +19,8 @@
   X(suite2p)            \
   X(matlab)             \
   X(traces)             \
-  X(counts)
+  X(counts)             \
+  X(saed)
 
 namespace saed::recordings {
 
