@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+import warnings
 
 import numpy as np
 
@@ -15,8 +17,26 @@ _CHUNK = 1 << 20
 
 
 def _name_of(path):
+    """What a downloaded recording was called; else the file's or folder's name, unless it looks
+    like an id, which is no name."""
     whole = path.resolve()
-    return whole.name if path.is_dir() else whole.stem
+    try:
+        name = json.loads((whole / "recording.json").read_text())["name"]
+        if isinstance(name, str):
+            return name
+    except (OSError, ValueError, LookupError, TypeError):
+        pass  # no downloaded recording
+    name = whole.name if path.is_dir() else whole.stem
+    return "" if re.fullmatch("[0-9a-f]{16}", name) else name
+
+
+def _warn_of_ignored(recording, name, private):
+    if name and name != recording.display_name:
+        warnings.warn(f"{recording.name} was there already and keeps its name, "
+                      f"{recording.display_name}; rename() gives it another", stacklevel=3)
+    if private and not recording.private:
+        warnings.warn(f"{recording.name} was there already and stays shared; private is for "
+                      "recordings that are new", stacklevel=3)
 
 
 class RecordingCalls:
@@ -27,9 +47,10 @@ class RecordingCalls:
                          private=False):
         """Uploads the file or folder of a recording, with tables of intervals and series as
         {name: path} and one of columns by unit id (units). format: a name of formats(), default
-        what the files are; options: those of the format. strict: refuse instead of leaving out or
-        mending anything. Returns the recording, whose warnings say what was left out or mended; the
-        same content again returns the same one."""
+        what the files are; options: those of the format. units.csv, trials.csv, intervals/*.csv and
+        series/*.csv in a folder are taken as tables by themselves. strict: refuse instead of leaving
+        out or mending anything. Returns the recording, whose warnings say what was left out or
+        mended; the same content again returns the same one."""
         path = pathlib.Path(path)
         format, main = choose_files(self, path, format)
         header = recordings_pb2.ImportHeader(
@@ -56,7 +77,10 @@ class RecordingCalls:
                     while chunk := data.read(_CHUNK):
                         yield recordings_pb2.ImportRecordingRequest(chunk=chunk)
 
-        return self._call(self.recordings.ImportRecording, messages()).recording
+        answer = self._call(self.recordings.ImportRecording, messages())
+        if not answer.created:
+            _warn_of_ignored(answer.recording, name, private)
+        return answer.recording
 
     def formats(self):
         """What can be imported: name, title, what each needs, its options."""
