@@ -22,7 +22,7 @@ def tables_in_the_folder(folder):
     (folder / "units.csv").write_text("id,region,snr\n5,V1,2.5\n3,CA1,1\n")
     (folder / "trials.csv").write_text("start_time,stop_time\n0,4\n4,9\n")
     (folder / "intervals").mkdir()
-    (folder / "intervals" / "laps.tsv").write_text("start\tstop\n1\t2\n")
+    (folder / "intervals" / "laps.tsv").write_text("start_time\tstop_time\n1\t2\n")
     (folder / "series").mkdir()
     (folder / "series" / "speed.csv").write_text("time,v\n0,1\n1,2.5\n")
     return Expect(path=folder, spikes=TIMES, regions={3: "CA1", 5: "V1"},
