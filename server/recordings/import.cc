@@ -120,7 +120,14 @@ absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, N
           return given.role == table.role &&
                  (table.role == Role::kUnits || given.name == table.name);
         });
-    if (again) {
+    const auto named = [&](const Series& series) { return series.name == table.name; };
+    const bool own = table.role == Role::kIntervals
+                         ? recording.FindIntervals(table.name) != nullptr
+                         : table.role == Role::kSeries &&
+                               std::any_of(recording.series.begin(), recording.series.end(), named);
+    if (own && !again) {
+      notes.Said(file.name, "lies beside the data and is not read, as the data have one so called");
+    } else if (again) {
       notes.Said(file.name, "lies beside the data and is not read, as another was given instead");
     } else {
       LeaveOut(file.name, AddTable(table, silent, recording, notes), notes);
