@@ -115,11 +115,11 @@ absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, N
   }
   for (const ImportFile& file : files.beside) {
     const ImportFile table = AsTable(file);
-    const bool again =
-        std::any_of(files.given.begin(), files.given.end(), [&](const ImportFile& given) {
-          return given.role == table.role &&
-                 (table.role == Role::kUnits || given.name == table.name);
-        });
+    const auto given = std::find_if(files.given.begin(), files.given.end(), [&](const auto& other) {
+      return other.role == table.role && (table.role == Role::kUnits || other.name == table.name);
+    });
+    const bool again = given != files.given.end();
+    if (again && ReadFile(given->path) == ReadFile(table.path)) continue;  // it is the one given
     const auto named = [&](const Series& series) { return series.name == table.name; };
     const bool own = table.role == Role::kIntervals
                          ? recording.FindIntervals(table.name) != nullptr
