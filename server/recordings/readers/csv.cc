@@ -39,8 +39,8 @@ std::vector<std::string> Record(std::string_view& rest, char separator) {
 
 }  // namespace
 
-absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes, char separator,
-                                     Cells as) {
+absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes,
+                                     char separator) {
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
   Table table;
   table.name = name;
@@ -63,8 +63,7 @@ absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view byt
       return InvalidField(name, fmt::format("has more than {} rows", kMaxIntervalRows));
     }
     for (size_t i = 0; i < cells.size(); ++i) {
-      std::get<Texts>(table.columns[i].values)
-          .push_back(ValidUtf8(as == Cells::kTrimmed ? Trim(cells[i]) : cells[i]));
+      std::get<Texts>(table.columns[i].values).push_back(ValidUtf8(Trim(cells[i])));
     }
   }
   return table;

@@ -12,12 +12,8 @@
 
 namespace saed::recordings {
 
-// Whether white space around cells belongs to them.
-enum class Cells { kTrimmed, kAsWritten };
-
 // All columns as text. `name` names the file in errors.
-absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes, char separator,
-                                     Cells as = Cells::kTrimmed);
+absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes, char separator);
 
 // An interval table: start_time and stop_time in seconds (or onset, duration and their like: see
 // formats/tables.md), any further columns.

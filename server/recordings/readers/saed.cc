@@ -13,7 +13,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/matrix_recording.h"
 #include "server/recordings/readers/registry.h"
@@ -86,9 +86,63 @@ Column Convert(const std::string& file, const std::string& name, const std::stri
   return {name, std::move(std::get<Texts>(values))};
 }
 
+// One record with quotes undone, as WriteRecording() writes it; moves `rest` behind its line end.
+Texts Record(std::string_view& rest) {
+  Texts cells(1);
+  bool quoted = false;
+  size_t i = 0;
+  for (; i < rest.size(); ++i) {
+    const char c = rest[i];
+    if (quoted) {
+      if (c != '"') {
+        cells.back() += c;
+      } else if (i + 1 < rest.size() && rest[i + 1] == '"') {
+        cells.back() += rest[++i];
+      } else {
+        quoted = false;
+      }
+    } else if (c == '"' && cells.back().empty()) {
+      quoted = true;
+    } else if (c == ',') {
+      cells.emplace_back();
+    } else if (c == '\n') {
+      break;
+    } else if (c != '\r') {
+      cells.back() += c;
+    }
+  }
+  rest.remove_prefix(std::min(rest.size(), i + 1));
+  return cells;
+}
+
+// All columns as texts, to the character.
 absl::StatusOr<Table> ReadCells(const FileSet& files, const std::string& file) {
   SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(file, kMaxTable));
-  return ParseSeparated(file, bytes, ',', Cells::kAsWritten);
+  std::string_view rest = bytes;
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  Table table;
+  table.name = file;
+  for (const std::string& title : Record(rest)) {
+    const std::string clean = ValidUtf8(title);
+    if (clean.empty() || table.Find(clean) != nullptr) {
+      return InvalidField(file, fmt::format("has the column name '{}' twice or empty", clean));
+    }
+    table.columns.push_back({clean, Texts{}});
+  }
+  for (int64_t line = 2; !rest.empty(); ++line) {
+    Texts cells = Record(rest);
+    if (cells.size() == 1 && Trim(cells[0]).empty()) continue;
+    if (cells.size() != table.columns.size() || line > kMaxIntervalRows) {
+      return InvalidField(file,
+                          fmt::format("has {} cells in line {}; must have {} in each of at "
+                                      "most {} rows",
+                                      cells.size(), line, table.columns.size(), kMaxIntervalRows));
+    }
+    for (size_t c = 0; c < cells.size(); ++c) {
+      std::get<Texts>(table.columns[c].values).push_back(ValidUtf8(cells[c]));
+    }
+  }
+  return table;
 }
 
 // The table whose cells `table` has, as `about` says: its name, and the name and kind of each
