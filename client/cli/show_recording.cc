@@ -54,6 +54,8 @@ void PrintRecording(const v1::Recording& r) {
     Line("observed",
          fmt::format("{:.3f} s in {} stretches, first {:.3f} to {:.3f} s", r.observed_duration(),
                      r.observed_size(), r.observed(0).start(), r.observed(0).stop()));
+  } else if (r.observed_duration() == 0 && r.duration() > 0) {
+    Line("observed", "never, by its files");
   }
   Line("units", std::to_string(r.unit_count()));
   if (r.labels_size() > 0) Line("labels", Counted(r.labels()));

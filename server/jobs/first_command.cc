@@ -42,7 +42,7 @@ Spans Covered(const IntervalTable& table, const Recording& r) {
   Spans out;
   double reached = 0;
   const Spans all = {{0, r.duration}};
-  const Spans& observed = r.observed.empty() ? all : r.observed;
+  const Spans& observed = r.observed ? *r.observed : all;
   size_t at = 0;
   for (const auto& [start, stop] : rows) {
     const double from = std::max(start, reached);
@@ -166,8 +166,8 @@ class Maker {
  public:
   Maker(const Recording& recording, const std::vector<double>& spikes)
       : recording_(recording), spikes_(spikes) {
-    observed_ = std::max(
-        recording.observed.empty() ? recording.duration : Length(recording.observed), 1e-9);
+    observed_ =
+        std::max(recording.observed ? Length(*recording.observed) : recording.duration, 1e-9);
   }
 
   FirstCommand Make() {

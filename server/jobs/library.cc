@@ -77,17 +77,21 @@ json Summary(const recordings::Imported& imported) {
                       {"channels", s.channels}});
   }
   // Where some time was not observed the rates of the units, in order, Hz.
-  json rates = json::array();
+  json rates = json::array(), never = json::array();
   std::vector<int> all(r.units.size());
   std::iota(all.begin(), all.end(), 0);
   if (recordings::HasGaps(r, all)) {
     for (const auto& count : recordings::ObservedCounts(r, 0, INFINITY)) {
       rates.push_back(count.rate());
     }
+    for (const auto& unit : r.units) {
+      if (recordings::NeverObserved(r, unit)) never.push_back(unit.id);
+    }
   }
-  return {{"observed", r.observed},
+  return {{"observed", r.observed.value_or(recordings::Spans{})},
           {"observed_duration", recordings::Length(recordings::ObservedSpans(r))},
           {"mean_rates", rates},
+          {"never_observed", never},
           {"sampling_rate", r.sampling_rate},
           {"bin_width", r.counts.bin_width},
           {"tables", tables},

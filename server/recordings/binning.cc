@@ -27,6 +27,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
   std::set<std::string> known_labels;
   std::vector<ObservedCount> counts;
   if (view.minimum_rate > 0) counts = ObservedCounts(r, start, stop);
+  size_t never = 0;  // observed, and so not chosen by default
   for (size_t i = 0; i < r.units.size(); ++i) {
     const Unit& unit = r.units[i];
     known.insert(unit.id);
@@ -34,6 +35,10 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
     if (!labels.empty() && !labels.count(unit.label)) continue;
     if (!ids.empty() && !ids.count(unit.id)) continue;
     if (!regions.empty() && !regions.count(unit.region)) continue;
+    if (ids.empty() && !ObservedSpans(r).empty() && NeverObserved(r, unit)) {
+      ++never;
+      continue;
+    }
     if (view.minimum_rate > 0 &&
         (counts[i].seconds <= 0 || counts[i].spikes < view.minimum_rate * counts[i].seconds)) {
       continue;
@@ -50,10 +55,13 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
   if (out.units.empty()) {
     std::string have;
     for (const auto& l : known_labels) have += (have.empty() ? "'" : ", '") + l + "'";
-    faults.Add("unit_labels",
-               fmt::format("and the other unit filters leave none of the recording's {} units; "
-                           "its labels are: {}",
-                           r.units.size(), have));
+    faults.Add(
+        "unit_labels",
+        fmt::format("and the other unit filters leave none of the recording's {} units{}; "
+                    "its labels are: {}",
+                    r.units.size(),
+                    never == 0 ? "" : fmt::format(", of which {} were never observed", never),
+                    have));
   }
 }
 

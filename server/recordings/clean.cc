@@ -157,14 +157,14 @@ void NameApart(std::string_view kind, Things& things, const Name& name_of, Notes
   }
 }
 
-// 1 for the samples of a longest run of finite times of which none is before the one before: the
-// fewest are left out, and of as few the later ones, which went backward (patience sorting from the
-// end, Schensted 1961).
+// 1 for the samples of a longest run of finite times from 0 of which none is before the one before:
+// the fewest are left out, and of as few the later ones, which went backward (patience sorting from
+// the end, Schensted 1961).
 std::vector<uint8_t> LongestAscending(const Numbers& times) {
   constexpr size_t kNone = SIZE_MAX;
   std::vector<size_t> first, after(times.size(), kNone);  // first: of the best run of each length
   for (size_t i = times.size(); i-- > 0;) {
-    if (!std::isfinite(times[i])) continue;
+    if (!std::isfinite(times[i]) || times[i] < 0) continue;
     const auto at = std::upper_bound(first.begin(), first.end(), times[i],
                                      [&](double t, size_t j) { return times[j] < t; });
     if (at != first.begin()) after[i] = *(at - 1);
@@ -179,40 +179,12 @@ std::vector<uint8_t> LongestAscending(const Numbers& times) {
   return keep;
 }
 
-bool Ascending(const Numbers& times) {
-  double latest = -INFINITY;
+bool AscendingFromZero(const Numbers& times) {
+  double latest = 0;
   for (double t : times) {
     if (!std::isfinite(t) || t < latest) return false;
     latest = t;
   }
-  return true;
-}
-
-// False where the series has to be left out.
-bool CleanSamples(Series& s, Notes& notes) {
-  const size_t samples = s.timestamps.size(), channels = s.channels.size();
-  if (channels == 0 || s.values.size() / channels != samples || s.values.size() % channels != 0) {
-    notes.Mended(s.name, fmt::format("left out, as it has {} values for {} samples of {} channels",
-                                     s.values.size(), samples, channels));
-    return false;
-  }
-  if (Ascending(s.timestamps)) return true;
-  const std::vector<uint8_t> keep = LongestAscending(s.timestamps);
-  const auto kept = static_cast<size_t>(std::count(keep.begin(), keep.end(), uint8_t{1}));
-  const auto first = static_cast<size_t>(std::find(keep.begin(), keep.end(), 0) - keep.begin());
-  if (2 * kept < samples) {
-    notes.Mended(s.name, fmt::format("left out, as {} of its {} times are no numbers or go "
-                                     "backward, the first is sample {} at {} s",
-                                     samples - kept, samples, first + 1, s.timestamps[first]));
-    return false;
-  }
-  Tally bad;
-  for (size_t i = 0; i < samples; ++i) {
-    if (!keep[i]) bad.Add([&] { return fmt::format("sample {} at {} s", i + 1, s.timestamps[i]); });
-  }
-  bad.Mend(notes, s.name, "samples", "dropped, as their times are no numbers or out of order");
-  KeepRows(keep, s.timestamps);
-  KeepRows(keep, s.values, channels);
   return true;
 }
 
@@ -228,6 +200,29 @@ Spans Clean(const Spans& spans, double duration, const std::string& part, Tally&
     }
   }
   return Intersect(Merge(std::move(out)), {{0, duration}});
+}
+
+void SayNeverObserved(const Recording& r, Notes& notes) {
+  if (r.observed && r.observed->empty()) {
+    notes.Said("observed",
+               "the recording was never observed, by what its files say; no view has a bin of it");
+    return;
+  }
+  int64_t never = 0, spiking = 0, first = 0;
+  for (const Unit& unit : r.units) {
+    if (!NeverObserved(r, unit)) continue;
+    if (never++ == 0) first = unit.id;
+    spiking += unit.spike_times.empty() ? 0 : 1;
+  }
+  if (never == 0) return;
+  notes.Said(
+      "observed",
+      fmt::format(
+          "{} unit{} never observed, by what the files say, the first is unit {}; "
+          "views leave them out unless unit_ids names them, which leaves no "
+          "bin{}",
+          never, never == 1 ? " was" : "s were", first,
+          spiking == 0 ? "" : fmt::format(" ({} of them with spikes, which are kept)", spiking)));
 }
 
 constexpr size_t kLongestName = 200;                   // bytes, of a unit's column
@@ -271,6 +266,38 @@ void BoundUnitColumns(Table& table, Notes& notes) {
 }
 
 }  // namespace
+
+bool CleanSamples(std::string_view part, Series& s, Notes& notes) {
+  const size_t samples = s.timestamps.size(), channels = s.channels.size();
+  if (channels == 0 || s.values.size() / channels != samples || s.values.size() % channels != 0) {
+    notes.Mended(part, fmt::format("left out, as it has {} values for {} samples of {} channels",
+                                   s.values.size(), samples, channels));
+    return false;
+  }
+  if (AscendingFromZero(s.timestamps)) return true;
+  const std::vector<uint8_t> keep = LongestAscending(s.timestamps);
+  Tally bad, early;
+  for (size_t i = 0; i < samples; ++i) {
+    if (keep[i]) continue;
+    const double t = s.timestamps[i];
+    (std::isfinite(t) && t < 0 ? early : bad).Add([&] {
+      return fmt::format("sample {} at {} s", i + 1, t);
+    });
+  }
+  const auto lost = static_cast<size_t>(bad.count()), before = static_cast<size_t>(early.count());
+  if (2 * lost > samples - before || lost + before == samples) {
+    Tally& why = lost > 0 ? bad : early;
+    why.Mend(notes, part, fmt::format("of {} times", samples),
+             lost > 0 ? "are no numbers or go backward, so it was left out"
+                      : "lie before the recording, so it was left out");
+    return false;
+  }
+  bad.Mend(notes, part, "samples", "dropped, as their times are no numbers or out of order");
+  early.Mend(notes, part, "samples", "before the recording dropped");
+  KeepRows(keep, s.timestamps);
+  KeepRows(keep, s.values, channels);
+  return true;
+}
 
 void CleanSpikes(double end, Recording& r, Notes& notes) {
   TrainTally dropped, unsorted, twice;
@@ -345,17 +372,17 @@ void CleanTables(Recording& r, Notes& notes) {
 }
 
 void CleanSeries(Recording& r, Notes& notes) {
-  std::erase_if(r.series, [&](Series& s) { return !CleanSamples(s, notes); });
+  std::erase_if(r.series, [&](Series& s) { return !CleanSamples(s.name, s, notes); });
   NameApart(
       "series", r.series, [](Series& s) -> std::string& { return s.name; }, notes);
 }
 
 void CleanObserved(Recording& r, Notes& notes) {
   Tally bad, none;
-  const auto clean = [&](const std::string& part, Spans& spans) {
-    if (spans.empty()) return;
-    spans = Clean(spans, r.duration, part, bad);
-    if (spans.empty()) none.Add([&] { return part; });
+  const auto clean = [&](const std::string& part, Observed& spans) {
+    if (!spans || spans->empty()) return;
+    spans = Clean(*spans, r.duration, part, bad);
+    if (spans->empty()) none.Add([&] { return part; });
   };
   clean("observed span", r.observed);
   for (Unit& unit : r.units) {
@@ -363,8 +390,9 @@ void CleanObserved(Recording& r, Notes& notes) {
   }
   bad.Mend(notes, "observed", "spans", "left out, as they do not begin before they stop");
   none.Mend(notes, "observed", "lists of spans",
-            "left out, as nothing in them lies within the recording; that counts as observed all "
-            "the time");
+            "left with none, as nothing in them lies within the recording; that counts as never "
+            "observed");
+  SayNeverObserved(r, notes);
 }
 
 }  // namespace saed::recordings

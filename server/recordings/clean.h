@@ -20,13 +20,17 @@ void CleanUnitIds(Recording& recording, Notes& notes);
 // it. Tables of one name get a number behind it.
 void CleanTables(Recording& recording, Notes& notes);
 
-// Drops as few samples as leave the times finite and none before the one before; a series that has
-// to lose more than half of them, or has not a value for each of them, is left out. Series of one
-// name get a number behind it.
+// Drops the samples before 0, and of the others as few as leave the times finite and none before
+// the one before. `part` names the series in the notes. False, which is noted, where it has to be
+// left out: where more than half of the others would be lost, none is left, or it has not a value
+// for each of them.
+bool CleanSamples(std::string_view part, Series& series, Notes& notes);
+
+// Does so for all series. Series of one name get a number behind it.
 void CleanSeries(Recording& recording, Notes& notes);
 
 // Leaves out spans that are none, joins those that touch and cuts all to [0, recording.duration).
-// Where no span is left, that is said, and all time counts as observed.
+// Where no span is left, nothing was observed. Units that were never observed are said.
 void CleanObserved(Recording& recording, Notes& notes);
 
 }  // namespace saed::recordings

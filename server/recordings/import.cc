@@ -12,9 +12,9 @@
 #include "server/recordings/beside.h"
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/registry.h"
+#include "server/recordings/readers/time_tables.h"
 #include "server/recordings/readers/unit_table.h"
 #include "server/recordings/silence.h"
 

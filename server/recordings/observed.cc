@@ -30,10 +30,10 @@ void Add(const std::vector<double>& spikes, double seconds, const std::vector<si
 
 // A matrix is read once for each span, so units that were observed at the same times go together.
 void CountMatrixBins(const Recording& r, const Spans& wanted, std::vector<ObservedCount>& out) {
-  std::map<Spans, std::vector<size_t>> alike;
+  std::map<Observed, std::vector<size_t>> alike;
   for (size_t n = 0; n < r.units.size(); ++n) alike[r.units[n].observed].push_back(n);
   for (const auto& [spans, units] : alike) {
-    const bool always = spans.empty() && r.observed.empty();
+    const bool always = !spans && !r.observed;
     const Spans observed = Intersect(ObservedSpans(r, r.units[units.front()]), wanted);
     for (const auto& [start, stop] : always ? wanted : WholeBins(r.counts, observed)) {
       Add(SpikeCounts(r, start, stop), stop - start, units, out);
@@ -86,30 +86,34 @@ std::string InWords(const Spans& spans) {
 
 Spans ObservedSpans(const Recording& r) {
   const Spans all = {{0, r.duration}};
-  return r.observed.empty() ? all : Intersect(r.observed, all);
+  return r.observed ? Intersect(*r.observed, all) : all;
 }
 
 Spans ObservedSpans(const Recording& r, const Unit& unit) {
-  return unit.observed.empty() ? ObservedSpans(r) : Intersect(ObservedSpans(r), unit.observed);
+  return unit.observed ? Intersect(ObservedSpans(r), *unit.observed) : ObservedSpans(r);
 }
 
 Spans ObservedTogether(const Recording& r, const std::vector<int>& units, int* lost) {
   Spans out = ObservedSpans(r);
   if (lost != nullptr) *lost = -1;
-  const Spans* previous = nullptr;
+  const Observed* previous = nullptr;
   for (size_t i = 0; i < units.size() && !out.empty(); ++i) {
-    const Spans& observed = r.units[units[i]].observed;
-    if (observed.empty() || (previous != nullptr && observed == *previous)) continue;
+    const Observed& observed = r.units[units[i]].observed;
+    if (!observed || (previous != nullptr && observed == *previous)) continue;
     previous = &observed;
-    out = Intersect(out, observed);
+    out = Intersect(out, *observed);
     if (out.empty() && lost != nullptr) *lost = static_cast<int>(i);
   }
   return out;
 }
 
+bool NeverObserved(const Recording& r, const Unit& unit) {
+  return (r.observed || unit.observed) && ObservedSpans(r, unit).empty();
+}
+
 bool HasGaps(const Recording& r, const std::vector<int>& units) {
-  return !r.observed.empty() || std::any_of(units.begin(), units.end(),
-                                            [&](int n) { return !r.units[n].observed.empty(); });
+  return r.observed || std::any_of(units.begin(), units.end(),
+                                   [&](int n) { return r.units[n].observed.has_value(); });
 }
 
 std::vector<ObservedCount> ObservedCounts(const Recording& r, double start, double stop) {

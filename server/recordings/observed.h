@@ -26,6 +26,8 @@ Spans ObservedSpans(const Recording& recording, const Unit& unit);
 // is given, becomes the position among them of the unit with which nothing is left, else -1.
 Spans ObservedTogether(const Recording& recording, const std::vector<int>& units,
                        int* lost = nullptr);
+// A unit was at no time, or never when the recording was.
+bool NeverObserved(const Recording& recording, const Unit& unit);
 // Some time of these units was not observed.
 bool HasGaps(const Recording& recording, const std::vector<int>& units);
 

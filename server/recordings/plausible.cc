@@ -110,8 +110,9 @@ double ActivityEnd(const Recording& r) {
   if (r.counts.present()) {
     end = std::max(end, r.counts.bin_width * static_cast<double>(r.counts.bins));
   }
-  const auto observed = [&](const Spans& spans) {
-    for (const auto& [start, stop] : spans) {
+  const auto observed = [&](const Observed& spans) {
+    if (!spans) return;
+    for (const auto& [start, stop] : *spans) {
       if (std::isfinite(stop) && start < stop) end = std::max(end, stop);
     }
   };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,8 @@ using TextLists = std::vector<std::vector<std::string>>;
 
 // Half-open [start, stop) stretches of time, s; ascending, apart.
 using Spans = std::vector<std::pair<double, double>>;
+// When something was observed: without a value whenever it could be, with no span never.
+using Observed = std::optional<Spans>;
 
 struct Column {
   std::string name;
@@ -66,9 +69,9 @@ struct Unit {
   std::string region;  // brain area; may be empty
   double depth = std::numeric_limits<double>::quiet_NaN();  // µm where known
   SpikeTrain spike_times;  // ascending; empty where the recording is a count matrix
-  // When it was observed: outside, that it has no spikes means nothing. Empty: whenever the
-  // recording was.
-  Spans observed = {};
+  // When it was observed: outside, that it has no spikes means nothing. Without a value: whenever
+  // the recording was.
+  Observed observed = {};
 };
 
 // Counts that came binned.
@@ -94,8 +97,8 @@ struct Recording {
   std::vector<IntervalTable> intervals;
   std::vector<Series> series;
   CountMatrix counts;
-  // When there was something to observe, within [0, duration). Empty: all the time.
-  Spans observed;
+  // When there was something to observe, within [0, duration). Without a value: all the time.
+  Observed observed;
 
   const IntervalTable* FindIntervals(std::string_view name) const;
 };

@@ -160,12 +160,12 @@ Spans Silences(const Recording& r, double least) {
   Spans observed = ObservedSpans(r);
   // Where every unit has times of its own, what none of them was observed in is no silence.
   const bool own = std::all_of(r.units.begin(), r.units.end(),
-                               [](const Unit& u) { return !u.observed.empty(); });
+                               [](const Unit& u) { return u.observed.has_value(); });
   if (own) {
     Spans any;
     for (const Unit& u : r.units) {
       if (!any.empty() && &u != &r.units.front() && u.observed == (&u - 1)->observed) continue;
-      any.insert(any.end(), u.observed.begin(), u.observed.end());
+      any.insert(any.end(), u.observed->begin(), u.observed->end());
     }
     observed = Intersect(observed, Merge(std::move(any)));
   }

@@ -63,14 +63,20 @@ Table ReadTable(WireReader& in) {
   return table;
 }
 
-void Write(const Spans& spans, WireWriter& out) {
+// Without a value no span is written; never observed is the span [0, 0), which is none otherwise.
+void Write(const Observed& observed, WireWriter& out) {
   Numbers flat;
-  for (const auto& [start, stop] : spans) flat.insert(flat.end(), {start, stop});
+  for (const auto& [start, stop] : observed.value_or(Spans{})) {
+    flat.insert(flat.end(), {start, stop});
+  }
+  if (observed && observed->empty()) flat = {0, 0};
   out.Array(flat);
 }
 
-Spans ReadSpans(WireReader& in) {
+Observed ReadObserved(WireReader& in) {
   const auto flat = in.Array<double>();
+  if (flat.empty()) return {};
+  if (flat == Numbers{0, 0}) return Spans{};
   Spans out;
   for (size_t i = 0; i + 1 < flat.size(); i += 2) out.emplace_back(flat[i], flat[i + 1]);
   return out;
@@ -83,9 +89,9 @@ size_t SpikeBytes(const Recording& r) {
 }
 
 bool SecondForm(const Recording& r) {
-  return SpikeBytes(r) > kSpikesInMemory || !r.observed.empty() ||
+  return SpikeBytes(r) > kSpikesInMemory || r.observed ||
          std::any_of(r.units.begin(), r.units.end(),
-                     [](const Unit& u) { return !u.observed.empty(); });
+                     [](const Unit& u) { return u.observed.has_value(); });
 }
 
 size_t CountBytes(const Recording& r) {
@@ -192,8 +198,8 @@ absl::StatusOr<Parsed> ParseHead(WireReader& in) {
   r.counts.dtype = static_cast<DType>(in.Value<uint8_t>());
   r.counts.bins = in.Value<int64_t>();
   if (out.second) {
-    r.observed = ReadSpans(in);
-    for (Unit& unit : r.units) unit.observed = ReadSpans(in);
+    r.observed = ReadObserved(in);
+    for (Unit& unit : r.units) unit.observed = ReadObserved(in);
   }
   out.count_bytes = in.Value<uint64_t>();
   if (in.failed()) return Damaged();

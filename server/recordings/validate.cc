@@ -49,9 +49,10 @@ bool Ascending(std::span<const double> times) {
          std::is_sorted(times.begin(), times.end());
 }
 
-absl::Status CheckSpans(const std::string& part, const Spans& spans) {
+absl::Status CheckSpans(const std::string& part, const Observed& observed) {
+  if (!observed) return absl::OkStatus();
   double previous = 0;
-  for (const auto& [start, stop] : spans) {
+  for (const auto& [start, stop] : *observed) {
     if (!std::isfinite(start) || !std::isfinite(stop) || start < previous || !(stop > start)) {
       return Broken(part, "is not a list of ascending stretches");
     }

@@ -87,7 +87,10 @@ void AddObserved(const json& summary, v1::Recording& m) {
     out->set_stop(span[1].get<double>());
     total += out->stop() - out->start();
   }
-  m.set_observed_duration(m.observed_size() > 0 ? total : m.duration());
+  // Without a span the length tells never from all the time.
+  m.set_observed_duration(m.observed_size() > 0                                  ? total
+                          : summary.value("observed_duration", m.duration()) > 0 ? m.duration()
+                                                                                 : 0);
 }
 
 void AddUse(const json& summary, v1::Recording& m) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -292,6 +293,15 @@ double MeanRate(const storage::RecordingRow& recording, const nlohmann::json& su
   return recording.duration > 0 ? static_cast<double>(unit.spike_count) / recording.duration : 0;
 }
 
+// Ids of the units that were; none where an older server imported it.
+std::set<int64_t> NeverObserved(const nlohmann::json& summary) {
+  std::set<int64_t> out;
+  const auto ids = summary.find("never_observed");
+  if (ids == summary.end()) return out;
+  for (const auto& id : *ids) out.insert(id.get<int64_t>());
+  return out;
+}
+
 }  // namespace
 
 grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
@@ -312,10 +322,12 @@ grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
   const auto rows = context_.stores.recordings.Units(*id, *size, position, kPageBytes);
   if (!rows.ok()) return ToGrpc(rows.status());
   const auto summary = nlohmann::json::parse(recording->summary, nullptr, false);
+  const std::set<int64_t> never = NeverObserved(summary);
   int64_t sent = 0;
   for (size_t bytes = 0; sent < static_cast<int64_t>(rows->size()); ++sent) {
     const storage::UnitRow& row = (*rows)[static_cast<size_t>(sent)];
     v1::Unit unit = ToProto(row, MeanRate(*recording, summary, position + 1 + sent, row));
+    unit.set_never_observed(never.contains(row.id));
     bytes += unit.ByteSizeLong();
     if (bytes > kPageBytes && sent > 0) break;
     *response->add_units() = std::move(unit);

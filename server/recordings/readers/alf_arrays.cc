@@ -4,9 +4,8 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/npy_items.h"
-#include "server/recordings/readers/unit_values.h"
+#include "server/recordings/readers/text_table.h"
 
 namespace saed::recordings {
 namespace {
@@ -22,7 +21,8 @@ Values ColumnOf(const Values& all, size_t width, size_t c) {
   return out;
 }
 
-absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const AlfName& name) {
+absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const AlfName& name,
+                                                 Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const NpyFile file, NpyFile::Open(files, name.file));
   const int64_t width = file.items().width();
   if (file.items().shape.empty() || width < 1 || width > kMaxAlfWidth) {
@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const Alf
                                                "[n] or [n, m] with m at most {}",
                                                file.items().shape.size(), width, kMaxAlfWidth));
   }
-  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxValues));
+  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxValues, notes));
   std::vector<AlfColumn> out;
   if (width == 1) {
     out.push_back({name.attribute, std::move(values)});
@@ -46,24 +46,29 @@ absl::StatusOr<std::vector<AlfColumn>> ReadArray(const FileSet& files, const Alf
   return out;
 }
 
-absl::StatusOr<std::vector<AlfColumn>> ReadText(const FileSet& files, const AlfName& name) {
-  SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(name.file, kMaxTextBytes));
-  const char separator = name.extension == "tsv" ? '\t' : ',';
-  // The index of a pandas table has no name.
-  if (bytes.starts_with(separator)) bytes.insert(0, "index");
-  SAED_ASSIGN_OR_RETURN(Table table, ParseSeparated(name.file, bytes, separator));
+absl::StatusOr<std::vector<AlfColumn>> ReadText(const FileSet& files, const AlfName& name,
+                                                Notes& notes) {
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(name.file, kMaxTextBytes));
+  SAED_ASSIGN_OR_RETURN(TextTable text, ReadTextTable(name.file, bytes, notes));
+  LeaveOutRowCount(name.file, text, notes);
+  SayDoubts(name.file, text, notes);
   std::vector<AlfColumn> out;
-  for (Column& column : table.columns) {
-    out.push_back({column.name, NumbersIfAll(std::move(std::get<Texts>(column.values)))});
+  for (Column& column : text.table.columns) {
+    if (auto* numbers = std::get_if<Numbers>(&column.values)) {
+      out.push_back({column.name, std::move(*numbers)});
+    } else {
+      out.push_back({column.name, std::get<Texts>(std::move(column.values))});
+    }
   }
   return out;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name) {
-  if (name.extension == "npy") return ReadArray(files, name);
-  if (name.extension == "csv" || name.extension == "tsv") return ReadText(files, name);
+absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name,
+                                                      Notes& notes) {
+  if (name.extension == "npy") return ReadArray(files, name, notes);
+  if (name.extension == "csv" || name.extension == "tsv") return ReadText(files, name, notes);
   if (name.extension == "pqt") {
     return InvalidField(name.file,
                         "is a Parquet table, which is not read; export it with "

@@ -25,7 +25,8 @@ struct AlfColumn {
 // The columns of a .npy, .csv or .tsv: a vector is called as its attribute, the columns of a matrix
 // have numbers behind, those of a table their own names. INVALID_ARGUMENT on the file for other
 // files and for more than kMaxAlfWidth values in a row.
-absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name);
+absl::StatusOr<std::vector<AlfColumn>> ReadAlfColumns(const FileSet& files, const AlfName& name,
+                                                      Notes& notes);
 
 inline constexpr int64_t kMaxAlfWidth = 64;
 

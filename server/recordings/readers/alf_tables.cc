@@ -7,7 +7,7 @@
 #include <set>
 
 #include "server/recordings/readers/alf_arrays.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/left_out.h"
 
 namespace saed::recordings {
@@ -78,7 +78,7 @@ Content ReadObject(const FileSet& files, const AlfObject& object, Notes& notes) 
     out.part = name.file;
     // A table that was exported stands for its Parquet file.
     if (name.extension == "pqt" && object.contains(name.attribute)) continue;
-    auto columns = ReadAlfColumns(files, name);
+    auto columns = ReadAlfColumns(files, name, notes);
     if (!columns.ok()) {
       LeaveOut(name.file, columns.status(), notes);
       continue;

@@ -73,7 +73,7 @@ void AddClusters(const FileSet& files, const AlfObject& clusters, const AlfProbe
     if (IsWaveform(attribute)) continue;
     // A table that was exported stands for its Parquet file.
     if (name.extension == "pqt" && clusters.contains(name.attribute)) continue;
-    const auto columns = ReadAlfColumns(files, name);
+    const auto columns = ReadAlfColumns(files, name, notes);
     if (!columns.ok()) {
       LeaveOut(name.file, columns.status(), notes);
       continue;
@@ -101,7 +101,7 @@ void AddChannels(const FileSet& files, const AlfObject& clusters, const AlfObjec
                  const AlfProbe& probe, Gathered& gathered, Notes& notes) {
   const auto at = clusters.find("channels");
   if (at == clusters.end()) return;
-  const auto peaks = ReadAlfColumns(files, at->second);
+  const auto peaks = ReadAlfColumns(files, at->second, notes);
   if (!peaks.ok() || peaks->size() != 1) return;
   const auto* channel = std::get_if<Numbers>(&peaks->front().values);
   if (channel == nullptr) return;
@@ -111,7 +111,7 @@ void AddChannels(const FileSet& files, const AlfObject& clusters, const AlfObjec
                                                         {"allen_ontology", "acronym"},
                                                         {"brainLocationIds_ccf_2017", "atlas_id"}};
   for (const auto& [attribute, name] : channels) {
-    const auto columns = ReadAlfColumns(files, name);
+    const auto columns = ReadAlfColumns(files, name, notes);
     if (!columns.ok()) {
       LeaveOut(name.file, columns.status(), notes);
       continue;

@@ -54,10 +54,24 @@ absl::Status CheckStarts(std::string_view part, const Numbers& starts) {
   return absl::OkStatus();
 }
 
+// Starts or middles, and says which were taken. Programs that bin write either: histogram edges
+// and pandas the starts, pynapple's count() and the centres of edges the middles.
+BinTimes Decide(std::string_view part, BinTimes what, double first, Notes& notes) {
+  if (what != BinTimes::kUnsaid) return what;
+  const double phase = first - std::floor(first);
+  what = std::abs(phase - 0.5) < kAllowedJitter ? BinTimes::kMiddles : BinTimes::kStarts;
+  if (what == BinTimes::kMiddles) {
+    notes.Said(part,
+               "its times lie half a bin off the multiples of the bins' width; they are taken as "
+               "the bins' middles (the option bin_times says starts or middles)");
+  }
+  return what;
+}
+
 // Which bins were observed.
-std::vector<bool> Seen(const Spans& observed, const CountMatrix& counts) {
-  std::vector<bool> out(static_cast<size_t>(counts.bins), observed.empty());
-  for (const auto& [start, stop] : observed) {
+std::vector<bool> Seen(const Observed& observed, const CountMatrix& counts) {
+  std::vector<bool> out(static_cast<size_t>(counts.bins), !observed);
+  for (const auto& [start, stop] : observed.value_or(Spans{})) {
     const auto first = static_cast<size_t>(std::lround(start / counts.bin_width));
     const auto last = static_cast<size_t>(std::lround(stop / counts.bin_width));
     std::fill(out.begin() + static_cast<int64_t>(first), out.begin() + static_cast<int64_t>(last),
@@ -68,8 +82,9 @@ std::vector<bool> Seen(const Spans& observed, const CountMatrix& counts) {
 
 }  // namespace
 
-absl::StatusOr<BinGrid> PlaceBins(std::string_view part, const Numbers& starts, double width,
-                                  Notes& notes) {
+absl::StatusOr<BinGrid> PlaceBins(std::string_view part, const Numbers& times, BinTimes what,
+                                  double width, Notes& notes) {
+  Numbers starts = times;
   if (auto s = CheckStarts(part, starts); !s.ok()) return s;
   const double measured = starts.size() < 2 ? width : MeasuredWidth(starts);
   if (width == 0) width = measured;
@@ -77,6 +92,10 @@ absl::StatusOr<BinGrid> PlaceBins(std::string_view part, const Numbers& starts, 
     return InvalidField("bin_width", fmt::format("is {} s, but the bins in {} start {} s apart; "
                                                  "must be that, or not be given",
                                                  width, part, measured));
+  }
+  what = Decide(part, what, starts[0] / width, notes);
+  if (what == BinTimes::kMiddles) {
+    for (double& t : starts) t = std::max(t - width / 2, 0.0);
   }
   const double first = std::round(starts[0] / width);
   const double most = static_cast<double>(kMostSpread) * static_cast<double>(starts.size());

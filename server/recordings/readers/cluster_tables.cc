@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "server/base/faults.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/text_cells.h"
+#include "server/recordings/readers/text_layout.h"
 #include "server/recordings/readers/unit_table.h"
 
 namespace saed::recordings {
@@ -39,7 +41,7 @@ void MatchClusters(const std::map<int64_t, size_t>& units, ClusterTable& t, Sile
                           ? (*numbers)[i]
                           : ParseNumber(std::get<Texts>(ids.values)[i]).value_or(NAN);
     const uint32_t line = t.table.lines[i];
-    if (!(std::abs(id) < 1e15) || id != std::floor(id)) {
+    if (!(std::abs(id) < 0x1p53) || id != std::floor(id)) {
       const std::string cell = numbers != nullptr ? NumberText(id) : std::get<Texts>(ids.values)[i];
       bad.Add([&] {
         return fmt::format("line {}: '{}'", line, std::isnan(id) && numbers ? "" : cell);
@@ -174,12 +176,51 @@ void SetLabels(const std::vector<ClusterTable>& tables, Recording& recording) {
   }
 }
 
+// The unit's cell of a column, as text; empty where it has none.
+std::string CellOf(const ClusterTable& t, const Column& column, size_t unit) {
+  if (t.rows[unit] < 0) return "";
+  const auto row = static_cast<size_t>(t.rows[unit]);
+  if (const auto* texts = std::get_if<Texts>(&column.values)) return (*texts)[row];
+  const auto* numbers = std::get_if<Numbers>(&column.values);
+  return numbers == nullptr || std::isnan((*numbers)[row]) ? "" : NumberText((*numbers)[row]);
+}
+
+// Tables that differ about a unit's cell of the same column: the first one counts. Phy's summary
+// may be older than the others, so that it differs is no wonder.
+void SayContradictions(const std::vector<ClusterTable>& tables, const Recording& recording,
+                       Notes& notes) {
+  std::map<std::string, std::pair<const ClusterTable*, const Column*>> first;
+  for (const ClusterTable& t : tables) {
+    for (const Column& column : t.table.table.columns) {
+      if (&column == &t.table.table.columns[static_cast<size_t>(t.id)]) continue;
+      const auto [had, added] = first.try_emplace(column.name, &t, &column);
+      if (added) continue;
+      const auto& [other, others] = had->second;
+      int64_t count = 0;
+      std::string where;
+      for (size_t n = 0; n < recording.units.size(); ++n) {
+        const std::string mine = CellOf(t, column, n), theirs = CellOf(*other, *others, n);
+        if (mine.empty() || theirs.empty() || mine == theirs) continue;
+        if (count++ > 0) continue;
+        where = fmt::format("'{}' of unit {}, which is '{}' there", ShownCell(mine),
+                            recording.units[n].id, ShownCell(theirs));
+      }
+      if (count == 0) continue;
+      const std::string what =
+          fmt::format("{} value{} of the column '{}' left out, as {} has others, the first is {}",
+                      count, count == 1 ? "" : "s", column.name, other->name, where);
+      t.base == "cluster_info" ? notes.Said(t.name, what) : notes.Mended(t.name, what);
+    }
+  }
+}
+
 }  // namespace
 
 void AddClusterTables(const FileSet& files, const std::string& folder, Recording& recording,
                       Notes& notes) {
   const auto tables = ReadTables(files, folder, recording, notes);
   SetLabels(tables, recording);
+  SayContradictions(tables, recording, notes);
   for (const ClusterTable& t : tables) {
     MergeUnitTable(t.name, t.table, t.id, t.rows, false, Merge::kFill, recording, notes);
   }

@@ -58,7 +58,8 @@ void KeepRows(const std::vector<uint8_t>& keep, std::vector<T>& values) {
   values.resize(to);
 }
 
-// Infinite stops for rows without one that start last; whether each row is an interval.
+// Infinite stops for rows without one that start last; whether each row is an interval. One that
+// stops at infinity lasts to the recording's end.
 std::vector<uint8_t> CheckRows(std::string_view name, const Numbers& start, Numbers& stop,
                                const std::vector<uint32_t>& lines, Notes& notes) {
   double last = -kOpen;
@@ -68,12 +69,11 @@ std::vector<uint8_t> CheckRows(std::string_view name, const Numbers& start, Numb
   std::vector<uint8_t> keep(start.size(), 1);
   Tally dropped;
   for (size_t i = 0; i < start.size(); ++i) {
-    if ((std::isnan(stop[i]) || stop[i] == kOpen) && start[i] == last) stop[i] = kOpen;
-    const char* fault = !std::isfinite(start[i])                  ? "has no start"
-                        : stop[i] == kOpen && start[i] == last    ? nullptr
-                        : std::isnan(stop[i]) || stop[i] == kOpen ? "has no stop"
-                        : stop[i] < start[i]                      ? "stops before it starts"
-                                                                  : nullptr;
+    if (std::isnan(stop[i]) && start[i] == last) stop[i] = kOpen;
+    const char* fault = !std::isfinite(start[i]) ? "has no start"
+                        : std::isnan(stop[i])    ? "has no stop"
+                        : stop[i] < start[i]     ? "stops before it starts"
+                                                 : nullptr;
     if (fault == nullptr) continue;
     keep[i] = 0;
     dropped.Add([&] {

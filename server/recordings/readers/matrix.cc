@@ -98,7 +98,8 @@ void Observe(int64_t bin, double width, Spans& observed) {
 
 template <class T>
 absl::Status Convert(const MatrixSource& source, const std::vector<int64_t>& kept, double width,
-                     uint8_t* to, CountFile* large, Tally& unobserved, Spans& observed) {
+                     bool whole, uint8_t* to, CountFile* large, Tally& unobserved, Tally& rounded,
+                     Spans& observed) {
   return EachPiece(source, [&](int64_t first, std::span<const double> values) {
     const auto units = static_cast<size_t>(source.units);
     for (size_t row = 0; row * units < values.size(); ++row) {
@@ -111,6 +112,10 @@ absl::Status Convert(const MatrixSource& source, const std::vector<int64_t>& kep
           missing = true;
         }
         const T v = static_cast<T>(value);
+        // A float has no room for all whole numbers above 2^24.
+        if (whole && static_cast<double>(v) != value) {
+          rounded.Add([&] { return fmt::format("{} in {} {}", value, source.row, bin); });
+        }
         std::memcpy(to, &v, sizeof v);
         to += sizeof v;
       }
@@ -189,16 +194,18 @@ absl::StatusOr<std::vector<int64_t>> ReadMatrix(const MatrixSource& source, Matr
   } else {
     counts.bytes.resize(bytes);
   }
-  Tally unobserved;
+  Tally unobserved, rounded;
   Spans observed;
   const auto convert = [&]<class T>(T) {
-    return Convert<T>(source, kept, bin_width, large ? large->data() : counts.bytes.data(),
-                      large.get(), unobserved, observed);
+    return Convert<T>(source, kept, bin_width, range.whole,
+                      large ? large->data() : counts.bytes.data(), large.get(), unobserved, rounded,
+                      observed);
   };
   SAED_RETURN_IF_ERROR(counts.dtype == DType::kU8    ? convert(uint8_t{})
                        : counts.dtype == DType::kU16 ? convert(uint16_t{})
                                                      : convert(float{}));
   unobserved.Mend(notes, source.name, source.row + "s", "taken as unobserved time");
+  rounded.Mend(notes, source.name, "counts", "above 2^24 rounded to what a float holds");
   if (unobserved.count() == source.bins) {
     return InvalidField(source.name, fmt::format("has a NaN in every {}; must have {}s without",
                                                  source.row, source.row));

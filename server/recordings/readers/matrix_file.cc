@@ -8,9 +8,9 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/npz.h"
 #include "server/recordings/readers/text_matrix.h"
+#include "server/recordings/readers/text_table.h"
 
 namespace saed::recordings {
 namespace {
@@ -109,6 +109,7 @@ absl::StatusOr<MatrixFile> OpenText(const FileSet& files, const std::string& fil
     out.source = std::move(text.source);
     out.names = std::move(text.names);
     out.starts = std::move(text.starts);
+    out.starts_title = std::move(text.starts_title);
     out.rows = std::move(text.rows);
     return out;
   }
@@ -177,13 +178,17 @@ absl::StatusOr<Numbers> ReadVector(const FileSet& files, const MatrixFile& matri
 }
 
 absl::StatusOr<std::optional<Texts>> ReadUnitNames(const FileSet& files, const MatrixFile& matrix,
-                                                   const std::string& name) {
+                                                   const std::string& name, Notes& notes) {
   constexpr const char* kDefault = "unit_ids";
   const std::string file = name.empty() ? fmt::format("{}.npy", kDefault) : name;
   if (files.Has(file) && IsTextName(file)) {
     SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(file, kMaxTextMatrix));
-    SAED_ASSIGN_OR_RETURN(const Table table, ParseSeparated(file, bytes, ','));
-    if (const auto* texts = std::get_if<Texts>(&table.columns[0].values)) return *texts;
+    TextRules rules;
+    rules.headless = true;
+    rules.words = [](size_t, std::string_view) { return true; };
+    SAED_ASSIGN_OR_RETURN(TextTable text, ReadTextTable(file, bytes, notes, rules));
+    LeaveOutRowCount(file, text, notes);
+    return std::get<Texts>(std::move(text.table.columns[0].values));
   }
   if (files.Has(file)) {
     SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(file, kMaxTextMatrix));

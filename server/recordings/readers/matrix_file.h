@@ -23,6 +23,7 @@ struct MatrixFile {
   MatrixSource source;
   Texts names;                // of the columns, where a text file has them
   Numbers starts;             // of the rows, s, where a text file has them
+  std::string starts_title;   // of their column
   std::vector<int64_t> rows;  // numbers of the rows, likewise
   // The data of a large .npy that is [bins, units] of bytes already.
   std::shared_ptr<const CountFile> mapped = nullptr;
@@ -40,7 +41,7 @@ absl::StatusOr<Numbers> ReadVector(const FileSet& files, const MatrixFile& matri
 // Likewise the ids of units, as texts: `name`, or where it is empty unit_ids, or the columns'
 // names; nothing where there is none.
 absl::StatusOr<std::optional<Texts>> ReadUnitNames(const FileSet& files, const MatrixFile& matrix,
-                                                   const std::string& name);
+                                                   const std::string& name, Notes& notes);
 
 // kMaybe for one file that may hold a matrix, or several of which one is called `name`.
 Match RecogniseMatrix(const FileSet& files, std::string_view name);

@@ -6,19 +6,38 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
 #include "server/recordings/readers/bin_times.h"
 #include "server/recordings/readers/unit_ids.h"
 
 namespace saed::recordings {
 namespace {
 
-// When the bins start, s; empty where nothing says.
+absl::StatusOr<BinTimes> TimesAre(const MatrixFile& matrix, const ImportOptions& options) {
+  const std::string said = options.Get("bin_times");
+  if (said == "starts") return BinTimes::kStarts;
+  if (said == "middles") return BinTimes::kMiddles;
+  if (!said.empty()) {
+    return InvalidField("options.bin_times",
+                        fmt::format("is '{}'; must be starts or middles", ValidUtf8(said)));
+  }
+  const std::string given = options.Get("bin_starts");
+  const std::string& title = given.empty() ? matrix.starts_title : given;
+  const bool starts =
+      title.find("start") != std::string::npos || title.find("edge") != std::string::npos;
+  return starts ? BinTimes::kStarts : BinTimes::kUnsaid;
+}
+
+// When the bins are, s; empty where nothing says. `edges`: they were one more than the bins.
 absl::StatusOr<Numbers> BinStarts(const MatrixFile& matrix, const FileSet& files,
-                                  const ImportOptions& options, Notes& notes) {
+                                  const ImportOptions& options, bool& edges, Notes& notes) {
   const std::string given = options.Get("bin_starts");
   if (given.empty()) return matrix.starts;
   SAED_ASSIGN_OR_RETURN(Numbers starts, ReadVector(files, matrix, given, notes));
-  if (static_cast<int64_t>(starts.size()) == matrix.source.bins + 1) starts.pop_back();
+  if (static_cast<int64_t>(starts.size()) == matrix.source.bins + 1) {
+    starts.pop_back();
+    edges = true;
+  }
   if (static_cast<int64_t>(starts.size()) != matrix.source.bins) {
     return InvalidField(given, fmt::format("has {} times; the matrix has {} bins", starts.size(),
                                            matrix.source.bins));
@@ -44,7 +63,8 @@ absl::StatusOr<BinGrid> PlaceRows(const MatrixFile& matrix, double bin_width) {
 
 absl::Status SetIds(const MatrixFile& matrix, const FileSet& files, const ImportOptions& options,
                     const std::vector<int64_t>& kept, Recording& out, Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(const auto all, ReadUnitNames(files, matrix, options.Get("unit_ids")));
+  SAED_ASSIGN_OR_RETURN(const auto all,
+                        ReadUnitNames(files, matrix, options.Get("unit_ids"), notes));
   if (!all) return absl::OkStatus();
   if (static_cast<int64_t>(all->size()) != matrix.source.units) {
     return InvalidField("unit_ids", fmt::format("are {}; the matrix {} has {} units", all->size(),
@@ -71,6 +91,12 @@ std::vector<OptionInfo> MatrixOptions(const std::string& name, const std::string
                        "their edges; without it they follow each other",
                        rows),
            "bin_start_time.npy"},
+          {"bin_times",
+           fmt::format("starts or middles: what the times of the {} are; without it middles where "
+                       "they lie half a bin off the multiples of the bins' width and are not "
+                       "called starts",
+                       rows),
+           "middles"},
           {"unit_ids",
            "The file or .npz array of the units' ids; without it unit_ids, or else the columns' "
            "names or numbers",
@@ -81,10 +107,13 @@ absl::StatusOr<Recording> ReadMatrixRecording(const FileSet& files, const Import
                                               const MatrixWords& words, MatrixRules rules,
                                               double bin_width, Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const MatrixFile matrix, OpenMatrix(files, options, words, notes));
-  SAED_ASSIGN_OR_RETURN(const Numbers starts, BinStarts(matrix, files, options, notes));
+  bool edges = false;
+  SAED_ASSIGN_OR_RETURN(const Numbers starts, BinStarts(matrix, files, options, edges, notes));
   BinGrid grid{bin_width, {}};
   if (!starts.empty()) {
-    SAED_ASSIGN_OR_RETURN(grid, PlaceBins(matrix.source.name, starts, bin_width, notes));
+    SAED_ASSIGN_OR_RETURN(BinTimes what, TimesAre(matrix, options));
+    if (edges) what = BinTimes::kStarts;
+    SAED_ASSIGN_OR_RETURN(grid, PlaceBins(matrix.source.name, starts, what, bin_width, notes));
   }
   SAED_RETURN_IF_ERROR(CheckBinWidth(grid.width));
   if (starts.empty() && !matrix.rows.empty()) {

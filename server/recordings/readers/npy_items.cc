@@ -130,7 +130,7 @@ void NpyFile::ReadNumbers(const NpyField& field, int64_t first, std::span<double
   }
 }
 
-absl::StatusOr<std::variant<Numbers, Texts>> NpyFile::ReadAll(int64_t most) const {
+absl::StatusOr<std::variant<Numbers, Texts>> NpyFile::ReadAll(int64_t most, Notes& notes) const {
   SAED_ASSIGN_OR_RETURN(const NpyField field, Plain());
   const int64_t n = items_.size();
   if (n > most)
@@ -138,6 +138,17 @@ absl::StatusOr<std::variant<Numbers, Texts>> NpyFile::ReadAll(int64_t most) cons
   if (field.number()) {
     Numbers out(static_cast<size_t>(n));
     ReadNumbers(field, 0, out);
+    Tally rounded;
+    for (int64_t i = 0; i < n && field.integer() && field.size == 8; ++i) {
+      const double v = out[static_cast<size_t>(i)];
+      if (std::abs(v) < 0x1p53) continue;
+      const uint64_t raw = Raw(Item(i) + field.offset, field);
+      const bool kept = field.kind == 'i'
+                            ? v < 0x1p63 && static_cast<uint64_t>(static_cast<int64_t>(v)) == raw
+                            : v < 0x1p64 && static_cast<uint64_t>(v) == raw;
+      if (!kept) rounded.Add([&] { return fmt::format("[{}]: {:.0f}", i, v); });
+    }
+    rounded.Mend(notes, name_, "values", "above 2^53 rounded, as numbers have 53 bits here");
     return out;
   }
   if (n * field.size > kMaxTextBytes) {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "server/recordings/count_file.h"
 #include "server/recordings/readers/file_set.h"
+#include "server/recordings/readers/notes.h"
 #include "server/recordings/recording.h"
 
 namespace saed::recordings {
@@ -64,8 +65,9 @@ class NpyFile {
   // of other fields than integer() are 0, and unsigned ones above int64's range are its maximum.
   void ReadIntegers(const NpyField& field, int64_t first, std::span<int64_t> out) const;
   void ReadNumbers(const NpyField& field, int64_t first, std::span<double> out) const;
-  // All items of a plain file of numbers or of texts, at most `most`.
-  absl::StatusOr<std::variant<Numbers, Texts>> ReadAll(int64_t most) const;
+  // All items of a plain file of numbers or of texts, at most `most`. Whole numbers that are others
+  // as doubles are noted.
+  absl::StatusOr<std::variant<Numbers, Texts>> ReadAll(int64_t most, Notes& notes) const;
 
   // Lets go of what is resident.
   void Release() const;

@@ -222,6 +222,11 @@ absl::StatusOr<std::vector<std::string>> Npz::ReadTexts(std::string_view array) 
   if (texts.ok()) return texts;
   SAED_ASSIGN_OR_RETURN(const ArrayFile numbers, ArrayFile::Make(FieldOf(array), std::move(bytes)));
   std::vector<std::string> out;
+  if (numbers.header().integer()) {  // with all their digits
+    SAED_ASSIGN_OR_RETURN(const auto whole, AllIntegers(numbers));
+    for (const int64_t v : whole) out.push_back(std::to_string(v));
+    return out;
+  }
   for (const double v : AllDoubles(numbers)) out.push_back(NumberText(v));
   return out;
 }

@@ -15,6 +15,7 @@
 #include "server/recordings/readers/nwb_tree.h"
 #include "server/recordings/readers/nwb_units.h"
 #include "server/recordings/readers/registry.h"
+#include "server/recordings/readers/tidy_spans.h"
 
 namespace saed::recordings {
 namespace {
@@ -61,16 +62,17 @@ double EndOf(const Recording& r) {
   return std::nextafter(end, std::numeric_limits<double>::infinity());
 }
 
+// What is shorter than times are exact is left out too.
 Spans Without(const Spans& spans, const Spans& holes) {
   Spans out;
   for (const auto& [start, stop] : spans) {
     double at = start;
     for (const auto& [from, to] : holes) {
       if (to <= at || from >= stop) continue;
-      if (from > at) out.emplace_back(at, from);
+      if (from > at + kTimeTolerance) out.emplace_back(at, from);
       at = std::max(at, to);
     }
-    if (at < stop) out.emplace_back(at, stop);
+    if (at + kTimeTolerance < stop) out.emplace_back(at, stop);
   }
   return out;
 }
@@ -85,16 +87,12 @@ void LeaveOutInvalidTimes(Recording& out, Notes& notes) {
   holes = TidySpans(holes, bad);
   if (holes.empty()) return;
   for (Unit& unit : out.units) {
-    if (!unit.observed.empty()) unit.observed = Without(unit.observed, holes);
+    if (unit.observed) unit.observed = Without(*unit.observed, holes);
   }
-  if (out.observed.empty()) out.observed = {{0, EndOf(out)}};
-  const Spans observed = Without(out.observed, holes);
-  if (observed.empty()) {
-    notes.Mended("intervals/invalid_times", "covers the whole recording; not applied");
-    out.observed.clear();
-    return;
+  out.observed = Without(out.observed.value_or(Spans{{0, EndOf(out)}}), holes);
+  if (out.observed->empty()) {
+    notes.Said("intervals/invalid_times", "covers the whole recording");
   }
-  out.observed = observed;
 }
 
 void NoteLeftOut(const NwbNode& node, Notes& notes) {

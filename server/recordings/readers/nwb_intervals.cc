@@ -9,7 +9,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/nwb_table.h"
 
 namespace saed::recordings {
@@ -126,7 +126,7 @@ absl::StatusOr<Table> ReadIntervalSeries(const Hierarchy& file, const std::strin
       }
       open[kind] = start.size();
       start.push_back(times[i]);
-      stop.push_back(std::nan(""));
+      stop.push_back(INFINITY);  // until it is closed, to the end of the recording
       kinds.push_back(kind);
     } else if (it == open.end()) {
       alone.Add(where);
@@ -142,6 +142,41 @@ absl::StatusOr<Table> ReadIntervalSeries(const Hierarchy& file, const std::strin
   return out;
 }
 
+// ndx-events: a row is a kind of event, with a list of its times.
+absl::StatusOr<Table> ReadAnnotatedEvents(const Hierarchy& file, const std::string& path,
+                                          Notes& notes) {
+  const std::string at = path + "/event_times";
+  SAED_ASSIGN_OR_RETURN(Numbers times, ReadRowNumbers(file, at));
+  SAED_ASSIGN_OR_RETURN(const auto ends,
+                        ReadIndex(file, at + "_index", static_cast<int64_t>(times.size())));
+  NwbTableSpec spec;
+  spec.path = path;
+  spec.skip = {"event_times"};
+  spec.rows = static_cast<int64_t>(ends.size());
+  const Table kinds = ReadNwbTable(file, spec, notes);
+  const auto kept = static_cast<size_t>(ends.empty() ? 0 : ends.back());
+  if (kept < times.size()) {
+    notes.Mended(ValidUtf8(at), fmt::format("{} times of no row left out", times.size() - kept));
+    times.resize(kept);
+  }
+  Table out;
+  out.columns = {{"start_time", times}, {"stop_time", std::move(times)}};
+  for (const Column& kind : kinds.columns) {
+    Column column{kind.name, {}};
+    std::visit(
+        [&](const auto& values) {
+          std::decay_t<decltype(values)> each;
+          for (size_t row = 0, i = 0; row < ends.size(); ++row) {
+            for (; i < static_cast<size_t>(ends[row]); ++i) each.push_back(values[row]);
+          }
+          column.values = std::move(each);
+        },
+        kind.values);
+    out.columns.push_back(std::move(column));
+  }
+  return out;
+}
+
 std::optional<absl::StatusOr<Table>> ReadNode(const Hierarchy& file, const NwbNode& node,
                                               Notes& notes) {
   switch (node.kind) {
@@ -149,6 +184,8 @@ std::optional<absl::StatusOr<Table>> ReadNode(const Hierarchy& file, const NwbNo
       return ReadIntervalColumns(file, node.path, notes);
     case NwbKind::kEventsTable:
       return ReadEventsTable(file, node.path, notes);
+    case NwbKind::kAnnotatedEvents:
+      return ReadAnnotatedEvents(file, node.path, notes);
     case NwbKind::kEvents:
       return ReadEvents(file, node);
     case NwbKind::kIntervalSeries:

@@ -9,6 +9,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/clean.h"
 #include "server/recordings/readers/nwb_table.h"
 
 namespace saed::recordings {
@@ -68,47 +69,13 @@ absl::StatusOr<Numbers> ReadTimes(const Hierarchy& file, const std::string& path
   return out;
 }
 
-// Keeps the samples whose times go forward from 0. INVALID_ARGUMENT where most do not.
-absl::Status DropBadSamples(const std::string& path, Series& series, Notes& notes) {
-  const size_t channels = series.channels.size(), samples = series.timestamps.size();
-  size_t kept = 0;
-  double latest = 0;
-  Tally bad, early;
-  for (size_t i = 0; i < samples; ++i) {
-    const double t = series.timestamps[i];
-    const auto where = [&] { return fmt::format("sample {} at {} s", i, t); };
-    if (std::isfinite(t) && t < 0) {
-      early.Add(where);
-    } else if (!std::isfinite(t) || t < latest) {
-      bad.Add(where);
-    } else {
-      latest = t;
-      series.timestamps[kept] = t;
-      std::copy_n(series.values.begin() + static_cast<ptrdiff_t>(i * channels), channels,
-                  series.values.begin() + static_cast<ptrdiff_t>(kept * channels));
-      ++kept;
-    }
-  }
-  const auto dropped = static_cast<size_t>(bad.count() + early.count());
-  if (samples > 0 && 2 * dropped > samples) {
-    return InvalidField(path,
-                        fmt::format("{} of {} samples have times that are missing, go back or "
-                                    "lie before 0; most must go forward",
-                                    dropped, samples));
-  }
-  series.timestamps.resize(kept);
-  series.values.resize(kept * channels);
-  bad.Mend(notes, path, "samples", "whose times go back or are missing dropped");
-  early.Mend(notes, path, "samples", "before the recording dropped");
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path, Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const ArrayInfo info, file.Describe(path + "/data"));
   Series out;
   SAED_ASSIGN_OR_RETURN(out.channels, ChannelsOf(path + "/data", info));
   SAED_ASSIGN_OR_RETURN(out.timestamps, ReadTimes(file, path, info.shape[0]));
   SAED_ASSIGN_OR_RETURN(out.values, file.ReadNumbers(path + "/data"));
+  SayRounded(file, path + "/data", info, out.values, notes);
   const double conversion = file.NumberAttribute(path + "/data", "conversion", 1);
   const double offset = file.NumberAttribute(path + "/data", "offset", 0);
   if (conversion != 1 || offset != 0) {
@@ -116,7 +83,6 @@ absl::StatusOr<Series> ReadSeries(const Hierarchy& file, const std::string& path
   }
   const Texts unit = file.TextAttribute(path + "/data", "unit");
   if (!unit.empty()) out.unit = unit[0];
-  SAED_RETURN_IF_ERROR(DropBadSamples(path, out, notes));
   return out;
 }
 
@@ -129,6 +95,7 @@ void AddNwbSeries(const Hierarchy& file, const NwbNode& node, Recording& out, No
     notes.Mended(path, "left out: " + FaultText(series.status(), node.path));
     return;
   }
+  if (!CleanSamples(path, *series, notes)) return;
   series->name = BaseName(path);
   for (const Series& other : out.series) {
     if (other.name != series->name) continue;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <variant>
 
@@ -114,6 +115,7 @@ class TableReader {
     }
     SAED_ASSIGN_OR_RETURN(auto values, file_.Read(path));
     if (auto* numbers = std::get_if<Numbers>(&values)) {
+      SayRounded(file_, path, info, *numbers, notes_);
       column.values = std::move(*numbers);
     } else {
       column.values = std::get<Texts>(std::move(values));
@@ -133,7 +135,16 @@ class TableReader {
           path, fmt::format("has {} values; at most {} are read", size, kMaxRaggedValues));
     }
     SAED_ASSIGN_OR_RETURN(const auto values, file_.Read(path));
-    const Texts texts = AsTexts(values);
+    Texts texts = AsTexts(values);
+    if (info.kind == ArrayInfo::Kind::kInteger || info.kind == ArrayInfo::Kind::kUnsigned) {
+      // As texts they keep digits that doubles do not have.
+      if (const auto exact = file_.ReadIntegers(path); exact.ok()) {
+        std::transform(exact->begin(), exact->end(), texts.begin(),
+                       [](int64_t v) { return std::to_string(v); });
+      } else {
+        SayRounded(file_, path, info, std::get<Numbers>(values), notes_);
+      }
+    }
     TextLists lists;
     int64_t begin = 0;
     for (int64_t end : ends) {
@@ -167,6 +178,24 @@ absl::StatusOr<std::vector<int64_t>> ReadIndex(const Hierarchy& file, const std:
     previous = ends[i];
   }
   return ends;
+}
+
+void SayRounded(const Hierarchy& file, const std::string& path, const ArrayInfo& info,
+                const Numbers& numbers, Notes& notes) {
+  const bool whole =
+      info.kind == ArrayInfo::Kind::kInteger || info.kind == ArrayInfo::Kind::kUnsigned;
+  const auto large = [](double v) { return std::abs(v) >= 0x1p53; };
+  if (!whole || std::none_of(numbers.begin(), numbers.end(), large)) return;
+  const auto exact = file.ReadIntegers(path);
+  Tally rounded;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const double v = numbers[i];
+    const bool kept =
+        !large(v) || (exact.ok() && v < 0x1p63 && static_cast<int64_t>(v) == (*exact)[i]);
+    if (!kept) rounded.Add([&] { return fmt::format("[{}]: {:.0f}", i, v); });
+  }
+  rounded.Mend(notes, ValidUtf8(path), "values",
+               "above 2^53 rounded, as numbers have 53 bits here");
 }
 
 Table ReadNwbTable(const Hierarchy& file, const NwbTableSpec& spec, Notes& notes) {

@@ -41,4 +41,8 @@ Texts AsTexts(const std::variant<Numbers, Texts>& values);
 // The part behind the last slash.
 std::string BaseName(const std::string& path);
 
+// Says which whole numbers of 64 bits are others as doubles; `numbers` are what was read of `path`.
+void SayRounded(const Hierarchy& file, const std::string& path, const ArrayInfo& info,
+                const Numbers& numbers, Notes& notes);
+
 }  // namespace saed::recordings

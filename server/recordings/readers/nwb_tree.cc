@@ -53,6 +53,7 @@ std::optional<NwbKind> Classify(const Hierarchy& file, const std::string& path,
   }
   const bool table = !file.TextAttribute(path, "colnames").empty();
   if (type == "EventsTable" || (table && has("timestamp"))) return NwbKind::kEventsTable;
+  if (table && has("event_times") && has("event_times_index")) return NwbKind::kAnnotatedEvents;
   if (has("data") && (has("timestamps") || has("starting_time"))) return NwbKind::kSeries;
   if (table || type == "Units") return NwbKind::kTable;
   return std::nullopt;

@@ -11,14 +11,15 @@
 namespace saed::recordings {
 
 enum class NwbKind {
-  kUnits,           // spike_times
-  kIntervals,       // a table with start_time and stop_time or duration
-  kEventsTable,     // a table with timestamp, perhaps duration (core 2.10)
-  kEvents,          // timestamps, perhaps data and labels (ndx-events); annotations
-  kIntervalSeries,  // timestamps, and data whose sign says start or stop
-  kSeries,          // data over time
-  kRaw,             // voltages, images
-  kTable,           // any other table
+  kUnits,            // spike_times
+  kIntervals,        // a table with start_time and stop_time or duration
+  kEventsTable,      // a table with timestamp, perhaps duration (core 2.10)
+  kAnnotatedEvents,  // a table with lists event_times (ndx-events)
+  kEvents,           // timestamps, perhaps data and labels (ndx-events); annotations
+  kIntervalSeries,   // timestamps, and data whose sign says start or stop
+  kSeries,           // data over time
+  kRaw,              // voltages, images
+  kTable,            // any other table
 };
 
 struct NwbNode {

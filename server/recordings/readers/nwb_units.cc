@@ -13,6 +13,7 @@
 #include "server/base/text.h"
 #include "server/recordings/readers/nwb_spikes.h"
 #include "server/recordings/readers/nwb_table.h"
+#include "server/recordings/readers/tidy_spans.h"
 
 namespace saed::recordings {
 namespace {
@@ -151,6 +152,7 @@ void ReadObserved(const Hierarchy& file, Part& part, Notes& notes) {
   if (ends.size() != units) {
     return left_out(fmt::format("has {} rows; the table has {}", ends.size(), units));
   }
+  if (info->shape[0] == 0) return left_out("holds no interval of any unit");
   const auto values = file.ReadNumbers(path);
   if (!values.ok()) return left_out(FaultText(values.status(), path));
   Tally bad;
@@ -315,37 +317,15 @@ void Join(std::vector<Part> parts, Recording& out, Notes& notes) {
 // What holds for every unit is said of the recording.
 void LiftObserved(Recording& out) {
   if (out.units.empty()) return;
-  const Spans first = out.units[0].observed;
+  const Observed first = out.units[0].observed;
   for (const Unit& unit : out.units) {
     if (unit.observed != first) return;
   }
   out.observed = first;
-  for (Unit& unit : out.units) unit.observed.clear();
+  for (Unit& unit : out.units) unit.observed.reset();
 }
 
 }  // namespace
-
-Spans TidySpans(const Spans& spans, Tally& bad) {
-  Spans good;
-  for (auto [start, stop] : spans) {
-    if (std::isfinite(start) && std::isfinite(stop) && start <= stop) {
-      start = std::max(start, 0.0);
-      if (stop > start) good.emplace_back(start, stop);
-    } else {
-      bad.Add([s = start, e = stop] { return fmt::format("from {} to {} s", s, e); });
-    }
-  }
-  std::sort(good.begin(), good.end());
-  Spans out;
-  for (const auto& span : good) {
-    if (!out.empty() && span.first <= out.back().second) {
-      out.back().second = std::max(out.back().second, span.second);
-    } else {
-      out.push_back(span);
-    }
-  }
-  return out;
-}
 
 absl::Status ReadNwbUnits(const Hierarchy& file, const std::vector<NwbNode>& nodes,
                           const ImportOptions& options, Recording& out, Notes& notes) {

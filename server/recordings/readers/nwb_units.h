@@ -19,7 +19,4 @@ namespace saed::recordings {
 absl::Status ReadNwbUnits(const Hierarchy& file, const std::vector<NwbNode>& nodes,
                           const ImportOptions& options, Recording& out, Notes& notes);
 
-// Ascending and apart, nothing before 0; what has no length or no order is counted in `bad`.
-Spans TidySpans(const Spans& spans, Tally& bad);
-
 }  // namespace saed::recordings

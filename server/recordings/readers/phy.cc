@@ -1,6 +1,7 @@
 // Folders that Kilosort writes and Phy curates.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -15,18 +16,18 @@
 namespace saed::recordings {
 namespace {
 
-// Folders with the spikes of a sorting, "" or "name/", ascending; the one that was named alone
-// where it has them itself.
+// Folders with the spikes of a sorting, "" or "name/", ascending.
 std::vector<std::string> Sortings(const FileSet& files) {
   std::vector<std::string> out;
   for (const std::string& name : files.WithBase("spike_times.npy")) {
     const std::string folder = name.substr(0, name.rfind('/') + 1);
-    if (!files.Has(ClusterFile(files, folder))) continue;
-    if (folder.empty()) return {folder};
-    out.push_back(folder);
+    if (files.Has(ClusterFile(files, folder))) out.push_back(folder);
   }
+  std::sort(out.begin(), out.end());
   return out;
 }
+
+std::string Shown(const std::string& folder) { return folder.empty() ? "." : ValidUtf8(folder); }
 
 Match Recognise(const FileSet& files) {
   for (const std::string& folder : Sortings(files)) {
@@ -38,7 +39,8 @@ Match Recognise(const FileSet& files) {
   return Match::kNo;
 }
 
-absl::StatusOr<std::string> ChooseFolder(const FileSet& files, std::string wanted) {
+// Without a word, the folder that was named where it is a sorting itself.
+absl::StatusOr<std::string> ChooseFolder(const FileSet& files, std::string wanted, Notes& notes) {
   const auto folders = Sortings(files);
   if (folders.empty()) {
     return InvalidField("files",
@@ -47,7 +49,7 @@ absl::StatusOr<std::string> ChooseFolder(const FileSet& files, std::string wante
   }
   std::string names;
   for (const std::string& folder : folders) {
-    names += (names.empty() ? "" : ", ") + ValidUtf8(folder.empty() ? "." : folder);
+    names += (names.empty() ? "" : ", ") + Shown(folder);
   }
   if (!wanted.empty()) {
     if (wanted == ".") wanted = "";
@@ -57,6 +59,13 @@ absl::StatusOr<std::string> ChooseFolder(const FileSet& files, std::string wante
                         fmt::format("is '{}'; must be one of {}", ValidUtf8(wanted), names));
   }
   if (folders.size() == 1) return folders[0];
+  if (folders[0].empty()) {
+    notes.Mended(Shown(folders[1]),
+                 fmt::format("left out, as the folder above it is a sorting itself; there are {} "
+                             "sortings, and the option folder chooses one of {}",
+                             folders.size(), names));
+    return folders[0];
+  }
   return InvalidField("options.folder", fmt::format("is not given, and there are several sortings, "
                                                     "each with a clock of its own; must be one of "
                                                     "{}",
@@ -64,7 +73,8 @@ absl::StatusOr<std::string> ChooseFolder(const FileSet& files, std::string wante
 }
 
 absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& options, Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(const std::string folder, ChooseFolder(files, options.Get("folder")));
+  SAED_ASSIGN_OR_RETURN(const std::string folder,
+                        ChooseFolder(files, options.Get("folder"), notes));
   SAED_ASSIGN_OR_RETURN(Recording out, ReadPhySpikes(files, folder, options, notes));
   out.source = "phy";
   AddClusterTables(files, folder, out, notes);

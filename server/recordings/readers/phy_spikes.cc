@@ -17,9 +17,9 @@ namespace saed::recordings {
 namespace {
 
 constexpr int64_t kSmallIds = int64_t{1} << 20;
-constexpr double kWeek = 7 * 86400.0;   // s; no recording is longer, most samples come later
-constexpr int64_t kManyWhole = 100;     // as many times in seconds are not all whole
-constexpr double kMostSample = 0x1p53;  // above, times are no counts of samples any more
+constexpr double kWeek = 7 * 86400.0;  // s; no recording is longer, most samples come later
+constexpr int64_t kManyWhole = 100;    // as many times in seconds are not all whole
+constexpr double kMostWhole = 0x1p53;  // from here on numbers read as doubles run into each other
 
 std::vector<int64_t> IdsOf(const Recording& recording) {
   std::vector<int64_t> out;
@@ -84,7 +84,7 @@ absl::Status CountClusters(const NpyRows& clusters, std::vector<int64_t>& ids,
     for (size_t i = 0; i < values.size() && status.ok(); ++i) {
       const double id = values[i];
       if (std::isnan(id) || id < 0) continue;
-      if (id != std::floor(id) || id > kMostSample) {
+      if (id != std::floor(id) || id >= kMostWhole) {
         status = InvalidField(clusters.name(),
                               fmt::format("holds {} for spike {}; must be whole numbers below 2^53",
                                           id, first + static_cast<int64_t>(i)));
@@ -149,7 +149,7 @@ ClusterPlaces::ClusterPlaces(std::vector<int64_t> ids) : ids_(std::move(ids)) {
 ClusterPlaces::ClusterPlaces(const Recording& recording) : ClusterPlaces(IdsOf(recording)) {}
 
 int64_t ClusterPlaces::Of(double cluster) const {
-  if (!(cluster >= 0) || cluster > kMostSample) return -1;
+  if (!(cluster >= 0) || cluster >= kMostWhole) return -1;
   const auto id = static_cast<int64_t>(cluster);
   if (id < static_cast<int64_t>(places_.size())) return places_[static_cast<size_t>(id)];
   const auto at = std::lower_bound(ids_.begin(), ids_.end(), id);
@@ -184,7 +184,7 @@ absl::StatusOr<Recording> ReadPhySpikes(const FileSet& files, const std::string&
       };
       if (unit < 0) {
         none.Add([&] { return where("of cluster", clusters[i]); });
-      } else if (!(t >= 0) || !std::isfinite(t) || (samples && t > kMostSample)) {
+      } else if (!(t >= 0) || !std::isfinite(t) || (samples && t >= kMostWhole)) {
         outside.Add([&] { return where(samples ? "at sample" : "at second", t); });
       } else {
         buffer.Add(static_cast<size_t>(unit), samples ? t / rate : t);

@@ -11,10 +11,11 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/npz.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"
+#include "server/recordings/readers/tidy_spans.h"
 #include "server/recordings/readers/unit_ids.h"
 
 namespace saed::recordings {
@@ -106,26 +107,11 @@ absl::StatusOr<Spans> TimeSupport(const Npz& npz, Notes& notes) {
                                                           end.size(), start.size()));
   }
   Spans spans;
-  Tally dropped;
-  for (size_t i = 0; i < start.size(); ++i) {
-    const double from = std::max(start[i], 0.0);
-    if (std::isfinite(start[i]) && std::isfinite(end[i]) && from < end[i]) {
-      spans.emplace_back(from, end[i]);
-      continue;
-    }
-    dropped.Add([&] { return fmt::format("row {}: from {} to {} s", i, start[i], end[i]); });
-  }
-  dropped.Mend(notes, npz.name() + "[start, end]", "rows of the time support", "left out");
-  std::sort(spans.begin(), spans.end());
-  Spans out;
-  for (const auto& span : spans) {
-    if (!out.empty() && span.first <= out.back().second) {
-      out.back().second = std::max(out.back().second, span.second);
-    } else {
-      out.push_back(span);
-    }
-  }
-  return out;
+  for (size_t i = 0; i < start.size(); ++i) spans.emplace_back(start[i], end[i]);
+  Tally bad;
+  spans = TidySpans(spans, bad);
+  bad.Mend(notes, npz.name() + "[start, end]", "rows of the time support", "left out");
+  return spans;
 }
 
 // Sets label, region and depth, and adds what else there is.

@@ -7,6 +7,8 @@
 
 #include "server/base/faults.h"
 #include "server/base/text.h"
+#include "server/recordings/readers/text_matrix.h"
+#include "server/recordings/readers/text_sketch.h"
 
 namespace saed::recordings {
 namespace {
@@ -19,11 +21,22 @@ std::string Names(const std::vector<const Reader*>& readers) {
 
 // The first names, in words.
 std::string Seen(const FileSet& files) {
+  constexpr size_t kShownColumns = 10;
   constexpr size_t kShown = 12;
   if (files.names().empty()) return "nothing";
   std::string out;
   for (size_t i = 0; i < files.names().size() && i < kShown; ++i) {
-    out += (i == 0 ? "" : ", ") + ValidUtf8(files.names()[i]);
+    const std::string& name = files.names()[i];
+    out += (i == 0 ? "" : ", ") + ValidUtf8(name);
+    if (!IsTextName(name)) continue;
+    const TextSketch text = SketchText(files.Sketch(name));
+    if (text.headed && !text.names.empty()) {
+      const size_t shown = std::min(kShownColumns, text.names.size());
+      out += fmt::format(" (with the columns {}{})",
+                         ValidUtf8(fmt::format("{}", fmt::join(text.names.begin(),
+                                                               text.names.begin() + shown, ", "))),
+                         shown < text.names.size() ? ", …" : "");
+    }
   }
   if (files.names().size() > kShown) {
     out += fmt::format(" and {} more", files.names().size() - kShown);

@@ -5,6 +5,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/readers/python_assignment.h"
 #include "server/recordings/readers/text_cells.h"
 #include "server/recordings/readers/text_layout.h"
 
@@ -18,21 +19,6 @@ constexpr int64_t kMaxParamsBytes = int64_t{1} << 20;
 bool IsRate(double rate) { return rate >= kLeastRate && rate <= kMostRate; }
 
 }  // namespace
-
-std::optional<std::string_view> AssignedSampleRate(std::string_view python) {
-  constexpr std::string_view kName = "sample_rate";
-  std::optional<std::string_view> out;
-  while (!python.empty()) {
-    const size_t end = std::min(python.find_first_of("\r\n"), python.size());
-    std::string_view line = python.substr(0, end);
-    python.remove_prefix(std::min(end + 1, python.size()));
-    if (!line.starts_with(kName)) continue;
-    line = Trim(line.substr(kName.size()));
-    if (!line.starts_with('=') || line.starts_with("==")) continue;
-    out = Trim(line.substr(1, line.find('#') - 1));
-  }
-  return out;
-}
 
 std::optional<double> PythonNumber(std::string_view text) {
   std::string digits;
@@ -57,7 +43,7 @@ absl::StatusOr<double> FindSampleRate(const ImportOptions& options, const FileSe
   std::string text;
   if (files.Has(params)) {
     SAED_ASSIGN_OR_RETURN(text, files.Read(params, kMaxParamsBytes));
-    assigned = AssignedSampleRate(text);
+    assigned = PythonAssignment(text, "sample_rate");
   }
   // 0, which is no rate, for what is no number.
   const double there = assigned ? PythonNumber(*assigned).value_or(0) : 0;

@@ -12,9 +12,6 @@
 
 namespace saed::recordings {
 
-// What is assigned last to sample_rate in a params.py: the text behind '=', without a comment. It
-// is read as text; the file is never run.
-std::optional<std::string_view> AssignedSampleRate(std::string_view python);
 // A literal of Python: 30000, 30000., 3e4, 30_000.
 std::optional<double> PythonNumber(std::string_view text);
 

@@ -8,7 +8,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/npy_items.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spikeinterface_units.h"
@@ -233,9 +233,11 @@ absl::Status LaySegments(const std::string& part, Source& source, Recording& out
   const size_t count = source.segments.size();
   if (count == 1 && guessed == 1) return absl::OkStatus();  // ends when its spikes do
   if (count > 1) {
+    Spans observed;
     for (size_t s = 0; s < count; ++s) {
-      if (stop[s] > start[s]) out.observed.emplace_back(start[s], stop[s]);
+      if (stop[s] > start[s]) observed.emplace_back(start[s], stop[s]);
     }
+    out.observed = std::move(observed);
     notes.Said(part, fmt::format("{} segments are laid one after another, a second apart in which "
                                  "nothing is observed; the table segments says where",
                                  count));

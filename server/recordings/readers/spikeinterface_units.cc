@@ -9,9 +9,9 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/npy_items.h"
+#include "server/recordings/readers/text_table.h"
 #include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
@@ -54,7 +54,8 @@ std::string StemOf(const std::string& name) {
   return ValidUtf8(name.substr(at, name.rfind('.') - at));
 }
 
-absl::Status AddProperty(const FileSet& files, const std::string& name, Recording& recording) {
+absl::Status AddProperty(const FileSet& files, const std::string& name, Recording& recording,
+                         Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const NpyFile file, NpyFile::Open(files, name));
   const auto units = static_cast<int64_t>(recording.units.size());
   const int64_t width = file.items().width();
@@ -63,7 +64,7 @@ absl::Status AddProperty(const FileSet& files, const std::string& name, Recordin
                                           "the {} units and at most {} values in each",
                                           file.items().rows(), width, units, kMaxWidth));
   }
-  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxUnits * kMaxWidth));
+  SAED_ASSIGN_OR_RETURN(auto values, file.ReadAll(kMaxUnits * kMaxWidth, notes));
   if (width == 1) {
     AddUnitColumn(recording, StemOf(name), std::move(values));
     return absl::OkStatus();
@@ -85,11 +86,12 @@ absl::Status AddProperty(const FileSet& files, const std::string& name, Recordin
 absl::Status AddMetrics(const FileSet& files, const std::string& name,
                         const std::map<std::string, size_t>& units, Recording& recording,
                         Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(name, kMaxTextBytes));
-  // The index of a pandas table has no name.
-  if (bytes.starts_with(',')) bytes.insert(0, "unit_id");
-  SAED_ASSIGN_OR_RETURN(const Table table, ParseSeparated(name, bytes, ','));
-  AddColumnsById(recording, name, table, 0, units, notes);
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(name, kMaxTextBytes));
+  TextRules rules;
+  rules.words = [](size_t place, std::string_view) { return place == 0; };  // the ids
+  SAED_ASSIGN_OR_RETURN(const TextTable text, ReadTextTable(name, bytes, notes, rules));
+  SayDoubts(name, text, notes);
+  AddColumnsById(recording, name, text.table, 0, units, notes);
   return absl::OkStatus();
 }
 
@@ -167,7 +169,7 @@ void AddSpikeInterfaceColumns(const FileSet& files, const std::string& sorting,
   for (const std::string& name : files.names()) {
     if (!name.starts_with(properties) || !name.ends_with(".npy")) continue;
     if (name.find('/', properties.size()) != std::string::npos) continue;
-    LeaveOut(name, AddProperty(files, name, recording), notes);
+    LeaveOut(name, AddProperty(files, name, recording, notes), notes);
   }
   std::map<std::string, size_t> units;
   for (size_t n = 0; n < ids.size(); ++n) units.emplace(ids[n], n);

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cctype>
 #include <cmath>
 #include <unordered_map>
 
@@ -10,11 +10,14 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/npz.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"
+#include "server/recordings/readers/text_cells.h"
+#include "server/recordings/readers/text_layout.h"
 #include "server/recordings/readers/text_matrix.h"
+#include "server/recordings/readers/text_sketch.h"
+#include "server/recordings/readers/text_table.h"
 #include "server/recordings/readers/unit_ids.h"
 
 namespace saed::recordings {
@@ -42,8 +45,7 @@ void TakeNames(std::string name, const Texts& ids, Spikes& out) {
   std::vector<int64_t> numbers;
   for (const std::string& id : ids) {
     int64_t number = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
-    if (error != std::errc() || end != id.data() + id.size()) break;
+    if (!WholeId(id, number)) break;
     numbers.push_back(number);
   }
   if (numbers.size() != ids.size()) {
@@ -137,17 +139,22 @@ absl::StatusOr<Spikes> FromNpz(const FileSet& files, const std::string& file,
   return out;
 }
 
-char SeparatorOf(std::string_view name, std::string_view head) {
-  const std::string_view line = head.substr(0, head.find_first_of("\r\n"));
-  if (name.ends_with(".tsv") || line.find('\t') < line.size()) return '\t';
-  return line.find(';') < line.size() ? ';' : ',';
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
 }
 
 absl::StatusOr<const Column*> FindColumn(const Table& table, const std::string& given,
                                          const char* option, const Names& known) {
-  const auto has = [&](const std::string& name) { return table.Find(name) != nullptr; };
-  const std::string name = given.empty() ? FirstOf(known, "", has) : given;
-  if (!name.empty() && has(name)) return table.Find(name);
+  const auto find = [&](const std::string& name) {
+    const auto at = std::find_if(table.columns.begin(), table.columns.end(),
+                                 [&](const Column& c) { return Lower(c.name) == Lower(name); });
+    return at == table.columns.end() ? nullptr : &*at;
+  };
+  const std::string name =
+      given.empty() ? FirstOf(known, "", [&](const auto& n) { return find(n) != nullptr; }) : given;
+  if (const Column* exact = table.Find(name)) return exact;
+  if (!name.empty() && find(name) != nullptr) return find(name);
   std::string columns;
   for (const Column& c : table.columns) columns += (columns.empty() ? "" : ", ") + c.name;
   return InvalidField(fmt::format("options.{}", option),
@@ -159,56 +166,89 @@ absl::StatusOr<const Column*> FindColumn(const Table& table, const std::string& 
                                   table.name, columns));
 }
 
-// The cells of a column as texts.
-Texts TextsOf(const Column& column) {
-  if (const auto* texts = std::get_if<Texts>(&column.values)) return *texts;
-  Texts out;
-  if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
-    for (const double v : *numbers) out.push_back(NumberText(v));
-  }
+// A table of one column that is called as spikes are, or whose file is: the times of one unit.
+bool IsOneTrain(const std::string& file, const std::vector<std::string>& columns) {
+  if (columns.size() != 1) return false;
+  const std::string stem = file.substr(file.rfind('/') + 1);
+  return Lower(columns[0]).find("spike") != std::string::npos ||
+         Lower(stem).find("spike") != std::string::npos;
+}
+
+std::vector<std::string> Titles(const Table& table) {
+  std::vector<std::string> out;
+  for (const Column& c : table.columns) out.push_back(c.name);
   return out;
 }
 
-absl::StatusOr<Spikes> FromText(const FileSet& files, const std::string& file,
-                                const ImportOptions& options, Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(file, kMaxSpikeText));
-  SAED_ASSIGN_OR_RETURN(const Table table, ParseSeparated(file, bytes, SeparatorOf(file, bytes)));
-  SAED_ASSIGN_OR_RETURN(const Column* const times,
-                        FindColumn(table, options.Get("times_column"), "times_column", kTimes));
-  SAED_ASSIGN_OR_RETURN(const Column* const units,
-                        FindColumn(table, options.Get("units_column"), "units_column", kUnits));
-  const Texts cells = TextsOf(*times), all = TextsOf(*units);
+// The times and the ids of the rows that have both.
+absl::Status TakeRows(const std::string& file, const TextTable& text, const Column& times,
+                      const Texts& units, Spikes& out, Notes& notes) {
+  const auto& cells = std::get<Texts>(times.values);
   Numbers numbers;
   Texts ids;
-  Tally missing;
+  Tally missing, rounded;
   bool whole = !cells.empty();
   for (size_t row = 0; row < cells.size(); ++row) {
     const std::string& cell = cells[row];
-    double value = 0;
-    const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-    const bool number = error == std::errc() && end == cell.data() + cell.size();
-    if (number && std::isfinite(value) && !all[row].empty()) {
-      whole = whole && cell.find_first_of(".eE") == std::string::npos;
-      numbers.push_back(value);
-      ids.push_back(all[row]);
+    const auto value = ParseNumber(cell, text.decimal_comma);
+    if (!value && !cell.empty()) {
+      return InvalidField(file, fmt::format("has '{}' in line {}, column {}; must be a number",
+                                            ShownCell(cell), text.lines[row], times.name));
+    }
+    if (!value || !std::isfinite(*value) || units[row].empty()) {
+      missing.Add([&] { return fmt::format("line {}", text.lines[row]); });
       continue;
     }
-    if (!number && !cell.empty() && cell != "NA" && cell != "NaN") {
-      return InvalidField(file, fmt::format("has '{}' in row {}, column {}; must be a number", cell,
-                                            row, times->name));
+    whole = whole && cell.find_first_of(".,eE") == std::string::npos;
+    if (IsRounded(cell)) {
+      rounded.Add([&] { return fmt::format("'{}' in line {}", cell, text.lines[row]); });
     }
-    missing.Add([&] { return fmt::format("row {}: its time or its unit is missing", row); });
+    numbers.push_back(*value);
+    ids.push_back(units[row]);
   }
-  missing.Mend(notes, file, "rows", "dropped");
-  Spikes out;
-  TakeNames(fmt::format("{}/{}", file, units->name), ids, out);
-  out.times_name = fmt::format("{}/{}", file, times->name);
+  missing.Mend(notes, file, "rows", "without a time or a unit dropped");
+  rounded.Mend(notes, file, "times", "above 2^53 rounded, as numbers have 53 bits here");
+  TakeNames(out.units_name, ids, out);
   out.size = static_cast<int64_t>(numbers.size());
   out.whole = whole;
   out.times = [numbers = std::move(numbers)](int64_t first, std::span<double> to) {
     std::copy_n(numbers.begin() + first, to.size(), to.begin());
     return absl::OkStatus();
   };
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Spikes> FromText(const FileSet& files, const std::string& file,
+                                const ImportOptions& options, Notes& notes) {
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(file, kMaxSpikeText));
+  TextRules rules;
+  rules.headless = true;
+  rules.words = [](size_t, std::string_view) { return true; };  // ids keep all their digits
+  SAED_ASSIGN_OR_RETURN(TextTable text, ReadTextTable(file, bytes, notes, rules));
+  text.table.name = file;
+  Spikes out;
+  const bool train = options.Get("units_column").empty() && IsOneTrain(file, Titles(text.table));
+  if (!text.headed && !train) {
+    return InvalidField(file, fmt::format("has no header, and {} columns; must start with a line "
+                                          "that names the columns, e.g. unit,time",
+                                          text.table.columns.size()));
+  }
+  const Column* times = &text.table.columns[0];
+  Texts units(times->rows(), "0");
+  if (train) {
+    out.units_name = file;
+    notes.Said(file, fmt::format("has one column, '{}': the times of one unit", times->name));
+  } else {
+    SAED_ASSIGN_OR_RETURN(
+        times, FindColumn(text.table, options.Get("times_column"), "times_column", kTimes));
+    SAED_ASSIGN_OR_RETURN(
+        const Column* const column,
+        FindColumn(text.table, options.Get("units_column"), "units_column", kUnits));
+    units = std::get<Texts>(column->values);
+    out.units_name = fmt::format("{}/{}", file, column->name);
+  }
+  out.times_name = fmt::format("{}/{}", file, times->name);
+  SAED_RETURN_IF_ERROR(TakeRows(file, text, *times, units, out, notes));
   return out;
 }
 
@@ -285,7 +325,8 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
 
 bool Contains(const Names& known, const std::vector<std::string>& names) {
   return std::any_of(known.begin(), known.end(), [&](std::string_view k) {
-    return std::find(names.begin(), names.end(), k) != names.end();
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return Lower(name) == k; });
   });
 }
 
@@ -294,19 +335,21 @@ Match Recognise(const FileSet& files) {
   // One without the other is refused with what is missing.
   const bool half = files.Has("spike_times.npy") || files.Has("spike_clusters.npy");
   if (half && !files.Has("spike_templates.npy")) return Match::kMaybe;
-  if (files.names().size() != 1) return files.Has(TextFile(files)) ? Match::kMaybe : Match::kNo;
+  const std::string called = TextFile(files);
+  if (files.names().size() != 1) {
+    const bool units =
+        files.Has(called) && Contains(kUnits, SketchText(files.Sketch(called)).names);
+    return units ? Match::kMaybe : Match::kNo;
+  }
   const FileSketch& file = files.Sketch(files.names()[0]);
   if (file.name.ends_with(".npz")) {
     const auto names = NpzNames(file);
     return Contains(kTimes, names) && Contains(kUnits, names) ? Match::kYes : Match::kNo;
   }
   if (!IsTextName(file.name)) return Match::kNo;
-  const std::string line = file.head.substr(0, file.head.find_first_of("\r\n"));
-  const auto table = ParseSeparated(file.name, line + "\n", SeparatorOf(file.name, line));
-  if (!table.ok()) return Match::kNo;
-  std::vector<std::string> columns;
-  for (const Column& c : table->columns) columns.push_back(c.name);
-  return Contains(kTimes, columns) && Contains(kUnits, columns) ? Match::kYes : Match::kNo;
+  const TextSketch text = SketchText(file);
+  const bool spikes = Contains(kTimes, text.names) && Contains(kUnits, text.names);
+  return spikes || IsOneTrain(file.name, text.names) ? Match::kYes : Match::kNo;
 }
 
 }  // namespace
@@ -316,7 +359,7 @@ const Reader& formats::spikes() {
       "spikes",
       "Spike times and the units they are of",
       "spike_times.npy and spike_clusters.npy; or one .npz with such arrays; or one .csv or .tsv "
-      "with a column of times and one of units",
+      "with a column of times and one of units, or with one column of spike times",
       {"*.npy", "*.npz", "*.csv", "*.tsv", "*.txt"},
       {{"times", "The file or .npz array of the times; without it one with a usual name",
         "spike_times.npy"},

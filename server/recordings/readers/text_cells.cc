@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -33,9 +34,25 @@ std::optional<double> ParseNumber(std::string_view text, bool decimal_comma) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size() || error == std::errc::invalid_argument) return std::nullopt;
-  // Too large or too small for a double: an infinity or 0, as everyone reads it.
-  if (error != std::errc()) return std::strtod(std::string(text).c_str(), nullptr);
-  return value;
+  if (error == std::errc()) return value;
+  // Too small for a double is 0, as everyone reads it; too large is no number that there is.
+  value = std::strtod(std::string(text).c_str(), nullptr);
+  return std::isinf(value) ? std::nullopt : std::optional(value);
+}
+
+bool IsRounded(std::string_view text) {
+  constexpr size_t kExact = 15;  // digits that a double always holds
+  text = Trim(text);
+  if (text.size() <= kExact) return false;
+  if (text[0] == '+') text.remove_prefix(1);
+  const bool negative = text.starts_with('-');
+  uint64_t whole = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data() + (negative ? 1 : 0), end, whole);
+  if (at != end) return false;
+  if (error != std::errc()) return true;
+  const auto value = static_cast<double>(whole);
+  return value >= 0x1p64 || static_cast<uint64_t>(value) != whole;
 }
 
 bool IsMissing(std::string_view text) {

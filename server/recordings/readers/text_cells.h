@@ -7,8 +7,10 @@
 namespace saed::recordings {
 
 // A number as programs write them: digits with a point (or a comma where told), sign, exponent, or
-// an infinity. No thousands separators, no hexadecimals, no NaN.
+// an infinity. No thousands separators, no hexadecimals, no NaN, nothing beyond a double.
 std::optional<double> ParseNumber(std::string_view text, bool decimal_comma = false);
+// A whole number with so many digits that a double is another one.
+bool IsRounded(std::string_view text);
 
 // Empty, NA, N/A, NaN, null, None and their like: what pandas and R write for no value.
 bool IsMissing(std::string_view text);

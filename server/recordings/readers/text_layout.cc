@@ -37,9 +37,28 @@ std::string_view FirstLine(std::string_view text, TextScanner& lines) {
   return text.substr(lines.at(), std::min(text.find('\n', lines.at()), text.size()) - lines.at());
 }
 
-int64_t CountNumbers(const Cells& cells) {
-  return std::count_if(cells.begin(), cells.end(),
-                       [](std::string_view c) { return ParseNumber(c).has_value(); });
+// With `commas`, those with decimal commas too.
+int64_t CountNumbers(const Cells& cells, bool commas = false) {
+  return std::count_if(cells.begin(), cells.end(), [&](std::string_view c) {
+    return ParseNumber(c).has_value() || (commas && ParseNumber(c, true).has_value());
+  });
+}
+
+// 0, 1, 2, …
+bool CountColumns(const Cells& cells) {
+  for (size_t c = 0; c < cells.size(); ++c) {
+    if (ParseNumber(cells[c]) != static_cast<double>(c)) return false;
+  }
+  return cells.size() > 2;
+}
+
+// All numbers or missing, and some of them numbers: a row. Where the first is empty it is the
+// header of a table with an index, as pandas writes it.
+bool IsRowOfNumbers(const Cells& cells, int64_t numbers) {
+  return numbers > 0 && !cells[0].empty() &&
+         std::all_of(cells.begin(), cells.end(), [](std::string_view c) {
+           return IsMissing(c) || ParseNumber(c) || ParseNumber(c, true);
+         });
 }
 
 // Whether every row has one cell more than there are names.
@@ -60,7 +79,8 @@ std::string ShownCell(std::string_view cell) {
   return ValidUtf8(cell.substr(0, kShownCell)) + "…";
 }
 
-absl::StatusOr<TextLayout> FindTextLayout(std::string_view name, std::string_view text) {
+absl::StatusOr<TextLayout> FindTextLayout(std::string_view name, std::string_view text,
+                                          bool headless) {
   TextLayout out;
   TextScanner lines(text, kNone);
   std::string_view first = FirstLine(text, lines);
@@ -90,7 +110,15 @@ absl::StatusOr<TextLayout> FindTextLayout(std::string_view name, std::string_vie
       return out;
     }
   }
-  if (numbers == static_cast<int64_t>(cells.size())) {
+  if (headless && !CountColumns(cells) &&
+      IsRowOfNumbers(cells, out.separator == ',' ? numbers : CountNumbers(cells, true))) {
+    for (size_t c = 0; c < cells.size(); ++c) out.names.push_back(std::to_string(c));
+    out.headed = false;
+    out.rows_at = scanner.at();
+    out.rows_line = scanner.line();
+    return out;
+  }
+  if (!headless && numbers == static_cast<int64_t>(cells.size())) {
     return InvalidField(name, fmt::format("has no header: line {} is '{}'; must start with a line "
                                           "that names the columns",
                                           scanner.line(), ShownCell(first)));

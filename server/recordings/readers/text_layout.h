@@ -18,12 +18,16 @@ struct TextLayout {
   // As written, so perhaps empty or twice. One more than the header has where every row has one
   // cell more, the name of the row, as R writes it.
   std::vector<std::string> names;
+  bool headed = true;  // false: the names are 0, 1, …
 
   TextScanner Rows(std::string_view text) const { return {text, separator, rows_at, rows_line}; }
 };
 
-// Of decoded text (text_encoding.h). INVALID_ARGUMENT on `name` where there is no header.
-absl::StatusOr<TextLayout> FindTextLayout(std::string_view name, std::string_view text);
+// Of decoded text (text_encoding.h). INVALID_ARGUMENT on `name` where there is no header, which is
+// a first line that is not all numbers. With `headless` there need be none, and one may be of
+// numbers that count the columns from 0, as pandas writes it, where there are more than two.
+absl::StatusOr<TextLayout> FindTextLayout(std::string_view name, std::string_view text,
+                                          bool headless = false);
 
 // The beginning of a cell, for messages.
 std::string ShownCell(std::string_view cell);

@@ -3,60 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <memory>
-#include <optional>
 #include <set>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/base/text.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/text_cells.h"
+#include "server/recordings/readers/text_layout.h"
+#include "server/recordings/readers/text_table.h"
 
 namespace saed::recordings {
 namespace {
 
 constexpr int64_t kMaxTextColumns = 10'000;
-
-std::optional<double> NumberOf(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-// A first line of numbers is data, unless it counts the columns, as pandas does; then, and where
-// there is a word, it is a header.
-bool IsHeader(std::string_view line, char separator) {
-  bool counts = true;
-  int64_t columns = 0;
-  for (;; ++columns) {
-    const size_t end = std::min(line.find(separator), line.size());
-    const auto value = NumberOf(Trim(line.substr(0, end)));
-    if (!value) return true;
-    counts = counts && *value == static_cast<double>(columns);
-    if (end == line.size()) break;
-    line.remove_prefix(end + 1);
-  }
-  return counts && columns > 1;
-}
-
-// The bytes with a header line that the table's parser takes: every column has a name of its own.
-std::string WithHeader(std::string_view bytes, char separator, bool& named) {
-  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
-  const std::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
-  named = IsHeader(line, separator);
-  if (named) {
-    const bool nameless = line.starts_with(separator) || line.starts_with("\"\"");
-    return nameless ? "index" + std::string(bytes) : std::string(bytes);
-  }
-  std::string header;
-  const auto columns = 1 + std::count(line.begin(), line.end(), separator);
-  for (int64_t i = 0; i < columns; ++i) header += fmt::format("{}{}", i ? "," : "", i);
-  if (separator != ',') std::replace(header.begin(), header.end(), ',', separator);
-  return header + "\n" + std::string(bytes);
-}
 
 bool IsTimes(std::string_view name) {
   static const std::set<std::string_view> known = {
@@ -70,19 +30,16 @@ bool IsIndex(std::string_view name) {
          name == "frame";
 }
 
-absl::StatusOr<Numbers> NumbersOf(const std::string& file, const Column& column) {
-  if (const auto* numbers = std::get_if<Numbers>(&column.values)) return *numbers;
-  const auto* texts = std::get_if<Texts>(&column.values);
-  Numbers out;
-  for (size_t i = 0; texts != nullptr && i < texts->size(); ++i) {
-    const auto value = NumberOf((*texts)[i]);
-    if (!value) {
-      return InvalidField(file, fmt::format("has '{}' in row {}, column {}; must be a number",
-                                            (*texts)[i], i, column.name));
-    }
-    out.push_back(*value);
-  }
-  return out;
+// Each cell has its place in time, so that one that is no number cannot be left out.
+absl::StatusOr<Numbers> CellsOf(const std::string& file, const TextTable& table, Column& column) {
+  if (auto* numbers = std::get_if<Numbers>(&column.values)) return std::move(*numbers);
+  const auto& texts = std::get<Texts>(column.values);
+  const auto bad = std::find_if(texts.begin(), texts.end(), [&](const std::string& text) {
+    return !text.empty() && !ParseNumber(text, table.decimal_comma);
+  });
+  const auto row = static_cast<size_t>(bad - texts.begin());
+  return InvalidField(file, fmt::format("has '{}' in line {}, column {}; must be a number",
+                                        ShownCell(*bad), table.lines[row], column.name));
 }
 
 bool AllWhole(const Numbers& values) {
@@ -91,11 +48,12 @@ bool AllWhole(const Numbers& values) {
 }
 
 // Takes the first column away where it says when the bins are.
-absl::Status TakeTimes(const std::string& file, Table& table, Notes& notes, TextMatrix& out) {
+absl::Status TakeTimes(const std::string& file, TextTable& text, Notes& notes, TextMatrix& out) {
+  Table& table = text.table;
   const std::string name = table.columns[0].name;
   const bool times = IsTimes(name);
   if ((!times && !IsIndex(name)) || table.columns.size() < 2) return absl::OkStatus();
-  SAED_ASSIGN_OR_RETURN(Numbers values, NumbersOf(file, table.columns[0]));
+  SAED_ASSIGN_OR_RETURN(Numbers values, CellsOf(file, text, table.columns[0]));
   table.columns.erase(table.columns.begin());
   if (!times && AllWhole(values)) {
     for (const double v : values) out.rows.push_back(static_cast<int64_t>(v));
@@ -103,6 +61,7 @@ absl::Status TakeTimes(const std::string& file, Table& table, Notes& notes, Text
     return absl::OkStatus();
   }
   out.starts = std::move(values);
+  out.starts_title = name;
   notes.Said(
       file, fmt::format("its first column, '{}', holds the bins' times in s and is no unit", name));
   return absl::OkStatus();
@@ -110,35 +69,33 @@ absl::Status TakeTimes(const std::string& file, Table& table, Notes& notes, Text
 
 }  // namespace
 
+bool IsNoUnit(std::string_view title) { return title.empty() || IsTimes(title) || IsIndex(title); }
+
 bool IsTextName(std::string_view name) {
   return name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".txt");
 }
 
 absl::StatusOr<TextMatrix> ReadTextMatrix(const FileSet& files, const std::string& name,
                                           Notes& notes) {
-  SAED_ASSIGN_OR_RETURN(std::string bytes, files.Read(name, kMaxTextMatrix));
-  const std::string_view first = std::string_view(bytes).substr(0, bytes.find_first_of("\r\n"));
-  const char separator = name.ends_with(".tsv") || first.find('\t') < first.size() ? '\t'
-                         : first.find(';') < first.size()                          ? ';'
-                                                                                   : ',';
-  if (const auto columns = std::count(first.begin(), first.end(), separator);
-      columns >= kMaxTextColumns) {
+  SAED_ASSIGN_OR_RETURN(const std::string bytes, files.Read(name, kMaxTextMatrix));
+  TextRules rules;
+  rules.headless = rules.exact = true;
+  SAED_ASSIGN_OR_RETURN(TextTable text, ReadTextTable(name, bytes, notes, rules));
+  Table& table = text.table;
+  if (static_cast<int64_t>(table.columns.size()) > kMaxTextColumns) {
     return InvalidField(name, fmt::format("has {} columns; at most {} of a text file are read: "
                                           "save the matrix with np.save",
-                                          columns + 1, kMaxTextColumns));
+                                          table.columns.size(), kMaxTextColumns));
   }
-  bool named = false;
-  bytes = WithHeader(bytes, separator, named);
-  SAED_ASSIGN_OR_RETURN(Table table, ParseSeparated(name, bytes, separator));
   TextMatrix out;
-  SAED_RETURN_IF_ERROR(TakeTimes(name, table, notes, out));
+  SAED_RETURN_IF_ERROR(TakeTimes(name, text, notes, out));
   const size_t units = table.columns.size();
   const size_t bins = table.columns[0].rows();
   if (bins == 0) return InvalidField(name, "has no rows; must be a matrix [bins, units]");
   const auto values = std::make_shared<Numbers>(bins * units);
   for (size_t n = 0; n < units; ++n) {
-    if (named) out.names.push_back(table.columns[n].name);
-    SAED_ASSIGN_OR_RETURN(const Numbers column, NumbersOf(name, table.columns[n]));
+    if (text.headed) out.names.push_back(table.columns[n].name);
+    SAED_ASSIGN_OR_RETURN(const Numbers column, CellsOf(name, text, table.columns[n]));
     for (size_t i = 0; i < column.size(); ++i) (*values)[i * units + n] = column[i];
     table.columns[n].values = Texts{};
   }

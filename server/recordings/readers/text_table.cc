@@ -26,6 +26,7 @@ struct Kind {
   int64_t only_points = 0, only_commas = 0;  // of these, those that are none the other way
   int64_t thousands = 0, missing = 0, words = 0, bytes = 0;
   bool counts = true;  // 0, 1, 2, … or 1, 2, 3, …
+  bool text = false;   // words whatever they are
   double first = 0;
   // The first cells that are no number, and the first that is missing but could be a word.
   Doubt no_point, no_comma, word;
@@ -68,6 +69,7 @@ class Rows {
       const auto where = [&] {
         return fmt::format("line {}: {} cells where the header has {}", line(), had, columns_);
       };
+      if (had != columns_ && fault_.empty()) fault_ = where();
       if (had > columns_) {
         dropped_.Add(where);
         continue;
@@ -80,6 +82,12 @@ class Rows {
   }
   const Cells& cells() const { return cells_; }
   uint32_t line() const { return scanner_.line(); }
+
+  // Where a row had not its cells: the first one.
+  absl::Status Exact(std::string_view name) const {
+    return fault_.empty() ? absl::OkStatus()
+                          : InvalidField(name, "has in " + fault_ + "; must be as many");
+  }
 
   // Once, at the end.
   void Say(std::string_view name, Notes& notes) const {
@@ -102,6 +110,7 @@ class Rows {
   size_t columns_;
   Cells cells_;
   Tally padded_, dropped_;
+  std::string fault_;
 };
 
 int64_t Filled(const Kind& kind, int64_t rows) { return rows - kind.missing; }
@@ -138,7 +147,9 @@ std::vector<std::string> NameColumns(std::string_view name, const TextLayout& la
     for (int k = 2; used.contains(wanted) || (wanted != title && taken.contains(wanted)); ++k) {
       wanted = fmt::format("{}_{}", base, k);
     }
-    if (wanted != title && !(c == 0 && kinds[c].counts)) {
+    if (nameless && c == 0) {
+      // The index of a pandas table, which says so where it is left out or used.
+    } else if (wanted != title) {
       notes.Mended(name, fmt::format("column {} is called '{}'; it is renamed to '{}'", c + 1,
                                      title, wanted));
     }
@@ -154,7 +165,7 @@ absl::Status CheckMemory(std::string_view name, const std::vector<Kind>& kinds, 
   }
   int64_t bytes = 0;
   for (const Kind& kind : kinds) {
-    const bool numbers = std::max(kind.points, kind.commas) == Filled(kind, rows);
+    const bool numbers = !kind.text && std::max(kind.points, kind.commas) == Filled(kind, rows);
     bytes += rows * static_cast<int64_t>(numbers ? sizeof(double) : sizeof(std::string));
     bytes += numbers ? 0 : kind.bytes;
   }
@@ -169,12 +180,13 @@ void AddColumn(std::string_view name, const std::string& title, const Kind& kind
                TextTable& out, Notes& notes) {
   const int64_t numbers = out.decimal_comma ? kind.commas : kind.points;
   Column& column = out.table.columns.emplace_back(Column{title, Numbers{}});
-  if (numbers == Filled(kind, rows)) {
+  if (!kind.text && numbers == Filled(kind, rows)) {
     std::get<Numbers>(column.values).reserve(rows);
     return;
   }
   column.values = Texts();
   std::get<Texts>(column.values).reserve(rows);
+  if (kind.text) return;
   if (2 * numbers > Filled(kind, rows)) {
     out.doubts[title] = out.decimal_comma ? kind.no_comma : kind.no_point;
   }
@@ -187,10 +199,10 @@ void AddColumn(std::string_view name, const std::string& title, const Kind& kind
 
 }  // namespace
 
-absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view bytes,
-                                        Notes& notes) {
+absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view bytes, Notes& notes,
+                                        const TextRules& rules) {
   const std::string text = DecodeText(name, bytes, notes);
-  SAED_ASSIGN_OR_RETURN(const TextLayout layout, FindTextLayout(name, text));
+  SAED_ASSIGN_OR_RETURN(const TextLayout layout, FindTextLayout(name, text, rules.headless));
   std::vector<Kind> kinds(layout.names.size());
   int64_t count = 0;
   Rows first(layout, text);
@@ -200,11 +212,16 @@ absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view 
     }
     ++count;
   }
+  if (rules.exact) SAED_RETURN_IF_ERROR(first.Exact(name));
+  for (size_t c = 0; c < kinds.size(); ++c) {
+    kinds[c].text = rules.words && rules.words(c, layout.names[c]);
+  }
   SAED_RETURN_IF_ERROR(CheckMemory(name, kinds, count));
   first.Say(name, notes);
 
   TextTable out;
   out.table.name = name;
+  out.headed = layout.headed;
   out.decimal_comma = HasDecimalCommas(kinds, layout.separator, count);
   std::vector<uint8_t> kept(kinds.size(), 1);
   const auto titles = NameColumns(name, layout, kinds, count, kept, notes);
@@ -215,6 +232,7 @@ absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view 
   out.counts_rows = nameless && count > 0 && kinds[0].counts;
   out.lines.reserve(count);
   Rows second(layout, text);
+  Tally rounded;
   while (second.Next()) {
     out.lines.push_back(second.line());
     size_t at = 0;
@@ -224,11 +242,15 @@ absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view 
       auto& values = out.table.columns[at++].values;
       if (auto* numbers = std::get_if<Numbers>(&values)) {
         numbers->push_back(ParseNumber(cell, out.decimal_comma).value_or(kNan));
+        if (IsRounded(cell)) {
+          rounded.Add([&] { return fmt::format("'{}' in line {}", cell, second.line()); });
+        }
       } else {
         std::get<Texts>(values).emplace_back(IsMissing(cell) ? std::string_view() : cell);
       }
     }
   }
+  rounded.Mend(notes, name, "whole numbers", "above 2^53 rounded, as numbers have 53 bits here");
   return out;
 }
 

@@ -1,9 +1,10 @@
 // Interval tables and series that come as text.
+#include "server/recordings/readers/time_tables.h"
+
 #include <fmt/format.h>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/text_table.h"
 #include "server/recordings/readers/time_columns.h"
 

@@ -9,16 +9,12 @@
 #include "server/base/text.h"
 
 namespace saed::recordings {
-namespace {
 
-// A whole number, also as pandas and MATLAB write one: "7", "7.0".
-bool WholeNumber(std::string_view text, int64_t& value) {
+bool WholeId(std::string_view text, int64_t& id) {
   if (text.ends_with(".0")) text.remove_suffix(2);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   return error == std::errc() && end == text.data() + text.size();
 }
-
-}  // namespace
 
 void AddUnitColumn(std::string name, std::variant<Numbers, Texts, TextLists> values,
                    Recording& recording) {
@@ -31,7 +27,7 @@ void SetUnitIds(std::string_view part, const Texts& ids, Recording& recording, N
   bool numbers = true;
   for (size_t n = 0; n < ids.size() && numbers; ++n) {
     int64_t id = 0;
-    numbers = WholeNumber(ids[n], id) && taken.insert(id).second;
+    numbers = WholeId(ids[n], id) && taken.insert(id).second;
     recording.units[n].id = id;
   }
   if (numbers) return;

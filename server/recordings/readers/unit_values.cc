@@ -2,33 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "server/base/text.h"
+#include "server/recordings/readers/text_cells.h"
 
 namespace saed::recordings {
 namespace {
-
-bool Missing(std::string_view text) {
-  for (const std::string_view word :
-       {"", "nan", "NaN", "NAN", "NA", "N/A", "None", "null", "<NA>"}) {
-    if (text == word) return true;
-  }
-  return false;
-}
-
-std::optional<double> NumberOf(std::string_view text) {
-  text = Trim(text);
-  if (Missing(text)) return std::numeric_limits<double>::quiet_NaN();
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 template <class Set>
 std::string SetFrom(Recording& recording, const std::vector<std::string_view>& names,
@@ -50,7 +31,7 @@ std::string SetTexts(Recording& recording, const std::vector<std::string_view>& 
                             ? TextsOf(std::get<Numbers>(column.values))
                             : TextsOf(std::get<Texts>(column.values));
     for (size_t n = 0; n < texts.size(); ++n) {
-      if (!Missing(texts[n])) recording.units[n].*part = texts[n];
+      if (!IsMissing(texts[n])) recording.units[n].*part = texts[n];
     }
     return true;
   });
@@ -62,9 +43,9 @@ std::variant<Numbers, Texts> NumbersIfAll(Texts texts) {
   Numbers numbers;
   numbers.reserve(texts.size());
   for (const std::string& text : texts) {
-    const auto value = NumberOf(text);
-    if (!value) return texts;
-    numbers.push_back(*value);
+    const auto value = ParseNumber(text);
+    if (!value && !IsMissing(text)) return texts;
+    numbers.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
   }
   return numbers;
 }
@@ -102,12 +83,19 @@ void AddColumnsById(Recording& recording, std::string_view part, const Table& ta
   twice.Mend(notes, part, "rows", "left out because an earlier row has their id");
   for (size_t c = 0; c < table.columns.size(); ++c) {
     if (c == key) continue;
-    const auto& cells = std::get<Texts>(table.columns[c].values);
-    Texts values(row_of.size());
-    for (size_t n = 0; n < row_of.size(); ++n) {
-      if (row_of[n] < cells.size()) values[n] = cells[row_of[n]];
+    if (const auto* numbers = std::get_if<Numbers>(&table.columns[c].values)) {
+      Numbers values(row_of.size(), std::numeric_limits<double>::quiet_NaN());
+      for (size_t n = 0; n < row_of.size(); ++n) {
+        if (row_of[n] < numbers->size()) values[n] = (*numbers)[row_of[n]];
+      }
+      AddUnitColumn(recording, table.columns[c].name, std::move(values));
+    } else if (const auto* cells = std::get_if<Texts>(&table.columns[c].values)) {
+      Texts values(row_of.size());
+      for (size_t n = 0; n < row_of.size(); ++n) {
+        if (row_of[n] < cells->size()) values[n] = (*cells)[row_of[n]];
+      }
+      AddUnitColumn(recording, table.columns[c].name, std::move(values));
     }
-    AddUnitColumn(recording, table.columns[c].name, NumbersIfAll(std::move(values)));
   }
 }
 

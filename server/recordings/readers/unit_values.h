@@ -12,8 +12,8 @@
 
 namespace saed::recordings {
 
-// Texts of which each is a number or missing (empty, NaN, NA, None, null) become numbers, NaN where
-// missing; a column of nothing but missing cells too. Others stay.
+// Texts of which each is a number or missing (text_cells.h) become numbers, NaN where missing; a
+// column of nothing but missing cells too. Others stay.
 std::variant<Numbers, Texts> NumbersIfAll(Texts texts);
 
 // Adds a column of unit_columns, one value a unit. A name that is there already gets the suffix

@@ -196,9 +196,9 @@ def csv_with_an_empty_cell(folder):
 
 @case
 def csv_with_a_word_for_a_time(folder):
-    """A word in the column of times is refused with its row."""
+    """A word in the column of times is refused with its line."""
     (folder / "spikes.csv").write_text("unit,time\n1,0.5\n1,soon\n")
-    return Expect(path=folder / "spikes.csv", refused=("spikes.csv", "'soon' in row 1"))
+    return Expect(path=folder / "spikes.csv", refused=("spikes.csv", "'soon' in line 3"))
 
 
 @case

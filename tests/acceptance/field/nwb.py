@@ -869,7 +869,7 @@ def bad_sample_times(folder):
                timestamps=[-1.5e9, 0, 1, 0.5, np.nan, 1.2, 1.3, 1.4])
     return Expect(path=folder / "a.nwb", series={"x": ([0, 1, 1.2, 1.3, 1.4],
                                                        [[1], [2], [5], [6], [7]])},
-                  warnings=["acquisition/x", "2 samples whose times go back",
+                  warnings=["acquisition/x", "2 samples dropped, as their times are no numbers or out of order",
                             "1 sample before the recording"])
 
 
@@ -879,7 +879,7 @@ def series_mostly_broken(folder):
     with new(folder / "a.nwb") as f:
         series(f, "acquisition/x", np.arange(4.0), timestamps=[3, 2, 1, 0])
     return Expect(path=folder / "a.nwb", spikes=TRAINS, series={},
-                  warnings=["acquisition/x", "left out", "3 of 4 samples"])
+                  warnings=["acquisition/x", "left out", "3 of 4 times"])
 
 
 @case

@@ -5,7 +5,7 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/intervals.h"
 
 namespace saed::features {
 namespace {
@@ -77,7 +77,7 @@ TEST(Dictionary, FindsConditionUnitAndExemplars) {
 
 TEST(Dictionary, TimeThatWasNotObservedIsInNoScore) {
   TwoUnits s;
-  s.recording.observed = {{0, 70}, {75, 100}};
+  s.recording.observed = recordings::Spans{{0, 70}, {75, 100}};
   recordings::DataView spec;
   spec.bin_width = 0.1;
   spec.split.train_fraction = 0.5;

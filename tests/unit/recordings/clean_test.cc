@@ -155,24 +155,41 @@ TEST(CleanSeries, DropsAsFewSamplesAsItCan) {
   EXPECT_EQ(notes.Lines(),
             (Lines{"x: 3 samples dropped, as their times are no numbers or out of order, the first "
                    "is sample 3 at 900 s",
-                   "bad: left out, as 3 of its 4 times are no numbers or go backward, the first is "
-                   "sample 2 at 2 s",
+                   "bad: 3 of 4 times are no numbers or go backward, so it was left out, the first "
+                   "is sample 2 at 2 s",
                    "odd: left out, as it has 3 values for 2 samples of 1 channels"}));
+}
+
+TEST(CleanSamples, OneLateSampleCostsOnlyItself) {
+  Series s{"x", "", {"0"}, {-1, 0, 1, 900, 2, 3, 4}, {9, 0, 1, 8, 2, 3, 4}};
+  Notes notes;
+  ASSERT_TRUE(CleanSamples("lab/x", s, notes));
+  EXPECT_EQ(s.timestamps, (Numbers{0, 1, 2, 3, 4}));
+  EXPECT_EQ(s.values, (Numbers{0, 1, 2, 3, 4}));
+  EXPECT_EQ(notes.Lines(),
+            (Lines{"lab/x: 1 sample dropped, as their times are no numbers or out of order, the "
+                   "first is sample 4 at 900 s",
+                   "lab/x: 1 sample before the recording dropped, the first is sample 1 at -1 s"}));
 }
 
 TEST(CleanObserved, CutsAndJoinsSpans) {
   Recording r = Trains({{1}, {2}});
   r.duration = 10;
-  r.observed = {{8, INFINITY}, {-1, 2}, {2, 3}, {5, 4}};
-  r.units[1].observed = {{20, 30}};
+  r.observed = Spans{{8, INFINITY}, {-1, 2}, {2, 3}, {5, 4}};
+  r.units[1].observed = Spans{{20, 30}};
   Notes notes;
   CleanObserved(r, notes);
   EXPECT_EQ(r.observed, (Spans{{0, 3}, {8, 10}}));
-  EXPECT_TRUE(r.units[1].observed.empty());
-  ASSERT_EQ(notes.Lines().size(), 2U);
+  EXPECT_EQ(r.units[1].observed, Spans{}) << "never, not always";
+  EXPECT_FALSE(r.units[0].observed) << "whenever the recording was";
+  ASSERT_EQ(notes.Lines().size(), 3U);
   EXPECT_EQ(notes.Lines()[0],
             "observed: 1 span left out, as they do not begin before they stop, "
             "the first is observed span 4 from 5 to 4 s");
+  EXPECT_EQ(notes.Lines()[2],
+            "observed: 1 unit was never observed, by what the files say, the first is unit 11; "
+            "views leave them out unless unit_ids names them, which leaves no bin (1 of them with "
+            "spikes, which are kept)");
 }
 
 TEST(Finish, MendsAndSetsTheDuration) {

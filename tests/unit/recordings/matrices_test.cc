@@ -91,6 +91,49 @@ TEST(Matrices, TextWithAndWithoutAHeader) {
   EXPECT_EQ(Values(bare->recording), (Numbers{5, 6, 1, 2, 3, 4}));
 }
 
+TEST(Matrices, TextOfSpreadsheets) {
+  TempDir dir;
+  for (const char* text :
+       {"sep=;\nu1;u2\n1,0;2,0\n3,0;4,0\n", "# counts\r\"u1\",\"u2\"\r1,2\r3,4\r",
+        "\xEF\xBB\xBFu1\tu2\n1\t2\n3\t4\n"}) {
+    const auto got = Import({"counts", {0, 0.1}}, Files(dir, {{"counts.csv", text}}));
+    ASSERT_TRUE(got.ok()) << text << got.status();
+    EXPECT_EQ(Values(got->recording), (Numbers{1, 2, 3, 4})) << text;
+  }
+  const auto ragged = Import({"counts", {0, 0.1}}, Files(dir, {{"counts.csv", "u1,u2\n1,2\n3\n"}}));
+  EXPECT_NE(ragged.status().message().find("line 3"), std::string::npos) << ragged.status();
+}
+
+TEST(Matrices, CountsBeyondAFloatAreSaid) {
+  TempDir dir;
+  const auto got =
+      Import({"counts", {0, 0.1}}, Files(dir, {{"counts.npy", MakeNpy({16777217, 1}, {2, 1})}}));
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->warnings[0],
+            "counts.npy: 1 count above 2^24 rounded to what a float holds, the first is 16777217 "
+            "in bin 0");
+}
+
+TEST(Matrices, TimesOfBinsAreStartsOrMiddles) {
+  TempDir dir;
+  const auto read = [&](const std::string& title, const ImportSpec& spec) {
+    const auto text = title + ",u1,u2\n0.05,1,2\n0.15,3,4\n0.45,5,6\n";
+    return Import(spec, Files(dir, {{"counts.csv", text}}));
+  };
+  const auto middles = read("time", {"counts", {}});
+  ASSERT_TRUE(middles.ok()) << middles.status();
+  EXPECT_EQ(middles->recording.counts.bin_width, 0.1);
+  EXPECT_EQ(middles->recording.counts.bins, 5);
+  EXPECT_EQ(middles->recording.observed->size(), 2u);
+  EXPECT_NE(middles->warnings[1].find("taken as the bins' middles"), std::string::npos);
+  ImportSpec starts = {"counts", {}};
+  starts.options.values["bin_times"] = "starts";
+  const auto said = read("time", starts);
+  ASSERT_TRUE(said.ok()) << said.status();
+  EXPECT_NE(said->recording.counts.bins, 5);
+  EXPECT_NE(read("bin_start", {"counts", {}})->recording.counts.bins, 5) << "called so";
+}
+
 TEST(Suite2p, CellsOfTwoPlanes) {
   TempDir dir;
   const std::string spks = MakeNpy({1, 2, 3, 4.5, 5, 6}, {2, 3});  // [cells, frames]

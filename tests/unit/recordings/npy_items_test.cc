@@ -65,17 +65,19 @@ TEST(NpyItems, TextsArePaddedWithZeros) {
   const Written file(Npy("{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }\n",
                          Bytes({'a', 0, 0, 0, 0, 0, 0, 0, 'b', 0, 0, 0, 0xB5, 0, 0, 0})));
   ASSERT_TRUE((*file).ok()) << (*file).status();
-  const auto all = file->ReadAll(10);
+  Notes notes;
+  const auto all = file->ReadAll(10, notes);
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_EQ(std::get<Texts>(*all), (Texts{"a", "bµ"}));
-  EXPECT_FALSE(file->ReadAll(1).ok());
+  EXPECT_FALSE(file->ReadAll(1, notes).ok());
 }
 
 TEST(NpyItems, FortranOrderIsUndone) {
   const Written file(Npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }\n",
                          Bytes({1, 0, 4, 0, 2, 0, 5, 0, 3, 0, 6, 0})));
   ASSERT_TRUE((*file).ok()) << (*file).status();
-  EXPECT_EQ(std::get<Numbers>(*file->ReadAll(10)), (Numbers{1, 2, 3, 4, 5, 6}));
+  Notes notes;
+  EXPECT_EQ(std::get<Numbers>(*file->ReadAll(10, notes)), (Numbers{1, 2, 3, 4, 5, 6}));
 }
 
 TEST(NpyItems, WhatIsNotReadIsRefusedByName) {

@@ -167,8 +167,106 @@ TEST_F(NwbTest, ObservedTimeLessInvalidTimes) {
   });
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->recording.observed, (Spans{{0, 0.25}, {0.5, 1}, {1.2, 1.5}}));
-  EXPECT_TRUE(got->recording.units[0].observed.empty());
+  EXPECT_FALSE(got->recording.units[0].observed);
   EXPECT_NE(got->recording.FindIntervals("invalid_times"), nullptr);
+}
+
+TEST_F(NwbTest, AUnitWithoutObservedIntervalsWasNeverObserved) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Doubles("units/obs_intervals", {0, 1}, {1, 2});
+    w.Integers("units/obs_intervals_index", {0, 1});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.units[0].observed, Spans{});
+  EXPECT_EQ(got->recording.units[1].observed, (Spans{{0, 1}}));
+  EXPECT_TRUE(Warns(*got, "observed: 1 unit was never observed"));
+  // Of spans that make no sense none is left either.
+  const auto senseless = Read([](NwbWriter& w) {
+    Units(w);
+    w.Doubles("units/obs_intervals", {NAN, NAN, 0, 1}, {2, 2});
+    w.Integers("units/obs_intervals_index", {1, 2});
+  });
+  ASSERT_TRUE(senseless.ok()) << senseless.status();
+  EXPECT_EQ(senseless->recording.units[0].observed, Spans{});
+  EXPECT_TRUE(Warns(*senseless, "units/obs_intervals: 1 interval dropped"));
+}
+
+TEST_F(NwbTest, OneLateSampleOfASeriesCostsOnlyItself) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Group("acquisition");
+    w.Group("acquisition/x");
+    w.Doubles("acquisition/x/timestamps", {0, 900, 0.1, 0.2, 0.3});
+    w.Doubles("acquisition/x/data", {0, 9, 1, 2, 3});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->recording.series.size(), 1u);
+  EXPECT_EQ(got->recording.series[0].values, (Numbers{0, 1, 2, 3}));
+}
+
+TEST_F(NwbTest, IntervalsThatAreNeverClosedLastToTheEnd) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Group("processing");
+    w.Group("processing/states");
+    w.Attribute("processing/states", "neurodata_type", {"IntervalSeries"});
+    w.Doubles("processing/states/timestamps", {0.1, 0.2, 0.3});
+    w.Integers("processing/states/data", {1, 2, 3});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  const auto* table = got->recording.FindIntervals("states");
+  ASSERT_NE(table, nullptr);
+  EXPECT_EQ(table->start, (Numbers{0.1, 0.2, 0.3}));
+  EXPECT_TRUE(Warns(*got, "states: 3 rows without a stop made to last to the end"));
+}
+
+TEST_F(NwbTest, AnnotatedEventsAreARowForEachTime) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Group("processing");
+    w.Group("processing/events");
+    w.Attribute("processing/events", "neurodata_type", {"AnnotatedEventsTable"});
+    w.Attribute("processing/events", "colnames", {"event_times", "label"});
+    w.Integers("processing/events/id", {0, 1});
+    w.Doubles("processing/events/event_times", {0.1, 0.5, 0.2});
+    w.Integers("processing/events/event_times_index", {2, 3});
+    w.Texts("processing/events/label", {"reward", "lick"});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  const auto* table = got->recording.FindIntervals("events");
+  ASSERT_NE(table, nullptr);
+  EXPECT_EQ(table->start, (Numbers{0.1, 0.5, 0.2}));
+  EXPECT_EQ(table->stop, table->start);
+  EXPECT_EQ(std::get<Texts>(table->table.Find("label")->values),
+            (Texts{"reward", "reward", "lick"}));
+}
+
+TEST_F(NwbTest, WholeNumbersThatADoubleHasNotAreSaid) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Integers("units/serial", {9007199254740993, 5});
+    w.Integers("units/parts", {9007199254740993, 2, 3});
+    w.Integers("units/parts_index", {1, 3});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_TRUE(Warns(*got, "units/serial: 1 value above 2^53 rounded"));
+  EXPECT_EQ(std::get<TextLists>(got->recording.unit_columns.Find("parts")->values),
+            (TextLists{{"9007199254740993"}, {"2", "3"}}))
+      << "texts keep all digits";
+}
+
+TEST_F(NwbTest, InvalidTimesOverAllAreNoObservedTime) {
+  const auto got = Read([](NwbWriter& w) {
+    Units(w);
+    w.Group("intervals");
+    w.Group("intervals/invalid_times");
+    w.Doubles("intervals/invalid_times/start_time", {0});
+    w.Doubles("intervals/invalid_times/stop_time", {1000});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.observed, Spans{});
+  EXPECT_TRUE(Warns(*got, "intervals/invalid_times: covers the whole recording"));
 }
 
 TEST_F(NwbTest, EventsAreIntervalsWithoutLength) {
@@ -218,8 +316,9 @@ TEST_F(NwbTest, SeriesLoseTheSamplesWhoseTimesMakeNoSense) {
   EXPECT_EQ(x.timestamps, Numbers({0, 1, 2}));
   EXPECT_EQ(x.values, Numbers({2, 3, 4, 5, 10, 11}));
   EXPECT_EQ(x.channels, Texts({"0,0", "0,1"}));
-  EXPECT_TRUE(Warns(*got, "acquisition/x: 2 samples whose times go back"));
-  EXPECT_TRUE(Warns(*got, "acquisition/y: left out: 2 of 3 samples"));
+  EXPECT_TRUE(Warns(
+      *got, "acquisition/x: 2 samples dropped, as their times are no numbers or out of order"));
+  EXPECT_TRUE(Warns(*got, "acquisition/y: 2 of 3 times"));
   EXPECT_TRUE(Warns(*got, "acquisition/z: left out: ElectricalSeries"));
 }
 

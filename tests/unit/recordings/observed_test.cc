@@ -58,21 +58,21 @@ TEST(Observed, OfUnitsTogether) {
   Recording r = Ten();
   EXPECT_EQ(ObservedTogether(r, {0, 1}), (Spans{{0, 10}}));
   EXPECT_FALSE(HasGaps(r, {0, 1}));
-  r.observed = {{0, 8}};
-  r.units[0].observed = {{1, 3}, {5, 9}};
-  r.units[1].observed = {{2, 7}};
+  r.observed = Spans{{0, 8}};
+  r.units[0].observed = Spans{{1, 3}, {5, 9}};
+  r.units[1].observed = Spans{{2, 7}};
   EXPECT_EQ(ObservedSpans(r, r.units[0]), (Spans{{1, 3}, {5, 8}}));
   int lost = 5;
   EXPECT_EQ(ObservedTogether(r, {0, 1}, &lost), (Spans{{2, 3}, {5, 7}}));
   EXPECT_EQ(lost, -1);
-  r.units[1].observed = {{3, 5}};
+  r.units[1].observed = Spans{{3, 5}};
   EXPECT_EQ(ObservedTogether(r, {0, 1}, &lost), Spans{});
   EXPECT_EQ(lost, 1);
 }
 
 TEST(Observed, BinsAtTheEdgesAreInvalid) {
   Recording r = Ten();
-  r.observed = {{0.05, 2}, {2.00001, 5}, {7, 10}};
+  r.observed = Spans{{0.05, 2}, {2.00001, 5}, {7, 10}};
   const auto v = BuildView(r, Bins(0.1));
   ASSERT_TRUE(v.ok()) << v.status();
   EXPECT_EQ(BinsOf(*v, Side::kNone), (Bin{0,  20, 50, 51, 52, 53, 54, 55, 56, 57, 58,
@@ -81,7 +81,7 @@ TEST(Observed, BinsAtTheEdgesAreInvalid) {
 
 TEST(Observed, SplitsShareOutValidBinsOnly) {
   Recording r = Ten();
-  r.observed = {{0, 1}, {6, 10}};
+  r.observed = Spans{{0, 1}, {6, 10}};
   DataView view = Bins(0.1);
   view.split.train_fraction = 0.5;
   const auto v = BuildView(r, view);
@@ -97,7 +97,7 @@ TEST(Observed, SplitsShareOutValidBinsOnly) {
 
 TEST(Observed, WindowsNeverCrossAGap) {
   Recording r = Ten();
-  r.observed = {{0, 2}, {2.00001, 10}};  // a gap far shorter than a bin
+  r.observed = Spans{{0, 2}, {2.00001, 10}};  // a gap far shorter than a bin
   DataView view = Bins(0.1);
   view.window = 5;
   const auto v = BuildView(r, view);
@@ -114,7 +114,7 @@ TEST(Observed, ValidationAndNormaliserSkipGaps) {
   for (int i = 0; i < 200; ++i) slow.push_back(5.5);
   for (int i = 6; i < 10; ++i) slow.push_back(i + 0.5);
   r.units[1].spike_times = slow;
-  r.observed = {{0, 5}, {6, 10}};
+  r.observed = Spans{{0, 5}, {6, 10}};
   DataView view = Bins(1);
   view.split = {SplitKind::kInSample, 0.8, "", "", {}, {}};
   view.normaliser = NormaliserKind::kZscore;
@@ -139,7 +139,7 @@ TEST(Observed, ValidationAndNormaliserSkipGaps) {
 
 TEST(Observed, RatesAreOfObservedTime) {
   Recording r = Ten();
-  r.units[1].observed = {{2, 4}, {5, 7}};
+  r.units[1].observed = Spans{{2, 4}, {5, 7}};
   auto counts = ObservedCounts(r, 0, INFINITY);
   EXPECT_EQ(counts[0].spikes, 40);
   EXPECT_EQ(counts[0].seconds, 10);
@@ -162,16 +162,37 @@ TEST(Observed, MinimumRateIsOfObservedTime) {
   // Of its spikes, half lie in a fifth of the time.
   r.units[1].spike_times = Numbers{0.1, 0.5, 1.1, 1.5, 5.5, 6.5, 7.5, 8.5};
   EXPECT_EQ(BuildView(r, view)->unit_ids, Bin{1});
-  r.units[1].observed = {{0, 2}};
+  r.units[1].observed = Spans{{0, 2}};
   EXPECT_EQ(BuildView(r, view)->unit_ids, (Bin{1, 2})) << "2 Hz while it was observed";
   view.start_time = 2;
   EXPECT_EQ(BuildView(r, view)->unit_ids, Bin{1}) << "never observed in this range";
 }
 
+TEST(Observed, UnitsThatNeverWereAreInNoViewByDefault) {
+  Recording r = Ten();
+  r.units[0].observed = Spans{};
+  EXPECT_TRUE(NeverObserved(r, r.units[0]));
+  EXPECT_FALSE(NeverObserved(r, r.units[1]));
+  EXPECT_TRUE(HasGaps(r, {0}));
+  EXPECT_EQ(ObservedCounts(r, 0, INFINITY)[0].seconds, 0);
+  const auto by_default = BuildView(r, Bins(0.1));
+  ASSERT_TRUE(by_default.ok()) << by_default.status();
+  EXPECT_EQ(by_default->unit_ids, Bin{2});
+  DataView view = Bins(0.1);
+  view.unit_ids = {1, 2};
+  const auto named = BuildView(r, view);
+  EXPECT_NE(named.status().message().find("unit 1 was observed at never"), std::string::npos)
+      << named.status();
+  r.units[0].observed.reset();
+  r.observed = Spans{};
+  EXPECT_NE(BuildView(r, Bins(0.1)).status().message().find("observed at never"),
+            std::string::npos);
+}
+
 TEST(Observed, UnitsWithoutCommonTimeAreNamed) {
   Recording r = Ten();
-  r.units[0].observed = {{0, 4}};
-  r.units[1].observed = {{5, 9}};
+  r.units[0].observed = Spans{{0, 4}};
+  r.units[1].observed = Spans{{5, 9}};
   const auto both = BuildView(r, Bins(0.1));
   EXPECT_EQ(FirstField(both.status()), "unit_ids");
   EXPECT_NE(both.status().message().find("unit 2 was observed at 5-9 s, those before it at 0-4 s"),
@@ -194,7 +215,7 @@ TEST(Observed, UnitsWithoutCommonTimeAreNamed) {
 
 TEST(Observed, ATargetsGapsAreTheInputsToo) {
   Recording r = Ten();
-  r.units[1].observed = {{0, 5}, {6, 10}};
+  r.units[1].observed = Spans{{0, 5}, {6, 10}};
   DataView input = Bins(0.5), target = Bins(0.5);
   input.unit_ids = {1};
   target.unit_ids = {2};
@@ -218,7 +239,7 @@ TEST(Observed, ATargetsGapsAreTheInputsToo) {
 
 TEST(Observed, AnalysesLeaveGapsOut) {
   Recording r = Ten();
-  r.observed = {{0, 5}, {6, 10}};
+  r.observed = Spans{{0, 5}, {6, 10}};
   DataView view = Bins(0.5);
   view.window = 2;
   const auto v = BuildAnalysisView(r, view, {1, 2}, {}, {});
@@ -234,7 +255,7 @@ TEST(Observed, AnalysesLeaveGapsOut) {
 
 TEST(Observed, AMaskAndColumnsAreCutToo) {
   Recording r = Ten();
-  r.observed = {{0, 2}, {3, 10}};
+  r.observed = Spans{{0, 2}, {3, 10}};
   IntervalTable t;
   t.table = {"trials", {{"block", Numbers{0, 1}}}};
   t.start = {1, 5};
@@ -256,12 +277,12 @@ TEST(Observed, CountMatrices) {
   r.units[1].id = 2;
   r.counts = {0.5, DType::kU8, 8, {1, 2, 1, 2, 1, 2, 9, 9, 9, 9, 1, 2, 1, 2, 1, 2}, nullptr};
   r.duration = 4;
-  r.observed = {{0, 1.5}, {2.5, 4}};
+  r.observed = Spans{{0, 1.5}, {2.5, 4}};
   const auto counts = ObservedCounts(r, 0, INFINITY);
   EXPECT_EQ(counts[0].spikes, 6);
   EXPECT_EQ(counts[0].seconds, 3);
   EXPECT_EQ(counts[1].rate(), 4);
-  r.units[1].observed = {{0.2, 1.7}};
+  r.units[1].observed = Spans{{0.2, 1.7}};
   EXPECT_EQ(ObservedCounts(r, 0, INFINITY)[1].seconds, 1) << "two whole bins";
   EXPECT_EQ(ObservedCounts(r, 0, INFINITY)[1].spikes, 4);
   r.units[1].observed = {};

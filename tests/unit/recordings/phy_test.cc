@@ -11,6 +11,7 @@
 #include "server/base/faults.h"
 #include "server/base/npy.h"
 #include "server/recordings/import.h"
+#include "server/recordings/readers/python_assignment.h"
 #include "server/recordings/readers/sample_rate.h"
 #include "tests/tools/temp_dir.h"
 
@@ -156,7 +157,7 @@ TEST(Phy, FloatTimesAreSamplesOrSeconds) {
 
 TEST(Phy, SampleRates) {
   const auto rate = [](std::string_view text) {
-    const auto assigned = AssignedSampleRate(text);
+    const auto assigned = PythonAssignment(text, "sample_rate");
     return assigned ? PythonNumber(*assigned).value_or(-1) : -2;
   };
   EXPECT_EQ(rate("sample_rate = 30000"), 30000);
@@ -167,6 +168,11 @@ TEST(Phy, SampleRates) {
   EXPECT_EQ(rate("sample_rate = __import__('os')"), -1);
   EXPECT_EQ(rate("sample_rate = _3_"), -1);
   EXPECT_EQ(rate("# sample_rate = 3\nsample_rates = 3"), -2);
+  EXPECT_EQ(rate("sample_rate = 1\n\"\"\"\nsample_rate = 2\n\"\"\"\n"), 1) << "in a docstring";
+  EXPECT_EQ(rate("x = '''\nsample_rate = 2\n'''\nsample_rate: float = 1"), 1);
+  EXPECT_EQ(rate("dat_path = ['a#b', # '\nsample_rate = 2]\nsample_rate = 1"), 1);
+  EXPECT_EQ(rate("dat_path = r'C:\\x'; sample_rate = 3\nif x:\n    sample_rate = 2\n"), 3);
+  EXPECT_EQ(rate("a = 'it\\'s' \\\nsample_rate = 2"), -2);
   Folder folder;
   for (const char* bad : {"0", "-30000", "1e12", "nan", "rate", "float('inf')"}) {
     folder.Write("params.py", std::string("sample_rate = ") + bad);
@@ -266,6 +272,40 @@ TEST(Phy, DepthOfChannelsAndOfSpikes) {
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->recording.units[0].depth, 20);
   EXPECT_EQ(got->recording.units[1].depth, 200);
+}
+
+TEST(Phy, IdsThatRunIntoEachOtherAreRefused) {
+  Folder folder;
+  folder.Write("spike_clusters.npy",
+               Npy<int64_t>("<i8", "(3,)", {9007199254740993, 9007199254740992, 9}));
+  EXPECT_THAT(folder.Refusal(), HasSubstr("must be whole numbers below 2^53"));
+}
+
+TEST(Phy, TablesThatContradictEachOther) {
+  Folder folder;
+  folder.Write("cluster_a.tsv", "cluster_id\tamp\n2\t1.5\n9\t2\n");
+  folder.Write("cluster_b.tsv", "cluster_id\tamp\n2\t1.5\n9\t3\n");
+  const auto got = folder.Read();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(std::get<Numbers>(got->recording.unit_columns.Find("amp")->values), (Numbers{1.5, 2}));
+  EXPECT_THAT(Lines(*got), HasSubstr("cluster_b.tsv: 1 value of the column 'amp' left out, as "
+                                     "cluster_a.tsv has others, the first is '3' of unit 9, which "
+                                     "is '2' there"));
+  ImportSpec strict;
+  strict.strict = true;
+  EXPECT_THAT(folder.Refusal(strict), HasSubstr("cluster_b.tsv"));
+}
+
+TEST(Phy, ASecondSortingBelowIsSaid) {
+  Folder folder;
+  folder.Write("kilosort3/spike_times.npy", Npy<int64_t>("<i8", "(1,)", {5}));
+  folder.Write("kilosort3/spike_clusters.npy", Npy<int32_t>("<i4", "(1,)", {3}));
+  folder.Write("kilosort3/params.py", "sample_rate = 5");
+  const auto got = folder.Read();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.units.size(), 2u);
+  EXPECT_THAT(Lines(*got), HasSubstr("kilosort3/: left out, as the folder above it is a sorting"));
+  EXPECT_EQ(folder.Read(With("folder", "kilosort3"))->recording.units[0].id, 3);
 }
 
 TEST(Phy, FoldersOneLevelDown) {

@@ -105,7 +105,7 @@ TEST(Plausible, RatesAreOfObservedTime) {
     for (int i = 0; i < 2200; ++i) t.push_back(i * 0.0005);  // 2 kHz in 1.1 s
     return t;
   }();
-  r.observed = {{0, 1}};
+  r.observed = Spans{{0, 1}};
   r.duration = 10;
   EXPECT_EQ(Said(r), Lines{"units: 1 of 1 fire more than 1000 times a second: are the times in "
                            "seconds?; the first is unit 0 with 2e+03 Hz"});
@@ -132,7 +132,7 @@ TEST(Silence, IsSaidWithWhatLeavesItOut) {
   const Lines said = Said(r);
   ASSERT_EQ(said.size(), 1U);
   EXPECT_NE(said[0].find("saectl train --mask 'runs' would leave it out"), std::string::npos);
-  r.observed = {{0, 100}, {400, 501}};
+  r.observed = Spans{{0, 100}, {400, 501}};
   EXPECT_EQ(Said(r), Lines{}) << "what was not observed is no silence";
 }
 

@@ -44,5 +44,18 @@ TEST(Pynapple, GroupWithAnIntervalSetBeside) {
   EXPECT_NE(got->warnings[1].find("_metadata"), std::string::npos);
 }
 
+TEST(Pynapple, ASupportOfNothingIsNeverObserved) {
+  TempDir dir;
+  ASSERT_TRUE(WriteNpz(dir / "units.npz", {{"t.npy", MakeNpy({0.1, 0.2}, {2})},
+                                           {"index.npy", MakeNpy({7, 3}, {2})},
+                                           {"start.npy", MakeNpy({NAN}, {1})},
+                                           {"end.npy", MakeNpy({0.25}, {1})}}));
+  const auto got = Import({}, {{Role::kMain, "units.npz", dir / "units.npz"}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.observed, Spans{});
+  EXPECT_NE(got->warnings[0].find("1 rows of the time support left out"), std::string::npos)
+      << got->warnings[0];
+}
+
 }  // namespace
 }  // namespace saed::recordings

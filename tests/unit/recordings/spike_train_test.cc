@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "server/recordings/store_format.h"
+#include "server/recordings/validate.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
@@ -69,8 +70,8 @@ TEST(StoreFormat, ObservedTimesAreKept) {
   r.units.resize(2);
   r.units[0].spike_times = {1, 2};
   r.units[1].spike_times = {1.5};
-  r.units[1].observed = {{1, 1.75}};
-  r.observed = {{0, 1}, {1.25, 3}};
+  r.units[1].observed = Spans{{1, 1.75}};
+  r.observed = Spans{{0, 1}, {1.25, 3}};
   const std::string bytes = Serialise(r);
   const auto again = Parse(bytes);
   ASSERT_TRUE(again.ok()) << again.status();
@@ -83,11 +84,34 @@ TEST(StoreFormat, ObservedTimesAreKept) {
   }
 }
 
+TEST(StoreFormat, NeverObservedIsNotAllTheTime) {
+  Recording r;
+  r.duration = 3;
+  r.units.resize(3);
+  for (int n = 0; n < 3; ++n) r.units[n].id = n;
+  r.units[0].spike_times = {1, 2};
+  const std::string always = Serialise(r);
+  EXPECT_EQ(always.substr(8, 8), "SAEDREC1") << "as ever";
+  r.units[1].observed = Spans{};
+  auto again = Parse(Serialise(r));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->observed);
+  EXPECT_FALSE(again->units[0].observed);
+  EXPECT_EQ(again->units[1].observed, Spans{});
+  EXPECT_EQ(again->units[0].spike_times, r.units[0].spike_times);
+  EXPECT_EQ(Serialise(*again), Serialise(r));
+  EXPECT_TRUE(Validate(*again).ok()) << Validate(*again);
+  r.observed = Spans{};
+  again = Parse(Serialise(r));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->observed, Spans{});
+}
+
 TEST(StoreFormat, CountsWithObservedTimesAreKept) {
   Recording r;
   r.units.resize(3);
   r.counts = {0.01, DType::kU8, 2, {1, 2, 3, 4, 5, 6}, nullptr};
-  r.observed = {{0, 0.01}};
+  r.observed = Spans{{0, 0.01}};
   const auto again = Parse(Serialise(r));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->counts.bytes, r.counts.bytes);

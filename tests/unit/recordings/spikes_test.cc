@@ -37,6 +37,53 @@ TEST(Spikes, ATableWithNamedUnits) {
   EXPECT_EQ(got->warnings.size(), 2u);  // the row without a unit, the ids
 }
 
+absl::StatusOr<Imported> ReadText(const char* name, const std::string& bytes) {
+  TempDir dir;
+  dir.Write(name, bytes);
+  return Import({}, {{Role::kMain, name, dir / name}});
+}
+
+TEST(Spikes, TextsAsAllTablesAre) {
+  for (const char* text :
+       {"unit;time\n7;0,5\n7;1,25\n", "# from the lab\runit,time\r7,0.5\r7,1.25\r",
+        "\"unit\",\"time\"\n\"7\",\"0.5\"\n\"7\",\"1.25\"\n",
+        "\xEF\xBB\xBFunit,time\n7,0.5\n7,1.25\n", "Unit,Time\n7.0,0.5\n7,1.25\n",
+        ",unit,time\n0,7,0.5\n1,7,1.25\n2,NA,2.5\n"}) {
+    const auto got = ReadText("s.csv", text);
+    ASSERT_TRUE(got.ok()) << text << got.status();
+    ASSERT_EQ(got->recording.units.size(), 1u) << text;
+    EXPECT_EQ(got->recording.units[0].id, 7) << text;
+    EXPECT_EQ(got->recording.units[0].spike_times, (SpikeTrain{0.5, 1.25})) << text;
+  }
+}
+
+TEST(Spikes, IdsOfTextKeepAllTheirDigits) {
+  const auto got = ReadText("s.csv", "unit,time\n9007199254740993,0.5\n9007199254740992,0.75\n");
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->recording.units.size(), 2u);
+  EXPECT_EQ(got->recording.units[1].id, 9007199254740993);
+}
+
+TEST(Spikes, OneColumnThatIsCalledSoIsOneUnit) {
+  const auto named = ReadText("session.csv", "spike_times\n0.5\n1.25\n");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(named->recording.units[0].spike_times, (SpikeTrain{0.5, 1.25}));
+  const auto file = ReadText("spikes.txt", "0.5\n1.25\n");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->recording.units[0].spike_times, (SpikeTrain{0.5, 1.25}));
+}
+
+TEST(Spikes, ASeriesIsNoSpikes) {
+  for (const char* text : {"time,x\n0.5,1\n1.5,2\n", "time,x,y\n0,0.25,1\n0.1,0.5,1\n",
+                           "start_time,stop_time,choice\n0,1,1\n1,2,0\n"}) {
+    const auto got = ReadText("behaviour.csv", text);
+    ASSERT_FALSE(got.ok()) << text;
+    EXPECT_NE(got.status().message().find("behaviour.csv (with the columns "), std::string::npos)
+        << got.status();
+    EXPECT_NE(got.status().message().find("spike_clusters.npy"), std::string::npos);
+  }
+}
+
 TEST(Spikes, TheUnitOfTimeIsNeverGuessed) {
   TempDir dir;
   dir.Write("s.csv", "unit,time\n1,500\n1,900\n");

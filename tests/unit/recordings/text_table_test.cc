@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "server/recordings/readers/csv.h"
 #include "server/recordings/readers/text_cells.h"
+#include "server/recordings/readers/time_tables.h"
 #include "server/recordings/readers/unit_table.h"
 #include "server/recordings/table_filter.h"
 
@@ -113,15 +113,56 @@ TEST(TextTable, Numbers) {
                                                    {" 7 ", 7},
                                                    {"-inf", -INFINITY},
                                                    {"Infinity", INFINITY},
-                                                   {"1e999", INFINITY}}) {
+                                                   {"1e-999", 0}}) {
     EXPECT_EQ(ParseNumber(text), value) << text;
   }
   for (const char* text : {"", "1_000", "0x10", "1,5", "1 2", "1s", "nan", "nan(1)", "+-1", "--1",
-                           "1e", "True", "-"}) {
+                           "1e", "True", "-", "1e999", "-1e400"}) {
     EXPECT_EQ(ParseNumber(text), std::nullopt) << text;
   }
   EXPECT_EQ(ParseNumber("1,5", true), 1.5);
   EXPECT_EQ(ParseNumber("1.234,5", true), std::nullopt);
+}
+
+TEST(TextTable, WholeNumbersThatADoubleHasNotAreSaid) {
+  for (const char* text : {"9007199254740993", "-9007199254740993", "18446744073709551615",
+                           "99999999999999999999999"}) {
+    EXPECT_TRUE(IsRounded(text)) << text;
+  }
+  for (const char* text : {"9007199254740992", "123", "1e30", "0.1000000000000000055", "",
+                           "9007199254740994", "+18014398509481984"}) {
+    EXPECT_FALSE(IsRounded(text)) << text;
+  }
+  Notes notes(true);
+  const auto got = ReadTextTable("t", "id,a\n9007199254740993,1\n5,2\n", notes);
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(notes.Lines().size(), 1u);
+  EXPECT_EQ(notes.Lines()[0],
+            "t: 1 whole number above 2^53 rounded, as numbers have 53 bits here, the first is "
+            "'9007199254740993' in line 2");
+  EXPECT_FALSE(notes.Strict().ok());
+}
+
+TEST(TextTable, WithoutAHeader) {
+  Notes notes;
+  TextRules rules;
+  rules.headless = rules.exact = true;
+  const auto got = ReadTextTable("t", "5;0,5\n6;\n", notes, rules);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_FALSE(got->headed);
+  EXPECT_EQ(got->table.columns[1].name, "1");
+  EXPECT_EQ(std::get<Numbers>(got->table.columns[0].values), (Numbers{5, 6}));
+  EXPECT_EQ(std::get<Numbers>(got->table.columns[1].values)[0], 0.5);
+  EXPECT_TRUE(ReadTextTable("t", "0,1,2\n5,6,7\n", notes, rules)->headed) << "as pandas";
+  EXPECT_NE(ReadTextTable("t", "5,6\n7\n", notes, rules)
+                .status()
+                .message()
+                .find("line 2: 1 cells where the header has 2"),
+            std::string::npos);
+  rules.words = [](size_t place, std::string_view) { return place == 0; };
+  const auto words = ReadTextTable("t", "id,a\n007,1\n", notes, rules);
+  EXPECT_EQ(std::get<Texts>(words->table.columns[0].values), Texts{"007"});
+  EXPECT_EQ(std::get<Numbers>(words->table.columns[1].values), Numbers{1});
 }
 
 TEST(TextTable, PandasIndex) {

@@ -21,7 +21,7 @@ Recording Good() {
   r.unit_columns.columns = {{"amp", Numbers{1, kNaN}}};
   r.intervals = {{{"trials", {{"start_time", Numbers{1}}}}, {1}, {1}}};
   r.series = {{"position", "m", {"x", "y"}, {0, 1}, {1, 2, 3, kNaN}}};
-  r.observed = {{0, 4}, {5, 10}};
+  r.observed = Spans{{0, 4}, {5, 10}};
   return r;
 }
 
@@ -57,7 +57,7 @@ TEST(ValidateTest, EveryBrokenPromiseIsSeen) {
       [](Recording& r) { r.units[0].spike_times = {11}; },
       [](Recording& r) { r.units[0].label.push_back('\xff'); },
       [](Recording& r) {
-        r.units[0].observed = {{2, 1}};
+        r.units[0].observed = Spans{{2, 1}};
       },
       [](Recording& r) { r.unit_columns.columns[0].values = Numbers{1}; },
       [](Recording& r) {
@@ -75,7 +75,7 @@ TEST(ValidateTest, EveryBrokenPromiseIsSeen) {
         r.series[0].timestamps = {1, 0};
       },
       [](Recording& r) {
-        r.observed = {{0, 4}, {3, 5}};
+        r.observed = Spans{{0, 4}, {3, 5}};
       },
       [](Recording& r) { r.duration = kNaN; },
       [](Recording& r) { r.sampling_rate = -1; },

@@ -9,7 +9,7 @@
 #include "server/recordings/binning.h"
 #include "server/recordings/count_file.h"
 #include "server/recordings/import.h"
-#include "server/recordings/readers/csv.h"
+#include "server/recordings/readers/time_tables.h"
 #include "server/recordings/split.h"
 #include "server/recordings/store_format.h"
 #include "tests/tools/temp_dir.h"

@@ -1,4 +1,4 @@
-// Comma- or tab-separated files with a header line (RFC 4180 quoting), and what they hold.
+// What text tables hold that are given beside the files of a format.
 #pragma once
 
 #include <string>
@@ -11,9 +11,6 @@
 #include "server/recordings/recording.h"
 
 namespace saed::recordings {
-
-// All columns as text. `name` names the file in errors.
-absl::StatusOr<Table> ParseSeparated(std::string_view name, std::string_view bytes, char separator);
 
 // An interval table: start_time and stop_time in seconds (or onset, duration and their like: see
 // formats/tables.md), any further columns.
