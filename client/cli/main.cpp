@@ -6,6 +6,8 @@
 #include <fstream>
 
 #include "client/cli/command.h"
+#include "client/cli/help.h"
+#include "client/cli/output.h"
 
 namespace saed::cli {
 
@@ -16,6 +18,14 @@ absl::Status ReadAll(const std::string& path, std::string& out) {
   out.assign(std::istreambuf_iterator<char>(in), {});
   if (in && !out.empty()) return absl::OkStatus();
   return absl::NotFoundError(fmt::format("cannot read {}", path));
+}
+
+// Fields of requests that commands take as their first argument.
+std::string InWordsOfFlags(std::string text) {
+  for (const std::string_view field : {"parent is ", "name is '"}) {
+    if (text.starts_with(field)) text.replace(0, field.find(' '), "the name");
+  }
+  return text;
 }
 
 }  // namespace
@@ -44,7 +54,10 @@ void Run(CLI::App* command, Session& session, Body body) {
           "name another with --server or the environment variable SAED_SERVER.\n",
           session.server);
     } else {
-      fmt::print(stderr, "saectl: {}\n", std::string(status.message()));
+      constexpr int kIndent = 8;  // of "saectl: "
+      const std::string text = InWordsOfFlags(std::string(status.message()));
+      const int width = ErrorWidth();
+      fmt::print(stderr, "saectl: {}\n", width < 1000 ? Wrapped(text, width, kIndent) : text);
     }
     session.exit_code = unreachable                                   ? kUnreachable
                         : status.code() == absl::StatusCode::kAborted ? kJobFailed
@@ -70,6 +83,7 @@ int main(int argc, char** argv) {
       "flags, 3 a watched job failed, 4 no server."};
   app.require_subcommand(1);
   app.fallthrough();
+  FitHelp(app);  // before the subcommands, which inherit it
   app.add_option("--server", session.server, "Server address (or SAED_SERVER)")
       ->capture_default_str();
   app.add_option(

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 namespace saed::cli {
@@ -40,30 +42,95 @@ double Now() {
 
 }  // namespace
 
+namespace {
+
+// "recordings/a02e225f4d7796cb".
+bool IsName(const std::string& text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos || text.find(' ') != std::string::npos) return false;
+  const std::string collection = text.substr(0, slash);
+  return collection == "recordings" || collection == "jobs" || collection == "models" ||
+         collection == "dictionaries" || collection == "sweeps";
+}
+
+// The columns of a table as they are fitted to a terminal.
+class Columns {
+ public:
+  Columns(const std::vector<std::string>& titles, const std::vector<std::vector<std::string>>& rows)
+      : titles_(titles), rows_(rows), widths_(titles.size()), whole_(titles.size()) {
+    for (size_t c = 0; c < titles.size(); ++c) {
+      shown_.push_back(c);
+      widths_[c] = Length(titles[c]);
+      whole_[c] = c == 0;
+      for (const auto& row : rows) {
+        widths_[c] = std::max(widths_[c], Length(row[c]));
+        whole_[c] = whole_[c] || IsName(row[c]);
+      }
+    }
+  }
+
+  void FitTo(size_t width) {
+    if (Total() > width) std::erase_if(shown_, [&](size_t c) { return c > 0 && Empty(c); });
+    while (Total() > width && (Shrink() || Drop())) {
+    }
+  }
+
+  const std::vector<size_t>& shown() const { return shown_; }
+  size_t width(size_t c) const { return widths_[c]; }
+
+ private:
+  static constexpr size_t kNarrowest = 6;
+
+  size_t Total() const {
+    size_t sum = 2 * (shown_.size() - 1);
+    for (const size_t c : shown_) sum += widths_[c];
+    return sum;
+  }
+
+  bool Empty(size_t c) const {
+    return std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[c].empty(); });
+  }
+
+  bool Shrink() {
+    size_t* widest = nullptr;
+    for (const size_t c : shown_) {
+      if (!whole_[c] && (widest == nullptr || widths_[c] > *widest)) widest = &widths_[c];
+    }
+    if (widest == nullptr || *widest <= kNarrowest) return false;
+    --*widest;
+    return true;
+  }
+
+  // The others may be as wide again as they were.
+  bool Drop() {
+    if (shown_.size() == 1) return false;
+    shown_.pop_back();
+    for (const size_t c : shown_) {
+      widths_[c] = Length(titles_[c]);
+      for (const auto& row : rows_) widths_[c] = std::max(widths_[c], Length(row[c]));
+    }
+    return true;
+  }
+
+  const std::vector<std::string>& titles_;
+  const std::vector<std::vector<std::string>>& rows_;
+  std::vector<size_t> widths_, shown_;
+  std::vector<bool> whole_;
+};
+
+}  // namespace
+
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
                   const std::vector<size_t>& right) {
-  std::vector<size_t> widths(titles.size());
-  for (size_t c = 0; c < titles.size(); ++c) {
-    widths[c] = Length(titles[c]);
-    for (const auto& row : rows) widths[c] = std::max(widths[c], Length(row[c]));
-  }
-  const auto total = [&] {
-    size_t sum = 2 * (widths.size() - 1);
-    for (size_t w : widths) sum += w;
-    return sum;
-  };
-  while (total() > static_cast<size_t>(std::max(width, 1))) {
-    auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= 6) break;
-    --*widest;
-  }
+  Columns columns(titles, rows);
+  columns.FitTo(static_cast<size_t>(std::max(width, 1)));
   std::string out;
   const auto line = [&](const std::vector<std::string>& cells) {
     std::string text;
-    for (size_t c = 0; c < cells.size(); ++c) {
+    for (const size_t c : columns.shown()) {
       const bool align_right = std::find(right.begin(), right.end(), c) != right.end();
-      text += (c == 0 ? "" : "  ") + Fit(cells[c], widths[c], align_right);
+      text += (c == 0 ? "" : "  ") + Fit(cells[c], columns.width(c), align_right);
     }
     out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
   };
@@ -114,24 +181,47 @@ std::string Wrapped(const std::string& text, int width, int indent) {
 std::string WrappedCommand(const std::string& command, int width) {
   std::vector<std::string> words(1);
   bool quoted = false;
-  for (const char c : command) {
-    quoted ^= c == '\'';
+  for (size_t i = 0; i < command.size(); ++i) {
+    const char c = command[i];
+    if (c == '\\' && !quoted && i + 1 < command.size()) {
+      words.back() += {c, command[++i]};
+      continue;
+    }
+    if (c == '\'') quoted = !quoted;
     if (c == ' ' && !quoted) {
       words.emplace_back();
     } else {
       words.back() += c;
     }
   }
-  return Fill(words, static_cast<size_t>(width), 0, 4, " \\");
+  return "  " + Fill(words, static_cast<size_t>(width), 2, 6, " \\");
 }
 
-int TerminalWidth() {
-  winsize size{};
-  if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    return size.ws_col;
-  }
-  return 1000;
+std::string Quoted(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::strchr("_-./=", c) != nullptr;
+  });
+  if (plain && !text.empty()) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
+
+namespace {
+
+int WidthOf(int descriptor) {
+  if (isatty(descriptor) == 0) return 1000;
+  if (const char* columns = std::getenv("COLUMNS")) {
+    if (const int width = std::atoi(columns); width > 0) return width;
+  }
+  winsize size{};
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+int TerminalWidth() { return WidthOf(STDOUT_FILENO); }
+int ErrorWidth() { return WidthOf(STDERR_FILENO); }
 
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO)) {}
 ProgressLine::~ProgressLine() { End(); }

@@ -9,8 +9,10 @@
 
 namespace saed::cli {
 
-// Rows of text under titles. Columns are as wide as their content; where the terminal is too
-// narrow, the widest ones are cut with "…". Numbers (columns named in `right`) align right.
+// Rows of text under titles. Columns are as wide as their content. Where the terminal is too
+// narrow, columns without content go, then the widest ones are cut with "…", then the last ones go;
+// the first, and names of things ("jobs/…"), stay whole, so that they can be copied. Numbers
+// (columns named in `right`) align right.
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
                   const std::vector<size_t>& right = {});
@@ -18,11 +20,16 @@ std::string Table(const std::vector<std::string>& titles,
 // Words in lines of at most `width` characters; lines but the first begin with `indent` spaces, and
 // the first is taken to begin there.
 std::string Wrapped(const std::string& text, int width, int indent);
-// A shell command in lines of at most `width`, that can be copied as they are.
+// A shell command in lines of at most `width` that can be copied as they are, indented by two.
 std::string WrappedCommand(const std::string& command, int width);
 
-// Columns of the terminal on standard output; a large number where it is none.
+// As a shell takes it for one word.
+std::string Quoted(const std::string& text);
+
+// Columns of the terminal on standard output or, for errors, standard error: COLUMNS where that is
+// set, 80 where nobody knows; a large number where it is no terminal.
 int TerminalWidth();
+int ErrorWidth();
 
 // A line on standard error that is rewritten in place on a terminal, and printed now and then
 // elsewhere.

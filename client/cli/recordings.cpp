@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <set>
+
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/cli/show_recording.h"
@@ -78,14 +80,25 @@ absl::Status Units(Session& session, const std::string& name) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
   }
+  // The further columns come last, where narrow terminals have no room.
+  std::set<std::string> further;
+  for (const auto& u : all.units()) {
+    for (const auto& [column, value] : u.columns()) further.insert(column);
+  }
+  std::vector<std::string> titles = {"UNIT", "SPIKES", "HZ", "LABEL", "REGION", "DEPTH"};
+  titles.insert(titles.end(), further.begin(), further.end());
   std::vector<std::vector<std::string>> rows;
   for (const auto& u : all.units()) {
-    rows.push_back({std::to_string(u.id()), u.label(), u.region(),
-                    u.has_depth() ? fmt::format("{:.0f}", u.depth()) : "",
-                    std::to_string(u.spike_count()), fmt::format("{:.2f}", u.mean_rate())});
+    auto& row = rows.emplace_back(
+        std::vector<std::string>{std::to_string(u.id()), std::to_string(u.spike_count()),
+                                 fmt::format("{:.2f}", u.mean_rate()), u.label(), u.region(),
+                                 u.has_depth() ? fmt::format("{:.0f}", u.depth()) : ""});
+    for (const std::string& column : further) {
+      const auto it = u.columns().find(column);
+      row.push_back(it == u.columns().end() ? "" : it->second);
+    }
   }
-  fmt::print("{}", Table({"UNIT", "LABEL", "REGION", "DEPTH", "SPIKES", "HZ"}, rows,
-                         TerminalWidth(), {0, 3, 4, 5}));
+  fmt::print("{}", Table(titles, rows, TerminalWidth(), {0, 1, 2, 5}));
   return absl::OkStatus();
 }
 

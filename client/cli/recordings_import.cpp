@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "client/cli/command.h"
@@ -34,16 +36,21 @@ absl::StatusOr<std::pair<std::string, std::string>> Pair(const std::string& text
 
 // The flag that sets a field of the header; the field itself where none does.
 std::string FlagOf(const std::string& field) {
+  constexpr std::string_view kHeader = "header.", kOption = "options.";
+  const std::string own = field.starts_with(kHeader) ? field.substr(kHeader.size()) : field;
   const std::pair<std::string_view, std::string_view> flags[] = {
-      {"header.format", "--format"},     {"format", "--format"},
-      {"header.bin_width", "--bin"},     {"header.sampling_rate", "--sampling-rate"},
-      {"header.display_name", "--name"}, {"header.server_path", "--server-path"}};
+      {"format", "--format"},
+      {"bin_width", "--bin"},
+      {"sampling_rate", "--sampling-rate"},
+      {"display_name", "--name"},
+      {"server_path", "--server-path"},
+      {"file.name", "the name of a file"},
+      {"file.size", "the size"}};
   for (const auto& [name, flag] : flags) {
-    if (field == name) return std::string(flag);
+    if (own == name) return std::string(flag);
   }
-  constexpr std::string_view kOption = "header.options.";
-  if (field.starts_with(kOption)) return "--option " + field.substr(kOption.size());
-  return field;
+  if (own.starts_with(kOption)) return "--option " + own.substr(kOption.size());
+  return own;
 }
 
 // The server's words, each fault with the flag it is about.
@@ -58,17 +65,57 @@ absl::Status InFlags(const absl::Status& status) {
   return {status.code(), out};
 }
 
+// The name, or nothing where it looks like an id.
+std::string NoId(const std::string& name) {
+  const bool id = name.size() == 16 && name.find_first_not_of("0123456789abcdef") == name.npos;
+  return id ? "" : name;
+}
+
+// What a downloaded recording was called, else the name of the file or folder.
 std::string DefaultName(const std::string& path) {
   std::error_code error;
   const fs::path whole = fs::weakly_canonical(path, error);
-  return (fs::is_directory(whole, error) ? whole.filename() : whole.stem()).string();
+  if (std::ifstream in(whole / "recording.json"); in) {
+    const auto manifest = nlohmann::json::parse(in, nullptr, false);
+    const auto name = manifest.is_object() ? manifest.find("name") : manifest.end();
+    if (name != manifest.end() && name->is_string()) return name->get<std::string>();
+  }
+  return NoId((fs::is_directory(whole, error) ? whole.filename() : whole.stem()).string());
+}
+
+// What of the flags an import of what was there already has not done.
+void SayIgnored(const ImportFlags& flags, const v1::Recording& r) {
+  fmt::print("already there:\n");
+  if (!flags.name.empty() && flags.name != r.display_name()) {
+    fmt::print("  It keeps its name. To change it:\n    saectl recordings rename {} {}\n",
+               r.name().substr(r.name().find('/') + 1), Quoted(flags.name));
+  }
+  if (flags.is_private && !r.private_()) {
+    fmt::print("  It stays shared: --private is for recordings that are new.\n");
+  }
+}
+
+// Says that the name is another recording's too, and so no good in commands.
+void SayShared(Session& session, const v1::Recording& r) {
+  grpc::ClientContext context;
+  v1::GetRecordingRequest request;
+  request.set_name("recordings/" + r.display_name());
+  v1::GetRecordingResponse response;
+  const auto called = session.client->recordings().GetRecording(&context, request, &response);
+  if (called.error_code() != grpc::StatusCode::INVALID_ARGUMENT) return;
+  const std::string id = r.name().substr(r.name().find('/') + 1);
+  fmt::print("  {:<11}{}\n", "note",
+             Wrapped(fmt::format("other recordings are called '{}' too: use the id {} in commands, "
+                                 "or give it a name with saectl recordings rename",
+                                 r.display_name(), id),
+                     std::clamp(TerminalWidth(), 40, 120), 13));
 }
 
 absl::StatusOr<v1::ImportHeader> HeaderOf(const ImportFlags& flags) {
   v1::ImportHeader header;
   header.set_format_name(flags.format);
   header.set_display_name(!flags.name.empty()  ? flags.name
-                          : flags.path.empty() ? fs::path(flags.server_path).stem().string()
+                          : flags.path.empty() ? NoId(fs::path(flags.server_path).stem().string())
                                                : DefaultName(flags.path));
   header.set_sampling_rate(flags.sampling_rate);
   header.set_bin_width(flags.bin_width);
@@ -133,17 +180,32 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
     fmt::print("{}", Json(*response));
     return absl::OkStatus();
   }
-  if (!response->created()) fmt::print("already there:\n");
+  if (!response->created()) SayIgnored(flags, response->recording());
   PrintRecording(response->recording());
+  SayShared(session, response->recording());
   PrintFirstCommand(response->recording());
   return absl::OkStatus();
 }
 
-absl::Status Formats(Session& session) {
+// All formats, or the one called `name`.
+absl::Status Formats(Session& session, const std::string& name) {
   grpc::ClientContext context;
   v1::ListFormatsResponse response;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->recordings().ListFormats(&context, {}, &response)));
+  if (!name.empty()) {
+    v1::ListFormatsResponse one;
+    std::string names;
+    for (const auto& format : response.formats()) {
+      if (format.name() == name) *one.add_formats() = format;
+      names += (names.empty() ? "" : ", ") + format.name();
+    }
+    if (one.formats().empty()) {
+      return absl::InvalidArgumentError(
+          fmt::format("the format is '{}'; must be one of {}", name, names));
+    }
+    response = one;
+  }
   if (session.json) {
     fmt::print("{}", Json(response));
     return absl::OkStatus();
@@ -166,7 +228,8 @@ void AddImportCommand(CLI::App& group, Session& session) {
   auto* import = group.add_subcommand(
       "import",
       "Upload a recording: a file or folder of any format that saectl recordings formats "
-      "lists");
+      "lists. Tables in the folder are found as units.csv, trials.csv, intervals/NAME.csv and "
+      "series/NAME.csv");
   auto flags = std::make_shared<ImportFlags>();
   import->add_option("path", flags->path, "File or folder to upload");
   import->add_option("--server-path", flags->server_path,
@@ -176,18 +239,24 @@ void AddImportCommand(CLI::App& group, Session& session) {
   import->add_option("--sampling-rate", flags->sampling_rate,
                      "Hz, of times in samples or of frames, where no file says it");
   import->add_option("--bin", flags->bin_width, "s, of the bins of a count matrix");
-  import->add_option("--option", flags->options, "NAME=VALUE, as the format has it (repeatable)");
+  import->add_option("--option", flags->options,
+                     "NAME=VALUE, e.g. which variable of a MATLAB file holds what; "
+                     "saectl recordings formats FORMAT lists them (repeatable)");
   import->add_option("--intervals", flags->intervals, "Interval table: NAME=FILE.csv (repeatable)");
   import->add_option("--series", flags->series, "Behavioural series: NAME=FILE.csv (repeatable)");
-  import->add_option("--units", flags->units, "Columns by unit id: FILE.csv");
+  import->add_option("--units", flags->units,
+                     "Columns by unit id: FILE.csv; units without spikes may be declared there");
   import->add_flag("--strict", flags->strict, "Refuse instead of leaving out or mending anything");
   import->add_flag("--private", flags->is_private, "Only you and administrators see it");
   Run(import, session, [&session, flags] { return Import(session, *flags); });
 }
 
 void AddFormatsCommand(CLI::App& group, Session& session) {
-  Run(group.add_subcommand("formats", "What can be imported, with what each format needs"), session,
-      [&session] { return Formats(session); });
+  auto* formats =
+      group.add_subcommand("formats", "What can be imported, with what each format needs");
+  auto name = std::make_shared<std::string>();
+  formats->add_option("format", *name, "Only this one");
+  Run(formats, session, [&session, name] { return Formats(session, *name); });
 }
 
 }  // namespace saed::cli

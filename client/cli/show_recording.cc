@@ -10,7 +10,7 @@
 namespace saed::cli {
 namespace {
 
-constexpr int kIndent = 13;
+constexpr int kIndent = 13, kCommandWidth = 90;
 
 // Wide enough to read, and no wider than a page where there is no terminal.
 int Width() { return std::clamp(TerminalWidth(), 40, 120); }
@@ -73,7 +73,8 @@ void PrintRecording(const v1::Recording& r) {
 
 void PrintFirstCommand(const v1::Recording& r) {
   if (r.first_command().command().empty()) return;
-  fmt::print("\nNext: {}\n", WrappedCommand(r.first_command().command(), Width()));
+  fmt::print("\nNext:\n{}\n\n",
+             WrappedCommand(r.first_command().command(), std::min(Width(), kCommandWidth)));
   for (const auto& reason : r.first_command().reasons()) {
     fmt::print("  {}\n", Wrapped(reason, Width(), 2));
   }

@@ -186,8 +186,20 @@ absl::Status OneNwb(const std::vector<Found>& files) {
   }
   if (count < 2) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      fmt::format("the folder holds {} NWB files, each a recording of its own; name one:{}{}",
+      fmt::format("the folder holds {} recordings, each an NWB file of its own; name one:{}{}",
                   count, names, count > 10 ? "\n  …" : ""));
+}
+
+// Tables in the folder that are not sent.
+void SayUnsent(const std::vector<Found>& files, const std::set<std::string>& wanted, Choice& out) {
+  for (const Found& file : files) {
+    const bool table = file.name.ends_with(".csv") || file.name.ends_with(".tsv");
+    if (!table || file.name.find('/') != std::string::npos || wanted.contains(file.name)) continue;
+    out.said.push_back(fmt::format(
+        "{} lies beside the data and is not read; tables are found as units.csv, trials.csv, "
+        "intervals/NAME.csv and series/NAME.csv, or given with --units, --intervals, --series",
+        file.name));
+  }
 }
 
 void Take(const std::vector<Found>& files, const std::set<std::string>& wanted, Choice& out) {
@@ -242,6 +254,7 @@ absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
     wanted.insert(detected.files().begin(), detected.files().end());
     if (!folder) wanted.insert(files[0].name);
   }
+  if (!wanted.empty()) SayUnsent(files, wanted, out);
   Take(files, wanted, out);
   if (out.files.size() > kMostSent) {
     return TooMany(path, fmt::format("{} files of the format {}, of which at most {} are sent",

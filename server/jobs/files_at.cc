@@ -10,6 +10,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/beside.h"
 #include "server/recordings/open_beneath.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/sandbox.h"
@@ -64,7 +65,8 @@ class Walk {
       : root_(std::move(root)), descriptor_(descriptor), start_(std::move(start)) {
     for (const recordings::Reader* reader : recordings::Readers()) {
       if (!format.empty() && reader->name != format) continue;
-      patterns_.insert(patterns_.end(), reader->files.begin(), reader->files.end());
+      const std::vector<std::string> read = recordings::PatternsOf(*reader);
+      patterns_.insert(patterns_.end(), read.begin(), read.end());
     }
   }
 

@@ -23,6 +23,7 @@ constexpr double kBin = 0.02, kWideBin = 0.05;  // s
 constexpr double kLowRate = 1;                  // Hz
 constexpr double kMostOutside = 0.5;            // of the observed time, above which a mask is due
 constexpr size_t kFewestRows = 8;               // of a table that trials are split by
+constexpr size_t kMostLookedAt = 2000;          // rows of a table, for rates
 constexpr size_t kStretches = 5;                // of which each gives rows to both sides
 
 double Length(const Spans& spans) {
@@ -138,10 +139,27 @@ const Column* SplitColumn(const IntervalTable& table) {
   return nullptr;
 }
 
-// Values [first, last] as the flag has them.
+// The number of fewest decimals in [low, high].
+double Shortest(double low, double high) {
+  for (double scale = 1; scale < 1e9; scale *= 10) {
+    const double rounded = std::ceil(low * scale) / scale;
+    if (rounded >= low && rounded <= high) return rounded;
+  }
+  return low;
+}
+
+// Values [first, last] as the flag has them: a range with short numbers that holds these alone.
 std::string Range(const std::vector<double>& values, size_t first, size_t last) {
-  const std::string low = NumberText(values[first]);
-  return first == last ? low : fmt::format("{}-{}", low, NumberText(values[last]));
+  const auto whole = [](double v) { return v == std::floor(v); };
+  const bool alone = first == last && whole(values[first]);
+  if (alone) return NumberText(values[first]);
+  // Half the way to the values beside is the furthest.
+  const double before = first == 0 ? 0 : (values[first - 1] + values[first]) / 2;
+  const double after =
+      last + 1 == values.size() ? std::ceil(values[last]) : (values[last] + values[last + 1]) / 2;
+  const double low = whole(values[first]) ? values[first] : Shortest(before, values[first]);
+  const double high = whole(values[last]) ? values[last] : Shortest(values[last], after);
+  return fmt::format("{}-{}", NumberText(low), NumberText(high));
 }
 
 class Maker {
@@ -153,10 +171,13 @@ class Maker {
   }
 
   FirstCommand Make() {
-    const double bin = Bin();
+    const double recorded = recording_.counts.bin_width;
+    const double least =
+        recorded > 0 ? recorded * std::max(1.0, std::ceil(kBin / 2 / recorded - 1e-9)) : kBin;
+    const Chosen chosen = ChooseTable(recording_, least, observed_);
+    const double bin = Bin(chosen, least);
     Add(fmt::format("--bin {}", NumberText(bin)));
     const size_t units = Label();
-    const Chosen chosen = ChooseTable(recording_, bin, observed_);
     if (chosen.table != nullptr) {
       Mask(chosen);
       SplitBy(*chosen.table);
@@ -169,18 +190,41 @@ class Maker {
   void Add(const std::string& flag) { out_.flags += (out_.flags.empty() ? "" : " ") + flag; }
   void Because(std::string reason) { out_.reasons.push_back(std::move(reason)); }
 
-  double Bin() {
-    const double recorded = recording_.counts.bin_width;
-    if (recorded > 0) {
-      const double bin = recorded * std::max(1.0, std::ceil(kBin / 2 / recorded - 1e-9));
+  // Of a unit on average, Hz, in the rows of a table; null: in all that was observed.
+  double Rate(const IntervalTable* rows) const {
+    const auto units = static_cast<double>(std::max<size_t>(spikes_.size(), 1));
+    if (rows == nullptr) {
+      return std::accumulate(spikes_.begin(), spikes_.end(), 0.0) / (observed_ * units);
+    }
+    const Spans covered = Covered(*rows, recording_);
+    const size_t step = covered.size() / kMostLookedAt + 1;
+    double spikes = 0, seconds = 0;
+    for (size_t i = 0; i < covered.size(); i += step) {
+      const auto& [start, stop] = covered[i];
+      seconds += stop - start;
+      for (const auto& unit : recording_.units) {
+        const auto& train = unit.spike_times;
+        spikes += static_cast<double>(std::lower_bound(train.begin(), train.end(), stop) -
+                                      std::lower_bound(train.begin(), train.end(), start));
+      }
+    }
+    return seconds > 0 ? spikes / (seconds * units) : 0;
+  }
+
+  double Bin(const Chosen& chosen, double least) {
+    if (const double recorded = recording_.counts.bin_width; recorded > 0) {
       Because(fmt::format("--bin: the counts came in bins of {} s; bins may be whole multiples",
                           NumberText(recorded)));
-      return bin;
+      return least;
     }
-    const double rate = std::accumulate(spikes_.begin(), spikes_.end(), 0.0) /
-                        (observed_ * static_cast<double>(std::max<size_t>(spikes_.size(), 1)));
-    const double bin = rate < kLowRate ? kWideBin : kBin;
-    Because(fmt::format("--bin: units have {:.2g} spikes/s, {:.2g} a bin", rate, rate * bin));
+    const bool masked = Masks(chosen);
+    const double rate = Rate(masked ? chosen.table : nullptr);
+    // Rows that are too short for wide bins have narrow ones.
+    const bool wide =
+        rate < kLowRate && ChooseTable(recording_, kWideBin, observed_).table == chosen.table;
+    const double bin = wide ? kWideBin : kBin;
+    Because(fmt::format("--bin: units have {:.2g} spikes/s{}, {:.2g} a bin", rate,
+                        masked ? " in " + chosen.table->table.name : "", rate * bin));
     return bin;
   }
 
@@ -195,10 +239,14 @@ class Maker {
     return good;
   }
 
+  static bool Masks(const Chosen& chosen) {
+    return chosen.table != nullptr && chosen.covered <= 1 - kMostOutside &&
+           chosen.table->table.name.find('[') == std::string::npos;
+  }
+
   void Mask(const Chosen& chosen) {
-    if (chosen.covered > 1 - kMostOutside) return;
+    if (!Masks(chosen)) return;
     const std::string& name = chosen.table->table.name;
-    if (name.find('[') != std::string::npos) return;
     Add("--mask " + Quoted(name));
     Because(fmt::format("--mask: {:.0f} % of the time is outside {}", 100 * (1 - chosen.covered),
                         name));

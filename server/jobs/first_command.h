@@ -16,7 +16,7 @@ struct FirstCommand {
 };
 
 // `spikes`: of each unit, over the whole recording. Looks at rates, labels, interval tables and
-// observed times; never reads a spike.
+// observed times; of the spikes it only finds where rows begin and end.
 FirstCommand FirstCommandFor(const recordings::Recording& recording,
                              const std::vector<double>& spikes);
 

@@ -9,8 +9,10 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/beside.h"
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
+#include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/time_tables.h"
 #include "server/recordings/readers/unit_table.h"
@@ -73,15 +75,91 @@ absl::Status Finish(Recording& recording, Notes& notes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
-  std::vector<SourceFile> sources;
-  for (const ImportFile& f : files) {
-    if (f.role == Role::kMain) sources.push_back({f.name, f.path});
+namespace {
+
+// The files of an import by what they are for.
+struct Sorted {
+  std::vector<SourceFile> main;
+  std::vector<ImportFile> given;   // tables that the user named
+  std::vector<ImportFile> beside;  // main files that are tables by their names
+};
+
+Sorted SortOut(const std::vector<ImportFile>& files) {
+  Sorted out;
+  std::vector<ImportFile> main;
+  for (const ImportFile& f : files) (f.role == Role::kMain ? main : out.given).push_back(f);
+  out.beside = TakeBeside(main);
+  for (const ImportFile& f : main) out.main.push_back({f.name, f.path});
+  return out;
+}
+
+// `silent`: units that only the table of units names are taken to be silent.
+absl::Status AddTable(const ImportFile& file, bool silent, Recording& recording, Notes& notes) {
+  SAED_ASSIGN_OR_RETURN(const std::string bytes,
+                        FileSet({{file.name, file.path}}).Read(file.name, kMaxTextBytes));
+  if (file.role == Role::kIntervals) {
+    SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(file.name, bytes, notes));
+    recording.intervals.push_back(std::move(table));
+  } else if (file.role == Role::kSeries) {
+    SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(file.name, bytes, notes));
+    recording.series.push_back(std::move(series));
+  } else {
+    SAED_RETURN_IF_ERROR(AddUnitColumns(file.name, bytes, silent, recording, notes));
   }
-  const FileSet main(std::move(sources));
-  SAED_ASSIGN_OR_RETURN(const Reader* reader,
-                        spec.format.empty() ? RecogniseReader(main) : FindReader(spec.format));
+  return absl::OkStatus();
+}
+
+bool SameBytes(const ImportFile& a, const ImportFile& b) {
+  const auto left = FileSet({{a.name, a.path}}).Read(a.name, kMaxTextBytes);
+  const auto right = FileSet({{b.name, b.path}}).Read(b.name, kMaxTextBytes);
+  return left.ok() && right.ok() && *left == *right;
+}
+
+// Tables that the user named count before those that lie beside the data, and one of those that
+// makes no sense is left out.
+absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, Notes& notes) {
+  for (const ImportFile& file : files.given) {
+    SAED_RETURN_IF_ERROR(AddTable(file, silent, recording, notes));
+  }
+  for (const ImportFile& file : files.beside) {
+    const ImportFile table = AsTable(file);
+    const auto given = std::find_if(files.given.begin(), files.given.end(), [&](const auto& other) {
+      return other.role == table.role && (table.role == Role::kUnits || other.name == table.name);
+    });
+    const bool again = given != files.given.end();
+    if (again && SameBytes(*given, table)) continue;  // it is the one given
+    const auto named = [&](const Series& series) { return series.name == table.name; };
+    const bool own = table.role == Role::kIntervals
+                         ? recording.FindIntervals(table.name) != nullptr
+                         : table.role == Role::kSeries &&
+                               std::any_of(recording.series.begin(), recording.series.end(), named);
+    if (own && !again) {
+      notes.Said(file.name, "lies beside the data and is not read, as the data have one so called");
+    } else if (again) {
+      notes.Said(file.name, "lies beside the data and is not read, as another was given instead");
+    } else {
+      LeaveOut(file.name, AddTable(table, silent, recording, notes), notes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
+  Sorted sorted = SortOut(files);
+  const Reader* reader = nullptr;
+  if (spec.format.empty()) {
+    SAED_ASSIGN_OR_RETURN(reader, RecogniseReader(FileSet(sorted.main)));
+  } else {
+    SAED_ASSIGN_OR_RETURN(reader, FindReader(spec.format));
+  }
   SAED_RETURN_IF_ERROR(CheckOptions(*reader, spec.options));
+  if (reader->own_tables) {
+    for (const ImportFile& f : sorted.beside) sorted.main.push_back({f.name, f.path});
+    sorted.beside.clear();
+  }
+  const FileSet main(sorted.main);
   Notes notes(spec.strict);
   Tally passed_over;
   for (const std::string& name : spec.left_out) passed_over.Add([&] { return ValidUtf8(name); });
@@ -89,20 +167,8 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
   for (const std::string& line : spec.not_sent) notes.Mended("files", line);
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
-  for (const ImportFile& f : files) {
-    if (f.role == Role::kMain) continue;
-    SAED_ASSIGN_OR_RETURN(const std::string bytes,
-                          FileSet({{f.name, f.path}}).Read(f.name, kMaxTextBytes));
-    if (f.role == Role::kIntervals) {
-      SAED_ASSIGN_OR_RETURN(IntervalTable table, ParseIntervalsCsv(f.name, bytes, notes));
-      imported.recording.intervals.push_back(std::move(table));
-    } else if (f.role == Role::kSeries) {
-      SAED_ASSIGN_OR_RETURN(Series series, ParseSeriesCsv(f.name, bytes, notes));
-      imported.recording.series.push_back(std::move(series));
-    } else {
-      SAED_RETURN_IF_ERROR(AddUnitColumns(f.name, bytes, imported.recording, notes));
-    }
-  }
+  SayUnread(main, notes);
+  SAED_RETURN_IF_ERROR(AddTables(sorted, reader->units_by_spikes, imported.recording, notes));
   SAED_RETURN_IF_ERROR(Finish(imported.recording, notes));
   SAED_RETURN_IF_ERROR(notes.Strict());
   imported.warnings = notes.Lines();

@@ -139,11 +139,21 @@ v1::Unit ToProto(const storage::UnitRow& row, double mean_rate) {
   return m;
 }
 
+namespace {
+
+// The formats by the names that they have today.
+std::string Format(const std::string& source) {
+  if (source == "spikes_npy") return "spikes";
+  return source == "counts_npy" ? "counts" : source;
+}
+
+}  // namespace
+
 v1::Recording ToProto(const storage::RecordingRow& row) {
   v1::Recording m;
   m.set_name("recordings/" + row.id);
   m.set_display_name(row.name);
-  m.set_source(row.source);
+  m.set_source(Format(row.source));
   m.set_owner(row.owner);
   m.set_private_(row.is_private);
   m.set_digest(row.digest);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -145,6 +146,9 @@ std::string JsonCell(const recordings::Column& column, size_t row) {
 absl::Status SendTable(const recordings::Table& table, Sender& sender) {
   v1::DownloadHeader header;
   header.set_table(true);
+  header.set_table_name(table.name);
+  constexpr std::array kKinds = {"number", "text", "list"};
+  for (const auto& column : table.columns) header.add_column_kinds(kKinds[column.values.index()]);
   SAED_RETURN_IF_ERROR(sender.Header(header));
   SAED_RETURN_IF_ERROR(sender.Bytes("{"));
   for (const auto& column : table.columns) {
@@ -170,6 +174,22 @@ absl::Status SendSeries(const recordings::Series& series, Sender& sender) {
   SAED_RETURN_IF_ERROR(sender.Header(header));
   SAED_RETURN_IF_ERROR(sender.Numbers(series.timestamps));
   return sender.Numbers(series.values);
+}
+
+// What was observed of all, and of units that have times of their own.
+recordings::Table ObservedTable(const Recording& recording) {
+  recordings::Texts units;
+  recordings::Numbers starts, stops;
+  const auto add = [&](const std::string& unit, const recordings::Spans& spans) {
+    for (const auto& [start, stop] : spans) {
+      units.push_back(unit);
+      starts.push_back(start);
+      stops.push_back(stop);
+    }
+  };
+  add("", recording.observed);
+  for (const auto& unit : recording.units) add(std::to_string(unit.id), unit.observed);
+  return {"observed", {{"unit", units}, {"start_time", starts}, {"stop_time", stops}}};
 }
 
 absl::Status NoPart(std::string_view kind, const std::string& asked,
@@ -200,8 +220,14 @@ absl::Status SendSeriesCalled(const Recording& recording, const std::string& nam
 absl::Status SendRecording(Context& context, const std::string& id,
                            const v1::DownloadRecordingRequest& request, grpc::ServerContext& server,
                            grpc::ServerWriter<v1::DownloadRecordingResponse>& stream) {
-  if (!request.interval_table().empty() && !request.series().empty()) {
-    return InvalidField("series", "is given beside interval_table; give at most one of them");
+  const auto part = request.part();
+  if (!request.interval_table().empty() + !request.series().empty() + (part != 0) > 1) {
+    return InvalidField("series",
+                        "is given beside interval_table or part; give at most one of "
+                        "them");
+  }
+  if (!v1::DownloadRecordingRequest::Part_IsValid(part)) {
+    return InvalidField("part", fmt::format("is {}, which this server does not know", int{part}));
   }
   SAED_ASSIGN_OR_RETURN(const auto row, context.stores.recordings.Get(id));
   // What is large stays in the file; the rest takes about twice its stored size.
@@ -214,6 +240,12 @@ absl::Status SendRecording(Context& context, const std::string& id,
     SAED_RETURN_IF_ERROR(SendTableCalled(recording, request.interval_table(), sender));
   } else if (!request.series().empty()) {
     SAED_RETURN_IF_ERROR(SendSeriesCalled(recording, request.series(), sender));
+  } else if (part == v1::DownloadRecordingRequest::PART_UNIT_COLUMNS) {
+    SAED_RETURN_IF_ERROR(SendTable(recording.unit_columns, sender));
+  } else if (part == v1::DownloadRecordingRequest::PART_ELECTRODES) {
+    SAED_RETURN_IF_ERROR(SendTable(recording.electrodes, sender));
+  } else if (part == v1::DownloadRecordingRequest::PART_OBSERVED) {
+    SAED_RETURN_IF_ERROR(SendTable(ObservedTable(recording), sender));
   } else {
     SAED_RETURN_IF_ERROR(SendActivity(recording, sender));
   }

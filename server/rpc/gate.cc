@@ -182,9 +182,9 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
   SAED_RETURN_IF_ERROR(Rate(caller));
   absl::Status status;
   if (caller.role < rule->least) {
-    status = absl::PermissionDeniedError(fmt::format("{} is for {}s; '{}' is a {}", method,
+    status = absl::PermissionDeniedError(fmt::format("this is for {}s and '{}' is a {} ({})",
                                                      RoleName(rule->least), caller.user,
-                                                     RoleName(caller.role)));
+                                                     RoleName(caller.role), method));
   } else if (request != nullptr) {
     status = Resources(caller, method, *request);
   }

@@ -38,6 +38,11 @@ absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collect
 absl::Status CheckDisplayName(std::string_view name, std::string_view field) {
   const bool control = std::any_of(name.begin(), name.end(),
                                    [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+  if (name.size() == 16 && name.find_first_not_of("0123456789abcdef") == name.npos) {
+    return InvalidField(field, fmt::format("is '{}', which is the form of an id; must be another "
+                                           "name, or commands could not tell them apart",
+                                           name));
+  }
   if (!name.empty() && name.size() <= 200 && !control && ValidUtf8(name) == name) {
     return absl::OkStatus();
   }

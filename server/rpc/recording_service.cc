@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/jobs/files_at.h"
+#include "server/recordings/beside.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/simulate.h"
 #include "server/rpc/convert.h"
@@ -394,7 +395,7 @@ void Tell(const recordings::Reader& reader, v1::FormatInfo& out) {
   out.set_name(reader.name);
   out.set_title(reader.title);
   out.set_needs(reader.needs);
-  for (const auto& pattern : reader.files) out.add_files(pattern);
+  for (const auto& pattern : recordings::PatternsOf(reader)) out.add_files(pattern);
   for (const auto& option : reader.options) {
     auto* told = out.add_options();
     told->set_name(option.name);
@@ -439,13 +440,17 @@ grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
     }
     sketches.push_back({file.name(), file.size(), file.head(), file.tail()});
   }
-  const recordings::FileSet files(std::move(sketches));
-  const auto reader = recordings::RecogniseReader(files);
+  std::vector<std::string> names;
+  for (const auto& sketch : sketches) names.push_back(sketch.name);
+  std::sort(names.begin(), names.end());
+  recordings::TakeBeside(sketches);
+  const auto reader = recordings::RecogniseReader(recordings::FileSet(std::move(sketches)));
   if (!reader.ok()) return ToGrpc(reader.status());
   Tell(**reader, *response->mutable_format());
-  for (const std::string& name : files.names()) {
+  const std::vector<std::string> patterns = recordings::PatternsOf(**reader);
+  for (const std::string& name : names) {
     const bool wanted = std::any_of(
-        (*reader)->files.begin(), (*reader)->files.end(),
+        patterns.begin(), patterns.end(),
         [&](const std::string& pattern) { return recordings::MatchesPattern(name, pattern); });
     if (wanted) response->add_files(name);
   }

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto series = recordings::ParseSeriesCsv("file", text, notes); series.ok()) {
     fuzz::Require(series->values.size() == series->timestamps.size() * series->channels.size());
   }
-  (void)recordings::AddUnitColumns("file", text, recording, notes);
+  (void)recordings::AddUnitColumns("file", text, true, recording, notes);
   for (const auto& column : recording.unit_columns.columns) fuzz::Require(column.rows() == 2);
   return 0;
 }

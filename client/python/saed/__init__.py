@@ -2,7 +2,8 @@
 
     import saed
     lab = saed.connect("127.0.0.1:7070")
-    recording = lab.import_recording("session.nwb")
+    recording = lab.import_recording("session.nwb")   # or a folder; recording.warnings
+    spikes = lab.spikes(recording.name)               # {unit id: times in s}
     job = lab.train(recording.name, bin_width=0.02, window=5, features=96, k=12, epochs=40)
     for p in lab.watch(job.name):
         print(p.stage, p.step, p.reconstruction_loss)

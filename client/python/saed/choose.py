@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 from saed.v1 import recordings_pb2
 
@@ -109,6 +110,14 @@ def _sketch(name, path, room):
     return sketch
 
 
+def _warn_of_unsent(files, taken):
+    for name, _ in set(files) - set(taken) if taken else ():
+        if name.endswith((".csv", ".tsv")) and "/" not in name:
+            warnings.warn(f"{name} lies beside the data and is not read; tables are found as "
+                          "units.csv, trials.csv, intervals/NAME.csv and series/NAME.csv, or given "
+                          "as units, intervals and series", stacklevel=4)
+
+
 def choose_files(client, path, format):
     """The format of the file or folder at path, the names and paths of the files it reads, and what
     of the folder is left out though it may be the user's, in lines."""
@@ -124,7 +133,7 @@ def choose_files(client, path, format):
 
     nwb = [name for name, _ in files if name.endswith(".nwb")]
     if len(nwb) > 1 and format in (None, "nwb"):
-        raise ValueError(f"{path} holds {len(nwb)} NWB files, each a recording of its own; name "
+        raise ValueError(f"{path} holds {len(nwb)} recordings, each an NWB file of its own; name "
                          f"one: {', '.join(nwb[:10])}")
 
     def chosen(name, wanted):
@@ -134,8 +143,10 @@ def choose_files(client, path, format):
         return name, wanted, left_out.lines()
 
     if format is not None:  # one that the server does not know is refused by it
-        return chosen(format, [f for f in files if format in patterns
-                               and (not folder or reads(f[0], [format]))])
+        taken = [f for f in files
+                 if format in patterns and (not folder or reads(f[0], [format]))]
+        _warn_of_unsent(files, taken)
+        return chosen(format, taken)
     request, room, others = recordings_pb2.DetectFormatRequest(), _SKETCHED, 0
     for name, file in files:
         wanted = reads(name, patterns) or len(files) == 1
@@ -145,4 +156,6 @@ def choose_files(client, path, format):
             room -= len(request.files[-1].head) + len(request.files[-1].tail)
     answer = client._call(client.recordings.DetectFormat, request)
     wanted = set(answer.files)
-    return chosen(answer.format.name, [f for f in files if f[0] in wanted or not folder])
+    taken = [f for f in files if f[0] in wanted or not folder]
+    _warn_of_unsent(files, taken)
+    return chosen(answer.format.name, taken)

@@ -16,7 +16,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   SAED_ASSIGN_OR_RETURN(Recording out,
                         ReadMatrixRecording(files, options, {"counts", "bins", "units"}, {},
                                             options.bin_width, notes));
-  out.source = "counts_npy";
+  out.source = "counts";
   return out;
 }
 

@@ -48,6 +48,7 @@ FileSet::FileSet(std::vector<SourceFile> files) : sketches_(files.size()) {
     names_.push_back(std::move(file.name));
     paths_.push_back(std::move(file.path));
   }
+  opened_.resize(paths_.size());
 }
 
 size_t FileSet::IndexOf(std::string_view name) const {
@@ -84,8 +85,19 @@ const FileSketch& FileSet::Sketch(std::string_view name) const {
 
 absl::StatusOr<std::string> FileSet::PathOf(std::string_view name) const {
   const size_t i = IndexOf(name);
-  if (i < paths_.size()) return paths_[i];
+  if (i < paths_.size()) {
+    opened_[i] = true;
+    return paths_[i];
+  }
   return InvalidField("files", fmt::format("holds no {}", name));
+}
+
+std::vector<std::string> FileSet::Unopened() const {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < opened_.size(); ++i) {
+    if (!opened_[i]) out.push_back(names_[i]);
+  }
+  return out;
 }
 
 absl::StatusOr<std::string> FileSet::Read(std::string_view name, int64_t most) const {

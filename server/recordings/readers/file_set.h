@@ -49,6 +49,8 @@ class FileSet {
   const FileSketch& Sketch(std::string_view name) const;
   // Where the bytes lie. INVALID_ARGUMENT on `files` where the name is not there.
   absl::StatusOr<std::string> PathOf(std::string_view name) const;
+  // Names of which neither PathOf() nor Read() was asked.
+  std::vector<std::string> Unopened() const;
   // All bytes. INVALID_ARGUMENT on the file's name where it has more than `most`.
   absl::StatusOr<std::string> Read(std::string_view name, int64_t most) const;
 
@@ -58,6 +60,7 @@ class FileSet {
   std::vector<std::string> names_;  // ascending
   std::vector<std::string> paths_;  // of each; empty where there are only sketches
   mutable std::vector<FileSketch> sketches_;
+  mutable std::vector<bool> opened_;
 };
 
 // Whether `name` matches a pattern as Matching() has it.

@@ -217,6 +217,11 @@ absl::StatusOr<std::vector<int64_t>> ReadMatrix(const MatrixSource& source, Matr
 
 absl::Status CheckBinWidth(double bin_width) {
   if (std::isfinite(bin_width) && bin_width > 0) return absl::OkStatus();
+  if (bin_width == 0) {
+    return InvalidField("bin_width",
+                        "is not given; a matrix has no times of its own, so the width of its bins "
+                        "in s is needed, e.g. 0.02");
+  }
   return InvalidField("bin_width", fmt::format("is {} s; a count matrix needs the width of its "
                                                "bins, e.g. 0.02",
                                                bin_width));

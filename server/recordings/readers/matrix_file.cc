@@ -213,6 +213,9 @@ absl::StatusOr<std::optional<Texts>> ReadUnitNames(const FileSet& files, const M
 Match RecogniseMatrix(const FileSet& files, std::string_view name) {
   const auto candidates = Candidates(files, name);
   if (candidates.size() != 1) return Match::kNo;
+  // Half of a pair that the format `spikes` would read.
+  const std::string_view stem = Stem(candidates[0]);
+  if (stem == "spike_times" || stem == "spike_clusters") return Match::kNo;
   const bool alone = files.names().size() == 1 || Stem(candidates[0]) == name;
   return alone ? Match::kMaybe : Match::kNo;
 }

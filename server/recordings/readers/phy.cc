@@ -110,7 +110,8 @@ const Reader& formats::phy() {
         "what spike_times.npy counts, samples or seconds; without it whole numbers are samples",
         "samples"}},
       Recognise,
-      Read};
+      Read,
+      true};  // units_by_spikes
   return reader;
 }
 

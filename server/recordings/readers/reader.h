@@ -55,6 +55,10 @@ struct Reader {
   // Errors are INVALID_ARGUMENT naming the file or the part in it. What can be left out or mended
   // without guessing is noted instead. Import() adds tables and makes the checks that hold for all.
   absl::StatusOr<Recording> (*read)(const FileSet&, const ImportOptions&, Notes&) = nullptr;
+  // The files name only units that have spikes; a table of units may name those that have none.
+  bool units_by_spikes = false;
+  // Reads tables that lie beside the data (beside.h) itself.
+  bool own_tables = false;
 };
 
 }  // namespace saed::recordings

@@ -1,6 +1,9 @@
 #include "server/recordings/readers/registry.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
 
 #include "server/base/faults.h"
 #include "server/base/text.h"
@@ -41,6 +44,60 @@ std::string Seen(const FileSet& files) {
   return out;
 }
 
+// Who reads a set of files.
+struct Recognition {
+  std::vector<const Reader*> sure, maybe;
+  bool alone = false;  // one of the sure ones bears no other beside it; it is the first
+
+  const Reader* one() const {
+    if (!sure.empty()) return alone && sure.size() > 1 ? nullptr : sure[0];
+    return maybe.size() == 1 ? maybe[0] : nullptr;
+  }
+};
+
+Recognition Recognise(const FileSet& files) {
+  Recognition out;
+  for (const Reader* reader : Readers()) {
+    const Match match = reader->recognise(files);
+    if (match == Match::kYes) out.sure.push_back(reader);
+    if (match == Match::kYesAlone) {
+      out.sure.insert(out.sure.begin(), reader);
+      out.alone = true;
+    }
+    if (match == Match::kMaybe) out.maybe.push_back(reader);
+  }
+  return out;
+}
+
+// The files and folders right in the folder that are recordings by themselves, with their formats.
+std::vector<std::string> RecordingsIn(const FileSet& files) {
+  constexpr size_t kLookedAt = 200;
+  std::map<std::string, std::vector<FileSketch>> entries;
+  for (const std::string& name : files.names()) {
+    const size_t slash = name.find('/');
+    const std::string entry = name.substr(0, slash);
+    if (entries.size() == kLookedAt && !entries.contains(entry)) break;
+    FileSketch sketch = files.Sketch(name);
+    if (slash != name.npos) sketch.name = name.substr(slash + 1);
+    entries[entry].push_back(std::move(sketch));
+  }
+  std::vector<std::string> out, doubtful;
+  for (auto& [entry, sketches] : entries) {
+    const bool folder = sketches.size() > 1 || sketches[0].name != entry;
+    const Recognition found = Recognise(FileSet(std::move(sketches)));
+    if (found.sure.empty() && found.maybe.empty()) continue;
+    const Reader* one = found.one();
+    const auto readers = one != nullptr       ? std::vector<const Reader*>{one}
+                         : found.sure.empty() ? found.maybe
+                                              : found.sure;
+    // A file that some format could read need not be a recording.
+    const bool sure = folder || !found.sure.empty();
+    (sure ? out : doubtful).push_back(fmt::format("{} ({})", ValidUtf8(entry), Names(readers)));
+  }
+  if (out.empty() && doubtful.size() == 1) return doubtful;
+  return out;
+}
+
 }  // namespace
 
 const std::vector<const Reader*>& Readers() {
@@ -59,30 +116,36 @@ absl::StatusOr<const Reader*> FindReader(std::string_view name) {
 }
 
 absl::StatusOr<const Reader*> RecogniseReader(const FileSet& files) {
-  std::vector<const Reader*> sure, alone, maybe;
-  for (const Reader* reader : Readers()) {
-    const Match match = reader->recognise(files);
-    if (match == Match::kYes) sure.push_back(reader);
-    if (match == Match::kYesAlone) alone.push_back(reader);
-    if (match == Match::kMaybe) maybe.push_back(reader);
-  }
-  if (!alone.empty() && sure.size() + alone.size() > 1) {
-    alone.insert(alone.end(), sure.begin(), sure.end());
+  const Recognition found = Recognise(files);
+  if (const Reader* reader = found.one()) return reader;
+  if (!found.sure.empty()) {
     std::string held;
-    for (const Reader* reader : alone) {
+    for (const Reader* reader : found.sure) {
       held += fmt::format("\n  {}: {}", reader->name, reader->needs);
     }
     return InvalidField("format", fmt::format("is not given and the files hold what several read: "
                                               "{}. Say which of {}:{}",
-                                              Seen(files), Names(alone), held));
+                                              Seen(files), Names(found.sure), held));
   }
-  if (!sure.empty()) return sure[0];
-  if (!alone.empty()) return alone[0];
-  if (maybe.size() == 1) return maybe[0];
-  if (!maybe.empty()) {
+  if (!found.maybe.empty()) {
     return InvalidField("format", fmt::format("is not given and the files could be any of {}; say "
                                               "which",
-                                              Names(maybe)));
+                                              Names(found.maybe)));
+  }
+  if (files.names().size() > 1) {
+    const std::vector<std::string> within = RecordingsIn(files);
+    if (within.size() == 1) {
+      return InvalidField("files",
+                          fmt::format("are no recording, but hold one: {}; name it", within[0]));
+    }
+    if (within.size() > 1) {
+      constexpr size_t kShown = 12;
+      const std::vector<std::string> shown(within.begin(),
+                                           within.begin() + std::min(within.size(), kShown));
+      return InvalidField("files",
+                          fmt::format("hold {} recordings: {}{}; name one", within.size(),
+                                      fmt::join(shown, ", "), within.size() > kShown ? ", …" : ""));
+    }
   }
   std::string needs;
   for (const Reader* reader : Readers()) {

@@ -21,7 +21,8 @@
   X(cellexplorer)       \
   X(matlab)             \
   X(traces)             \
-  X(counts)
+  X(counts)             \
+  X(saed)
 
 namespace saed::recordings {
 

@@ -319,7 +319,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   SAED_ASSIGN_OR_RETURN(const Grouped saw, GroupSpikes(spikes, scale.divisor, {}, out));
   if (scale.samples && saw.whole) out.sampling_rate = scale.divisor;
   if (!spikes.names.empty()) SetUnitIds(spikes.units_name, spikes.names, out, notes);
-  out.source = "spikes_npy";
+  out.source = "spikes";
   return out;
 }
 
@@ -332,6 +332,9 @@ bool Contains(const Names& known, const std::vector<std::string>& names) {
 
 Match Recognise(const FileSet& files) {
   if (!TimesFile(files).empty() && !UnitsFile(files).empty()) return Match::kMaybe;
+  // One without the other is refused with what is missing.
+  const bool half = files.Has("spike_times.npy") || files.Has("spike_clusters.npy");
+  if (half && !files.Has("spike_templates.npy")) return Match::kMaybe;
   const std::string called = TextFile(files);
   if (files.names().size() != 1) {
     const bool units =
@@ -369,7 +372,8 @@ const Reader& formats::spikes() {
         "needed, and others seconds",
         "ms"}},
       Recognise,
-      Read};
+      Read,
+      true};  // units_by_spikes
   return reader;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -101,6 +102,71 @@ std::map<std::string, size_t> UnitsByName(const Recording& recording, bool origi
   return out;
 }
 
+// A missing value before the place `at` of a column of units.
+void InsertMissing(size_t at, Column& column) {
+  std::visit(
+      [&](auto& values) {
+        typename std::decay_t<decltype(values)>::value_type missing{};
+        if constexpr (std::is_same_v<decltype(missing), double>) missing = kNan;
+        values.insert(values.begin() + static_cast<std::ptrdiff_t>(at), missing);
+      },
+      column.values);
+}
+
+// Units without spikes for the ids that no unit has, in order of ids where the units are.
+void AddSilentUnits(std::string_view name, const TextTable& table, const Column& ids,
+                    Recording& recording, Notes& notes) {
+  std::set<int64_t> added, known;
+  for (const Unit& unit : recording.units) known.insert(unit.id);
+  int64_t first = 0;
+  for (size_t i = 0; i < ids.rows(); ++i) {
+    const std::string text = CellText(ids, i);
+    int64_t id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc() || end != text.data() + text.size() || known.contains(id)) continue;
+    if (static_cast<int64_t>(known.size() + added.size()) >= kMaxUnits) break;
+    if (added.insert(id).second && added.size() == 1) first = table.lines[i];
+  }
+  if (added.empty()) return;
+  const bool ascending = std::is_sorted(recording.units.begin(), recording.units.end(),
+                                        [](const Unit& a, const Unit& b) { return a.id < b.id; });
+  for (const int64_t id : added) {
+    const auto at = ascending ? std::lower_bound(recording.units.begin(), recording.units.end(), id,
+                                                 [](const Unit& u, int64_t i) { return u.id < i; })
+                              : recording.units.end();
+    const auto place = static_cast<size_t>(at - recording.units.begin());
+    for (Column& column : recording.unit_columns.columns) InsertMissing(place, column);
+    recording.units.emplace(at)->id = id;
+  }
+  notes.Said(name, fmt::format("{} of its units have no spikes and are taken as silent, the first "
+                               "is in line {}",
+                               added.size(), first));
+}
+
+// Some names, in words.
+template <class Names>
+std::string Some(const Names& names) {
+  constexpr size_t kShown = 5;
+  std::string out;
+  size_t n = 0;
+  for (const auto& name : names) {
+    if (n++ == kShown) return out + ", …";
+    out += (out.empty() ? "" : ", ") + ValidUtf8(name);
+  }
+  return out;
+}
+
+absl::Status OtherUnits(std::string_view name, const Column& ids, const Recording& recording) {
+  Texts theirs, ours;
+  for (size_t i = 0; i < std::min<size_t>(ids.rows(), 6); ++i) theirs.push_back(CellText(ids, i));
+  for (size_t n = 0; n < std::min<size_t>(recording.units.size(), 6); ++n) {
+    ours.push_back(std::to_string(recording.units[n].id));
+  }
+  return InvalidField(name, fmt::format("names no unit of the recording in its column {} ({}); the "
+                                        "units are {}. Is it another recording's?",
+                                        ids.name, Some(theirs), Some(ours)));
+}
+
 // The row of each unit or -1.
 std::vector<int64_t> MatchUnits(std::string_view name, const TextTable& table, const Column& ids,
                                 const std::map<std::string, size_t>& units, size_t count,
@@ -195,8 +261,8 @@ void MergeUnitTable(std::string_view name, const TextTable& table, int64_t id,
   }
 }
 
-absl::Status AddUnitColumns(std::string_view name, std::string_view bytes, Recording& recording,
-                            Notes& notes) {
+absl::Status AddUnitColumns(std::string_view name, std::string_view bytes, bool silent,
+                            Recording& recording, Notes& notes) {
   SAED_ASSIGN_OR_RETURN(TextTable table, ReadTextTable(name, bytes, notes));
   int64_t id = FindNamed(table.table, kIds);
   if (id >= 0) {
@@ -221,7 +287,15 @@ absl::Status AddUnitColumns(std::string_view name, std::string_view bytes, Recor
     }
     return false;
   };
-  if (!known(units)) units = UnitsByName(recording, false);
+  const bool numbered = recording.unit_columns.Find("original_id") != nullptr;
+  if (!known(units)) {
+    units = UnitsByName(recording, false);
+    if (ids.rows() > 0 && !known(units)) return OtherUnits(name, ids, recording);
+    if (silent && !numbered && !recording.counts.present()) {
+      AddSilentUnits(name, table, ids, recording, notes);
+      units = UnitsByName(recording, false);
+    }
+  }
   const auto rows = MatchUnits(name, table, ids, units, recording.units.size(), notes);
   SayDoubts(name, table, notes);
   MergeUnitTable(name, table, id, rows, true, Merge::kReplace, recording, notes);

@@ -15,10 +15,11 @@ namespace saed::recordings {
 // Adds the columns of a text table (formats/tables.md) to the units whose ids are in its column
 // `id`, `unit_id`, `cluster_id` or the like, else in its first one. Columns called label, region
 // and depth, or as the field calls them, set those of the units; the others join `unit_columns`.
-// Units without a row keep what they had; rows without a unit are noted. INVALID_ARGUMENT where no
-// column holds ids.
-absl::Status AddUnitColumns(std::string_view name, std::string_view bytes, Recording& recording,
-                            Notes& notes);
+// Units without a row keep what they had; rows without a unit are noted, or with `silent` become
+// units without spikes, which is said. INVALID_ARGUMENT where no column holds ids, or none of them
+// is a unit's.
+absl::Status AddUnitColumns(std::string_view name, std::string_view bytes, bool silent,
+                            Recording& recording, Notes& notes);
 
 // The place of the column that holds unit ids; -1 where there is none.
 int64_t FindIdColumn(const Table& table);

@@ -334,9 +334,11 @@ def columns_of_units(folder):
 
 @case
 def columns_of_some_units(folder):
-    """Rows without a unit and units without a row are said."""
-    return units(folder, "unit_id,region\n7,VISp\n99,CA1\n,LP\n", regions={3: "", 7: "VISp"},
-                 warnings=["without an id", "'99' in line 3", "1 of 2 units have no row"])
+    """Rows without an id, units without a row and units without spikes are said."""
+    return units(folder, "unit_id,region\n7,VISp\n99,CA1\n,LP\n",
+                 regions={3: "", 7: "VISp", 99: "CA1"},
+                 warnings=["without an id", "no spikes and are taken as silent, the first is in "
+                           "line 3", "1 of 3 units have no row"])
 
 
 @case

@@ -95,5 +95,42 @@ TEST(Spikes, TheUnitOfTimeIsNeverGuessed) {
   EXPECT_EQ(ms->recording.units[0].spike_times, (SpikeTrain{0.5, 0.9}));
 }
 
+TEST(Beside, TablesAreFoundByTheirNames) {
+  TempDir dir;
+  std::vector<ImportFile> files;
+  const auto add = [&](const std::string& name, const std::string& bytes) {
+    const std::string path = std::to_string(files.size());
+    dir.Write(path, bytes);
+    files.push_back({Role::kMain, name, dir / path});
+  };
+  add("spike_times.npy", MakeNpy({0.5, 1.25, 9.5}, {3}));
+  add("spike_clusters.npy", MakeNpy({3, 5, 3}, {3}));
+  add("units.csv", "id,region\n3,CA1\n4,\n5,V1\n");
+  add("trials.csv", "start_time,stop_time\n0,4\n4,9\n");
+  add("intervals/laps.tsv", "start\tstop\n1\t2\n");
+  add("intervals/bad.csv", "a,b\n1,2\n");
+  add("series/speed.csv", "time,v\n0,1\n1,2\n");
+  add("notes.csv", "who,what\na,b\n");
+  const auto got = Import({}, files);
+  ASSERT_TRUE(got.ok()) << got.status();
+  const Recording& r = got->recording;
+  ASSERT_EQ(r.units.size(), 3u);
+  EXPECT_EQ(r.units[1].id, 4);
+  EXPECT_EQ(r.units[2].region, "V1");
+  EXPECT_EQ(r.FindIntervals("trials")->rows(), 2u);
+  EXPECT_EQ(r.FindIntervals("laps")->rows(), 1u);
+  EXPECT_EQ(r.series.at(0).name, "speed");
+  std::string lines;
+  for (const auto& line : got->warnings) lines += line + "\n";
+  EXPECT_NE(lines.find("intervals/bad.csv: left out"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("notes.csv: lies beside the data and is not read"), std::string::npos);
+  // What was given counts.
+  dir.Write("given", "start,stop\n1,2\n");
+  files.push_back({Role::kIntervals, "trials", dir / "given"});
+  const auto again = Import({}, files);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->recording.FindIntervals("trials")->rows(), 1u);
+}
+
 }  // namespace
 }  // namespace saed::recordings

@@ -303,8 +303,8 @@ TEST(UnitTable, ColumnsById) {
   Notes notes;
   const auto s = AddUnitColumns(
       "units",
-      "cluster_id,brain_area,quality,depth,snr\n12,VISp,good,120,2.5\n10,CA1,,,\n99,a,b,1,2\n", r,
-      notes);
+      "cluster_id,brain_area,quality,depth,snr\n12,VISp,good,120,2.5\n10,CA1,,,\n99,a,b,1,2\n",
+      false, r, notes);
   ASSERT_TRUE(s.ok()) << s;
   EXPECT_EQ(r.units[0].region, "CA1");
   EXPECT_EQ(r.units[2].region, "VISp");
@@ -315,17 +315,43 @@ TEST(UnitTable, ColumnsById) {
               ElementsAre(IsNan(), IsNan(), 2.5));
   EXPECT_THAT(Lines(notes), HasSubstr("1 row of no unit of the recording left out"));
   EXPECT_THAT(Lines(notes), HasSubstr("1 of 3 units have no row"));
-  EXPECT_FALSE(AddUnitColumns("units", "name,area\na,b\n", r, notes).ok());
+  EXPECT_FALSE(AddUnitColumns("units", "name,area\na,b\n", false, r, notes).ok());
+}
+
+TEST(UnitTable, UnitsWithoutSpikesAreDeclared) {
+  Recording r = Three();
+  r.unit_columns.columns.push_back({"snr", Numbers{1, 2, 3}});
+  Notes notes(true);
+  const auto s = AddUnitColumns("units", "id,region\n11,CA1\n7,V1\n40,\n10,\n", true, r, notes);
+  ASSERT_TRUE(s.ok()) << s;
+  ASSERT_EQ(r.units.size(), 5u);
+  EXPECT_EQ(r.units[0].id, 7);
+  EXPECT_EQ(r.units[0].region, "V1");
+  EXPECT_EQ(r.units[4].id, 40);
+  EXPECT_THAT(std::get<Numbers>(r.unit_columns.Find("snr")->values),
+              ElementsAre(IsNan(), 1, 2, 3, IsNan()));
+  EXPECT_THAT(Lines(notes), HasSubstr("2 of its units have no spikes and are taken as silent, the "
+                                      "first is in line 3"));
+  EXPECT_TRUE(notes.Strict().ok());
+}
+
+TEST(UnitTable, ThatOfAnotherRecordingIsRefused) {
+  Recording r = Three();
+  Notes notes;
+  const auto s = AddUnitColumns("units", "id,region\n901,CA1\n902,V1\n", true, r, notes);
+  EXPECT_THAT(std::string(s.message()), HasSubstr("names no unit of the recording"));
+  EXPECT_THAT(std::string(s.message()), HasSubstr("the units are 10, 11, 12"));
+  EXPECT_EQ(r.units.size(), 3u);
 }
 
 TEST(UnitTable, IndexIsTheIdAndOriginalIdsAreKnown) {
   Recording r = Three();
   for (int64_t n = 0; n < 3; ++n) r.units[n].id = n;
   Notes notes;
-  ASSERT_TRUE(AddUnitColumns("units", ",area\n0,a\n1,b\n2,c\n", r, notes).ok());
+  ASSERT_TRUE(AddUnitColumns("units", ",area\n0,a\n1,b\n2,c\n", false, r, notes).ok());
   EXPECT_EQ(r.units[1].region, "b");
   r.unit_columns.columns.push_back({"original_id", Texts{"p1", "p2", "p3"}});
-  ASSERT_TRUE(AddUnitColumns("units", "unit_id,area\np3,z\n", r, notes).ok());
+  ASSERT_TRUE(AddUnitColumns("units", "unit_id,area\np3,z\n", false, r, notes).ok());
   EXPECT_EQ(r.units[2].region, "z");
   EXPECT_EQ(r.units[1].region, "b");
 }

@@ -1,0 +1,89 @@
+"""Dictionaries and their features: look, annotate, match, report."""
+
+import getpass
+
+import numpy as np
+
+from saed.v1 import features_pb2
+from saed.values import tensor_to_array
+
+
+class FeatureCalls:
+    """Of a Client."""
+
+    def dictionary(self, name):
+        return self._call(self.features.GetDictionary,
+                          features_pb2.GetDictionaryRequest(name=name)).dictionary
+
+    def list_features(self, dictionary, filter="", order_by="", limit=None):
+        request = features_pb2.ListFeaturesRequest(parent=dictionary, filter=filter,
+                                                   order_by=order_by)
+        return list(self._pages(self.features.ListFeatures, request, "features", limit))
+
+    def feature(self, name):
+        """Everything about one feature: the answer of GetFeature, and its arrays."""
+        answer = self._call(self.features.GetFeature, features_pb2.GetFeatureRequest(name=name))
+        return answer, tensor_to_array(answer.decoder), tensor_to_array(answer.trace_map)
+
+    def activations(self, name):
+        """(start times in s, activations) of a feature's active windows, in time order; of
+        `…/features/-` (start times, activations, latents) of all features."""
+        times, values, latents = [], [], []
+        for part in self._stream(self.features.GetActivations,
+                                 features_pb2.GetActivationsRequest(name=name)):
+            times.extend(part.start_times)
+            values.extend(part.values)
+            latents.extend(part.latents)
+        if name.endswith("/-"):
+            return np.array(times), np.array(values, np.float32), np.array(latents, np.int32)
+        return np.array(times), np.array(values, np.float32)
+
+    def variables(self, dictionary):
+        """The series and numeric columns that the dictionary's features are scored against."""
+        return list(self.dictionary(dictionary).variables)
+
+    def annotate(self, feature, label=None, tag=None, note=None, author=None):
+        """Writes what people say about a feature; returns the annotations made. A label takes the
+        place of the one before. author: default the name of the person logged in."""
+        made = []
+        for kind, text in (("LABEL", label), ("TAG", tag), ("NOTE", note)):
+            if text is not None:
+                made.append(self._call(
+                    self.features.CreateAnnotation, features_pb2.CreateAnnotationRequest(
+                        parent=feature, text=text, author=author or getpass.getuser(),
+                        kind=features_pb2.Annotation.Kind.Value("KIND_" + kind))).annotation)
+        return made
+
+    def annotations(self, feature, deleted=False):
+        """Labels, tags and notes of a feature; with `deleted` also those no longer in force."""
+        return list(self._call(self.features.ListAnnotations, features_pb2.ListAnnotationsRequest(
+            parent=feature, show_deleted=deleted)).annotations)
+
+    def forget(self, annotation, author=None):
+        """Deletes an annotation by its name; it stays in the history."""
+        self._call(self.features.DeleteAnnotation, features_pb2.DeleteAnnotationRequest(
+            name=annotation, deleter=author or getpass.getuser()))
+
+    def match(self, dictionary, others, likeness="decoder"):
+        """Matches the features of a dictionary with those of others, one to one: the answer of
+        MatchFeatures. likeness: "decoder", "activation" or "tuning"."""
+        return self._call(self.features.MatchFeatures, features_pb2.MatchFeaturesRequest(
+            name=dictionary, others=others,
+            likeness=features_pb2.Likeness.Value("LIKENESS_" + likeness.upper())))
+
+    def nearest(self, feature, dictionary="", likeness="decoder", count=10):
+        """[(feature, likeness), …] of the features most like this one, in its own dictionary or
+        another."""
+        answer = self._call(self.features.ListNearestFeatures,
+                            features_pb2.ListNearestFeaturesRequest(
+                                name=feature, dictionary=dictionary, count=count,
+                                likeness=features_pb2.Likeness.Value(
+                                    "LIKENESS_" + likeness.upper())))
+        return [(n.feature, n.likeness) for n in answer.neighbours]
+
+    def report(self, dictionary, path, features=0):
+        """Writes the report of a dictionary, one HTML page that needs no network."""
+        request = features_pb2.RenderReportRequest(name=dictionary, feature_count=features)
+        parts = [part.chunk for part in self._stream(self.features.RenderReport, request)]
+        with open(path, "wb") as file:
+            file.writelines(parts)

@@ -1,0 +1,150 @@
+"""Jobs: train, analyse, watch."""
+
+import uuid
+
+from saed.v1 import jobs_pb2, types_pb2
+
+
+def _priority(name):
+    return jobs_pb2.JobPriority.Value("JOB_PRIORITY_" + name.upper())
+
+
+class JobCalls:
+    """Of a Client."""
+
+    def train(self, recording, bin_width, *, name="", request_id=None, priority="normal", after=(),
+              time_limit=0.0, **settings):
+        """Queues a training job and returns it. settings: those of train_spec. priority: "low",
+        "normal", "high" or "urgent"; after: jobs that must succeed before; time_limit: s of running
+        after which it fails, 0 for none."""
+        spec = self.train_spec(recording, bin_width, **settings)
+        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
+                                            display_name=name, train=spec, dependencies=after,
+                                            priority=_priority(priority),
+                                            time_limit_seconds=time_limit)
+        return self._call(self.jobs.CreateJob, request).job
+
+    @classmethod
+    def train_spec(cls, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
+                   selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
+                   unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=0.8,
+                   learning_rate=4e-3, batch_size=1024, epochs=20, max_steps=0, seed=0,
+                   conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
+                   resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
+                   threads=0):
+        """What train() trains and a sweep varies, as a message.
+
+        levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
+        sample", or {"table", "column", "train", "test"}. conditions: a dict of names and
+        expressions (see Condition in types.proto), such as {"hits": "around_start(trials, outcome =
+        hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with
+        the fields of AuxK, Resampling, Penalty and Optimiser. k_anneal: the part of training over
+        which the k of TopK and BatchTopK falls to its value. selection: "relu", "top_k",
+        "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
+        unit_ids, unit_regions and normaliser of a paired population."""
+        spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
+                                  max_steps=max_steps, seed=seed, threads=threads)
+        view = spec.view
+        view.bin_width, view.window, view.stride = bin_width, window, stride
+        view.unit_labels.extend(labels)
+        view.unit_regions.extend(regions)
+        view.unit_ids.extend(unit_ids)
+        if target is not None:
+            target = dict(target)
+            kind = target.pop("normaliser", "none")
+            spec.target.CopyFrom(types_pb2.Target(
+                normaliser=types_pb2.Normaliser.Value("NORMALISER_" + kind.upper()), **target))
+        view.minimum_rate = minimum_rate
+        view.normaliser = types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper())
+        if mask is not None:
+            view.mask.table, view.mask.filter = mask
+        if isinstance(split, dict):
+            view.split.column.CopyFrom(types_pb2.ColumnSplit(
+                table=split["table"], column=split["column"], train_values=split["train"],
+                test_values=split["test"]))
+        elif split == "in sample":
+            view.split.in_sample = True
+        else:
+            view.split.train_fraction = split
+        for f, level_k in levels or [(features, k)]:
+            spec.model.levels.add(features=f, k=level_k)
+        if selection is not None:
+            spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())
+        if loss is not None:
+            spec.model.loss = types_pb2.Loss.Value("LOSS_" + loss.upper())
+        if revival is not None:
+            spec.model.revival = types_pb2.Revival.Value("REVIVAL_" + revival.upper())
+        if resampling is not None:
+            spec.model.resampling.CopyFrom(types_pb2.Resampling(**resampling))
+        if penalty is not None:
+            spec.model.penalty.CopyFrom(types_pb2.Penalty(**penalty))
+        spec.model.subtract_bias = subtract_bias
+        spec.model.k_anneal_fraction = k_anneal
+        if optimiser is not None:
+            optimiser = dict(optimiser)
+            kind = optimiser.pop("kind", "adam")
+            spec.optimiser.CopyFrom(types_pb2.Optimiser(
+                kind=types_pb2.OptimiserKind.Value("OPTIMISER_KIND_" + kind.upper()),
+                **optimiser))
+        if output is not None:
+            spec.model.output = types_pb2.Output.Value("OUTPUT_" + output.upper())
+        if decoder_start is not None:
+            spec.model.decoder_start = types_pb2.DecoderStart.Value(
+                "DECODER_START_" + decoder_start.upper())
+        if bias_start is not None:
+            spec.model.bias_start = types_pb2.BiasStart.Value("BIAS_START_" + bias_start.upper())
+        if aux is not None:
+            spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
+        spec.optimiser.learning_rate = learning_rate
+        cls._add_conditions(spec, conditions)
+        return spec
+
+    def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
+                priority="normal", after=()):
+        """Queues the building of another dictionary of a stored model, on the recording it was
+        trained on or on another with its units, and returns the job. conditions: as of train."""
+        spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
+        self._add_conditions(spec, conditions)
+        request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
+                                            display_name=name, analyse=spec, dependencies=after,
+                                            priority=_priority(priority))
+        return self._call(self.jobs.CreateJob, request).job
+
+    @staticmethod
+    def _add_conditions(spec, conditions):
+        if not isinstance(conditions or {}, dict):
+            raise TypeError(f"conditions: is a {type(conditions).__name__}; must be a dict of names "
+                            "and expressions, such as {'fast': 'speed > 20'}")
+        for label, expression in (conditions or {}).items():
+            spec.conditions.add(name=label, expression=expression)
+
+    def job(self, name):
+        return self._call(self.jobs.GetJob, jobs_pb2.GetJobRequest(name=name)).job
+
+    def cancel(self, name):
+        return self._call(self.jobs.CancelJob, jobs_pb2.CancelJobRequest(name=name)).job
+
+    def pause(self, name):
+        """Lets a job wait, with all it has done, until it is resumed."""
+        return self._call(self.jobs.PauseJob, jobs_pb2.PauseJobRequest(name=name)).job
+
+    def resume(self, name):
+        return self._call(self.jobs.ResumeJob, jobs_pb2.ResumeJobRequest(name=name)).job
+
+    def watch(self, name, after=0):
+        """Yields the job's progress from its beginning until it ends. after: the sequence of the last
+        record that is known; -1: begin with the latest."""
+        request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
+        for event in self._stream(self.jobs.WatchJob, request):
+            if event.HasField("progress"):
+                yield event.progress
+
+    def wait(self, name):
+        """The job once it ended; raises RuntimeError where it failed or was cancelled."""
+        for _ in self.watch(name, after=-1):
+            pass
+        job = self.job(name)
+        if job.state != jobs_pb2.Job.STATE_SUCCEEDED:
+            state = jobs_pb2.Job.State.Name(job.state)[6:]
+            raise RuntimeError(f"{name} {state}: {job.error.message}")
+        return job

@@ -1,0 +1,91 @@
+"""Models: encode, download, import."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from saed.v1 import inference_pb2, models_pb2, recordings_pb2, types_pb2
+from saed.values import DTYPES, Codes, tensor_to_array
+
+
+class ModelCalls:
+    """Of a Client."""
+
+    def model(self, name):
+        return self._call(self.models.GetModel, models_pb2.GetModelRequest(name=name)).model
+
+    def encode(self, model, counts, rule=None, reconstruct=False):
+        """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
+        uint16 as they are, other types as float32. rule: None (the model's own), "threshold" or
+        "top_k"."""
+        counts = np.ascontiguousarray(counts)
+        if counts.dtype not in DTYPES:
+            small = (np.issubdtype(counts.dtype, np.integer) and counts.size
+                     and counts.min() >= 0 and counts.max() < 65536)
+            counts = counts.astype("<u2" if small else "<f4")
+        request = inference_pb2.EncodeRequest(
+            model=model, reconstruct=reconstruct,
+            counts=types_pb2.Tensor(dtype=DTYPES[counts.dtype], shape=counts.shape,
+                                    data=counts.tobytes()))
+        if rule is not None:
+            request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
+        answer = self._call(self.inference.Encode, request)
+        codes = answer.codes
+        return Codes(np.array(codes.row_offsets, np.int64), np.array(codes.indices, np.int32),
+                     np.array(codes.values, np.float32), self._features(model),
+                     tensor_to_array(answer.reconstruction) if reconstruct else None)
+
+    def _features(self, model):
+        cache = self.__dict__.setdefault("_feature_counts", {})
+        if model not in cache:
+            cache[model] = self.model(model).features
+        return cache[model]
+
+    def download(self, model, format="saed"):
+        """The model as {file name: bytes}, checked against the digest sent. format: "saed" (one
+        safetensors file) or "saelens" (cfg.json and sae_weights.safetensors)."""
+        files, name, whole, digest = {}, None, hashlib.sha256(), ""
+        request = models_pb2.DownloadModelRequest(
+            name=model, format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper()))
+        for part in self._stream(self.models.DownloadModel, request):
+            kind = part.WhichOneof("part")
+            if kind == "file":
+                name = part.file
+                files[name] = bytearray()
+            elif kind == "chunk":
+                files[name] += part.chunk
+                whole.update(part.chunk)
+            else:
+                digest = part.sha256
+        if whole.hexdigest() != digest:
+            raise IOError(f"{model}: the files arrived damaged")
+        return {n: bytes(data) for n, data in files.items()}
+
+    def import_model(self, files, recording, bin_width, window=1, labels=(), normaliser="none",
+                     split=0.8, format="saelens", name=""):
+        """Stores a model trained elsewhere and returns it. files: {file name: bytes}."""
+        view = types_pb2.DataView(
+            bin_width=bin_width, window=window, unit_labels=labels,
+            normaliser=types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper()),
+            split=types_pb2.Split(train_fraction=split))
+
+        def messages():
+            yield models_pb2.ImportModelRequest(spec=models_pb2.ImportModelSpec(
+                display_name=name, recording=recording, view=view,
+                format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper())))
+            for file, data in files.items():
+                yield models_pb2.ImportModelRequest(file=recordings_pb2.FileHeader(
+                    name=file, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+                for at in range(0, len(data), 1 << 20):
+                    yield models_pb2.ImportModelRequest(chunk=data[at:at + (1 << 20)])
+        return self._call(self.models.ImportModel, messages()).model
+
+    def tensors(self, model):
+        """The model's tensors as {name: float32 array}."""
+        (data,) = self.download(model).values()
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:8 + size])
+        body = data[8 + size:]
+        return {n: np.frombuffer(body[slice(*t["data_offsets"])], "<f4").reshape(t["shape"])
+                for n, t in header.items() if n != "__metadata__"}
