@@ -196,7 +196,7 @@ absl::StatusOr<Parsed> ParseHead(WireReader& in) {
     for (Unit& unit : r.units) unit.observed = ReadSpans(in);
   }
   out.count_bytes = in.Value<uint64_t>();
-  if (in.failed()) return Damaged();
+  if (in.failed() || (!r.counts.present() && out.count_bytes != 0)) return Damaged();
   return out;
 }
 
@@ -271,7 +271,9 @@ absl::StatusOr<Recording> Parse(std::string_view bytes) {
   SAED_ASSIGN_OR_RETURN(size_t at, SpikesAt(parsed, bytes.size(), in.rest()));
   for (size_t n = 0; n < r.units.size(); ++n) {
     Numbers times(parsed.spikes[n]);
-    std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
+    if (!times.empty()) {
+      std::memcpy(times.data(), bytes.data() + at, times.size() * sizeof(double));
+    }
     at += times.size() * sizeof(double);
     r.units[n].spike_times = std::move(times);
   }
