@@ -21,7 +21,7 @@ step "Unit tests"
 ctest --preset ci -L unit -j 2
 
 # The other tests run one at a time; lint and fuzzing use what they leave of the machine.
-step "All other tests, linting, and fuzzing for a minute each"
+step "All other tests, linting, and fuzzing for half a minute each"
 nice -n 19 deploy/lint.sh >build/lint.log 2>&1 &
 lint=$!
 nice -n 19 ctest --test-dir build/ci/tests/fuzz -L fuzz --output-on-failure >build/fuzz.log 2>&1 &

@@ -312,7 +312,7 @@ void BoundUnitColumns(Table& table, Notes& notes) {
       notes.Mended("units",
                    fmt::format("the column '{}...' left out, as its name has {} bytes; must "
                                "be at most {}",
-                               name.substr(0, 40), column.name.size(), kLongestName));
+                               ValidUtf8(name.substr(0, 40)), column.name.size(), kLongestName));
       return true;
     }
     const size_t own = TextBytes(column);

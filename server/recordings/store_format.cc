@@ -234,7 +234,7 @@ absl::StatusOr<Parsed> ParseMembers(WireReader& in, Form form) {
     for (Unit& unit : r.units) unit.observed = ReadObserved(in);
   }
   out.count_bytes = in.Value<uint64_t>();
-  if (in.failed()) return Damaged();
+  if (in.failed() || (!r.counts.present() && out.count_bytes != 0)) return Damaged();
   return out;
 }
 

@@ -1,16 +1,14 @@
 #!/usr/bin/python3
 """Writes the first inputs of every fuzz target's corpus: valid ones, from which libFuzzer goes on.
 
-    make_seeds.py BUILD     (needs h5py; what libFuzzer added is kept)
+    make_seeds.py BUILD     (what libFuzzer added is kept; make_import_seeds.py does the formats)
 """
 import io
 import json
 import pathlib
 import struct
 import sys
-import tempfile
 
-import h5py
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(sys.argv[1]) / "python"))
@@ -38,7 +36,6 @@ for dtype in ("u1", "<u2", ">i4", "<f4", "<f8", "?"):
 seed("npy", "fortran", npy(np.asfortranarray(np.arange(12.0).reshape(4, 3))))
 
 
-
 def npz(save, **arrays):
     out = io.BytesIO()
     save(out, **arrays)
@@ -54,42 +51,6 @@ for name, save in (("stored", np.savez), ("deflated", np.savez_compressed)):
                                       unit_ids=np.array([4, 5, 6])))
 seed("npz", "spikes", npz(np.savez, times=np.array([1, 5, 9]), units=np.array(["x", "y", "x"])))
 seed("npz", "pickle", npz(np.savez, t=np.array([None], object)))
-
-with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder, "small.nwb")
-    with h5py.File(path, "w", libver="earliest") as f:
-        f.attrs["nwb_version"] = "2.6.0"
-        units = f.create_group("units")
-        units["id"] = np.arange(2)
-        units["spike_times"] = np.array([0.1, 0.2, 0.3])
-        units["spike_times_index"] = np.array([2, 3], np.uint8)
-        units.attrs["colnames"] = np.array(["spike_times", "quality"], dtype=h5py.string_dtype())
-        units["quality"] = np.array(["good", "mua"], dtype=h5py.string_dtype())
-        trials = f.create_group("intervals/trials")
-        trials.attrs["neurodata_type"] = "TimeIntervals"
-        trials.attrs["colnames"] = np.array(["start_time", "stop_time", "side"],
-                                            dtype=h5py.string_dtype())
-        trials["id"], trials["start_time"], trials["stop_time"] = [0], [0.0], [0.5]
-        trials["side"] = np.array(["left"], dtype=h5py.string_dtype())
-        series = f.create_group("processing/behavior/position")
-        series.attrs["neurodata_type"] = "TimeSeries"
-        series["data"] = np.arange(6.0).reshape(3, 2)
-        series["timestamps"] = np.array([0.0, 0.1, 0.2])
-    seed("nwb", "small", path.read_bytes())
-
-labels = b"cluster_id\tgroup\n0\tgood\n1\tmua\n"
-spikes = [npy(np.array([30, 60, 90], np.uint64)), npy(np.array([0, 1, 0], np.int32))]
-seed("phy", "small", LINE.join((
-    b"sample_rate = 30000.\ndat_path = 'x.dat'\n", labels, *spikes,
-    b"cluster_id\tdepth\tfr\n0\t120.5\t1\n1\t3\t2\n")))
-seed("phy", "depths", LINE.join((
-    b"sample_rate = 30_000  # Hz\n", b"cluster_id\tKSLabel\r\n0\tgood\r\n\tmua\r\n", *spikes,
-    b"id\tgroup\tch\n0\tunsorted\t7\n1\tgood\t5\n", npy(np.array([0, 1, 1], np.uint32)),
-    npy(np.arange(12, dtype="f4").reshape(2, 3, 2)), npy(np.array([[1.0, 0], [0, -1]])),
-    npy(np.array([[0, 10.0], [1, 20]])), npy(np.array([[7, 5]], np.uint32)),
-    npy(np.arange(6, dtype="f4").reshape(3, 2)), labels)))
-seed("phy", "seconds", LINE.join((
-    b"", labels, npy(np.array([0.5, np.nan, 1.25])), npy(np.array([[0.0, -1, 1]])))))
 
 seed("csv", "decimal_commas", b"start;stop;rt\n1,5;2;\n3,25;n/a;0,5\n")
 seed("csv", "index", b",onset,duration,x,x\r0,1,2,a,\r1,2,n/a,b,5\r")

@@ -1,13 +1,11 @@
-// .npz files: every array of them, and as pynapple's, spikes and counts.
+// .npz files: every array of them.
 #include "server/recordings/readers/npz.h"
 
-#include "server/recordings/import.h"
 #include "tests/fuzz/target.h"
 #include "tests/tools/temp_dir.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace saed;
-  using recordings::Role;
   static const test_tools::TempDir dir;
   const std::string path = dir.Write("a.npz", std::string(fuzz::Text(data, size)));
   const recordings::FileSet files(std::vector<recordings::SourceFile>{{"a.npz", path}});
@@ -22,8 +20,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   (void)recordings::NpzNames(files.Sketch("a.npz"));
-  for (const char* format : {"pynapple", "spikes", "counts"}) {
-    (void)recordings::Import({format, {1000, 0.02}}, {{Role::kMain, "a.npz", path}});
-  }
   return 0;
 }

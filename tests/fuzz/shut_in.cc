@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -13,12 +14,13 @@
 #include "server/recordings/landlock.h"
 #include "server/recordings/readers/hdf5.h"
 #include "server/recordings/system_calls.h"
+#include "tests/fuzz/library_faults.h"
 #include "tests/fuzz/target.h"
 #include "tests/tools/temp_dir.h"
 
 namespace {
 
-// Folders that are named on libFuzzer's command line.
+// Folders that are named on libFuzzer's command line, and those of named files.
 std::vector<std::string> Folders(int argc, char** argv) {
   constexpr std::string_view kFindings = "-artifact_prefix=";
   std::vector<std::string> out;
@@ -27,7 +29,8 @@ std::vector<std::string> Folders(int argc, char** argv) {
     if (word.starts_with(kFindings)) {
       out.push_back(std::filesystem::path(word.substr(kFindings.size())).parent_path());
     } else if (!word.starts_with('-')) {
-      out.emplace_back(word);
+      const std::filesystem::path path = word;
+      out.push_back(is_directory(path) ? path : absolute(path).parent_path());
     }
   }
   return out;
@@ -39,6 +42,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv);
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   using namespace saed;
   if (std::getenv("SAED_FUZZ_SHUT_IN") == nullptr) return 0;
+  fuzz::EndQuietlyInLibraries();
   static const test_tools::TempDir temporary;
   setenv("TMPDIR", temporary.path().c_str(), 1);
   std::vector<std::string> folders = Folders(*argc, *argv);
@@ -52,6 +56,9 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   fuzz::Require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   if (recordings::LandlockVersion() > 0) {
     fuzz::Require(recordings::RestrictFiles(descriptors, descriptors, true).ok());
+    fuzz::Require(open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0);
+  } else {
+    std::fputs("no Landlock: files outside are not out of reach\n", stderr);
   }
   // libFuzzer's clock, folders of a target's own, and the pipe by which UBSan tries addresses.
   fuzz::Require(recordings::RestrictSystemCalls({"setitimer", "mkdir", "rmdir", "rename", "unlink",

@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "absl/status/status.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -28,9 +31,16 @@ inline std::vector<std::string> Parts(std::string_view text) {
   return out;
 }
 
-// A finding.
-inline void Require(bool holds) {
-  if (!holds) std::abort();
+// A finding where it does not hold.
+inline void Require(bool holds, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (holds) return;
+  std::fprintf(stderr, "%s:%d does not hold\n", file, line);
+  std::abort();
+}
+inline void RequireOk(const absl::Status& status, const char* file = __builtin_FILE(),
+                      int line = __builtin_LINE()) {
+  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  Require(status.ok(), file, line);
 }
 
 }  // namespace saed::fuzz

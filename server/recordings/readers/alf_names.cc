@@ -74,6 +74,7 @@ AlfName ParseAlfName(std::string_view file) {
   std::string& attribute = parts[1];
   // An attribute may have a namespace of its own: clusters._phy_annotation.
   if (attribute.starts_with('_')) attribute.erase(0, 1);
+  if (attribute.empty()) return out;
   if (const size_t clock = ClockAt(attribute); clock != std::string::npos) {
     out.timescale = attribute.substr(clock + 1);
     attribute.resize(clock);

@@ -77,7 +77,7 @@ absl::StatusOr<bool> InSamples(const NpyRows& times, const TimeLook& look,
 // The ids of all clusters, ascending, with how many spikes each has.
 absl::Status CountClusters(const NpyRows& clusters, std::vector<int64_t>& ids,
                            std::vector<int64_t>& counts) {
-  std::vector<int64_t> small(kSmallIds, 0);
+  std::vector<int64_t> small;  // by id, as long as the largest of them wants
   std::map<int64_t, int64_t> large;
   absl::Status status;
   clusters.ForEachPiece([&](int64_t first, std::span<const double> values) {
@@ -89,16 +89,18 @@ absl::Status CountClusters(const NpyRows& clusters, std::vector<int64_t>& ids,
                               fmt::format("holds {} for spike {}; must be whole numbers below 2^53",
                                           id, first + static_cast<int64_t>(i)));
       } else if (id < kSmallIds) {
-        ++small[static_cast<size_t>(id)];
+        const auto place = static_cast<size_t>(id);
+        if (place >= small.size()) small.resize(2 * place + 1);
+        ++small[place];
       } else if (static_cast<int64_t>(large.size()) <= kMaxUnits) {
         ++large[static_cast<int64_t>(id)];
       }
     }
   });
   if (!status.ok()) return status;
-  for (int64_t id = 0; id < kSmallIds; ++id) {
+  for (size_t id = 0; id < small.size(); ++id) {
     if (small[id] == 0) continue;
-    ids.push_back(id);
+    ids.push_back(static_cast<int64_t>(id));
     counts.push_back(small[id]);
   }
   for (const auto& [id, count] : large) {

@@ -46,7 +46,8 @@ TEST(Alf, NamesAreTakenApart) {
   EXPECT_EQ(b.attribute, "visualStim_contrastLeft");
   EXPECT_EQ(b.timescale, "");
   EXPECT_EQ(ParseAlfName("a.b.8f6a2f1c-7a3e-4a5f-9a39-3c2d2f4f1b11.npy").attribute, "b");
-  for (const char* bad : {"", "a", "a.npy", ".b.npy", "_ibl_.b.npy", "_ibl.b.npy", "a..npy"}) {
+  for (const char* bad :
+       {"", "a", "a.npy", ".b.npy", "_ibl_.b.npy", "_ibl.b.npy", "a..npy", "clusters._.npy"}) {
     EXPECT_EQ(ParseAlfName(bad).object, "") << bad;
   }
 }

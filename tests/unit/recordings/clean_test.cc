@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "server/base/text.h"
 #include "server/recordings/import.h"
 
 namespace saed::recordings {
@@ -135,6 +136,17 @@ TEST(CleanTables, LongNamesAndTextsOfUnitColumnsAreLeftOut) {
   ASSERT_EQ(notes.Lines().size(), 2U);
   EXPECT_NE(notes.Lines()[0].find("201 bytes"), std::string::npos);
   EXPECT_NE(notes.Lines()[1].find("'long' left out"), std::string::npos);
+}
+
+TEST(CleanTables, LongNamesAreCutBetweenLetters) {
+  Recording r = Trains({{0.5}});
+  std::string name = "a";
+  for (int i = 0; i < 100; ++i) name += "\u00b5";
+  r.unit_columns.columns = {{name, Texts{"x"}}};
+  Notes notes;
+  CleanTables(r, notes);
+  ASSERT_EQ(notes.Lines().size(), 1U);
+  EXPECT_EQ(ValidUtf8(notes.Lines()[0]), notes.Lines()[0]);
 }
 
 TEST(CleanSeries, DropsAsFewSamplesAsItCan) {

@@ -332,6 +332,21 @@ TEST(StoreFormat, NeverObservedIsNotAllTheTime) {
   EXPECT_EQ(again->observed, Spans{});
 }
 
+// One was once refused from a file and taken from memory: it claimed counts without their width.
+TEST(StoreFormat, DamageIsTheSameInMemoryAndInAFile) {
+  test_tools::TempDir dir;
+  Recording r;
+  r.units.resize(2);
+  r.units[1].spike_times = {1.5};
+  r.observed = Spans{{0, 1}, {1.25, 3}};
+  const std::string bytes = Serialise(r);
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = '\x99';
+    EXPECT_EQ(ParseFile(dir.Write("r", damaged)).ok(), Parse(damaged).ok()) << at;
+  }
+}
+
 TEST(StoreFormat, CountsWithObservedTimesAreKept) {
   Recording r;
   r.units.resize(3);
