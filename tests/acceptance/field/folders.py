@@ -2,7 +2,9 @@
 
 import os
 
-from field import Expect, case, np
+import numpy as np
+
+from field import Expect, case
 
 SPIKES = {0: np.arange(3) / 100}
 
