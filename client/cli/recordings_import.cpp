@@ -147,6 +147,7 @@ absl::StatusOr<std::vector<client::UploadFile>> FilesOf(Session& session, const 
     SAED_ASSIGN_OR_RETURN(auto chosen,
                           client::ChooseFiles(*session.client, flags.path, flags.format));
     for (const std::string& line : chosen.left_out) header.add_left_out(line);
+    for (const std::string& line : chosen.said) fmt::print(stderr, "{}\n", line);
     header.set_format_name(chosen.format);
     files = std::move(chosen.files);
   }

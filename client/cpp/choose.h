@@ -15,6 +15,7 @@ struct Choice {
   // What of the folder is not among them though it may be the user's, a line for each kind, as
   // ImportHeader.left_out has it.
   std::vector<std::string> left_out;
+  std::vector<std::string> said;  // lines for the user: tables that are not among them
 };
 
 // Looks at the file or folder at `path` and asks the server which format it is of, unless `format`

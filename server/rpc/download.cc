@@ -180,8 +180,11 @@ absl::Status SendSeries(const recordings::Series& series, Sender& sender) {
 recordings::Table ObservedTable(const Recording& recording) {
   recordings::Texts units;
   recordings::Numbers starts, stops;
-  const auto add = [&](const std::string& unit, const recordings::Spans& spans) {
-    for (const auto& [start, stop] : spans) {
+  const auto add = [&](const std::string& unit, const recordings::Observed& observed) {
+    if (!observed) return;
+    // A row without length stands for never.
+    const recordings::Spans never = {{0, 0}};
+    for (const auto& [start, stop] : observed->empty() ? never : *observed) {
       units.push_back(unit);
       starts.push_back(start);
       stops.push_back(stop);

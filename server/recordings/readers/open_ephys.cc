@@ -305,7 +305,7 @@ absl::Status AddUnits(const std::vector<Segment>& segments, const Clock& clock, 
       });
     }
   }
-  std::vector<SpikeTrain> taken = trains.Take();
+  SAED_ASSIGN_OR_RETURN(std::vector<SpikeTrain> taken, trains.Take());
   for (size_t n = 0; n < taken.size(); ++n) out.units[n].spike_times = std::move(taken[n]);
   SetUnitIds("spikes", ids, out, notes);
   AddUnitColumn("electrode", std::move(electrodes), out);
@@ -372,7 +372,7 @@ absl::Status AddMessages(const std::vector<Segment>& segments, const Clock& cloc
   Texts text;
   for (const Segment& segment : segments) {
     for (const Part& part : segment.messages) {
-      auto values = part.values->ReadAll(kMaxIntervalRows);
+      auto values = part.values->ReadAll(kMaxIntervalRows, notes);
       const Texts* texts = values.ok() ? std::get_if<Texts>(&*values) : nullptr;
       if (texts == nullptr) {
         LeaveOut(part.folder,
@@ -429,6 +429,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   }
   SAED_ASSIGN_OR_RETURN(const Clock clock, ChooseClock(segments, options, notes));
   Recording out;
+  Spans observed;
   out.source = "open_ephys";
   out.sampling_rate = clock.samples ? clock.rate : 0;
   for (size_t s = 0; s < segments.size(); ++s) {
@@ -445,12 +446,13 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
                       ValidUtf8(segment.folder), segment.start, segments[s - 1].end));
     }
     if (segment.end > segment.start) {
-      out.observed.emplace_back(segment.start, segment.end);
+      observed.emplace_back(segment.start, segment.end);
     } else {
       segment.end = s == 0 ? 0 : segments[s - 1].end;
       notes.Said(segment.folder, "holds no spike or event");
     }
   }
+  if (!observed.empty()) out.observed = std::move(observed);
   SAED_RETURN_IF_ERROR(AddUnits(segments, clock, out, notes));
   SAED_RETURN_IF_ERROR(AddLines(segments, clock, out, notes));
   SAED_RETURN_IF_ERROR(AddMessages(segments, clock, out, notes));

@@ -284,7 +284,7 @@ absl::Status ReadObserved(const FileSet& files, Recording& out) {
     }
     times[side] = std::get<Numbers>(std::move(values));
   }
-  std::map<std::string, Spans*> of = {{"", &out.observed}};
+  std::map<std::string, Observed*> of = {{"", &out.observed}};
   for (Unit& u : out.units) of[std::to_string(u.id)] = &u.observed;
   const auto& units = std::get<Texts>(unit->values);
   for (size_t i = 0; i < units.size(); ++i) {
@@ -293,7 +293,10 @@ absl::Status ReadObserved(const FileSet& files, Recording& out) {
       return InvalidField(kFile,
                           fmt::format("has the unit '{}', which units.csv has not", units[i]));
     }
-    it->second->emplace_back(times[0][i], times[1][i]);
+    Observed& observed = *it->second;
+    if (!observed) observed.emplace();
+    // A row without length stands for never.
+    if (times[0][i] != times[1][i]) observed->emplace_back(times[0][i], times[1][i]);
   }
   return absl::OkStatus();
 }

@@ -99,8 +99,9 @@ TEST_F(OpenEphys, RatesThatCannotBeSetNoSpan) {
   Spikes("recording1/", "A", {1, 2}, {0.1, 0.2}, {1, 1});
   const auto got = Get();
   ASSERT_TRUE(got.ok()) << got.status();
-  ASSERT_EQ(got->recording.observed.size(), 1u);
-  EXPECT_EQ(got->recording.observed[0], (std::pair{0.1, 0.2}));
+  ASSERT_TRUE(got->recording.observed);
+  ASSERT_EQ(got->recording.observed->size(), 1u);
+  EXPECT_EQ((*got->recording.observed)[0], (std::pair{0.1, 0.2}));
 }
 
 TEST_F(OpenEphys, NoSampleRateIsRefused) {
@@ -134,9 +135,10 @@ TEST_F(OpenEphys, RecordingsFollowOneAnother) {
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->recording.units[0].id, 4);
   EXPECT_EQ(got->recording.units[0].spike_times, (Numbers{1.5, 2.5, 10.5}));
-  ASSERT_EQ(got->recording.observed.size(), 3u);
-  EXPECT_EQ(got->recording.observed[1], (std::pair{2.0, 2.5 + 0.001}));
-  EXPECT_EQ(got->recording.observed[2].first, 10.0);
+  ASSERT_TRUE(got->recording.observed);
+  ASSERT_EQ(got->recording.observed->size(), 3u);
+  EXPECT_EQ((*got->recording.observed)[1], (std::pair{2.0, 2.5 + 0.001}));
+  EXPECT_EQ((*got->recording.observed)[2].first, 10.0);
 }
 
 TEST_F(OpenEphys, RecordingsOfOtherClocksAreRefused) {
