@@ -25,8 +25,11 @@ class Error(Exception):
                 bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
                 request = error_details_pb2.RequestInfo()
                 if detail.Unpack(bad):
-                    self.fields = {_argument(v.field): v.description
-                                   for v in bad.field_violations}
+                    for v in bad.field_violations:
+                        field = _argument(v.field)
+                        before = self.fields.get(field)
+                        self.fields[field] = (f"{before}; {v.description}" if before
+                                              else v.description)
                 elif detail.Unpack(info):
                     self.reason = info.reason
                 elif detail.Unpack(request):

@@ -67,6 +67,15 @@ bool IsMissing(std::string_view text) {
   return std::find(std::begin(kSpellings), std::end(kSpellings), text) != std::end(kSpellings);
 }
 
+bool IsTooLarge(std::string_view text) {
+  text = Trim(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc::result_out_of_range && end == text.data() + text.size() &&
+         std::isinf(std::strtod(std::string(text).c_str(), nullptr));
+}
+
 bool IsMissingWord(std::string_view text) {
   text = Trim(text);
   return text == "NA" || text == "None" || text == "NULL" || text == "null" || text == "undefined";

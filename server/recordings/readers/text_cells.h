@@ -14,6 +14,8 @@ bool IsRounded(std::string_view text);
 
 // Empty, NA, N/A, NaN, null, None and their like: what pandas and R write for no value.
 bool IsMissing(std::string_view text);
+// A number that is larger than any double, as 1e400.
+bool IsTooLarge(std::string_view text);
 // Missing, but spelled as a word that could mean something.
 bool IsMissingWord(std::string_view text);
 

@@ -33,7 +33,7 @@ struct Kind {
 };
 
 void Look(std::string_view cell, uint32_t line, int64_t row, bool commas, Kind& kind) {
-  if (IsMissing(cell)) {
+  if (IsMissing(cell) || IsTooLarge(cell)) {
     ++kind.missing;
     kind.counts = false;
     if (IsMissingWord(cell) && kind.words++ == 0) kind.word = {line, ShownCell(cell)};
@@ -232,7 +232,7 @@ absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view 
   out.counts_rows = nameless && count > 0 && kinds[0].counts;
   out.lines.reserve(count);
   Rows second(layout, text);
-  Tally rounded;
+  Tally rounded, too_large;
   while (second.Next()) {
     out.lines.push_back(second.line());
     size_t at = 0;
@@ -242,14 +242,15 @@ absl::StatusOr<TextTable> ReadTextTable(std::string_view name, std::string_view 
       auto& values = out.table.columns[at++].values;
       if (auto* numbers = std::get_if<Numbers>(&values)) {
         numbers->push_back(ParseNumber(cell, out.decimal_comma).value_or(kNan));
-        if (IsRounded(cell)) {
-          rounded.Add([&] { return fmt::format("'{}' in line {}", cell, second.line()); });
-        }
+        const auto where = [&] { return fmt::format("'{}' in line {}", cell, second.line()); };
+        if (IsRounded(cell)) rounded.Add(where);
+        if (IsTooLarge(cell)) too_large.Add(where);
       } else {
         std::get<Texts>(values).emplace_back(IsMissing(cell) ? std::string_view() : cell);
       }
     }
   }
+  too_large.Mend(notes, name, "numbers", "too large for 64 bits and taken as missing");
   rounded.Mend(notes, name, "whole numbers", "above 2^53 rounded, as numbers have 53 bits here");
   return out;
 }

@@ -964,7 +964,7 @@ if real(HUMAN):
         return Expect(path=real(HUMAN), spikes=trains_of(real(HUMAN)), regions=regions,
                       tables={"recognition_table": {"response_time": response},
                               "encoding_table": {"Clip_name": clips}},
-                      warnings=["acquisition/events", "29 samples", "-1542900540",
+                      warnings=["acquisition/events", "13 samples", "-1542900540",
                                 "OpticalSeries"])
 
 

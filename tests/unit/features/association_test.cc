@@ -4,7 +4,7 @@
 
 #include "server/features/conditions.h"
 #include "server/features/expression.h"
-#include "server/recordings/readers/intervals.h"
+#include "server/recordings/readers/time_tables.h"
 #include "server/sae/random.h"
 
 namespace saed::features {

@@ -5,7 +5,7 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
-#include "server/recordings/readers/intervals.h"
+#include "server/recordings/readers/time_tables.h"
 
 namespace saed::features {
 namespace {
