@@ -55,7 +55,7 @@ std::string FileName(const char* folder, std::string name, std::set<std::string>
     if (c == '/' || static_cast<unsigned char>(c) < ' ') c = '_';
   }
   if (name.starts_with('.')) name.insert(0, "_");
-  return fmt::format("{}/{}.csv", folder, Free(name.substr(0, 200), taken));
+  return fmt::format("{}/{}.csv", folder, Free(ValidUtf8(name.substr(0, 200)), taken));
 }
 
 // Spike times with the unit of each, or counts, as .npy files.
@@ -181,6 +181,9 @@ class Writer {
     ordered_json columns = ordered_json::array();
     int at = 0;
     for (const auto& [name, values] : out.cells.items()) {
+      if (!values.is_array() || (at > 0 && values.size() != out.rows)) {
+        return absl::DataLossError("a table came with columns of several lengths");
+      }
       const bool told = at < header.column_kinds_size();
       columns.push_back({{"title", Free(name, taken)},
                          {"name", name},
@@ -209,7 +212,7 @@ class Writer {
     for (size_t row = 0; row < table.rows; ++row) {
       line.clear();
       for (const auto& [column, values] : table.cells.items()) {
-        line.push_back(CsvCell(values.at(row)));
+        line.push_back(CsvCell(values[row]));
       }
       out << fmt::format("{}\n", fmt::join(line, ","));
     }
@@ -247,7 +250,8 @@ class Writer {
         out << unit.id() << "," << CsvCell(unit.label()) << "," << CsvCell(unit.region()) << ","
             << (unit.has_depth() ? NumberText(unit.depth()) : "");
         for (const auto& [name, values] : columns.cells.items()) {
-          out << "," << CsvCell(values.at(row));
+          if (row >= values.size()) return absl::DataLossError("the table of units came cut");
+          out << "," << CsvCell(values[row]);
         }
         out << "\n";
         ++row;

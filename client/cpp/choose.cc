@@ -44,7 +44,9 @@ class LeftOut {
   void Add(const char* kind, const std::string& name) {
     Kind& it = kinds_[kind];
     if (it.count++ > 0) return;
-    it.first = ValidUtf8(name.substr(0, kLongestName));
+    it.first = ValidUtf8(name);
+    // What replaces a byte has three, and the cut must not be within a letter.
+    if (it.first.size() > kLongestName) it.first = ValidUtf8(it.first.substr(0, kLongestName - 2));
     std::replace_if(it.first.begin(), it.first.end(), IsControl, '?');
   }
 

@@ -23,7 +23,7 @@ constexpr double kBin = 0.02, kWideBin = 0.05;  // s
 constexpr double kLowRate = 1;                  // Hz
 constexpr double kMostOutside = 0.5;            // of the observed time, above which a mask is due
 constexpr size_t kFewestRows = 8;               // of a table that trials are split by
-constexpr size_t kMostLookedAt = 2000;          // rows of a table, for rates
+constexpr size_t kMostLookedAt = 400000;        // pairs of a table's row and a unit, for rates
 constexpr size_t kStretches = 5;                // of which each gives rows to both sides
 
 double Length(const Spans& spans) {
@@ -197,7 +197,8 @@ class Maker {
       return std::accumulate(spikes_.begin(), spikes_.end(), 0.0) / (observed_ * units);
     }
     const Spans covered = Covered(*rows, recording_);
-    const size_t step = covered.size() / kMostLookedAt + 1;
+    const size_t most = std::max<size_t>(1, kMostLookedAt / std::max<size_t>(1, spikes_.size()));
+    const size_t step = covered.size() / most + 1;
     double spikes = 0, seconds = 0;
     for (size_t i = 0; i < covered.size(); i += step) {
       const auto& [start, stop] = covered[i];

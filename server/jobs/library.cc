@@ -176,6 +176,8 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   if (keeping.room) SAED_RETURN_IF_ERROR(keeping.room(bytes));
   const recordings::Recording& r = imported.recording;
   const std::vector<double> spikes = recordings::SpikeCounts(r, 0, INFINITY);
+  json summary = Summary(imported);
+  DescribeUse(r, spikes, summary);
   const std::lock_guard lock(mutex_);
   SAED_RETURN_IF_ERROR(store());
   storage::RecordingRow row;
@@ -189,8 +191,6 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   row.duration = r.duration;
   row.unit_count = static_cast<int64_t>(r.units.size());
   row.bytes = bytes;
-  json summary = Summary(imported);
-  DescribeUse(r, spikes, summary);
   row.summary = summary.dump(-1, ' ', false, json::error_handler_t::replace);
   std::vector<storage::UnitRow> units;
   for (size_t i = 0; i < r.units.size(); ++i) {

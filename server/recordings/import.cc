@@ -51,7 +51,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
-absl::Status Finish(Recording& recording, Notes& notes) {
+absl::Status Finish(Recording& recording, Notes& notes, bool own_duration) {
   if (recording.units.empty()) return InvalidField("units", "has no unit; must have at least one");
   if (static_cast<int64_t>(recording.units.size()) > kMaxUnits) {
     return InvalidField("units", fmt::format("has {} units; at most {} are allowed",
@@ -62,7 +62,7 @@ absl::Status Finish(Recording& recording, Notes& notes) {
       CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes));
   CleanSeries(recording, notes);
   const double activity = ActivityEnd(recording);
-  const double span = SpanOf(recording, activity);
+  const double span = own_duration ? activity : SpanOf(recording, activity);
   ResolveOpenEnds(span, recording, notes);
   CleanTables(recording, notes);
   // A spike, stop or sample exactly at the end still belongs to the recording.
@@ -134,7 +134,8 @@ absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, N
                          : table.role == Role::kSeries &&
                                std::any_of(recording.series.begin(), recording.series.end(), named);
     if (own && !again) {
-      notes.Said(file.name, "lies beside the data and is not read, as the data have one so called");
+      notes.Mended(file.name,
+                   "lies beside the data and is not read, as the data have one so called");
     } else if (again) {
       notes.Said(file.name, "lies beside the data and is not read, as another was given instead");
     } else {
@@ -169,7 +170,7 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
   SayUnread(main, notes);
   SAED_RETURN_IF_ERROR(AddTables(sorted, reader->units_by_spikes, imported.recording, notes));
-  SAED_RETURN_IF_ERROR(Finish(imported.recording, notes));
+  SAED_RETURN_IF_ERROR(Finish(imported.recording, notes, reader->own_duration));
   SAED_RETURN_IF_ERROR(notes.Strict());
   imported.warnings = notes.Lines();
   return imported;

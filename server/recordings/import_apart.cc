@@ -166,7 +166,11 @@ absl::StatusOr<ImportedApart> ImportApart(const std::string& program, const std:
                                           const Admission& admission,
                                           const std::function<bool()>& stop) {
   SAED_RETURN_IF_ERROR(Save(directory + kQuestionFile, ToBytes({spec, files})));
-  const ReaderLimits limits = LimitsFor(SizeOf(files), files.size());
+  ReaderLimits limits = LimitsFor(SizeOf(files), files.size());
+  {
+    SAED_ASSIGN_OR_RETURN(const Descriptor folder, OpenFolder(directory));
+    limits.written_bytes = std::min(limits.written_bytes, RoomOnDisk(folder.get()));
+  }
   SAED_ASSIGN_OR_RETURN(const Ending ending,
                         RunInTurn(program, directory, limits, admission, stop));
   if (WIFSIGNALED(ending.status)) {

@@ -2,7 +2,7 @@
 // does not need: after that not even code that a file smuggled in reaches another file, another
 // process, the network, or more memory and time than its files warrant.
 //
-//   landlock     opens the files of the import and its exchange directory, nothing else
+//   landlock     opens the files of the import and those made for what it writes, nothing else
 //   seccomp      makes only the system calls that reading takes
 //   limits       memory, processor time, size of what it writes, open files; no core dump
 //   user         a user of its own; it has none yet, and says so

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -83,16 +84,6 @@ absl::StatusOr<jobs::FilesFound> FilesBelow(const std::string& root, const std::
                     "NO_DATA_ROOT");
 }
 
-int64_t SizeOf(const std::vector<recordings::ImportFile>& files) {
-  int64_t out = 0;
-  for (const auto& file : files) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(file.path, error);
-    if (!error) out += static_cast<int64_t>(size);
-  }
-  return out;
-}
-
 // Of a page of units.
 constexpr size_t kPageBytes = 900'000;
 
@@ -123,16 +114,12 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   moving.reset();
   SAED_RETURN_IF_ERROR(upload.End());
   std::vector<recordings::ImportFile> files = upload.files();
-  int64_t bytes = SizeOf(files);
   if (!header.server_path().empty()) {
     SAED_ASSIGN_OR_RETURN(jobs::FilesFound there,
                           FilesBelow(context.data_root, header.server_path(), spec.format));
     files.insert(files.end(), there.files.begin(), there.files.end());
     spec.left_out = std::move(there.left_out);
-    bytes += there.bytes;
   }
-  // The file's arrays, the recording made of them, and its stored form.
-  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * bytes));
   bool created = false;
   SAED_ASSIGN_OR_RETURN(const auto row,
                         context.library.Import(

@@ -38,6 +38,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::Require(series->values.size() == series->timestamps.size() * series->channels.size());
   }
   (void)recordings::AddUnitColumns("file", text, true, recording, notes);
-  for (const auto& column : recording.unit_columns.columns) fuzz::Require(column.rows() == 2);
+  for (const auto& column : recording.unit_columns.columns) {
+    fuzz::Require(column.rows() == recording.units.size());
+  }
   return 0;
 }

@@ -40,8 +40,8 @@ class _LeftOut:
 
 
 def _shown(name):
-    text = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "replace")
-    return _CONTROL.sub("?", text)
+    text = _CONTROL.sub("?", os.fsencode(name).decode("utf-8", "replace"))
+    return text.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _wrong_name(name):

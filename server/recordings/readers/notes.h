@@ -20,7 +20,8 @@ class Notes {
   // "units/depth"); `what` says how many, where the first one is and what was done, e.g.
   // "3 rows dropped, the first is row 17: stop_time is NaN".
   void Mended(std::string_view part, std::string_view what);
-  // Something is unlikely but was taken as it is; never refuses.
+  // Something is unlikely but was taken as it is, or is by its kind or by the user's own choice not
+  // what an import takes (raw voltage, a table for which another was given); never refuses.
   void Said(std::string_view part, std::string_view what);
 
   // Lines "part: what", in order. What comes again and again is cut after kMost lines, and said so.

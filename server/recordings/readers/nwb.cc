@@ -82,9 +82,13 @@ void LeaveOutInvalidTimes(Recording& out, Notes& notes) {
   const IntervalTable* table = out.FindIntervals("invalid_times");
   if (table == nullptr) return;
   Spans holes;
-  for (size_t i = 0; i < table->rows(); ++i) holes.emplace_back(table->start[i], table->stop[i]);
+  for (size_t i = 0; i < table->rows(); ++i) {
+    const bool open = table->stop[i] == std::numeric_limits<double>::infinity();
+    holes.emplace_back(table->start[i], open ? EndOf(out) : table->stop[i]);
+  }
   Tally bad;
   holes = TidySpans(holes, bad);
+  bad.Mend(notes, "intervals/invalid_times", "rows", "left out of what was not observed");
   if (holes.empty()) return;
   for (Unit& unit : out.units) {
     if (unit.observed) unit.observed = Without(*unit.observed, holes);

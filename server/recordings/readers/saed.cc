@@ -131,8 +131,9 @@ absl::StatusOr<Table> ReadCells(const FileSet& files, const std::string& file) {
   }
   for (int64_t line = 2; !rest.empty(); ++line) {
     Texts cells = Record(rest);
-    if (cells.size() == 1 && Trim(cells[0]).empty()) continue;
-    if (cells.size() != table.columns.size() || line > kMaxIntervalRows) {
+    // Of one column, a line without a character is a cell that is missing.
+    if (cells.size() == 1 && table.columns.size() > 1 && Trim(cells[0]).empty()) continue;
+    if (cells.size() != table.columns.size() || line - 1 > kMaxIntervalRows) {
       return InvalidField(file,
                           fmt::format("has {} cells in line {}; must have {} in each of at "
                                       "most {} rows",
@@ -206,6 +207,8 @@ absl::Status ReadUnits(const FileSet& files, const json& manifest, Recording& ou
     unit.region = texts("region")[n];
     unit.depth = std::get<Numbers>(depths)[n];
   }
+  // No ids at all would mean those of all spikes.
+  if (out.units.empty()) return InvalidField(kFile, "names no unit; must name at least one");
   for (const auto& [title, place] : places) apart.insert(place);
   const auto about = manifest.find("units");
   out.unit_columns = Typed(kFile, std::move(cells),
@@ -232,7 +235,8 @@ absl::Status ReadSpikes(const FileSet& files, Recording& out, Notes& notes) {
   std::map<int64_t, size_t> place;
   for (size_t n = 0; n < out.units.size(); ++n) place[out.units[n].id] = n;
   for (Unit& unit : grouped.units) {
-    out.units[place[unit.id]].spike_times = std::move(unit.spike_times);
+    const auto it = place.find(unit.id);
+    if (it != place.end()) out.units[it->second].spike_times = std::move(unit.spike_times);
   }
   return absl::OkStatus();
 }
@@ -385,7 +389,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   } else {
     SAED_RETURN_IF_ERROR(ReadSpikes(files, out, notes));
     TakeSamplingRate(NumberAt(manifest, "sampling_rate"), out, notes);
-    // Finish() sets it to the next number, as it did the first time.
+    // Finish() sets it to the next number again.
     out.duration = std::nextafter(NumberAt(manifest, "duration"), 0);
   }
   SAED_RETURN_IF_ERROR(ReadObserved(files, out));
@@ -412,7 +416,8 @@ const Reader& formats::saed() {
       .options = {},
       .recognise = Recognise,
       .read = Read,
-      .own_tables = true};
+      .own_tables = true,
+      .own_duration = true};
   return reader;
 }
 

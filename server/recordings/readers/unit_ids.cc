@@ -19,7 +19,11 @@ bool WholeId(std::string_view text, int64_t& id) {
 void AddUnitColumn(std::string name, std::variant<Numbers, Texts, TextLists> values,
                    Recording& recording) {
   recording.unit_columns.name = "units";
-  recording.unit_columns.columns.push_back({std::move(name), std::move(values)});
+  std::string free = name;
+  for (int n = 2; recording.unit_columns.Find(free) != nullptr; ++n) {
+    free = fmt::format("{}_{}", name, n);
+  }
+  recording.unit_columns.columns.push_back({std::move(free), std::move(values)});
 }
 
 void SetUnitIds(std::string_view part, const Texts& ids, Recording& recording, Notes& notes) {

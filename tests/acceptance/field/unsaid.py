@@ -141,7 +141,11 @@ def numbers_beyond_a_double(folder):
     (folder / "trials.csv").write_text(
         "start_time,stop_time,serial,rt\n0,1,9007199254740993,0.5\n1,2,7,1e400\n2,3,8,0.25\n")
     return Expect(folder, spikes=trains(), intervals={"trials": folder / "trials.csv"},
-                  warnings=["trials.csv", "1 whole number above 2^53 rounded", "'1e400'"])
+                  warnings=["trials", "1 whole number above 2^53 rounded", "1 number too large",
+                            "'1e400'"],
+                  tables={"trials": {"start_time": [0, 1, 2], "stop_time": [1, 2, 3],
+                                     "serial": [9007199254740992, 7, 8],
+                                     "rt": [0.5, None, 0.25]}})
 
 
 @case
