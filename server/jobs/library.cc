@@ -13,6 +13,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/jobs/first_command.h"
+#include "server/recordings/bound_texts.h"
 #include "server/recordings/import_apart.h"
 #include "server/recordings/observed.h"
 #include "server/recordings/readers/registry.h"
@@ -26,17 +27,23 @@ using nlohmann::json;
 using recordings::Column;
 
 constexpr size_t kShownValues = 50;
+constexpr size_t kMostValues = size_t{1} << 20;  // bytes of all that are shown
 constexpr size_t kCountedValues = 100'000;
 
-json Describe(const Column& column) {
+// `room`: bytes that are left for values, which every list of recordings tells.
+json Describe(const Column& column, size_t& room) {
   const auto values = recordings::DistinctValues(column, kCountedValues);
   const char* kinds[] = {"number", "text", "list"};
+  json shown = json::array();
+  for (const std::string& value : values) {
+    if (shown.size() == kShownValues || value.size() > room) break;
+    room -= value.size();
+    shown.push_back(recordings::CutText(value, recordings::kLongestText));
+  }
   return {{"name", column.name},
           {"kind", kinds[column.values.index()]},
           {"distinct", values.size()},
-          {"values", std::vector<std::string>(values.begin(),
-                                              values.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                                   values.size(), kShownValues)))}};
+          {"values", shown}};
 }
 
 json Names(const recordings::Table& table) {
@@ -65,9 +72,10 @@ json UnitColumns(const recordings::Table& table, size_t row) {
 json Summary(const recordings::Imported& imported) {
   const recordings::Recording& r = imported.recording;
   json tables = json::array(), series = json::array();
+  size_t room = kMostValues;
   for (const auto& t : r.intervals) {
     json columns = json::array();
-    for (const Column& c : t.table.columns) columns.push_back(Describe(c));
+    for (const Column& c : t.table.columns) columns.push_back(Describe(c, room));
     tables.push_back({{"name", t.table.name}, {"rows", t.rows()}, {"columns", columns}});
   }
   for (const auto& s : r.series) {

@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/beside.h"
+#include "server/recordings/bound_texts.h"
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
 #include "server/recordings/readers/left_out.h"
@@ -57,6 +58,7 @@ absl::Status Finish(Recording& recording, Notes& notes, bool own_duration) {
     return InvalidField("units", fmt::format("has {} units; at most {} are allowed",
                                              recording.units.size(), kMaxUnits));
   }
+  BoundTexts(recording, notes);
   CleanUnitIds(recording, notes);
   SAED_RETURN_IF_ERROR(
       CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes));

@@ -250,15 +250,34 @@ grpc::Status RecordingService::ListRecordings(grpc::ServerContext* server,
   if (!size.ok()) return ToGrpc(size.status());
   const auto after = ParsePageToken(request->page_token(), "recordings", 2);
   if (!after.ok()) return ToGrpc(after.status());
-  const bool first = after->empty();
-  const auto rows = context_.stores.recordings.List(
-      *size, first ? 0 : std::strtoll((*after)[0].c_str(), nullptr, 10), first ? "" : (*after)[1],
-      caller->viewer());
-  if (!rows.ok()) return ToGrpc(rows.status());
-  for (const auto& row : *rows) *response->add_recordings() = ToProto(row);
-  if (static_cast<int>(rows->size()) == *size) {
-    response->set_next_page_token(
-        MakePageToken("recordings", {std::to_string(rows->back().created_at), rows->back().id}));
+  int64_t created_at = 0;
+  std::string id;
+  if (!after->empty()) {
+    created_at = std::strtoll((*after)[0].c_str(), nullptr, 10);
+    id = (*after)[1];
+  }
+  // A few at a time: one may have much to tell, and a page has few bytes.
+  constexpr int kAtOnce = 16;
+  bool more = true;
+  for (size_t bytes = 0; more && bytes < kPageBytes && response->recordings_size() < *size;) {
+    const int wanted = std::min(kAtOnce, *size - response->recordings_size());
+    const auto rows = context_.stores.recordings.List(wanted, created_at, id, caller->viewer());
+    if (!rows.ok()) return ToGrpc(rows.status());
+    more = static_cast<int>(rows->size()) == wanted;
+    for (const auto& row : *rows) {
+      auto recording = ToProto(row);
+      bytes += recording.ByteSizeLong();
+      if (bytes > kPageBytes && response->recordings_size() > 0) {
+        more = true;
+        break;
+      }
+      *response->add_recordings() = std::move(recording);
+      created_at = row.created_at;
+      id = row.id;
+    }
+  }
+  if (more) {
+    response->set_next_page_token(MakePageToken("recordings", {std::to_string(created_at), id}));
   }
   return grpc::Status::OK;
 }
