@@ -414,6 +414,26 @@ void CleanUnitIds(Recording& r, Notes& notes) {
   r.unit_columns.columns.push_back({name, std::move(own)});
 }
 
+void OneNan(Recording& r) {
+  const auto make = [](Numbers& values) {
+    for (double& v : values) {
+      if (std::isnan(v)) v = std::numeric_limits<double>::quiet_NaN();
+    }
+  };
+  const auto columns = [&](Table& table) {
+    for (Column& column : table.columns) {
+      if (auto* values = std::get_if<Numbers>(&column.values)) make(*values);
+    }
+  };
+  columns(r.unit_columns);
+  columns(r.electrodes);
+  for (IntervalTable& t : r.intervals) columns(t.table);
+  for (Series& s : r.series) make(s.values);
+  for (Unit& unit : r.units) {
+    if (std::isnan(unit.depth)) unit.depth = std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
 void CleanTables(Recording& r, Notes& notes) {
   CleanColumns("units", r.units.size(), r.unit_columns, notes);
   BoundUnitColumns(r.unit_columns, notes);

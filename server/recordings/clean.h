@@ -17,6 +17,9 @@ absl::Status CleanSpikes(double end, Recording& recording, Notes& notes);
 // Ids that come twice: all units are numbered from 0, and the column `original_id` has their own.
 void CleanUnitIds(Recording& recording, Notes& notes);
 
+// Makes all NaN of tables and series the same one, so that what is equal has one digest.
+void OneNan(Recording& recording);
+
 // Leaves out columns that have not one value for each row (of units, electrodes and intervals),
 // unit columns whose names or texts are so long that all units together would not fit the store,
 // tables without a start and stop for each row, and rows that have no finite start or stop before

@@ -59,6 +59,7 @@ absl::Status Finish(Recording& recording, Notes& notes, bool own_duration) {
                                              recording.units.size(), kMaxUnits));
   }
   BoundTexts(recording, notes);
+  OneNan(recording);
   CleanUnitIds(recording, notes);
   SAED_RETURN_IF_ERROR(
       CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes));

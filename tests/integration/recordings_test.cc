@@ -249,8 +249,9 @@ TEST_F(RecordingsTest, ANameServesWhereverAnIdDoes) {
   EXPECT_EQ(both.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(both.error_message(), HasSubstr(id));
   EXPECT_THAT(both.error_message(), HasSubstr(other));
-  // An id wins over a name.
-  ASSERT_TRUE(rename(other, id.substr(id.find('/') + 1), "display_name").ok());
+  // A name that looks like an id would be mistaken for one.
+  EXPECT_EQ(rename(other, id.substr(id.find('/') + 1), "display_name").error_code(),
+            StatusCode::INVALID_ARGUMENT);
   ASSERT_TRUE(get(id, found).ok());
   EXPECT_EQ(found, id);
 }
