@@ -85,4 +85,28 @@ LossValue<T> Evaluate(Loss loss, T prediction, T target) {
   return {T(0), T(0)};
 }
 
+// The score −∂ℓ/∂a of one output's negative log-likelihood ℓ and its information: see
+// ScoreAndInformation of kernels/elementary.h.
+template <class T>
+struct ScoreValue {
+  T score, information;
+};
+
+template <class T>
+ScoreValue<T> EvaluateScore(Loss loss, Output output, T a, T target) {
+  const T prediction = Activate(output, a), derivative = ActivateSlope(output, a);
+  const T slope = Evaluate(loss, prediction, target).slope * derivative;
+  switch (loss) {
+    case Loss::kMse:
+      return {-slope / 2, derivative * derivative};
+    case Loss::kMsle: {
+      const T s = derivative / (1 + prediction);
+      return {-slope / 2, s * s};
+    }
+    case Loss::kPoisson:
+      return {-slope, derivative * derivative / (prediction + static_cast<T>(kPoissonEpsilon))};
+  }
+  return {T(0), T(0)};
+}
+
 }  // namespace saed::sae

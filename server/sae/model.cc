@@ -32,55 +32,7 @@ std::string TensorDigest(const Model& model) {
 
 Encoder::Encoder(const Model& model)
     : model_(model),
-      counts_(model.spec.features(), model.inputs(), PerInput(model.normaliser.offset, model.S),
-              PerInput(model.normaliser.scale, model.S)),
-      floats_(model.spec.features(), model.inputs()) {
-  const int64_t features = model.spec.features();
-  for (int64_t begin = 0; begin < features; begin += kPackLatents) {
-    const int64_t end = std::min<int64_t>(features, begin + kPackLatents);
-    counts_.Pack(model.parameters, model.spec.subtract_bias, begin, end);
-    floats_.Pack(model.parameters, model.spec.subtract_bias, begin, end);
-  }
-}
-
-// Whether a window holds only integers from 0 to 255, and these.
-template <class In>
-bool AsCounts(const In* in, int64_t n, uint8_t* out) {
-  bool counts = true;
-  for (int64_t i = 0; i < n; ++i) {
-    const auto value = static_cast<float>(in[i]);
-    const bool fits = value >= 0 && value <= 255;
-    out[i] = fits ? static_cast<uint8_t>(value) : 0;
-    counts = counts && fits && static_cast<float>(out[i]) == value;
-  }
-  return counts;
-}
-
-void Encoder::Activations(const CountView& counts, Starts starts, float* z) const {
-  const int64_t inputs = model_.inputs(), features = model_.spec.features();
-  const auto rows = static_cast<int64_t>(starts.size());
-  std::vector<uint8_t> x(rows * inputs);
-  std::vector<int64_t> others;  // rows that are not counts
-  for (int64_t b = 0; b < rows; ++b) {
-    const int64_t at = starts[b] * counts.units;
-    uint8_t* out = x.data() + b * inputs;
-    if (counts.dtype == DType::kU8) {
-      std::copy_n(static_cast<const uint8_t*>(counts.data) + at, inputs, out);
-    } else if (counts.dtype == DType::kU16
-                   ? !AsCounts(static_cast<const uint16_t*>(counts.data) + at, inputs, out)
-                   : !AsCounts(static_cast<const float*>(counts.data) + at, inputs, out)) {
-      others.push_back(b);
-    }
-  }
-  if (static_cast<int64_t>(others.size()) < rows) {
-    counts_.Encode(x.data(), static_cast<int>(rows), z);
-  }
-  std::vector<float> window(others.empty() ? 0 : inputs);
-  for (int64_t b : others) {
-    ReadWindow(counts, model_.normaliser, starts[b], model_.S, window.data());
-    floats_.Encode(window.data(), 1, z + b * features);
-  }
-}
+      product_(model.parameters, model.spec.subtract_bias, model.normaliser, model.S) {}
 
 void Encoder::Encode(const CountView& counts, Starts starts, CodeRule rule,
                      Codes<float>& out) const {
@@ -96,7 +48,7 @@ void Encoder::Encode(const CountView& counts, Starts starts, CodeRule rule,
   ForBlocks(rows, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
     Part& part = parts[block];
     std::vector<float> z((end - begin) * features), scratch(2 * (features + kLanes));
-    Activations(counts, starts.subspan(begin, end - begin), z.data());
+    product_.Multiply(counts, starts.subspan(begin, end - begin), z.data());
     size_t used = 0;
     for (int64_t b = begin; b < end; ++b) {
       part.latent.resize(used + features + kLanes);

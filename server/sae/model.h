@@ -6,12 +6,20 @@
 #include <vector>
 
 #include "server/sae/codes.h"
-#include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
 #include "server/sae/spec.h"
+#include "server/sae/window_product.h"
 #include "server/sae/windows.h"
 
 namespace saed::sae {
+
+// What a model's training windows hold of its target, in its normalised units; empty for models
+// that were stored without.
+struct TargetStatistics {
+  std::vector<float> mean;      // [S·M]
+  std::vector<float> count_sd;  // [M] standard deviation of a unit's sum over the window
+  bool empty() const { return mean.empty(); }
+};
 
 struct Model {
   ModelSpec spec;
@@ -22,6 +30,7 @@ struct Model {
   std::vector<float> thresholds;  // one per level
   Normaliser normaliser;
   Normaliser target_normaliser;  // of a paired population
+  TargetStatistics training;
 
   int inputs() const { return S * units; }
   bool paired() const { return target_units > 0; }
@@ -60,11 +69,8 @@ class Encoder {
   const Model& model() const { return model_; }
 
  private:
-  void Activations(const CountView& counts, Starts starts, float* z) const;
-
   const Model& model_;
-  CountEncoder counts_;
-  FloatEncoder<float> floats_;
+  WindowProduct product_;
 };
 
 }  // namespace saed::sae

@@ -11,8 +11,22 @@ namespace saed::sae {
 namespace {
 
 constexpr KernelTable<float> Table(const char* name) {
-  return {name,      Dot,  AddScaled, Scale, Weighted<float>, Weighted<uint8_t>, Dots,
-          LossSlope, Adam, Momentum,  TopK,  AtLeast,         EncodeCounts,      EncodeFloats,
+  return {name,
+          Dot,
+          AddScaled,
+          Scale,
+          Weighted<float>,
+          Weighted<uint8_t>,
+          Dots,
+          LossSlope,
+          Scores,
+          ScoreWithout,
+          Adam,
+          Momentum,
+          TopK,
+          AtLeast,
+          EncodeCounts,
+          EncodeFloats,
           PackCounts};
 }
 

@@ -153,6 +153,56 @@ double LossSlope(Loss loss, Output output, const float* y, float scale, int n, f
   return kFunctions[static_cast<int>(loss)][static_cast<int>(output)](y, scale, n, a, residual);
 }
 
+template <Loss loss, Output output>
+void ScoresOf(const float* a, const float* y, int n, float* score, float* information) {
+  int i = 0;
+  V s, info;
+  for (; i + kLanes <= n; i += kLanes) {
+    ScoreAndInformation<loss, output>(Load(a + i), Load(y + i), s, info);
+    Store(score + i, s);
+    if (information != nullptr) Store(information + i, info);
+  }
+  if (i < n) {
+    const int rest = n - i;
+    ScoreAndInformation<loss, output>(LoadPart(a + i, rest), LoadPart(y + i, rest), s, info);
+    StorePart(score + i, s, rest);
+    if (information != nullptr) StorePart(information + i, info, rest);
+  }
+}
+
+void Scores(Loss loss, Output output, const float* a, const float* y, int n, float* score,
+            float* information) {
+  WithLossAndOutput(loss, output,
+                    [&]<Loss l, Output o>() { ScoresOf<l, o>(a, y, n, score, information); });
+}
+
+template <Loss loss, Output output>
+float ScoreWithoutOf(const float* a, const float* y, const float* row, float value, int n,
+                     float* information) {
+  const V taken = V::Set(-value);
+  V sum = V::Set(0), squares = V::Set(0), s, info;
+  const auto add = [&](V act, V target, V weight) {
+    ScoreAndInformation<loss, output>(Fma(taken, weight, act), target, s, info);
+    sum = Fma(weight, s, sum);
+    squares = Fma(weight * weight, info, squares);
+  };
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) add(Load(a + i), Load(y + i), Load(row + i));
+  // Lanes behind the end have no weight, and what is finite at 0 adds nothing.
+  if (i < n) add(LoadPart(a + i, n - i), LoadPart(y + i, n - i), LoadPart(row + i, n - i));
+  *information = SumLanes(squares);
+  return SumLanes(sum);
+}
+
+float ScoreWithout(Loss loss, Output output, const float* a, const float* y, const float* row,
+                   float value, int n, float* information) {
+  float out = 0;
+  WithLossAndOutput(loss, output, [&]<Loss l, Output o>() {
+    out = ScoreWithoutOf<l, o>(a, y, row, value, n, information);
+  });
+  return out;
+}
+
 inline void AdamLanes(const UpdateConstants<float>& c, V g, V& m, V& v, V& p) {
   g = V::Set(c.gradient) * g;
   m = Fma(V::Set(c.beta1), m, V::Set(1 - c.beta1) * g);

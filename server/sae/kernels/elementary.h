@@ -91,4 +91,50 @@ void LossAndSlope(V prediction, V y, V& value, V& slope) {
   }
 }
 
+// Calls use<loss, output>().
+template <class Use>
+void WithLossAndOutput(Loss loss, Output output, const Use& use) {
+  const auto with_loss = [&]<Loss l>() {
+    switch (output) {
+      case Output::kIdentity:
+        return use.template operator()<l, Output::kIdentity>();
+      case Output::kRelu:
+        return use.template operator()<l, Output::kRelu>();
+      case Output::kSoftplus:
+        return use.template operator()<l, Output::kSoftplus>();
+    }
+  };
+  switch (loss) {
+    case Loss::kMse:
+      return with_loss.template operator()<Loss::kMse>();
+    case Loss::kMsle:
+      return with_loss.template operator()<Loss::kMsle>();
+    case Loss::kPoisson:
+      return with_loss.template operator()<Loss::kPoisson>();
+  }
+}
+
+// What the count y says about the pre-activation a of its output: the score −∂ℓ/∂a and its
+// information, the mean of the score's square where the model is right. ℓ is the negative
+// log-likelihood that the loss stands for: Poisson's, or half the squared error of a normal
+// distribution of variance 1 (MSLE: of log(1 + y)). Poisson: g'·(y/λ − 1) and g'²/λ.
+template <Loss loss, Output output, class V>
+void ScoreAndInformation(V a, V y, V& score, V& information) {
+  const V one = V::Set(1.0f);
+  V prediction, derivative;
+  Activation<output>(a, prediction, derivative);
+  if constexpr (loss == Loss::kMse) {
+    score = derivative * (y - prediction);
+    information = derivative * derivative;
+  } else if constexpr (loss == Loss::kMsle) {
+    const V slope = derivative / (one + prediction);
+    score = slope * (Log1p(y) - Log1p(prediction));
+    information = slope * slope;
+  } else {
+    const V slope = derivative / (prediction + V::Set(1e-8f));
+    score = Fma(slope, y, V::Set(0.0f) - derivative);
+    information = slope * derivative;
+  }
+}
+
 }  // namespace saed::sae

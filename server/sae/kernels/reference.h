@@ -118,6 +118,41 @@ double LossSlope(Loss loss, Output output, const T* y, T scale, int n, T* a, T* 
 }
 
 template <class T>
+ScoreValue<T> ScoreOf(Loss loss, Output output, T a, T y) {
+  if constexpr (std::is_same_v<T, float>) {
+    Lane score{}, information{};
+    WithLossAndOutput(loss, output, [&]<Loss l, Output o>() {
+      ScoreAndInformation<l, o>(Lane{a}, Lane{y}, score, information);
+    });
+    return {score.v, information.v};
+  } else {
+    return EvaluateScore(loss, output, a, y);
+  }
+}
+
+template <class T>
+void Scores(Loss loss, Output output, const T* a, const T* y, int n, T* score, T* information) {
+  for (int i = 0; i < n; ++i) {
+    const ScoreValue<T> one = ScoreOf(loss, output, a[i], y[i]);
+    score[i] = one.score;
+    if (information != nullptr) information[i] = one.information;
+  }
+}
+
+template <class T>
+T ScoreWithout(Loss loss, Output output, const T* a, const T* y, const T* row, T value, int n,
+               T* information) {
+  T sums[kLanes] = {}, squares[kLanes] = {};
+  for (int i = 0; i < n; ++i) {
+    const ScoreValue<T> one = ScoreOf(loss, output, std::fma(-value, row[i], a[i]), y[i]);
+    sums[i % kLanes] = std::fma(row[i], one.score, sums[i % kLanes]);
+    squares[i % kLanes] = std::fma(row[i] * row[i], one.information, squares[i % kLanes]);
+  }
+  *information = SumLanes(squares);
+  return SumLanes(sums);
+}
+
+template <class T>
 void Adam(const UpdateConstants<T>& c, const T* gradient, int64_t n, T* m, T* v, T* p) {
   for (int64_t i = 0; i < n; ++i) {
     const T g = c.gradient * gradient[i];
@@ -211,11 +246,12 @@ inline void PackCounts(const float* rows, int64_t stride, int n, int count, cons
 
 template <class T>
 KernelTable<T> Table() {
-  return {"reference",  Dot<T>,          AddScaled<T>,
-          Scale<T>,     Weighted<T, T>,  Weighted<T, uint8_t>,
-          Dots<T>,      LossSlope<T>,    Adam<T>,
-          Momentum<T>,  TopK<T>,         AtLeast<T>,
-          EncodeCounts, EncodeFloats<T>, PackCounts};
+  return {"reference",     Dot<T>,         AddScaled<T>,
+          Scale<T>,        Weighted<T, T>, Weighted<T, uint8_t>,
+          Dots<T>,         LossSlope<T>,   Scores<T>,
+          ScoreWithout<T>, Adam<T>,        Momentum<T>,
+          TopK<T>,         AtLeast<T>,     EncodeCounts,
+          EncodeFloats<T>, PackCounts};
 }
 
 }  // namespace saed::sae::reference

@@ -75,6 +75,13 @@ struct KernelTable {
   // gets y − ŷ. Returns Σ loss.
   double (*loss_slope)(Loss loss, Output output, const T* y, T scale, int n, T* a, T* residual);
 
+  // score_i = −∂ℓ/∂a_i and, where it is not null, information_i (see ScoreAndInformation).
+  void (*scores)(Loss loss, Output output, const T* a, const T* y, int n, T* score, T* information);
+  // The same of a − value·row, summed along the row: Σ row_i·score_i, and in *information
+  // Σ row_i²·information_i.
+  T (*score_without)
+  (Loss loss, Output output, const T* a, const T* y, const T* row, T value, int n, T* information);
+
   // Adam (Kingma & Ba 2015) in PyTorch's order, with decoupled weight decay (AdamW).
   void (*adam)(const UpdateConstants<T>& c, const T* gradient, int64_t n, T* m, T* v, T* p);
   // m = β₁·m + g, p −= η·m (PyTorch's SGD with momentum).

@@ -9,6 +9,7 @@
 #include "server/sae/kernels/dispatch.h"
 #include "server/sae/kernels/encode.h"
 #include "server/sae/kernels/reference.h"
+#include "server/sae/losses.h"
 #include "server/sae/random.h"
 
 namespace saed::sae {
@@ -112,6 +113,36 @@ TEST_P(KernelsOf, SparseDecodeAndItsSlopes) {
       table().dots(v.data(), matrix.data(), stride, index.data(), count, n, got.data());
       kPlain.dots(v.data(), matrix.data(), stride, index.data(), count, n, want.data());
       ExpectSameBits(got, want, "dots");
+    }
+  }
+}
+
+TEST_P(KernelsOf, ScoresOfOutputs) {
+  for (Loss loss : {Loss::kMse, Loss::kMsle, Loss::kPoisson}) {
+    for (Output output : {Output::kIdentity, Output::kRelu, Output::kSoftplus}) {
+      if (output == Output::kIdentity && loss != Loss::kMse) continue;
+      for (int n : kLengths) {
+        auto a = Normals(n, n + 1);
+        for (float& v : a) v *= 5;
+        const auto row = Normals(n, n + 2);
+        std::vector<float> y(n), score(n), information(n), want(n), want_information(n);
+        for (int i = 0; i < n; ++i) y[i] = static_cast<float>(i % 4);
+        table().scores(loss, output, a.data(), y.data(), n, score.data(), information.data());
+        kPlain.scores(loss, output, a.data(), y.data(), n, want.data(), want_information.data());
+        ExpectSameBits(score, want, "score");
+        ExpectSameBits(information, want_information, "information");
+        float sum = 0, want_sum = 0;
+        const float got =
+            table().score_without(loss, output, a.data(), y.data(), row.data(), 0.7f, n, &sum);
+        EXPECT_EQ(got, kPlain.score_without(loss, output, a.data(), y.data(), row.data(), 0.7f, n,
+                                            &want_sum));
+        EXPECT_EQ(sum, want_sum);
+        for (int i = 0; i < n; ++i) {  // and the standard library's functions in double
+          const auto exact = EvaluateScore<double>(loss, output, a[i], y[i]);
+          EXPECT_NEAR(score[i], exact.score, 1e-5 * (1 + std::abs(exact.score)));
+          EXPECT_NEAR(information[i], exact.information, 1e-5 * (1 + exact.information));
+        }
+      }
     }
   }
 }
