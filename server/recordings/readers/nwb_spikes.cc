@@ -67,10 +67,7 @@ absl::Status ReadIds(const Hierarchy& file, const std::string& table, NwbSpikes&
                                           out.ends.size()));
   }
   const auto ids = file.ReadIntegers(path);
-  const auto large = info.kind == ArrayInfo::Kind::kUnsigned && !ids.ok()
-                         ? file.ReadUnsigned(path)
-                         : absl::StatusOr<std::vector<uint64_t>>(ids.status());
-  if (!ids.ok() && large.ok()) {
+  if (const auto large = file.ReadUnsigned(path); !ids.ok() && large.ok()) {
     for (const uint64_t id : *large) out.original_ids.push_back(std::to_string(id));
     notes.Mended(path,
                  "are not all below 2^63, as ids are here; units are numbered from 0 and theirs "
