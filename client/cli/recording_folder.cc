@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using Request = v1::DownloadRecordingRequest;
 
+constexpr size_t kMaxFileName = 120;  // bytes, without what is put behind it
+
 absl::Status Unwritable(const fs::path& file) {
   return absl::ResourceExhaustedError(fmt::format("cannot write {}", file.string()));
 }
@@ -49,13 +51,21 @@ std::string Free(const std::string& name, std::set<std::string>& taken) {
   return out;
 }
 
-// "session/trials" as the name of a file that no other has.
+// The text cut to at most `bytes`, between letters.
+std::string Cut(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+// "session/trials" as the name of a file that no other has, short enough for every file system and
+// for the way back; the manifest has the whole name.
 std::string FileName(const char* folder, std::string name, std::set<std::string>& taken) {
   for (char& c : name) {
     if (c == '/' || static_cast<unsigned char>(c) < ' ') c = '_';
   }
   if (name.starts_with('.')) name.insert(0, "_");
-  return fmt::format("{}/{}.csv", folder, Free(ValidUtf8(name.substr(0, 200)), taken));
+  return fmt::format("{}/{}.csv", folder, Free(Cut(ValidUtf8(name), kMaxFileName), taken));
 }
 
 // Spike times with the unit of each, or counts, as .npy files.

@@ -178,6 +178,7 @@ bool CleanRows(IntervalTable& t, Notes& notes) {
                                    t.stop.size()));
     return false;
   }
+  NameColumnsApart(name, t.table, notes);
   CleanColumns(name, t.rows(), t.table, notes);
   Tally bad;
   std::vector<uint8_t> keep(t.rows(), 1);
@@ -203,15 +204,22 @@ std::string FreeName(const std::string& name, const std::set<std::string>& taken
   }
 }
 
+// `within`: what they belong to and a slash, for the notes. Bytes that are no text make no
+// difference, as names are told without them.
 template <class Things, class Name>
-void NameApart(std::string_view kind, Things& things, const Name& name_of, Notes& notes) {
+void NameApart(const std::string& within, std::string_view kind, Things& things,
+               const Name& name_of, Notes& notes) {
   std::set<std::string> all, taken;
-  for (auto& thing : things) all.insert(name_of(thing));
+  for (auto& thing : things) {
+    std::string& name = name_of(thing);
+    name = ValidUtf8(name);
+    all.insert(name);
+  }
   for (auto& thing : things) {
     std::string& name = name_of(thing);
     if (taken.insert(name).second) continue;
     const std::string free = FreeName(name, all);
-    notes.Mended(name,
+    notes.Mended(within + name,
                  fmt::format("is the name of two {}; the later one is called {}", kind, free));
     name = free;
     all.insert(free);
@@ -434,21 +442,30 @@ void OneNan(Recording& r) {
   }
 }
 
+void NameColumnsApart(const std::string& part, Table& table, Notes& notes) {
+  NameApart(
+      part + "/", "columns", table.columns, [](Column& c) -> std::string& { return c.name; },
+      notes);
+}
+
 void CleanTables(Recording& r, Notes& notes) {
+  NameColumnsApart("units", r.unit_columns, notes);
   CleanColumns("units", r.units.size(), r.unit_columns, notes);
   BoundUnitColumns(r.unit_columns, notes);
   if (!r.electrodes.columns.empty()) {
+    NameColumnsApart("electrodes", r.electrodes, notes);
     CleanColumns("electrodes", r.electrodes.columns[0].rows(), r.electrodes, notes);
   }
   std::erase_if(r.intervals, [&](IntervalTable& t) { return !CleanRows(t, notes); });
   NameApart(
-      "tables", r.intervals, [](IntervalTable& t) -> std::string& { return t.table.name; }, notes);
+      "", "tables", r.intervals, [](IntervalTable& t) -> std::string& { return t.table.name; },
+      notes);
 }
 
 void CleanSeries(Recording& r, Notes& notes) {
   std::erase_if(r.series, [&](Series& s) { return !CleanSamples(s.name, s, notes); });
   NameApart(
-      "series", r.series, [](Series& s) -> std::string& { return s.name; }, notes);
+      "", "series", r.series, [](Series& s) -> std::string& { return s.name; }, notes);
 }
 
 void CleanObserved(Recording& r, Notes& notes) {

@@ -2,6 +2,8 @@
 // line of the notes.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "server/recordings/readers/notes.h"
 #include "server/recordings/recording.h"
@@ -20,10 +22,14 @@ void CleanUnitIds(Recording& recording, Notes& notes);
 // Makes all NaN of tables and series the same one, so that what is equal has one digest.
 void OneNan(Recording& recording);
 
+// Columns of one name, which those may become whose names differ in bytes that are no text, get a
+// number behind it. `part` names the table in the notes.
+void NameColumnsApart(const std::string& part, Table& table, Notes& notes);
+
 // Leaves out columns that have not one value for each row (of units, electrodes and intervals),
 // unit columns whose names or texts are so long that all units together would not fit the store,
 // tables without a start and stop for each row, and rows that have no finite start or stop before
-// it. Tables of one name get a number behind it.
+// it. Tables of one name, and columns of one in a table, get a number behind it.
 void CleanTables(Recording& recording, Notes& notes);
 
 // Drops the samples before 0, and of the others as few as leave the times finite and none before

@@ -61,17 +61,21 @@ absl::Status Finish(Recording& recording, Notes& notes, bool own_duration) {
   BoundTexts(recording, notes);
   OneNan(recording);
   CleanUnitIds(recording, notes);
-  SAED_RETURN_IF_ERROR(
-      CleanSpikes(recording.duration > 0 ? recording.duration : INFINITY, recording, notes));
+  const double known = recording.duration;
+  const bool own = own_duration && known > 0;
+  // A spike at a recording's own duration is past its end.
+  const double last = own ? std::nextafter(known, 0) : known > 0 ? known : INFINITY;
+  SAED_RETURN_IF_ERROR(CleanSpikes(last, recording, notes));
   CleanSeries(recording, notes);
   const double activity = ActivityEnd(recording);
-  const double span = own_duration ? activity : SpanOf(recording, activity);
+  const double span = own ? known : own_duration ? activity : SpanOf(recording, activity);
   ResolveOpenEnds(span, recording, notes);
   CleanTables(recording, notes);
   // A spike, stop or sample exactly at the end still belongs to the recording.
   recording.duration = recording.counts.present()
                            ? recording.counts.bin_width * static_cast<double>(recording.counts.bins)
-                           : std::nextafter(span, INFINITY);
+                       : own ? known
+                             : std::nextafter(span, INFINITY);
   CleanObserved(recording, notes);
   SayWhatIsUnlikely(recording, activity, notes);
   SaySilences(recording, notes);

@@ -43,8 +43,8 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
 // What every recording passes, however it came: whatever is wrong and can be mended without
 // guessing is (clean.h), what is unlikely is said (plausible.h, silence.h), and `duration` is set.
 // Where the reader knows when the recording ends it has set `duration` before, and what comes later
-// is dropped; with `own_duration` tables do not prolong it either. INVALID_ARGUMENT where there is
-// no unit, or too many.
+// is dropped; with `own_duration` it is the recording's to the bit, whatever tables say.
+// INVALID_ARGUMENT where there is no unit, or too many.
 absl::Status Finish(Recording& recording, Notes& notes, bool own_duration = false);
 
 absl::StatusOr<std::string> ReadFile(const std::string& path);

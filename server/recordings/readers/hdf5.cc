@@ -150,6 +150,17 @@ std::vector<std::string> Hdf5File::Children(const std::string& group) const {
   return out;
 }
 
+std::string Hdf5File::Identity(const std::string& path) const {
+  const auto resolved = ResolveLinks(file_.get(), path);
+  H5O_info_t info{};
+  if (!resolved.ok() || !resolved->has_value() ||
+      H5Oget_info_by_name2(file_.get(), (*resolved)->c_str(), &info, H5O_INFO_BASIC, LinkAccess()) <
+          0) {
+    return path;
+  }
+  return fmt::format("@{}", info.addr);
+}
+
 absl::StatusOr<Handle> Hdf5File::OpenDataset(const std::string& path) const {
   SAED_ASSIGN_OR_RETURN(const auto resolved, ResolveLinks(file_.get(), path));
   if (!resolved.has_value()) return IsMissing(path);
@@ -258,9 +269,34 @@ absl::StatusOr<std::vector<int64_t>> Hdf5File::ReadIntegers(const std::string& p
     return out;
   }
   if (kind != H5T_INTEGER) return InvalidField(path, "does not hold integers");
+  if (H5Tget_sign(type.get()) == H5T_SGN_NONE && H5Tget_size(type.get()) >= sizeof(uint64_t)) {
+    // The library would take what is too large as the largest that there is.
+    SAED_ASSIGN_OR_RETURN(const auto values, ReadUnsigned(path));
+    for (const uint64_t v : values) {
+      if (v > INT64_MAX) {
+        return InvalidField(path, fmt::format("holds {}; must be below 2^63", v));
+      }
+    }
+    return std::vector<int64_t>(values.begin(), values.end());
+  }
   std::vector<int64_t> out(static_cast<size_t>(n));
   if (n > 0 &&
       H5Dread(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()) < 0) {
+    return Unreadable(path);
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<uint64_t>> Hdf5File::ReadUnsigned(const std::string& path) const {
+  SAED_ASSIGN_OR_RETURN(const auto opened, OpenReadable(path));
+  const auto& [dataset, n] = opened;
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose);
+  if (H5Tget_class(type.get()) != H5T_INTEGER || H5Tget_sign(type.get()) != H5T_SGN_NONE) {
+    return InvalidField(path, "does not hold integers without a sign");
+  }
+  std::vector<uint64_t> out(static_cast<size_t>(n));
+  if (n > 0 &&
+      H5Dread(dataset.get(), H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()) < 0) {
     return Unreadable(path);
   }
   return out;

@@ -52,10 +52,12 @@ class Hdf5File : public Hierarchy {
   bool Exists(const std::string& path) const override;
   bool IsGroup(const std::string& path) const override;
   std::vector<std::string> Children(const std::string& group) const override;
+  std::string Identity(const std::string& path) const override;
   absl::StatusOr<ArrayInfo> Describe(const std::string& path) const override;
   absl::StatusOr<std::variant<Numbers, Texts>> Read(const std::string& path) const override;
   absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const override;
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const override;
+  absl::StatusOr<std::vector<uint64_t>> ReadUnsigned(const std::string& path) const override;
   // Keeps the data set open, so that the pieces of one are unpacked once when read in order.
   absl::Status ReadRange(const std::string& path, int64_t first,
                          std::span<double> out) const override;

@@ -41,14 +41,19 @@ class Hierarchy {
   virtual bool IsGroup(const std::string& path) const = 0;
   // Names of what is in a group, ascending; empty for what is no group.
   virtual std::vector<std::string> Children(const std::string& group) const = 0;
+  // The same text for all paths that lead to one object.
+  virtual std::string Identity(const std::string& path) const = 0;
   virtual absl::StatusOr<ArrayInfo> Describe(const std::string& path) const = 0;
 
   // All elements in C order: numbers (booleans as 0 and 1), texts, or for object references the
   // texts `path of the object`.
   virtual absl::StatusOr<std::variant<Numbers, Texts>> Read(const std::string& path) const = 0;
   virtual absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const = 0;
-  // Integers without a detour over double; INVALID_ARGUMENT for floats that are not whole.
+  // Integers without a detour over double; INVALID_ARGUMENT for floats that are not whole
+  // and for what 64 bits with a sign do not hold.
   virtual absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const = 0;
+  // The same of integers from 0 to 2^64 - 1.
+  virtual absl::StatusOr<std::vector<uint64_t>> ReadUnsigned(const std::string& path) const = 0;
   // The elements of a one-dimensional numeric array from `first` on, as many as `out` has.
   virtual absl::Status ReadRange(const std::string& path, int64_t first,
                                  std::span<double> out) const = 0;

@@ -41,10 +41,18 @@ absl::Status Notes::Strict() const {
 
 void Tally::Mend(Notes& notes, std::string_view part, std::string_view things,
                  std::string_view done) const {
-  if (count_ == 0) return;
+  if (count_ > 0) notes.Mended(part, Line(things, done));
+}
+
+void Tally::Say(Notes& notes, std::string_view part, std::string_view things,
+                std::string_view done) const {
+  if (count_ > 0) notes.Said(part, Line(things, done));
+}
+
+std::string Tally::Line(std::string_view things, std::string_view done) const {
   const bool one = count_ == 1 && things.ends_with('s');
-  notes.Mended(part, fmt::format("{} {} {}, the first is {}", count_,
-                                 one ? things.substr(0, things.size() - 1) : things, done, first_));
+  return fmt::format("{} {} {}, the first is {}", count_,
+                     one ? things.substr(0, things.size() - 1) : things, done, first_);
 }
 
 }  // namespace saed::recordings

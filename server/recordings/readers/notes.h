@@ -54,8 +54,13 @@ class Tally {
   // "rows", "dropped").
   void Mend(Notes& notes, std::string_view part, std::string_view things,
             std::string_view done) const;
+  // The same of what never refuses.
+  void Say(Notes& notes, std::string_view part, std::string_view things,
+           std::string_view done) const;
 
  private:
+  std::string Line(std::string_view things, std::string_view done) const;
+
   int64_t count_ = 0;
   std::string first_;
 };

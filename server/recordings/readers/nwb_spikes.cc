@@ -67,6 +67,13 @@ absl::Status ReadIds(const Hierarchy& file, const std::string& table, NwbSpikes&
                                           out.ends.size()));
   }
   const auto ids = file.ReadIntegers(path);
+  if (const auto large = file.ReadUnsigned(path); !ids.ok() && large.ok()) {
+    for (const uint64_t id : *large) out.original_ids.push_back(std::to_string(id));
+    notes.Mended(path,
+                 "are not all below 2^63, as ids are here; units are numbered from 0 and theirs "
+                 "are in the column original_id");
+    return absl::OkStatus();
+  }
   if (!ids.ok()) {
     SAED_ASSIGN_OR_RETURN(const auto values, file.Read(path));
     out.original_ids = AsTexts(values);

@@ -10,6 +10,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/clean.h"
 #include "server/recordings/readers/nwb_tree.h"
 
 namespace saed::recordings {
@@ -61,6 +62,7 @@ class TableReader {
     if (!per_spike_.empty()) {
       notes_.Said(spec_.path, per_spike_ + ": a value per spike, which is not read");
     }
+    NameColumnsApart(ValidUtf8(spec_.path), table_, notes_);
     return std::move(table_);
   }
 
@@ -138,9 +140,11 @@ class TableReader {
     Texts texts = AsTexts(values);
     if (info.kind == ArrayInfo::Kind::kInteger || info.kind == ArrayInfo::Kind::kUnsigned) {
       // As texts they keep digits that doubles do not have.
+      const auto write = [](auto v) { return std::to_string(v); };
       if (const auto exact = file_.ReadIntegers(path); exact.ok()) {
-        std::transform(exact->begin(), exact->end(), texts.begin(),
-                       [](int64_t v) { return std::to_string(v); });
+        std::transform(exact->begin(), exact->end(), texts.begin(), write);
+      } else if (const auto all = file_.ReadUnsigned(path); all.ok()) {
+        std::transform(all->begin(), all->end(), texts.begin(), write);
       } else {
         SayRounded(file_, path, info, std::get<Numbers>(values), notes_);
       }
@@ -187,11 +191,14 @@ void SayRounded(const Hierarchy& file, const std::string& path, const ArrayInfo&
   const auto large = [](double v) { return std::abs(v) >= 0x1p53; };
   if (!whole || std::none_of(numbers.begin(), numbers.end(), large)) return;
   const auto exact = file.ReadIntegers(path);
+  const auto unsigned_ones = file.ReadUnsigned(path);
   Tally rounded;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const double v = numbers[i];
-    const bool kept =
-        !large(v) || (exact.ok() && v < 0x1p63 && static_cast<int64_t>(v) == (*exact)[i]);
+    const bool kept = !large(v) ||
+                      (exact.ok() && v < 0x1p63 && static_cast<int64_t>(v) == (*exact)[i]) ||
+                      (unsigned_ones.ok() && v >= 0 && v < 0x1p64 &&
+                       static_cast<uint64_t>(v) == (*unsigned_ones)[i]);
     if (!kept) rounded.Add([&] { return fmt::format("[{}]: {:.0f}", i, v); });
   }
   rounded.Mend(notes, ValidUtf8(path), "values",

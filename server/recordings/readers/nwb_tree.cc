@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "server/base/faults.h"
 #include "server/base/text.h"
@@ -59,13 +62,24 @@ std::optional<NwbKind> Classify(const Hierarchy& file, const std::string& path,
   return std::nullopt;
 }
 
+// Breadth first, so that a group to which several paths lead is met under the shortest.
 class Survey {
  public:
-  Survey(const Hierarchy& file, Notes& notes) : file_(file), notes_(notes) {}
+  Survey(const Hierarchy& file, Notes& notes) : file_(file), notes_(notes) {
+    met_.emplace(file.Identity(""), "");
+  }
 
+  // Looks at `path` now, and at what is in it with Go().
   void Visit(const std::string& path, int depth) {
     if (!file_.IsGroup(path)) {
       CheckLeaf(path);
+      return;
+    }
+    const auto [at, first] = met_.emplace(file_.Identity(path), path);
+    if (!first) {
+      again_.Add([&, &met = at->second] {
+        return fmt::format("{}, which is /{}", ValidUtf8(path), ValidUtf8(met));
+      });
       return;
     }
     if (depth > kMaxDepth || ++groups_ > kMaxGroups) {
@@ -76,17 +90,35 @@ class Survey {
     const std::string type = types.empty() ? "" : types[0];
     if (const auto kind = Classify(file_, path, type)) {
       found_.push_back({path, type, *kind});
-      return;
+    } else {
+      open_.emplace_back(path, depth);
     }
-    for (const std::string& child : file_.Children(path)) Visit(path + "/" + child, depth + 1);
   }
 
-  std::vector<NwbNode> Found() {
+  void Go() {
+    for (; !open_.empty(); open_.pop_front()) {
+      const auto& [path, depth] = open_.front();
+      for (const std::string& child : file_.Children(path)) Visit(path + "/" + child, depth + 1);
+    }
+  }
+
+  // In the order of their paths, below the first ones first.
+  template <size_t N>
+  std::vector<NwbNode> Found(const std::array<std::string_view, N>& first) {
     if (cut_ > 0) {
       notes_.Mended("/", fmt::format("{} groups left out: at most {} groups, {} levels deep, are "
                                      "looked into",
                                      cut_, kMaxGroups, kMaxDepth));
     }
+    again_.Say(notes_, "/", "paths to groups", "that have another path left out");
+    const auto key = [&](const NwbNode& node) {
+      std::string path = node.path;
+      const std::string root = path.substr(0, path.find('/'));
+      std::replace(path.begin(), path.end(), '/', '\0');  // before every letter
+      return std::pair(std::find(first.begin(), first.end(), root) - first.begin(), path);
+    };
+    std::sort(found_.begin(), found_.end(),
+              [&](const NwbNode& a, const NwbNode& b) { return key(a) < key(b); });
     return std::move(found_);
   }
 
@@ -107,6 +139,9 @@ class Survey {
   const Hierarchy& file_;
   Notes& notes_;
   std::vector<NwbNode> found_;
+  std::deque<std::pair<std::string, int>> open_;  // groups that hold others, and how deep they lie
+  std::map<std::string, std::string> met_;        // paths of groups by identity
+  Tally again_;
   size_t groups_ = 0, cut_ = 0;
 };
 
@@ -137,7 +172,8 @@ std::vector<NwbNode> SurveyNwb(const Hierarchy& file, Notes& notes) {
       survey.Visit(child, 0);
     }
   }
-  return survey.Found();
+  survey.Go();
+  return survey.Found(kFirst);
 }
 
 }  // namespace saed::recordings

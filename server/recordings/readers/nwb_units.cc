@@ -224,6 +224,11 @@ absl::StatusOr<std::vector<std::string>> ChooseTables(const Hierarchy& file,
   }
   if (wanted == "all" || (wanted.empty() && paths.size() == 1)) return paths;
   if (std::find(paths.begin(), paths.end(), wanted) != paths.end()) return std::vector{wanted};
+  for (const std::string& path : paths) {  // by another path that leads to it
+    if (file.Exists(wanted) && file.Identity(wanted) == file.Identity(path)) {
+      return std::vector{path};
+    }
+  }
   return InvalidField(
       "options.units_table",
       wanted.empty()
@@ -233,7 +238,7 @@ absl::StatusOr<std::vector<std::string>> ChooseTables(const Hierarchy& file,
           : fmt::format("is '{}'; must be one of {}, or all", ValidUtf8(wanted), choices));
 }
 
-// A table that is linked from elsewhere in the file is met twice.
+// A table may be copied to elsewhere in the file.
 bool SameSpikes(const Part& a, const Part& b) {
   if (a.spikes.units.size() != b.spikes.units.size() || a.spikes.ends != b.spikes.ends) {
     return false;
@@ -297,9 +302,7 @@ void Join(std::vector<Part> parts, Recording& out, Notes& notes) {
   }
   out.unit_columns.columns = {{"original_id", std::move(original)}, {"probe", std::move(probe)}};
   for (const std::string& name : names) {
-    if (out.unit_columns.Find(name) == nullptr) {
-      out.unit_columns.columns.push_back(JoinColumn(parts, name));
-    }
+    out.unit_columns.columns.push_back(JoinColumn(parts, name));
   }
   std::string paths;
   for (Part& part : parts) {
@@ -350,11 +353,7 @@ absl::Status ReadNwbUnits(const Hierarchy& file, const std::vector<NwbNode>& nod
     if (!spikes.original_ids.empty()) {
       out.unit_columns.columns.push_back({"original_id", std::move(spikes.original_ids)});
     }
-    for (Column& c : parts[0].columns.columns) {
-      if (out.unit_columns.Find(c.name) == nullptr) {
-        out.unit_columns.columns.push_back(std::move(c));
-      }
-    }
+    for (Column& c : parts[0].columns.columns) out.unit_columns.columns.push_back(std::move(c));
   }
   out.unit_columns.name = "units";
   out.electrodes = std::move(electrodes.table);

@@ -59,7 +59,7 @@ struct Reader {
   bool units_by_spikes = false;
   // Reads tables that lie beside the data (beside.h) itself.
   bool own_tables = false;
-  // The duration that it sets is the recording's, whatever the tables say.
+  // The duration that it sets is the recording's to the bit, whatever the tables say.
   bool own_duration = false;
 };
 

@@ -389,8 +389,7 @@ absl::StatusOr<Recording> Read(const FileSet& files, const ImportOptions& option
   } else {
     SAED_RETURN_IF_ERROR(ReadSpikes(files, out, notes));
     TakeSamplingRate(NumberAt(manifest, "sampling_rate"), out, notes);
-    // Finish() sets it to the next number again.
-    out.duration = std::nextafter(NumberAt(manifest, "duration"), 0);
+    out.duration = NumberAt(manifest, "duration");
   }
   SAED_RETURN_IF_ERROR(ReadObserved(files, out));
   ReadTables(files, manifest, out, notes);

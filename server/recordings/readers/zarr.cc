@@ -201,6 +201,10 @@ bool ZarrStore::Exists(const std::string& path) const {
   return Find(path) != nullptr || links_.count(Normal(path)) != 0;
 }
 
+std::string ZarrStore::Identity(const std::string& path) const {
+  return Resolve(path).value_or(path);
+}
+
 bool ZarrStore::IsGroup(const std::string& path) const {
   const Node* node = Find(path);
   if (node != nullptr) return node->group && node->zarray.is_null();
@@ -365,6 +369,18 @@ absl::StatusOr<std::vector<int64_t>> ZarrStore::ReadIntegers(const std::string& 
   const bool small = std::abs(array.fill) < 9e15;
   return ReadRows(real, array, 0, rows, small ? static_cast<int64_t>(array.fill) : 0,
                   DecodeIntegers);
+}
+
+absl::StatusOr<std::vector<uint64_t>> ZarrStore::ReadUnsigned(const std::string& path) const {
+  SAED_ASSIGN_OR_RETURN(const std::string real, Resolve(path));
+  SAED_ASSIGN_OR_RETURN(const ZarrArray array, Array(real));
+  if (array.kind != ArrayInfo::Kind::kUnsigned) {
+    return InvalidField(path, "does not hold integers without a sign");
+  }
+  const int64_t rows = array.shape.empty() ? 1 : array.shape[0];
+  const bool small = array.fill >= 0 && array.fill < 9e15;
+  return ReadRows(real, array, 0, rows, small ? static_cast<uint64_t>(array.fill) : 0,
+                  DecodeUnsigned);
 }
 
 absl::Status ZarrStore::ReadRange(const std::string& path, int64_t first,

@@ -31,10 +31,12 @@ class ZarrStore : public Hierarchy {
   bool Exists(const std::string& path) const override;
   bool IsGroup(const std::string& path) const override;
   std::vector<std::string> Children(const std::string& group) const override;
+  std::string Identity(const std::string& path) const override;
   absl::StatusOr<ArrayInfo> Describe(const std::string& path) const override;
   absl::StatusOr<std::variant<Numbers, Texts>> Read(const std::string& path) const override;
   absl::StatusOr<Numbers> ReadNumbers(const std::string& path) const override;
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) const override;
+  absl::StatusOr<std::vector<uint64_t>> ReadUnsigned(const std::string& path) const override;
   absl::Status ReadRange(const std::string& path, int64_t first,
                          std::span<double> out) const override;
   Texts TextAttribute(const std::string& path, const std::string& name) const override;

@@ -302,6 +302,24 @@ absl::StatusOr<std::vector<int64_t>> DecodeIntegers(const std::string& part, con
   return InvalidField(part, "holds numbers that are not whole, or too large; must be integers");
 }
 
+absl::StatusOr<std::vector<uint64_t>> DecodeUnsigned(const std::string& part,
+                                                     const ZarrArray& array, std::string bytes) {
+  SAED_ASSIGN_OR_RETURN(const std::string raw, Raw(part, array, std::move(bytes)));
+  std::vector<uint64_t> out;
+  out.reserve(static_cast<size_t>(array.chunk_elements()));
+  const bool whole = Each(array, raw, [&](auto value) {
+    using T = decltype(value);
+    if constexpr (std::is_integral_v<T> && std::is_unsigned_v<T>) {
+      out.push_back(value);
+      return true;
+    } else {
+      return false;
+    }
+  });
+  if (whole) return out;
+  return InvalidField(part, "does not hold integers without a sign");
+}
+
 absl::StatusOr<std::vector<std::string>> DecodeTexts(const std::string& part,
                                                      const ZarrArray& array, std::string bytes) {
   if (array.code == 'O') {

@@ -18,6 +18,8 @@ absl::StatusOr<std::vector<double>> DecodeNumbers(const std::string& part, const
 // Booleans and whole numbers.
 absl::StatusOr<std::vector<int64_t>> DecodeIntegers(const std::string& part, const ZarrArray& array,
                                                     std::string bytes);
+absl::StatusOr<std::vector<uint64_t>> DecodeUnsigned(const std::string& part,
+                                                     const ZarrArray& array, std::string bytes);
 // References become the path of what they refer to, with a leading slash.
 absl::StatusOr<std::vector<std::string>> DecodeTexts(const std::string& part,
                                                      const ZarrArray& array, std::string bytes);

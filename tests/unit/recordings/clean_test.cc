@@ -123,6 +123,25 @@ TEST(CleanTables, DropsRowsAndTellsTablesOfOneNameApart) {
                    "trials: is the name of two tables; the later one is called trials_3"}));
 }
 
+TEST(CleanTables, TellsColumnsOfOneNameApart) {
+  Recording r = Trains({{1}});
+  r.unit_columns.columns = {{"a\xff", Numbers{1}}, {"a\xfe", Numbers{2}}, {"b", Numbers{3}}};
+  r.electrodes.columns = {{"x", Numbers{1}}, {"x", Numbers{2}}};
+  r.intervals = {Rows("trials", {0}, {1})};
+  r.intervals[0].table.columns.push_back({"x\xff", Numbers{1}});
+  r.intervals[0].table.columns.push_back({"x\xfe", Numbers{2}});
+  Notes notes;
+  CleanTables(r, notes);
+  EXPECT_EQ(r.unit_columns.columns[1].name, "a\uFFFD_2");
+  EXPECT_EQ(r.electrodes.columns[1].name, "x_2");
+  EXPECT_EQ(std::get<Numbers>(r.intervals[0].table.Find("x\uFFFD_2")->values), (Numbers{2}));
+  EXPECT_EQ(notes.Lines(),
+            (Lines{"units/a\uFFFD: is the name of two columns; the later one is called a\uFFFD_2",
+                   "electrodes/x: is the name of two columns; the later one is called x_2",
+                   "trials/x\uFFFD: is the name of two columns; the later one is called "
+                   "x\uFFFD_2"}));
+}
+
 // The store repeats them for every unit.
 TEST(CleanTables, LongNamesAndTextsOfUnitColumnsAreLeftOut) {
   Recording r = Trains({{1}, {2}});

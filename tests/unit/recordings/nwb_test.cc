@@ -118,6 +118,47 @@ TEST_F(NwbTest, PaddingAndDuplicateIds) {
   EXPECT_TRUE(Warns(*got, "1 of 2 ids come more than once"));
 }
 
+TEST_F(NwbTest, IdsBeyond63BitsKeepTheirDigits) {
+  const auto got = Read([](NwbWriter& w) {
+    w.Group("units");
+    const uint64_t ids[] = {18446744073709551615U, 18446744073709551614U, 5};
+    w.Raw("units/id", H5T_NATIVE_UINT64, {3}, ids);
+    w.Doubles("units/spike_times", {0.1, 0.2, 0.3});
+    w.Integers("units/spike_times_index", {1, 2, 3});
+  });
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->recording.units[2].id, 2);
+  EXPECT_EQ(std::get<Texts>(got->recording.unit_columns.Find("original_id")->values),
+            Texts({"18446744073709551615", "18446744073709551614", "5"}));
+  EXPECT_TRUE(Warns(*got, "units/id: are not all below 2^63"));
+  EXPECT_FALSE(Warns(*got, "more than once"));
+}
+
+TEST_F(NwbTest, AGroupUnderSeveralPathsCountsOnce) {
+  const auto write = [](NwbWriter& w) {
+    Units(w);
+    w.Group("processing");
+    w.Group("processing/ecephys");
+    H5Lcreate_soft("/units", w.file(), "processing/ecephys/units", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_hard(w.file(), "/units", w.file(), "processing/ecephys/hard", H5P_DEFAULT,
+                   H5P_DEFAULT);
+    H5Lcreate_soft("/", w.file(), "processing/loop", H5P_DEFAULT, H5P_DEFAULT);
+    w.Group("processing/speed");
+    w.Doubles("processing/speed/data", {1, 2});
+    w.Doubles("processing/speed/timestamps", {0, 1});
+    H5Lcreate_hard(w.file(), "processing/speed", w.file(), "processing/again", H5P_DEFAULT,
+                   H5P_DEFAULT);
+  };
+  for (const char* table : {"", "processing/ecephys/units"}) {
+    const auto got = Read(write, table);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->recording.units.size(), 2u);
+    ASSERT_EQ(got->recording.series.size(), 1u);
+    EXPECT_EQ(got->recording.series[0].name, "again");
+    EXPECT_TRUE(Warns(*got, "/: 4 paths to groups that have another path left out, the first is"));
+  }
+}
+
 TEST_F(NwbTest, SpikesThatCannotBeToldApartAreRefused) {
   const auto no_index = Read([](NwbWriter& w) {
     w.Group("units");

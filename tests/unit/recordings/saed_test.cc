@@ -85,6 +85,18 @@ TEST_F(Saed, EverythingComesBack) {
   EXPECT_EQ(r.series[0].values[2], 3);
 }
 
+// Simulated recordings end at a round number.
+TEST_F(Saed, TheDurationIsTheSameToTheBit) {
+  for (const char* duration : {"1200.0", "1200.0000000000002", "8"}) {
+    std::string& manifest = files_["recording.json"];
+    const size_t at = manifest.find("\"duration\": ");
+    manifest.replace(at, manifest.find(',', at) - at, std::string("\"duration\": ") + duration);
+    const auto got = Read();
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->recording.duration, std::stod(duration));
+  }
+}
+
 TEST_F(Saed, WhatWasEditedIsSaidOrRefused) {
   files_["units.csv"] = "id,label,region,depth,new\n9,,,,1\n";
   files_.erase("observed.csv");
