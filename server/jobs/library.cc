@@ -19,6 +19,7 @@
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/store_format.h"
 #include "server/recordings/table_filter.h"
+#include "server/recordings/whole_count.h"
 
 namespace saed::jobs {
 namespace {
@@ -200,13 +201,14 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   row.unit_count = static_cast<int64_t>(r.units.size());
   row.bytes = bytes;
   row.summary = summary.dump(-1, ' ', false, json::error_handler_t::replace);
+  row.spike_count =
+      recordings::WholeCount(std::accumulate(spikes.begin(), spikes.end(), double{0}));
   std::vector<storage::UnitRow> units;
   for (size_t i = 0; i < r.units.size(); ++i) {
     const auto& u = r.units[i];
     units.push_back({u.id, u.label, u.region,
                      std::isnan(u.depth) ? std::nullopt : std::optional<double>(u.depth),
-                     std::llround(spikes[i]), UnitColumns(r.unit_columns, i).dump()});
-    row.spike_count += units.back().spike_count;
+                     recordings::WholeCount(spikes[i]), UnitColumns(r.unit_columns, i).dump()});
   }
   SAED_ASSIGN_OR_RETURN(storage::RecordingRow kept, stores_.recordings.Insert(row, units, created));
   if (created) return kept;

@@ -14,6 +14,8 @@
 #include "server/recordings/clean.h"
 #include "server/recordings/plausible.h"
 #include "server/recordings/readers/left_out.h"
+#include "server/recordings/readers/matrix.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/time_tables.h"
 #include "server/recordings/readers/unit_table.h"
@@ -21,6 +23,16 @@
 
 namespace saed::recordings {
 namespace {
+
+// Rates and widths that no recording has would make times of nothing, or of millions of years.
+absl::Status CheckRates(const Reader& reader, const ImportOptions& options) {
+  const bool frames = reader.name == "traces" || reader.name == "suite2p";
+  if (options.sampling_rate != 0) {
+    SAED_RETURN_IF_ERROR(frames ? CheckFrameRate("sampling_rate", options.sampling_rate)
+                                : CheckRate("sampling_rate", options.sampling_rate));
+  }
+  return options.bin_width == 0 ? absl::OkStatus() : CheckBinWidth(options.bin_width);
+}
 
 // Options that the format does not have are refused with those it has.
 absl::Status CheckOptions(const Reader& reader, const ImportOptions& options) {
@@ -163,6 +175,7 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
     SAED_ASSIGN_OR_RETURN(reader, FindReader(spec.format));
   }
   SAED_RETURN_IF_ERROR(CheckOptions(*reader, spec.options));
+  SAED_RETURN_IF_ERROR(CheckRates(*reader, spec.options));
   if (reader->own_tables) {
     for (const ImportFile& f : sorted.beside) sorted.main.push_back({f.name, f.path});
     sorted.beside.clear();

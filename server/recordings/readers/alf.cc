@@ -13,6 +13,7 @@
 #include "server/recordings/readers/alf_tables.h"
 #include "server/recordings/readers/alf_units.h"
 #include "server/recordings/readers/npy_items.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/unit_values.h"
 
@@ -120,9 +121,7 @@ absl::StatusOr<Spikes> OpenSpikes(const FileSet& files, const AlfObject& object,
                           "holds whole numbers; must be seconds as floating-point numbers, or "
                           "samples where sampling_rate is given, in Hz");
     }
-    if (!std::isfinite(out.rate) || out.rate < 0 || out.rate > 1e9) {
-      return InvalidField("sampling_rate", fmt::format("is {} Hz; must be in (0, 1e9]", out.rate));
-    }
+    SAED_RETURN_IF_ERROR(CheckRate("sampling_rate", out.rate));
   }
   return out;
 }

@@ -64,6 +64,7 @@ absl::Status ReadSpikes(MatFile& file, const std::string& name, Recording& out, 
                                           described.Text()));
   }
   SAED_ASSIGN_OR_RETURN(MatValue times, file.Read("spikes.times"));
+  SayRounded("spikes.times", times, notes);
   SAED_ASSIGN_OR_RETURN(Trains trains, TrainsFromCell("spikes.times", std::move(times)));
   if (static_cast<int64_t>(trains.trains.size()) > kMaxUnits) {
     return InvalidField(
@@ -100,8 +101,7 @@ void AddFields(MatFile& file, const std::string& variable, const std::vector<con
 absl::Status AddMetrics(MatFile& file, Recording& out, Notes& notes) {
   if (file.Describe("cell_metrics.UID").ok()) {
     SAED_ASSIGN_OR_RETURN(const MatValue ids, file.Read("cell_metrics.UID"));
-    const auto numbers =
-        ids.kind == Kind::kNumbers ? WholeNumbers(ids.numbers) : std::vector<int64_t>();
+    const auto numbers = ids.kind == Kind::kNumbers ? WholeNumbers(ids) : std::vector<int64_t>();
     bool same = numbers.size() == out.units.size();
     for (size_t n = 0; same && n < numbers.size(); ++n) same = numbers[n] == out.units[n].id;
     // Where the units were numbered anew they keep their order.
@@ -239,7 +239,7 @@ absl::Status AddSession(MatFile& file, Recording& out, Notes& notes) {
   for (const char* field : {"name", "behavioralParadigm"}) {
     const std::string path = fmt::format("session.epochs.{}", field);
     const auto value = file.Read(path);
-    const auto texts = value.ok() ? MatTexts(path, *value) : value.status();
+    const auto texts = value.ok() ? MatTexts(path, *value, notes) : value.status();
     if (texts.ok() && texts->size() == rows) table.columns.push_back({field, *texts});
   }
   SAED_ASSIGN_OR_RETURN(IntervalTable epochs, MakeIntervals("epochs", std::move(table), notes));

@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "server/base/faults.h"
+#include "server/base/status_macros.h"
+#include "server/recordings/readers/matrix.h"
+#include "server/recordings/readers/rates.h"
 
 namespace saed::recordings {
 
@@ -16,13 +19,8 @@ absl::StatusOr<double> FrameWidth(const ImportOptions& options) {
                         "where there are several), e.g. 30: it is in no file that "
                         "is safe to read");
   }
-  if (rate != 0 && (!std::isfinite(rate) || rate <= 0 || rate > 1e6)) {
-    return InvalidField("sampling_rate",
-                        fmt::format("is {} Hz; must be a frame rate in (0, 1e6]", rate));
-  }
-  if (width != 0 && (!std::isfinite(width) || width <= 0)) {
-    return InvalidField("bin_width", fmt::format("is {} s; must be above 0", width));
-  }
+  if (rate != 0) SAED_RETURN_IF_ERROR(CheckFrameRate("sampling_rate", rate));
+  if (width != 0) SAED_RETURN_IF_ERROR(CheckBinWidth(width));
   if (rate != 0 && width != 0 && std::abs(rate * width - 1) > 1e-3) {
     return InvalidField("bin_width", fmt::format("is {} s, but at {} Hz a frame lasts {} s; one of "
                                                  "the two is enough",

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
+#include <span>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -13,6 +13,7 @@
 #include "server/recordings/readers/matlab_file.h"
 #include "server/recordings/readers/matlab_trains.h"
 #include "server/recordings/readers/matlab_units.h"
+#include "server/recordings/readers/matrix.h"
 #include "server/recordings/readers/registry.h"
 
 namespace saed::recordings {
@@ -52,6 +53,7 @@ absl::Status ReadSpikes(MatFile& file, const Choice& choice, const ImportOptions
   if (!choice.unit_ids.empty()) {
     SAED_ASSIGN_OR_RETURN(ids, Named(file, "unit_ids", choice.unit_ids));
   }
+  SayRounded(name, times, notes);
   Trains trains;
   if (times.kind == Kind::kCell) {
     SAED_ASSIGN_OR_RETURN(trains, TrainsFromCell(name, std::move(times)));
@@ -86,48 +88,10 @@ absl::Status ReadSpikes(MatFile& file, const Choice& choice, const ImportOptions
   return absl::OkStatus();
 }
 
-// Whole small numbers as such, others as floats.
-absl::Status StoreCounts(const Numbers& values, CountMatrix& counts) {
-  double least = 0, most = 0;
-  bool whole = true;
-  for (double v : values) {
-    least = std::min(least, v);
-    most = std::max(most, v);
-    whole = whole && v == std::floor(v);
-  }
-  counts.dtype = !whole || least < 0 || most > 65535 ? DType::kF32
-                 : most > 255                        ? DType::kU16
-                                                     : DType::kU8;
-  const size_t bytes = values.size() * SizeOf(counts.dtype);
-  uint8_t* to = nullptr;
-  if (bytes > kCountsInMemory) {
-    SAED_ASSIGN_OR_RETURN(const auto large, CountFile::Create(CountDirectory(), bytes));
-    to = large->data();
-    counts.file = large;
-  } else {
-    counts.bytes.resize(bytes);
-    to = counts.bytes.data();
-  }
-  const auto store = [&]<class T>(T) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const T v = static_cast<T>(values[i]);
-      std::memcpy(to + i * sizeof(T), &v, sizeof(T));
-    }
-  };
-  if (counts.dtype == DType::kU8) store(uint8_t{});
-  if (counts.dtype == DType::kU16) store(uint16_t{});
-  if (counts.dtype == DType::kF32) store(float{});
-  return absl::OkStatus();
-}
-
 absl::Status ReadCounts(MatFile& file, const Choice& choice, const ImportOptions& options,
                         Notes& notes, Recording& out) {
   const std::string& name = choice.counts;
-  if (!std::isfinite(options.bin_width) || options.bin_width <= 0) {
-    return InvalidField("bin_width", fmt::format("is {} s; a count matrix needs the width of its "
-                                                 "bins, e.g. 0.02",
-                                                 options.bin_width));
-  }
+  SAED_RETURN_IF_ERROR(CheckBinWidth(options.bin_width));
   SAED_ASSIGN_OR_RETURN(const bool transposed, Flag(options, "transpose"));
   SAED_ASSIGN_OR_RETURN(const MatValue matrix, Named(file, "counts", name));
   if (matrix.kind != Kind::kNumbers || matrix.shape.size() != 2 || matrix.size() == 0) {
@@ -144,22 +108,23 @@ absl::Status ReadCounts(MatFile& file, const Choice& choice, const ImportOptions
                                           "bins] (transpose=1)?",
                                           units, kMaxUnits));
   }
-  Numbers values(matrix.numbers.size());
-  for (int64_t bin = 0; bin < bins; ++bin) {
-    for (int64_t unit = 0; unit < units; ++unit) {
-      const double v =
+  MatrixSource source;
+  source.name = name;
+  source.bins = bins;
+  source.units = units;
+  source.counted_from = 1;
+  source.wide = matrix.type == "int64" || matrix.type == "uint64";
+  source.read = [&](int64_t first, std::span<double> to) {
+    for (size_t i = 0; i < to.size(); ++i) {
+      const int64_t bin = first + static_cast<int64_t>(i) / units;
+      const int64_t unit = static_cast<int64_t>(i) % units;
+      to[i] =
           matrix.numbers[static_cast<size_t>(transposed ? unit + bin * rows : bin + unit * rows)];
-      if (!std::isfinite(v)) {
-        return InvalidField(
-            name, fmt::format("holds {} in bin {}, unit {}; must be finite", v, bin + 1, unit + 1));
-      }
-      values[static_cast<size_t>(bin * units + unit)] = v;
     }
-  }
-  for (int64_t n = 0; n < units; ++n) out.units.emplace_back().id = n + 1;
-  out.counts.bin_width = options.bin_width;
-  out.counts.bins = bins;
-  SAED_RETURN_IF_ERROR(StoreCounts(values, out.counts));
+  };
+  SAED_RETURN_IF_ERROR(
+      ReadMatrix(source, {.negative = true}, options.bin_width, notes, out).status());
+  for (Unit& unit : out.units) ++unit.id;  // as MATLAB counts
   if (choice.unit_ids.empty()) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const MatValue ids, Named(file, "unit_ids", choice.unit_ids));
   SetMatUnitIds(choice.unit_ids, &ids, out, notes);
@@ -177,7 +142,10 @@ void DescribeUnits(MatFile& file, const Choice& choice, Recording& out, Notes& n
   }
   for (const auto& [name, path] : choice.columns) {
     const auto value = file.Read(path);
-    if (value.ok() && value->kind == Kind::kNumbers && value->numbers.size() == out.units.size()) {
+    if (value.ok() && value->kind == Kind::kNumbers && value->numbers.size() == out.units.size() &&
+        std::all_of(value->exact.begin(), value->exact.end(),
+                    [](int64_t v) { return v > -(int64_t{1} << 53) && v < (int64_t{1} << 53); }) &&
+        !(value->wide() && value->exact.empty())) {
       out.unit_columns.columns.push_back({name, value->numbers});
     } else if (Texts texts = MatUnitTexts(file, path, out, notes); !texts.empty()) {
       out.unit_columns.columns.push_back({name, std::move(texts)});

@@ -98,6 +98,16 @@ bool AppendNumbers(const matvar_t& v, int64_t n, Numbers& out) {
   }
 }
 
+// Whole numbers of 64 bits as they are; none where one is beyond an int64.
+std::vector<int64_t> ExactNumbers(const matvar_t& v, int64_t n) {
+  if (v.data_type != MAT_T_INT64 && v.data_type != MAT_T_UINT64) return {};
+  std::vector<int64_t> out(static_cast<size_t>(n));
+  std::memcpy(out.data(), v.data, out.size() * sizeof(int64_t));
+  const bool beyond = v.data_type == MAT_T_UINT64 &&
+                      std::any_of(out.begin(), out.end(), [](int64_t value) { return value < 0; });
+  return beyond ? std::vector<int64_t>{} : out;
+}
+
 class Mat5 : public MatFile {
  public:
   Mat5(mat_t* file, int64_t bytes) : file_(file), bytes_(bytes) {
@@ -224,6 +234,7 @@ class Mat5 : public MatFile {
         !AppendNumbers(v, n, out.numbers)) {
       return Damaged(path);
     }
+    out.exact = ExactNumbers(v, n);
     return out;
   }
 

@@ -90,6 +90,11 @@ class Mat73 : public MatFile {
     SAED_RETURN_IF_ERROR(Spend(path, out.size()));
     if (out.kind == MatValue::Kind::kNumbers) {
       SAED_ASSIGN_OR_RETURN(out.numbers, file_.ReadNumbers(inside));
+      const bool beyond = std::any_of(out.numbers.begin(), out.numbers.end(),
+                                      [](double v) { return !(v < 9223372036854775808.0); });
+      if (out.wide() && !beyond) {
+        SAED_ASSIGN_OR_RETURN(out.exact, file_.ReadIntegers(inside));
+      }
     } else {
       SAED_ASSIGN_OR_RETURN(const auto units, file_.ReadIntegers(inside));
       out.rows = MatRows(units, out.shape[0]);

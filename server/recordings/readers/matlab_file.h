@@ -19,6 +19,9 @@ struct MatValue {
   std::vector<int64_t> shape;  // as MATLAB shows it
   // What it holds, by kind; column-major, as MATLAB keeps it. Empty where it was only described.
   Numbers numbers;
+  // The same where they are of a class of 64 bits, of which a double has not all; empty where one
+  // is beyond an int64.
+  std::vector<int64_t> exact = {};
   Texts rows;  // of a char array
   std::vector<MatValue> cells;
   Texts fields;  // names of a struct's, described or not
@@ -28,8 +31,9 @@ struct MatValue {
     for (int64_t s : shape) n *= s;
     return n;
   }
-  bool vector() const;       // [n], [n, 1] or [1, n], or empty
-  bool integer() const;      // of an integer class
+  bool vector() const;   // [n], [n, 1] or [1, n], or empty
+  bool integer() const;  // of an integer class
+  bool wide() const { return type == "int64" || type == "uint64"; }
   std::string Text() const;  // "double 3x5"
 };
 

@@ -10,6 +10,7 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
+#include "server/recordings/readers/rates.h"
 
 namespace saed::recordings {
 namespace {
@@ -75,6 +76,33 @@ std::vector<int64_t> WholeNumbers(const Numbers& numbers) {
   return out;
 }
 
+std::vector<int64_t> WholeNumbers(const MatValue& value) {
+  return value.exact.empty() ? WholeNumbers(value.numbers) : value.exact;
+}
+
+namespace {
+
+void CountRounded(const MatValue& value, Tally& rounded) {
+  for (const MatValue& cell : value.cells) CountRounded(cell, rounded);
+  if (!value.wide()) return;
+  constexpr double kExact = 9007199254740992, kBeyond = 9223372036854775808.0;
+  for (size_t i = 0; i < value.numbers.size(); ++i) {
+    const double v = value.numbers[i];
+    if (std::abs(v) < kExact) continue;
+    const bool known = !value.exact.empty();
+    if (known && v < kBeyond && static_cast<int64_t>(v) == value.exact[i]) continue;
+    rounded.Add([&] { return known ? std::to_string(value.exact[i]) : NumberText(v); });
+  }
+}
+
+}  // namespace
+
+void SayRounded(const std::string& name, const MatValue& value, Notes& notes) {
+  Tally rounded;
+  CountRounded(value, rounded);
+  rounded.Mend(notes, name, "numbers", "above 2^53 rounded, as numbers have 53 bits here");
+}
+
 absl::StatusOr<Trains> TrainsFromCell(const std::string& name, MatValue value) {
   Trains out;
   for (size_t i = 0; i < value.cells.size(); ++i) {
@@ -102,7 +130,8 @@ absl::StatusOr<Trains> TrainsFromClusters(const std::string& name, const MatValu
   std::map<int64_t, Numbers> trains;
   Tally dropped;
   for (size_t i = 0; i < times.numbers.size(); ++i) {
-    const auto id = WholeNumbers({clusters.numbers[i]});
+    const auto id = clusters.exact.empty() ? WholeNumbers(Numbers{clusters.numbers[i]})
+                                           : std::vector<int64_t>{clusters.exact[i]};
     if (id.empty()) {
       dropped.Add([&] {
         return fmt::format("spike {}: its unit is {}", i + 1, NumberText(clusters.numbers[i]));
@@ -171,11 +200,13 @@ absl::Status ToSeconds(const std::string& name, const ImportOptions& options, Tr
   double scale = 1;
   if (unit == "samples") {
     scale = options.sampling_rate;
-    if (!std::isfinite(scale) || scale <= 0 || scale > 1e9) {
-      return InvalidField(
-          "sampling_rate",
-          fmt::format("is {} Hz and {} holds sample numbers; must be in (0, 1e9]", scale, name));
+    if (scale == 0) {
+      return InvalidField("sampling_rate",
+                          fmt::format("is not given and {} holds sample numbers; must be their "
+                                      "rate in Hz, e.g. 30000",
+                                      name));
     }
+    SAED_RETURN_IF_ERROR(CheckRate("sampling_rate", scale));
   } else if (unit == "ms") {
     scale = 1000;
   } else if (unit != "s") {

@@ -22,6 +22,11 @@ struct Trains {
 // Whether a described value is a cell array of vectors.
 bool IsTrains(const MatValue& value);
 
+// Likewise, as they are in the file.
+std::vector<int64_t> WholeNumbers(const MatValue& value);
+// Says which numbers of `value`, or of its cells, a double has not room for.
+void SayRounded(const std::string& name, const MatValue& value, Notes& notes);
+
 // `name` is the variable's in errors and notes.
 absl::StatusOr<Trains> TrainsFromCell(const std::string& name, MatValue value);
 // `times` is a vector; spikes whose cluster is no whole number are dropped, with a note.

@@ -11,7 +11,7 @@
 namespace saed::recordings {
 
 // A vector of numbers (empty for NaN), of texts, or a cell of such, as one text each.
-absl::StatusOr<Texts> MatTexts(const std::string& name, const MatValue& value);
+absl::StatusOr<Texts> MatTexts(const std::string& name, const MatValue& value, Notes& notes);
 
 // Ids of the units: what the file says where that is whole and once each; else they are numbered
 // from 0, with a note. Null, or not one for each: they stay as they are.

@@ -8,9 +8,12 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/recordings/readers/rates.h"
 
 namespace saed::recordings {
 namespace {
+
+constexpr double kMostExact = 9007199254740992;  // 2^53
 
 // What a first pass over a matrix finds.
 struct Range {
@@ -37,7 +40,8 @@ absl::Status EachPiece(const MatrixSource& source, const Use& use) {
 absl::Status Refused(const MatrixSource& source, double value, int64_t bin, int64_t unit,
                      const char* wanted) {
   return InvalidField(source.name, fmt::format("holds {} in {} {}, {} {}; must be {}", value,
-                                               source.row, bin, source.column, unit, wanted));
+                                               source.row, bin + source.counted_from, source.column,
+                                               unit + source.counted_from, wanted));
 }
 
 absl::StatusOr<Range> RangeOf(const MatrixSource& source, MatrixRules rules) {
@@ -77,8 +81,8 @@ std::vector<int64_t> Kept(const MatrixSource& source, const Range& range, Notes&
       continue;
     }
     dropped.Add([&] {
-      return fmt::format("{} {}: {} of its {} {}s are NaN", source.column, n, missing, source.bins,
-                         source.row);
+      return fmt::format("{} {}: {} of its {} {}s are NaN", source.column, n + source.counted_from,
+                         missing, source.bins, source.row);
     });
   }
   dropped.Mend(notes, source.name, source.column + "s", "left out");
@@ -113,8 +117,11 @@ absl::Status Convert(const MatrixSource& source, const std::vector<int64_t>& kep
         }
         const T v = static_cast<T>(value);
         // A float has no room for all whole numbers above 2^24.
-        if (whole && static_cast<double>(v) != value) {
-          rounded.Add([&] { return fmt::format("{} in {} {}", value, source.row, bin); });
+        const bool beyond = source.wide && std::abs(value) >= kMostExact;
+        if (whole && (beyond || static_cast<double>(v) != value)) {
+          rounded.Add([&] {
+            return fmt::format("{} in {} {}", value, source.row, bin + source.counted_from);
+          });
         }
         std::memcpy(to, &v, sizeof v);
         to += sizeof v;
@@ -123,7 +130,8 @@ absl::Status Convert(const MatrixSource& source, const std::vector<int64_t>& kep
         Observe(bin, width, observed);
         continue;
       }
-      unobserved.Add([&] { return fmt::format("{} {}: NaN", source.row, bin); });
+      unobserved.Add(
+          [&] { return fmt::format("{} {}: NaN", source.row, bin + source.counted_from); });
     }
     if (large != nullptr) large->Release();
     return absl::OkStatus();
@@ -165,6 +173,7 @@ MatrixSource SourceOf(const ArrayFile& array) {
   out.name = array.name();
   out.bins = array.shape()[0];
   out.units = array.shape()[1];
+  out.wide = array.header().integer() && array.header().item_size == 8;
   out.read = [array](int64_t first, std::span<double> values) {
     array.ReadDoubles(first * array.shape()[1], values);
   };
@@ -216,15 +225,15 @@ absl::StatusOr<std::vector<int64_t>> ReadMatrix(const MatrixSource& source, Matr
 }
 
 absl::Status CheckBinWidth(double bin_width) {
-  if (std::isfinite(bin_width) && bin_width > 0) return absl::OkStatus();
+  if (IsBinWidth(bin_width)) return absl::OkStatus();
   if (bin_width == 0) {
     return InvalidField("bin_width",
                         "is not given; a matrix has no times of its own, so the width of its bins "
                         "in s is needed, e.g. 0.02");
   }
-  return InvalidField("bin_width", fmt::format("is {} s; a count matrix needs the width of its "
-                                               "bins, e.g. 0.02",
-                                               bin_width));
+  return InvalidField("bin_width", fmt::format("is {} s; must be the width of the bins, from {} "
+                                               "to {} s, e.g. 0.02",
+                                               bin_width, kLeastBinWidth, kMostBinWidth));
 }
 
 }  // namespace saed::recordings

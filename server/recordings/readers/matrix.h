@@ -21,7 +21,10 @@ namespace saed::recordings {
 struct MatrixSource {
   std::string name;                          // in messages
   std::string row = "bin", column = "unit";  // what they are, in messages
+  int64_t counted_from = 0;                  // and the number of the first of them
   int64_t bins = 0, units = 0;
+  // Its whole numbers have 64 bits, so that those from 2^53 on were rounded before they came here.
+  bool wide = false;
   // Fills [bins, units] with the bins from the first on.
   std::function<void(int64_t first_bin, std::span<double> out)> read;
   // Lets go of what was read; may be empty.

@@ -64,14 +64,19 @@ std::string Arrays(const Npz& npz, std::string& only) {
 }
 
 absl::StatusOr<ArrayFile> OpenNpz(const FileSet& files, const std::string& file,
-                                  const std::string& array, const MatrixWords& words) {
+                                  const std::string& array, const MatrixWords& words,
+                                  std::string& taken) {
   SAED_ASSIGN_OR_RETURN(const Npz npz, Npz::Open(files, file));
-  if (!array.empty() && array != file) return npz.Read(array);
-  if (npz.Has(words.name)) return npz.Read(words.name);
+  const auto take = [&](const std::string& name) {
+    taken = name;
+    return npz.Read(name);
+  };
+  if (!array.empty() && array != file) return take(array);
+  if (npz.Has(words.name)) return take(words.name);
   std::string only;
   const std::string arrays = Arrays(npz, only);
-  if (!only.empty()) return npz.Read(only);
-  if (npz.names().size() == 1) return npz.Read(npz.names()[0]);  // which is refused with its shape
+  if (!only.empty()) return take(only);
+  if (npz.names().size() == 1) return take(npz.names()[0]);  // which is refused with its shape
   return InvalidField("options.array", fmt::format("must say which array of {} is the matrix [{}, "
                                                    "{}]: {}",
                                                    file, words.rows, words.columns,
@@ -140,8 +145,8 @@ absl::StatusOr<MatrixFile> OpenMatrix(const FileSet& files, const ImportOptions&
   MatrixFile out;
   out.file = file;
   const bool npz = file.ends_with(".npz");
-  SAED_ASSIGN_OR_RETURN(ArrayFile array,
-                        npz ? OpenNpz(files, file, given, words) : ArrayFile::Open(files, file));
+  SAED_ASSIGN_OR_RETURN(ArrayFile array, npz ? OpenNpz(files, file, given, words, out.array)
+                                             : ArrayFile::Open(files, file));
   if (transpose) array.Transpose();
   SAED_RETURN_IF_ERROR(CheckMatrix(array, words.rows, words.columns));
   out.source = SourceOf(array);

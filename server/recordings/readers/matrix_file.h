@@ -16,10 +16,13 @@ namespace saed::recordings {
 struct MatrixWords {
   std::string name;  // of the file or the .npz array that is taken among several
   std::string rows, columns;
+  // The matrix is all that its reader takes, so what lies beside it is said to be left out.
+  bool alone = true;
 };
 
 struct MatrixFile {
-  std::string file;  // the file's name; source.name may name an array in it
+  std::string file;        // the file's name; source.name may name an array in it
+  std::string array = {};  // the array of an .npz
   MatrixSource source;
   Texts names;                // of the columns, where a text file has them
   Numbers starts;             // of the rows, s, where a text file has them

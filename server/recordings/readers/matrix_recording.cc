@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/bin_times.h"
+#include "server/recordings/readers/npz.h"
 #include "server/recordings/readers/unit_ids.h"
 
 namespace saed::recordings {
@@ -76,6 +78,51 @@ absl::Status SetIds(const MatrixFile& matrix, const FileSet& files, const Import
   return absl::OkStatus();
 }
 
+// Whether what is called so may be the times of the bins.
+bool IsTimesName(std::string_view name) {
+  for (const char* word : {"time", "start", "edge", "stamp", "centre", "center"}) {
+    if (name.find(word) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+std::string Advice(const std::vector<std::string>& names) {
+  const auto times = std::find_if(names.begin(), names.end(), IsTimesName);
+  return times == names.end() ? ""
+                              : fmt::format(
+                                    "; the option bin_starts={} takes that as the bins' "
+                                    "times",
+                                    ValidUtf8(*times));
+}
+
+// What lies beside the matrix, as an array of its .npz or a file, and was not asked for.
+absl::Status SayUnreadBeside(const MatrixFile& matrix, const FileSet& files,
+                             const ImportOptions& options, Notes& notes) {
+  if (matrix.file.ends_with(".npz")) {
+    SAED_ASSIGN_OR_RETURN(const Npz npz, Npz::Open(files, matrix.file));
+    const std::string ids = options.Get("unit_ids");
+    const std::vector<std::string> read = {matrix.array, options.Get("bin_starts"),
+                                           ids.empty() ? "unit_ids" : ids};
+    std::vector<std::string> unread = npz.names();
+    std::erase_if(unread, [&](const std::string& name) {
+      return std::find(read.begin(), read.end(), name) != read.end();
+    });
+    SayUnreadArrays(npz, read, options.Get("bin_starts").empty() ? Advice(unread) : "", notes);
+  }
+  Tally others;
+  for (const std::string& name : files.Unopened()) {
+    if (!name.ends_with(".npy") && !name.ends_with(".npz")) continue;
+    const bool times = options.Get("bin_starts").empty() && IsTimesName(name);
+    if (times && name.ends_with(".npy")) {
+      notes.Mended(name, "lies beside the matrix and is not read" + Advice({name}));
+    } else {
+      others.Add([&] { return ValidUtf8(name); });
+    }
+  }
+  others.Mend(notes, "files", "arrays beside the matrix", "left out");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<OptionInfo> MatrixOptions(const std::string& name, const std::string& rows,
@@ -134,6 +181,7 @@ absl::StatusOr<Recording> ReadMatrixRecording(const FileSet& files, const Import
     SAED_RETURN_IF_ERROR(SpreadBins(matrix.source.name, grid, notes, out));
   }
   SAED_RETURN_IF_ERROR(SetIds(matrix, files, options, kept, out, notes));
+  if (words.alone) SAED_RETURN_IF_ERROR(SayUnreadBeside(matrix, files, options, notes));
   return out;
 }
 

@@ -231,6 +231,21 @@ absl::StatusOr<std::vector<std::string>> Npz::ReadTexts(std::string_view array) 
   return out;
 }
 
+void SayUnreadArrays(const Npz& npz, const std::vector<std::string>& read, std::string_view advice,
+                     Notes& notes) {
+  constexpr size_t kShown = 20;
+  std::vector<std::string> unread;
+  for (const std::string& name : npz.names()) {
+    if (std::find(read.begin(), read.end(), name) == read.end()) unread.push_back(ValidUtf8(name));
+  }
+  if (unread.empty()) return;
+  const size_t more = unread.size() - std::min(unread.size(), kShown);
+  unread.resize(unread.size() - more);
+  notes.Mended(npz.name(), fmt::format("left out, as nothing says what they are: the arrays {}{}{}",
+                                       fmt::join(unread, ", "),
+                                       more > 0 ? fmt::format(" and {} more", more) : "", advice));
+}
+
 std::vector<std::string> NpzNames(const FileSketch& sketch) {
   constexpr std::string_view kEntry("PK\x01\x02");
   constexpr size_t kLengthAt = 28, kNameAt = 46;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/recordings/readers/array_file.h"
 #include "server/recordings/readers/file_set.h"
+#include "server/recordings/readers/notes.h"
 
 namespace saed::recordings {
 
@@ -59,6 +60,10 @@ class Npz {
 };
 
 inline constexpr uint64_t kNpzInMemory = uint64_t{64} << 20;
+
+// Says in one line which arrays of the archive are none of `read`.
+void SayUnreadArrays(const Npz& npz, const std::vector<std::string>& read, std::string_view advice,
+                     Notes& notes);
 
 // Names of the arrays of a .npz as far as its sketch shows them; empty where it is none.
 std::vector<std::string> NpzNames(const FileSketch& sketch);

@@ -16,6 +16,7 @@
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/on_off.h"
 #include "server/recordings/readers/open_ephys_parts.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/unit_ids.h"
 
@@ -27,7 +28,6 @@ using Segment = OpenEphysSegment;
 
 constexpr int64_t kMaxSample = int64_t{1} << 48;
 constexpr int64_t kMaxIndex = 65535;  // the GUI writes uint16
-constexpr double kMaxRate = 1e9;      // Hz
 
 std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
 
@@ -127,11 +127,12 @@ absl::StatusOr<Clock> ChooseClock(const std::vector<Segment>& segments,
   out.stream = *streams.begin();
   out.rate = options.sampling_rate != 0 ? options.sampling_rate : *rates.begin();
   const bool doubt = options.sampling_rate == 0 && rates.size() != 1;
-  if (doubt || !(out.rate > 0 && out.rate <= kMaxRate)) {
-    return InvalidField("sampling_rate",
-                        fmt::format("is {} Hz for sample numbers{}; must be in "
-                                    "(0, 1e9]",
-                                    out.rate, doubt ? " and others say others" : ""));
+  if (doubt || !IsRate(out.rate)) {
+    return InvalidField(
+        "sampling_rate",
+        fmt::format("is {} Hz for sample numbers{}; must be "
+                    "from {} to {:.0f} Hz",
+                    out.rate, doubt ? " and others say others" : "", kLeastRate, kMostRate));
   }
   if (given.empty()) {
     notes.Said("clock",

@@ -12,6 +12,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/left_out.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/spikeinterface_units.h"
 #include "server/recordings/recording.h"
 
@@ -21,7 +22,6 @@ namespace {
 using Part = OpenEphysPart;
 using Segment = OpenEphysSegment;
 
-constexpr double kMaxRate = 1e9;  // Hz
 constexpr int64_t kMaxSyncBytes = int64_t{1} << 20;
 
 // The files of a folder of spikes, lines or messages; those before 0.6 have names of their own.
@@ -236,7 +236,7 @@ absl::StatusOr<Segment> OpenOpenEphys(const FileSet& files, const std::string& f
   for (auto* parts : {&out.spikes, &out.lines, &out.messages}) {
     for (Part& part : *parts) {
       if (!(part.rate > 0)) part.rate = BeganOf(out, part.stream).rate;
-      if (!(part.rate >= 1 && part.rate <= kMaxRate)) part.rate = 0;
+      if (!IsRate(part.rate)) part.rate = 0;
     }
   }
   return out;

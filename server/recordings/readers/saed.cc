@@ -16,6 +16,7 @@
 #include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/left_out.h"
 #include "server/recordings/readers/matrix_recording.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"
 #include "server/recordings/readers/text_table.h"
@@ -245,7 +246,7 @@ absl::Status ReadCounts(const FileSet& files, double bin_width, Recording& out, 
   ImportOptions options;
   options.values["array"] = "counts.npy";
   SAED_ASSIGN_OR_RETURN(Recording matrix,
-                        ReadMatrixRecording(files, options, {"counts", "bins", "units"},
+                        ReadMatrixRecording(files, options, {"counts", "bins", "units", false},
                                             {.negative = true}, bin_width, notes));
   if (matrix.units.size() != out.units.size()) {
     return InvalidField("units.csv", fmt::format("has {} rows; counts.npy has {} units",
@@ -257,7 +258,13 @@ absl::Status ReadCounts(const FileSet& files, double bin_width, Recording& out, 
 
 // Whole samples, where the manifest says so and they are.
 void TakeSamplingRate(double rate, Recording& out, Notes& notes) {
-  if (rate == 0 || rate > 1e9) return;
+  if (rate == 0) return;
+  if (!IsRate(rate)) {
+    notes.Mended(kManifest, fmt::format("the sampling rate {} Hz left out; must be from {} to "
+                                        "{:.0f} Hz",
+                                        rate, kLeastRate, kMostRate));
+    return;
+  }
   for (const Unit& unit : out.units) {
     const auto off = std::find_if(unit.spike_times.begin(), unit.spike_times.end(), [&](double t) {
       return !(std::abs(t * rate - std::round(t * rate)) <= kOffSample);

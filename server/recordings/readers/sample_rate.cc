@@ -6,17 +6,14 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/python_assignment.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/text_cells.h"
 #include "server/recordings/readers/text_layout.h"
 
 namespace saed::recordings {
 namespace {
 
-// Tracking at 1 Hz to the fastest converters.
-constexpr double kLeastRate = 1, kMostRate = 1e7;
 constexpr int64_t kMaxParamsBytes = int64_t{1} << 20;
-
-bool IsRate(double rate) { return rate >= kLeastRate && rate <= kMostRate; }
 
 }  // namespace
 
@@ -48,11 +45,7 @@ absl::StatusOr<double> FindSampleRate(const ImportOptions& options, const FileSe
   // 0, which is no rate, for what is no number.
   const double there = assigned ? PythonNumber(*assigned).value_or(0) : 0;
   if (options.sampling_rate != 0) {
-    if (!IsRate(options.sampling_rate)) {
-      return InvalidField("sampling_rate",
-                          fmt::format("is {} Hz; must be from {} to {}", options.sampling_rate,
-                                      kLeastRate, kMostRate));
-    }
+    SAED_RETURN_IF_ERROR(CheckRate("sampling_rate", options.sampling_rate));
     if (there != 0 && there != options.sampling_rate) {
       notes.Said(params, fmt::format("has sample_rate = {}; {} Hz are taken, as they were given",
                                      ShownCell(*assigned), options.sampling_rate));

@@ -10,6 +10,7 @@
 #include "server/base/text.h"
 #include "server/recordings/readers/intervals.h"
 #include "server/recordings/readers/npy_items.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spikeinterface_units.h"
 
@@ -111,11 +112,11 @@ absl::StatusOr<double> RateOf(const nlohmann::json& info, const nlohmann::json& 
     notes.Said(kInfo, fmt::format("sampling_frequency is {} Hz, but {} Hz is used as given",
                                   sorting, rate));
   }
-  if (!std::isfinite(rate) || rate <= 0 || rate > 1e9) {
+  if (!IsRate(rate)) {
     return InvalidField(options.sampling_rate != 0 ? "sampling_rate" : kInfo,
-                        fmt::format("gives a sampling rate of {} Hz; must be in (0, 1e9], and can "
-                                    "be given as sampling_rate",
-                                    rate));
+                        fmt::format("gives a sampling rate of {} Hz; must be from {} to {:.0f} Hz, "
+                                    "and can be given as sampling_rate",
+                                    rate, kLeastRate, kMostRate));
   }
   return rate;
 }

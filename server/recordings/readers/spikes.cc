@@ -11,6 +11,7 @@
 #include "server/base/text.h"
 #include "server/recordings/readers/array_file.h"
 #include "server/recordings/readers/npz.h"
+#include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"
 #include "server/recordings/readers/text_cells.h"
@@ -104,7 +105,7 @@ absl::StatusOr<Spikes> FromNpy(const FileSet& files, const ImportOptions& option
 }
 
 absl::StatusOr<Spikes> FromNpz(const FileSet& files, const std::string& file,
-                               const ImportOptions& options) {
+                               const ImportOptions& options, Notes& notes) {
   SAED_ASSIGN_OR_RETURN(const Npz npz, Npz::Open(files, file));
   const auto has = [&](const std::string& array) { return npz.Has(array); };
   const auto name = [&](const char* option, const Names& known) {
@@ -118,6 +119,7 @@ absl::StatusOr<Spikes> FromNpz(const FileSet& files, const std::string& file,
                                     ValidUtf8(fmt::format("{}", fmt::join(npz.names(), ", ")))));
   }
   SAED_ASSIGN_OR_RETURN(const ArrayFile times, npz.Read(times_name));
+  SayUnreadArrays(npz, {times_name, units_name}, "", notes);
   Spikes out;
   TakeTimes(times, out);
   out.whole = times.header().integer();
@@ -274,9 +276,7 @@ absl::StatusOr<TimeScale> ScaleOf(const Spikes& spikes, const ImportOptions& opt
                                     "option time_unit that they are s or ms",
                                     spikes.times_name));
   }
-  if (!std::isfinite(rate) || rate <= 0 || rate > 1e9) {
-    return InvalidField("sampling_rate", fmt::format("is {} Hz; must be in (0, 1e9]", rate));
-  }
+  SAED_RETURN_IF_ERROR(CheckRate("sampling_rate", rate));
   return TimeScale{rate, true};
 }
 
@@ -304,7 +304,7 @@ absl::StatusOr<Spikes> Open(const FileSet& files, const ImportOptions& options, 
     return FromNpy(files, options);
   }
   if (const std::string npz = FileEnding(files, ".npz"); !npz.empty()) {
-    return FromNpz(files, npz, options);
+    return FromNpz(files, npz, options, notes);
   }
   if (const std::string text = TextFile(files); !text.empty()) {
     return FromText(files, text, options, notes);
