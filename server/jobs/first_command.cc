@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <set>
 
@@ -19,12 +20,16 @@ using recordings::IntervalTable;
 using recordings::Recording;
 using recordings::Spans;
 
-constexpr double kBin = 0.02, kWideBin = 0.05;  // s
-constexpr double kLowRate = 1;                  // Hz
-constexpr double kMostOutside = 0.5;            // of the observed time, above which a mask is due
-constexpr size_t kFewestRows = 8;               // of a table that trials are split by
-constexpr size_t kMostLookedAt = 400000;        // pairs of a table's row and a unit, for rates
-constexpr size_t kStretches = 5;                // of which each gives rows to both sides
+constexpr double kBin = 0.02, kWideBin = 0.05;   // s
+constexpr double kLowRate = 1;                   // Hz
+constexpr double kMostOutside = 0.5;             // of the observed time, above which a mask is due
+constexpr size_t kFewestRows = 8;                // of a table that trials are split by
+constexpr size_t kMostLookedAt = 400000;         // pairs of a table's row and a unit, for rates
+constexpr size_t kStretches = 5;                 // of which each gives rows to both sides
+constexpr int64_t kMostRead = int64_t{1} << 20;  // counts that are looked at for their sign
+// What saectl train does where nothing else is said, and the steps below which that is too little.
+constexpr double kBatch = 1024, kEpochs = 20, kTrains = 0.8;
+constexpr double kFewestSteps = 1000, kMostEpochs = 2000;
 
 double Length(const Spans& spans) {
   double out = 0;
@@ -162,6 +167,20 @@ std::string Range(const std::vector<double>& values, size_t first, size_t last) 
   return fmt::format("{}-{}", NumberText(low), NumberText(high));
 }
 
+// Whether one of a sample of the bins, spread over the recording, has a negative value.
+bool HasNegative(const Recording& r) {
+  if (!r.counts.present() || r.counts.dtype != DType::kF32 || r.units.empty()) return false;
+  const auto units = static_cast<int64_t>(r.units.size());
+  const int64_t step = r.counts.bins / std::max<int64_t>(1, kMostRead / units) + 1;
+  const auto row_bytes = static_cast<size_t>(units) * sizeof(float);
+  std::vector<float> row(r.units.size());
+  for (int64_t bin = 0; bin < r.counts.bins; bin += step) {
+    std::memcpy(row.data(), r.counts.data() + static_cast<size_t>(bin) * row_bytes, row_bytes);
+    if (std::any_of(row.begin(), row.end(), [](float v) { return v < 0; })) return true;
+  }
+  return false;
+}
+
 class Maker {
  public:
   Maker(const Recording& recording, const std::vector<double>& spikes)
@@ -183,12 +202,14 @@ class Maker {
       SplitBy(*chosen.table);
     }
     Size(units);
+    Sign();
+    Epochs(bin, chosen);
     return std::move(out_);
   }
 
  private:
   void Add(const std::string& flag) { out_.flags += (out_.flags.empty() ? "" : " ") + flag; }
-  void Because(std::string reason) { out_.reasons.push_back(std::move(reason)); }
+  void Because(std::string_view reason) { out_.reasons.emplace_back(reason); }
 
   // Of a unit on average, Hz, in the rows of a table; null: in all that was observed.
   double Rate(const IntervalTable* rows) const {
@@ -284,6 +305,28 @@ class Maker {
     Add(fmt::format("--features {} --k {}", features, features / 8));
     Because(fmt::format("--features: about two for each of {} units, an eighth of them at once",
                         units));
+  }
+
+  // Signed traces are no counts: the Poisson loss refuses them.
+  void Sign() {
+    if (!HasNegative(recording_)) return;
+    Add("--normaliser zscore --loss mse --output-function identity");
+    Because(
+        "--normaliser, --loss, --output-function: some values are negative, so these are no "
+        "counts");
+  }
+
+  // Windows that train are those of the rows that are split, else of all that was observed.
+  void Epochs(double bin, const Chosen& chosen) {
+    const bool rows = Masks(chosen) || (chosen.table != nullptr && SplitColumn(*chosen.table));
+    const double seconds = rows ? chosen.covered * observed_ : observed_;
+    const double batches = std::max(1.0, std::ceil(seconds / bin * kTrains / kBatch));
+    const double epochs = std::clamp(std::ceil(kFewestSteps / batches), kEpochs, kMostEpochs);
+    if (epochs <= kEpochs) return;
+    Add(fmt::format("--epochs {}", epochs));
+    Because(
+        fmt::format("--epochs: one has about {} step{}; {} have the {} or so that training takes",
+                    batches, batches == 1 ? "" : "s", epochs, kFewestSteps));
   }
 
   const Recording& recording_;
