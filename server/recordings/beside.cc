@@ -33,19 +33,25 @@ std::vector<std::string> PatternsOf(const Reader& reader) {
   return out;
 }
 
-void SayUnread(const FileSet& files, Notes& notes) {
+void SayUnread(const FileSet& files, const std::function<bool(const std::string&)>& known,
+               Notes& notes) {
   std::string first;
   size_t count = 0;
   for (const std::string& name : files.Unopened()) {
     const bool table = name.ends_with(".csv") || name.ends_with(".tsv");
-    if (table && name.find('/') == std::string::npos && count++ == 0) first = name;
+    if (!table || name.find('/') != std::string::npos || known(name)) continue;
+    if (count++ == 0) first = name;
   }
   if (count == 0) return;
+  const size_t others = count - 1;
   notes.Said(ValidUtf8(first),
-             fmt::format("{}lies beside the data and is not read. Tables are found as units.csv, "
+             fmt::format("{} beside the data and {} not read; tables are found as units.csv, "
                          "trials.csv, intervals/NAME.csv and series/NAME.csv, and can be given "
                          "with their names",
-                         count == 1 ? "" : fmt::format("like {} other tables, ", count - 1)));
+                         others == 0 ? "lies"
+                                     : fmt::format("and {} other table{} lie", others,
+                                                   others == 1 ? "" : "s"),
+                         others == 0 ? "is" : "are"));
 }
 
 }  // namespace saed::recordings

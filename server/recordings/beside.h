@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -36,7 +37,9 @@ std::vector<File> TakeBeside(std::vector<File>& files) {
 // All patterns of the files that an import by this reader takes.
 std::vector<std::string> PatternsOf(const Reader& reader);
 
-// Says which tables in the folder nobody opened, and how they would be taken.
-void SayUnread(const FileSet& files, Notes& notes);
+// Says which tables in the folder nobody opened, and how they would be taken; those that are
+// `known` by their name apart.
+void SayUnread(const FileSet& files, const std::function<bool(const std::string&)>& known,
+               Notes& notes);
 
 }  // namespace saed::recordings

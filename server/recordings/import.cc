@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "server/base/faults.h"
@@ -164,6 +165,29 @@ absl::Status AddTables(const Sorted& files, bool silent, Recording& recording, N
   return absl::OkStatus();
 }
 
+// Whether the recording has a table or series that is called as the file.
+bool IsTableOf(const Recording& recording, const std::string& file) {
+  const std::string stem = file.substr(0, file.rfind('.'));
+  return recording.FindIntervals(stem) != nullptr ||
+         std::any_of(recording.series.begin(), recording.series.end(),
+                     [&](const Series& series) { return series.name == stem; });
+}
+
+// Whether a file of the data was given once more as a table.
+bool IsGiven(const Sorted& files, const std::string& name) {
+  const auto main = std::find_if(files.main.begin(), files.main.end(),
+                                 [&](const auto& file) { return file.name == name; });
+  if (main == files.main.end()) return false;
+  std::error_code error;
+  const auto size = std::filesystem::file_size(main->path, error);
+  if (error) return false;
+  return std::any_of(files.given.begin(), files.given.end(), [&](const ImportFile& given) {
+    // Of those as large the bytes are compared.
+    return std::filesystem::file_size(given.path, error) == size && !error &&
+           SameBytes(given, {Role::kMain, main->name, main->path});
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<ImportFile>& files) {
@@ -188,8 +212,11 @@ absl::StatusOr<Imported> Import(const ImportSpec& spec, const std::vector<Import
   for (const std::string& line : spec.not_sent) notes.Mended("files", line);
   Imported imported;
   SAED_ASSIGN_OR_RETURN(imported.recording, reader->read(main, spec.options, notes));
-  SayUnread(main, notes);
   SAED_RETURN_IF_ERROR(AddTables(sorted, reader->units_by_spikes, imported.recording, notes));
+  const auto known = [&](const std::string& name) {
+    return IsTableOf(imported.recording, name) || IsGiven(sorted, name);
+  };
+  SayUnread(main, known, notes);
   SAED_RETURN_IF_ERROR(Finish(imported.recording, notes, reader->own_duration));
   SAED_RETURN_IF_ERROR(notes.Strict());
   imported.warnings = notes.Lines();

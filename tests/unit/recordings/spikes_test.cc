@@ -124,6 +124,18 @@ TEST(Beside, TablesAreFoundByTheirNames) {
   for (const auto& line : got->warnings) lines += line + "\n";
   EXPECT_NE(lines.find("intervals/bad.csv: left out"), std::string::npos) << lines;
   EXPECT_NE(lines.find("notes.csv: lies beside the data and is not read"), std::string::npos);
+  // One that is given too is read, and so is one whose name a table of the recording has.
+  dir.Write(std::to_string(files.size() - 1), "start,stop\n1,2\n");
+  dir.Write("same bytes", "start,stop\n1,2\n");
+  dir.Write("others", "start,stop\n1,2.5\n");
+  const std::pair<std::string, std::string> ways[] = {{"mine", "same bytes"}, {"notes", "others"}};
+  for (const auto& [table, file] : ways) {
+    auto with = files;
+    with.push_back({Role::kIntervals, table, dir / file});
+    const auto known = Import({}, with);
+    ASSERT_TRUE(known.ok()) << known.status();
+    for (const auto& line : known->warnings) EXPECT_EQ(line.find("notes.csv"), line.npos) << line;
+  }
   // What was given counts.
   dir.Write("given", "start,stop\n1,2\n");
   files.push_back({Role::kIntervals, "trials", dir / "given"});
