@@ -1,6 +1,7 @@
 // saectl, the command line of saed.
 #include <fmt/format.h>
 
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -20,10 +21,41 @@ absl::Status ReadAll(const std::string& path, std::string& out) {
   return absl::NotFoundError(fmt::format("cannot read {}", path));
 }
 
-// Fields of requests that commands take as their first argument.
+// What the server calls by names of the protocol, in words of this command line.
+constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+    {"list them with ListDictionaries", "saectl jobs list shows each job's dictionary"},
+    {"ListAnnotations", "saectl features show"},
+    {"ListDictionaries", "saectl jobs list"},
+    {"ListFeatures", "saectl features list"},
+    {"ListFormats", "saectl recordings formats"},
+    {"ListJobs", "saectl jobs list"},
+    {"ListModels", "saectl models list"},
+    {"ListNearestFeatures", "saectl features nearest"},
+    {"ListRecordings", "saectl recordings list"},
+    {"ListSweeps", "saectl sweeps list"},
+    {"ListTokens", "saectl admin tokens list"},
+    {"ListUnits", "saectl recordings units"},
+    {"ListUsers", "saectl admin users list"},
+    {"WatchJob", "saectl jobs watch"},
+    {"LIKENESS_ACTIVATION", "--by activation"},
+    {"LIKENESS_DECODER", "--by decoder"},
+    {"LIKENESS_TUNING", "--by tuning"},
+};
+
 std::string InWordsOfFlags(std::string text) {
+  // Fields of requests that commands take as their first argument.
   for (const std::string_view field : {"parent is ", "name is '"}) {
     if (text.starts_with(field)) text.replace(0, field.find(' '), "the name");
+  }
+  const auto letter = [&](size_t i) {
+    return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0;
+  };
+  for (const auto& [word, instead] : kWords) {
+    for (size_t at = 0; (at = text.find(word, at)) != std::string::npos;) {
+      const bool whole = (at == 0 || !letter(at - 1)) && !letter(at + word.size());
+      if (whole) text.replace(at, word.size(), instead);
+      at += whole ? instead.size() : word.size();
+    }
   }
   return text;
 }

@@ -65,6 +65,23 @@ absl::Status InFlags(const absl::Status& status) {
   return {status.code(), out};
 }
 
+// Of a folder that holds several recordings, with the command that takes the first of them.
+absl::Status NamingOne(const absl::Status& status, const std::string& path) {
+  const std::string text(status.message());
+  for (const std::string_view begin : {" hold one: ", " recordings: ", "name one:\n  "}) {
+    const size_t at = text.find(begin);
+    if (at == std::string::npos) continue;
+    const size_t first = at + begin.size();
+    // Names end with what they hold, in brackets, with a comma or with the line.
+    const size_t end = std::min({text.find(" (", first), text.find(", ", first),
+                                 text.find("; ", first), text.find('\n', first), text.size()});
+    const std::string one = (fs::path(path) / text.substr(first, end - first)).string();
+    return {status.code(),
+            fmt::format("{}, e.g.\n  saectl recordings import {}", text, Quoted(one))};
+  }
+  return status;
+}
+
 // The name, or nothing where it looks like an id.
 std::string NoId(const std::string& name) {
   const bool id = name.size() == 16 && name.find_first_not_of("0123456789abcdef") == name.npos;
@@ -140,17 +157,20 @@ absl::Status AddNamed(const std::vector<std::string>& texts, const char* flag, c
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<client::UploadFile>> FilesOf(Session& session, const ImportFlags& flags,
-                                                        v1::ImportHeader& header) {
+// The files of the path; their format and what was left out go to the header.
+absl::StatusOr<client::Choice> ChosenBy(Session& session, const ImportFlags& flags,
+                                        v1::ImportHeader& header) {
+  if (flags.path.empty()) return client::Choice();
+  auto chosen = client::ChooseFiles(*session.client, flags.path, flags.format);
+  if (!chosen.ok()) return NamingOne(chosen.status(), flags.path);
+  for (const std::string& line : chosen->left_out) header.add_left_out(line);
+  header.set_format_name(chosen->format);
+  return chosen;
+}
+
+// Files that flags name.
+absl::StatusOr<std::vector<client::UploadFile>> GivenBy(const ImportFlags& flags) {
   std::vector<client::UploadFile> files;
-  if (!flags.path.empty()) {
-    SAED_ASSIGN_OR_RETURN(auto chosen,
-                          client::ChooseFiles(*session.client, flags.path, flags.format));
-    for (const std::string& line : chosen.left_out) header.add_left_out(line);
-    for (const std::string& line : chosen.said) fmt::print(stderr, "{}\n", line);
-    header.set_format_name(chosen.format);
-    files = std::move(chosen.files);
-  }
   SAED_RETURN_IF_ERROR(AddNamed(flags.intervals, "--intervals", "trials=trials.csv",
                                 v1::FileHeader::ROLE_INTERVALS, files));
   SAED_RETURN_IF_ERROR(AddNamed(flags.series, "--series", "position=position.csv",
@@ -167,16 +187,22 @@ absl::Status Import(Session& session, const ImportFlags& flags) {
     return absl::InvalidArgumentError("give either a path to upload or --server-path");
   }
   SAED_ASSIGN_OR_RETURN(auto header, HeaderOf(flags));
-  const auto files = FilesOf(session, flags, header);
-  SAED_RETURN_IF_ERROR(InFlags(files.status()));
+  const auto chosen = ChosenBy(session, flags, header);
+  SAED_RETURN_IF_ERROR(InFlags(chosen.status()));
+  SAED_ASSIGN_OR_RETURN(const auto given, GivenBy(flags));
+  std::vector<client::UploadFile> files = chosen->files;
+  files.insert(files.end(), given.begin(), given.end());
   ProgressLine line;
-  const auto response = session.client->Import(header, *files, [&](int64_t sent, int64_t total) {
+  const auto response = session.client->Import(header, files, [&](int64_t sent, int64_t total) {
     line.Show(total > 0 ? static_cast<double>(sent) / static_cast<double>(total) : 1,
               fmt::format("uploaded {} of {}", Bytes(static_cast<double>(sent)),
                           Bytes(static_cast<double>(total))));
   });
   line.End();
   SAED_RETURN_IF_ERROR(InFlags(response.status()));
+  if (const auto unread = client::Unread(*chosen, given, response->recording()); !unread.empty()) {
+    fmt::print(stderr, "{}\n", unread);
+  }
   if (session.json) {
     fmt::print("{}", Json(*response));
     return absl::OkStatus();

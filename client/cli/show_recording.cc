@@ -52,8 +52,9 @@ void PrintRecording(const v1::Recording& r) {
   Line("duration", fmt::format("{:.3f} s", r.duration()));
   if (r.observed_size() > 0) {
     Line("observed",
-         fmt::format("{:.3f} s in {} stretches, first {:.3f} to {:.3f} s", r.observed_duration(),
-                     r.observed_size(), r.observed(0).start(), r.observed(0).stop()));
+         fmt::format("{:.3f} s in {} stretch{}, first {:.3f} to {:.3f} s", r.observed_duration(),
+                     r.observed_size(), r.observed_size() == 1 ? "" : "es", r.observed(0).start(),
+                     r.observed(0).stop()));
   } else if (r.observed_duration() == 0 && r.duration() > 0) {
     Line("observed", "never, by its files");
   }

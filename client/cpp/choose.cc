@@ -193,14 +193,11 @@ absl::Status OneNwb(const std::vector<Found>& files) {
 }
 
 // Tables in the folder that are not sent.
-void SayUnsent(const std::vector<Found>& files, const std::set<std::string>& wanted, Choice& out) {
+void FindTables(const std::vector<Found>& files, const std::set<std::string>& wanted, Choice& out) {
   for (const Found& file : files) {
     const bool table = file.name.ends_with(".csv") || file.name.ends_with(".tsv");
     if (!table || file.name.find('/') != std::string::npos || wanted.contains(file.name)) continue;
-    out.said.push_back(fmt::format(
-        "{} lies beside the data and is not read; tables are found as units.csv, trials.csv, "
-        "intervals/NAME.csv and series/NAME.csv, or given with --units, --intervals, --series",
-        file.name));
+    out.tables.push_back(file.path);
   }
 }
 
@@ -256,13 +253,38 @@ absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
     wanted.insert(detected.files().begin(), detected.files().end());
     if (!folder) wanted.insert(files[0].name);
   }
-  if (!wanted.empty()) SayUnsent(files, wanted, out);
+  if (!wanted.empty()) FindTables(files, wanted, out);
   Take(files, wanted, out);
   if (out.files.size() > kMostSent) {
     return TooMany(path, fmt::format("{} files of the format {}, of which at most {} are sent",
                                      out.files.size(), out.format, kMostSent));
   }
   return out;
+}
+
+std::string Unread(const Choice& choice, const std::vector<UploadFile>& given,
+                   const v1::Recording& recording) {
+  std::set<std::string> known(recording.interval_tables().begin(),
+                              recording.interval_tables().end());
+  for (const auto& series : recording.series()) known.insert(series.name());
+  std::vector<std::string> names;
+  for (const std::string& table : choice.tables) {
+    std::error_code error;
+    const bool is_given = std::any_of(given.begin(), given.end(), [&](const UploadFile& file) {
+      return fs::equivalent(file.path, table, error);
+    });
+    const fs::path path(table);
+    if (!is_given && !known.contains(path.stem().string())) names.push_back(path.filename());
+  }
+  if (names.empty()) return "";
+  const size_t others = names.size() - 1;
+  return fmt::format(
+      "{} beside the data and {} not read; tables are found as units.csv, trials.csv, "
+      "intervals/NAME.csv and series/NAME.csv, or given with --units, --intervals, --series",
+      others == 0
+          ? names[0] + " lies"
+          : fmt::format("{} and {} other table{} lie", names[0], others, others == 1 ? "" : "s"),
+      others == 0 ? "is" : "are");
 }
 
 }  // namespace saed::client

@@ -15,7 +15,7 @@ struct Choice {
   // What of the folder is not among them though it may be the user's, a line for each kind, as
   // ImportHeader.left_out has it.
   std::vector<std::string> left_out;
-  std::vector<std::string> said;  // lines for the user: tables that are not among them
+  std::vector<std::string> tables;  // paths of tables right in the folder that are not among them
 };
 
 // Looks at the file or folder at `path` and asks the server which format it is of, unless `format`
@@ -24,5 +24,11 @@ struct Choice {
 // reads. INVALID_ARGUMENT where the folder holds more than can be asked about or sent.
 absl::StatusOr<Choice> ChooseFiles(Client& client, const std::string& path,
                                    const std::string& format);
+
+// What to tell the user of tables that were not read: those of `choice` that were not given by
+// themselves (`given`) and are not in the recording under their name either. Empty where
+// there is none.
+std::string Unread(const Choice& choice, const std::vector<UploadFile>& given,
+                   const v1::Recording& recording);
 
 }  // namespace saed::client

@@ -110,17 +110,33 @@ def _sketch(name, path, room):
     return sketch
 
 
-def _warn_of_unsent(files, taken):
-    for name, _ in set(files) - set(taken) if taken else ():
-        if name.endswith((".csv", ".tsv")) and "/" not in name:
-            warnings.warn(f"{name} lies beside the data and is not read; tables are found as "
-                          "units.csv, trials.csv, intervals/NAME.csv and series/NAME.csv, or given "
-                          "as units, intervals and series", stacklevel=4)
+def _tables(files, taken):
+    """Paths of tables right in the folder that are not taken."""
+    return [f for name, f in files if taken and (name, f) not in taken
+            and name.endswith((".csv", ".tsv")) and "/" not in name]
+
+
+def warn_of_unread(tables, given, recording):
+    """Warns of tables that were neither given by themselves nor are in the recording under their
+    name."""
+    given = {os.path.realpath(f) for f in given}
+    known = {*recording.interval_tables, *(s.name for s in recording.series)}
+    names = [os.path.basename(f) for f in tables if os.path.realpath(f) not in given
+             and os.path.splitext(os.path.basename(f))[0] not in known]
+    if not names:
+        return
+    others = len(names) - 1
+    which = (f"{names[0]} and {others} other table{'s' * (others > 1)} lie" if others
+             else f"{names[0]} lies")
+    warnings.warn(f"{which} beside the data and {'are' if others else 'is'} not read; tables are "
+                  "found as units.csv, trials.csv, intervals/NAME.csv and series/NAME.csv, or "
+                  "given as units, intervals and series", stacklevel=3)
 
 
 def choose_files(client, path, format):
-    """The format of the file or folder at path, the names and paths of the files it reads, and what
-    of the folder is left out though it may be the user's, in lines."""
+    """The format of the file or folder at path, the names and paths of the files it reads, what of
+    the folder is left out though it may be the user's, in lines, and paths of tables right in the
+    folder that are not among the files."""
     if not path.exists():
         raise FileNotFoundError(f"cannot read {path}: it is no file or folder")
     folder = path.is_dir()
@@ -140,12 +156,11 @@ def choose_files(client, path, format):
         if len(wanted) > _MOST_SENT:
             raise ValueError(f"{path} holds {len(wanted)} files of the format {name}, of which at "
                              f"most {_MOST_SENT} are sent; name the folder of one recording")
-        return name, wanted, left_out.lines()
+        return name, wanted, left_out.lines(), _tables(files, set(wanted))
 
     if format is not None:  # one that the server does not know is refused by it
         taken = [f for f in files
                  if format in patterns and (not folder or reads(f[0], [format]))]
-        _warn_of_unsent(files, taken)
         return chosen(format, taken)
     request, room, others = recordings_pb2.DetectFormatRequest(), _SKETCHED, 0
     for name, file in files:
@@ -157,5 +172,4 @@ def choose_files(client, path, format):
     answer = client._call(client.recordings.DetectFormat, request)
     wanted = set(answer.files)
     taken = [f for f in files if f[0] in wanted or not folder]
-    _warn_of_unsent(files, taken)
     return chosen(answer.format.name, taken)

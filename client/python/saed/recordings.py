@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from saed.choose import choose_files
+from saed.choose import choose_files, warn_of_unread
 from saed.v1 import recordings_pb2
 from saed.values import Series
 
@@ -52,7 +52,7 @@ class RecordingCalls:
         out or mending anything. Returns the recording, whose warnings say what was left out or
         mended; the same content again returns the same one."""
         path = pathlib.Path(path)
-        format, main, left_out = choose_files(self, path, format)
+        format, main, left_out, tables = choose_files(self, path, format)
         header = recordings_pb2.ImportHeader(
             format_name=format, display_name=name or _name_of(path), sampling_rate=sampling_rate,
             bin_width=bin_width, options=options or {}, strict=strict, private=private,
@@ -79,6 +79,8 @@ class RecordingCalls:
                         yield recordings_pb2.ImportRecordingRequest(chunk=chunk)
 
         answer = self._call(self.recordings.ImportRecording, messages())
+        warn_of_unread(tables, [f for role, _, f in files if role != roles.ROLE_MAIN],
+                       answer.recording)
         if not answer.created:
             _warn_of_ignored(answer.recording, name, private)
         return answer.recording
