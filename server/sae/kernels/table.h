@@ -79,7 +79,7 @@ struct KernelTable {
   void (*scores)(Loss loss, Output output, const T* a, const T* y, int n, T* score, T* information);
   // The same of a − value·row, summed along the row: Σ row_i·score_i, and in *information
   // Σ row_i²·information_i.
-  T (*score_without)
+  T(*score_without)
   (Loss loss, Output output, const T* a, const T* y, const T* row, T value, int n, T* information);
 
   // Adam (Kingma & Ba 2015) in PyTorch's order, with decoupled weight decay (AdamW).
