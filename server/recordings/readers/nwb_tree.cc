@@ -110,7 +110,7 @@ class Survey {
                                      "looked into",
                                      cut_, kMaxGroups, kMaxDepth));
     }
-    again_.Say(notes_, "/", "paths to groups", "that have another path left out");
+    again_.Say(notes_, "/", "links", "to a group that is read by another path passed over");
     const auto key = [&](const NwbNode& node) {
       std::string path = node.path;
       const std::string root = path.substr(0, path.find('/'));
