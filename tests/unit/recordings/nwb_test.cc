@@ -155,7 +155,8 @@ TEST_F(NwbTest, AGroupUnderSeveralPathsCountsOnce) {
     EXPECT_EQ(got->recording.units.size(), 2u);
     ASSERT_EQ(got->recording.series.size(), 1u);
     EXPECT_EQ(got->recording.series[0].name, "again");
-    EXPECT_TRUE(Warns(*got, "/: 4 links to a group that is read by another path passed over, the first is"));
+    EXPECT_TRUE(Warns(
+        *got, "/: 4 links to a group that is read by another path passed over, the first is"));
   }
 }
 
