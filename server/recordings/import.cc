@@ -27,10 +27,9 @@ namespace {
 
 // Rates and widths that no recording has would make times of nothing, or of millions of years.
 absl::Status CheckRates(const Reader& reader, const ImportOptions& options) {
-  const bool frames = reader.name == "traces" || reader.name == "suite2p";
   if (options.sampling_rate != 0) {
-    SAED_RETURN_IF_ERROR(frames ? CheckFrameRate("sampling_rate", options.sampling_rate)
-                                : CheckRate("sampling_rate", options.sampling_rate));
+    SAED_RETURN_IF_ERROR(reader.frames ? CheckFrameRate("sampling_rate", options.sampling_rate)
+                                       : CheckRate("sampling_rate", options.sampling_rate));
   }
   return options.bin_width == 0 ? absl::OkStatus() : CheckBinWidth(options.bin_width);
 }

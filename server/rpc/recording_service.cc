@@ -16,64 +16,13 @@
 #include "server/recordings/simulate.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/download.h"
+#include "server/rpc/import_header.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
 #include "server/rpc/upload.h"
 
 namespace saed::rpc {
 namespace {
-
-absl::Status CheckLines(const google::protobuf::RepeatedPtrField<std::string>& lines) {
-  constexpr int kMostLines = 20;
-  constexpr size_t kLongestLine = 1500;
-  const auto wrong = [](const std::string& line) {
-    return line.size() > kLongestLine || std::any_of(line.begin(), line.end(), [](char c) {
-             return (c >= 0 && c < ' ') || c == 0x7f;
-           });
-  };
-  if (lines.size() <= kMostLines && std::none_of(lines.begin(), lines.end(), wrong)) {
-    return absl::OkStatus();
-  }
-  return InvalidField("header.left_out",
-                      fmt::format("must be at most {} lines of at most {} bytes without control "
-                                  "characters",
-                                  kMostLines, kLongestLine));
-}
-
-absl::StatusOr<recordings::ImportSpec> SpecOf(const v1::ImportHeader& header) {
-  recordings::ImportSpec spec;
-  spec.format = header.format_name();
-  switch (header.format()) {
-    case v1::FORMAT_NWB:
-      spec.format = "nwb";
-      break;
-    case v1::FORMAT_PHY:
-      spec.format = "phy";
-      break;
-    case v1::FORMAT_SPIKES_NPY:
-      spec.format = "spikes";
-      break;
-    case v1::FORMAT_COUNTS_NPY:
-      spec.format = "counts";
-      break;
-    default:
-      break;
-  }
-  if (!spec.format.empty()) {
-    const auto reader = recordings::FindReader(spec.format);
-    if (!reader.ok()) return reader.status();
-  }
-  if (!header.display_name().empty()) {
-    SAED_RETURN_IF_ERROR(CheckDisplayName(header.display_name(), "header.display_name"));
-  }
-  spec.options.sampling_rate = header.sampling_rate();
-  spec.options.bin_width = header.bin_width();
-  spec.options.values = {header.options().begin(), header.options().end()};
-  spec.strict = header.strict();
-  SAED_RETURN_IF_ERROR(CheckLines(header.left_out()));
-  spec.not_sent = {header.left_out().begin(), header.left_out().end()};
-  return spec;
-}
 
 absl::StatusOr<jobs::FilesFound> FilesBelow(const std::string& root, const std::string& path,
                                             const std::string& format) {
@@ -96,7 +45,7 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
     return InvalidField("header", "is missing; the first message must be the header");
   }
   const v1::ImportHeader header = message.header();
-  SAED_ASSIGN_OR_RETURN(recordings::ImportSpec spec, SpecOf(header));
+  SAED_ASSIGN_OR_RETURN(recordings::ImportSpec spec, ImportSpecOf(header));
   SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
   Upload upload(context.stores.objects, context.max_upload_bytes);
   while (stream.Read(&message)) {
@@ -132,20 +81,6 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   *response.mutable_recording() = ToProto(row);
   response.set_created(created);
   return absl::OkStatus();
-}
-
-// Faults of the files as the reader names them, in the words of this door.
-absl::Status InWordsOfTheDoor(const absl::Status& status) {
-  const std::vector<FieldFault> found = FaultsOf(status);
-  if (found.empty()) return status;
-  Faults faults;
-  for (const FieldFault& fault : found) {
-    const bool header = fault.field == "format" || fault.field == "sampling_rate" ||
-                        fault.field == "bin_width" || fault.field == "server_path" ||
-                        fault.field.starts_with("options.");
-    faults.Add((header ? "header." : "") + fault.field, fault.description);
-  }
-  return WithReason(faults.ToStatus(), ReasonOf(status));
 }
 
 // Changes what the mask names.
@@ -188,7 +123,7 @@ grpc::Status RecordingService::ImportRecording(
     v1::ImportRecordingResponse* response) {
   const auto caller = context_.gate.Enter(*server, "RecordingService.ImportRecording", nullptr);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(InWordsOfTheDoor(Receive(*caller, *server, *stream, context_, *response)));
+  return ToGrpc(InWordsOfTheHeader(Receive(*caller, *server, *stream, context_, *response)));
 }
 
 grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,

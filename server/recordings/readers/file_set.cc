@@ -59,6 +59,8 @@ size_t FileSet::IndexOf(std::string_view name) const {
 
 bool FileSet::Has(std::string_view name) const { return IndexOf(name) < names_.size(); }
 
+std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
+
 std::vector<std::string> FileSet::WithBase(std::string_view base) const {
   std::vector<std::string> out;
   for (const std::string& name : names_) {

@@ -28,6 +28,9 @@ struct SourceFile {
   std::string path;
 };
 
+// "a/b/" of "a/b/c", "" of "c".
+std::string FolderOf(const std::string& name);
+
 // Not thread-safe, as it looks at its files when asked.
 class FileSet {
  public:

@@ -43,9 +43,6 @@ const std::vector<std::string>& SentFiles() {
   return patterns;
 }
 
-// "a/b/" of "a/b/.zgroup".
-std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
-
 // The prefixes of the stores among the files: folders with metadata that lie in no other such.
 std::vector<std::string> Stores(const FileSet& files) {
   std::vector<std::string> folders;

@@ -19,6 +19,7 @@
 #include "server/recordings/readers/rates.h"
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/unit_ids.h"
+#include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
 namespace {
@@ -28,8 +29,6 @@ using Segment = OpenEphysSegment;
 
 constexpr int64_t kMaxSample = int64_t{1} << 48;
 constexpr int64_t kMaxIndex = 65535;  // the GUI writes uint16
-
-std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
 
 // "…/experiment1/" and 2 of "…/experiment1/recording2/".
 std::pair<std::string, int64_t> ExperimentOf(const std::string& folder) {
@@ -309,8 +308,9 @@ absl::Status AddUnits(const std::vector<Segment>& segments, const Clock& clock, 
   SAED_ASSIGN_OR_RETURN(std::vector<SpikeTrain> taken, trains.Take());
   for (size_t n = 0; n < taken.size(); ++n) out.units[n].spike_times = std::move(taken[n]);
   SetUnitIds("spikes", ids, out, notes);
-  AddUnitColumn("electrode", std::move(electrodes), out);
-  AddUnitColumn("electrode_index", std::move(numbers), out);
+  out.unit_columns.name = "units";
+  AddUnitColumn(out, "electrode", std::move(electrodes));
+  AddUnitColumn(out, "electrode_index", std::move(numbers));
   if (unsorted > 0) {
     notes.Said("spikes", fmt::format("{} of {} units are spikes that were not sorted (sorted id 0, "
                                      "label unsorted)",

@@ -36,8 +36,6 @@ constexpr Names kLines[] = {{"sample_numbers.npy", "states.npy", ""},
 constexpr Names kMessages[] = {{"sample_numbers.npy", "text.npy", ""},
                                {"timestamps.npy", "text.npy", ""}};
 
-std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
-
 std::string TextOf(const nlohmann::json& object, const char* key) {
   const auto it = object.find(key);
   return object.is_object() && it != object.end() && it->is_string() ? it->get<std::string>() : "";

@@ -16,7 +16,7 @@
 #include "server/recordings/readers/registry.h"
 #include "server/recordings/readers/spike_pairs.h"
 #include "server/recordings/readers/tidy_spans.h"
-#include "server/recordings/readers/unit_ids.h"
+#include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
 namespace {
@@ -126,7 +126,10 @@ void AddColumns(std::vector<Column> columns, Recording& out) {
     }
     const bool set = (texts && (column.name == "label" || column.name == "region")) ||
                      (numbers && column.name == "depth");
-    if (!set) AddUnitColumn(std::move(column.name), std::move(column.values), out);
+    if (set) continue;
+    out.unit_columns.name = "units";
+    if (texts) AddUnitColumn(out, column.name, *texts);
+    if (numbers) AddUnitColumn(out, column.name, *numbers);
   }
 }
 

@@ -61,6 +61,8 @@ struct Reader {
   bool own_tables = false;
   // The duration that it sets is the recording's to the bit, whatever the tables say.
   bool own_duration = false;
+  // Its sampling rate is that of frames, which may be slow.
+  bool frames = false;
 };
 
 }  // namespace saed::recordings

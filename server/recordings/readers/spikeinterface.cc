@@ -41,8 +41,6 @@ struct SpikeFields {
   NpyField sample, unit, segment;
 };
 
-std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
-
 bool IsZarr(const FileSet& files) {
   for (const char* name : {".zattrs", ".zmetadata"}) {
     for (const std::string& found : files.WithBase(name)) {

@@ -11,7 +11,7 @@
 #include "server/recordings/readers/frame_rate.h"
 #include "server/recordings/readers/matrix.h"
 #include "server/recordings/readers/registry.h"
-#include "server/recordings/readers/unit_ids.h"
+#include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
 namespace {
@@ -27,8 +27,6 @@ struct Plane {
   std::vector<double> probability;  // of those, where iscell.npy has it
   std::vector<bool> is_cell;        // of those
 };
-
-std::string FolderOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }
 
 // Folders with traces; `combined`, which repeats the planes, only where it is alone.
 std::vector<std::string> Folders(const FileSet& files) {
@@ -212,10 +210,11 @@ void AddCells(const std::vector<Plane>& planes, const std::vector<int64_t>& kept
     original.push_back(static_cast<double>(rows[at]));
     plane.push_back(folders[at]);
   }
-  if (known) AddUnitColumn("cell_probability", std::move(probabilities), out);
+  if (known || planes.size() > 1) out.unit_columns.name = "units";
+  if (known) AddUnitColumn(out, "cell_probability", std::move(probabilities));
   if (planes.size() == 1) return;
-  AddUnitColumn("plane", std::move(plane), out);
-  AddUnitColumn("original_id", std::move(original), out);
+  AddUnitColumn(out, "plane", std::move(plane));
+  AddUnitColumn(out, "original_id", std::move(original));
   notes.Mended("plane", fmt::format("{} planes number their cells from 0: the {} cells are "
                                     "numbered anew, the columns plane and original_id tell which "
                                     "they are",
@@ -287,18 +286,22 @@ Match Recognise(const FileSet& files) {
 
 const Reader& formats::suite2p() {
   static const Reader reader = {
-      "suite2p",
-      "Suite2p folders",
-      "a folder with plane*/ in which are iscell.npy and spks.npy or F.npy, and the frame rate as "
-      "sampling_rate",
-      {"F.npy", "Fneu.npy", "spks.npy", "iscell.npy", "**/F.npy", "**/Fneu.npy", "**/spks.npy",
-       "**/iscell.npy"},
-      {{"signal",
-        "spks (deconvolved), F (fluorescence) or corrected (F minus 0.7 Fneu); without it spks",
-        "F"},
-       {"all_cells", "1: also what iscell.npy does not mark as cells", "1"}},
-      Recognise,
-      Read};
+      .name = "suite2p",
+      .title = "Suite2p folders",
+      .needs =
+          "a folder with plane*/ in which are iscell.npy and spks.npy or F.npy, and the frame rate "
+          "as "
+          "sampling_rate",
+      .files = {"F.npy", "Fneu.npy", "spks.npy", "iscell.npy", "**/F.npy", "**/Fneu.npy",
+                "**/spks.npy", "**/iscell.npy"},
+      .options =
+          {{"signal",
+            "spks (deconvolved), F (fluorescence) or corrected (F minus 0.7 Fneu); without it spks",
+            "F"},
+           {"all_cells", "1: also what iscell.npy does not mark as cells", "1"}},
+      .recognise = Recognise,
+      .read = Read,
+      .frames = true};
   return reader;
 }
 

@@ -46,15 +46,17 @@ Match Recognise(const FileSet& files) {
 }  // namespace
 
 const Reader& formats::traces() {
-  static const Reader reader = {
-      "traces",
-      "A matrix of calcium traces [frames, cells]",
-      "one matrix [frames, cells] of real numbers as .npy, .npz, .csv or .tsv, and the frame rate "
-      "as sampling_rate",
-      {"*.npy", "*.npz", "*.csv", "*.tsv"},
-      MatrixOptions("traces", "frames", "cells"),
-      Recognise,
-      Read};
+  static const Reader reader = {.name = "traces",
+                                .title = "A matrix of calcium traces [frames, cells]",
+                                .needs =
+                                    "one matrix [frames, cells] of real numbers as .npy, .npz, "
+                                    ".csv or .tsv, and the frame rate "
+                                    "as sampling_rate",
+                                .files = {"*.npy", "*.npz", "*.csv", "*.tsv"},
+                                .options = MatrixOptions("traces", "frames", "cells"),
+                                .recognise = Recognise,
+                                .read = Read,
+                                .frames = true};
   return reader;
 }
 

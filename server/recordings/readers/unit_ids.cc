@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/base/text.h"
+#include "server/recordings/readers/unit_values.h"
 
 namespace saed::recordings {
 
@@ -14,16 +15,6 @@ bool WholeId(std::string_view text, int64_t& id) {
   if (text.ends_with(".0")) text.remove_suffix(2);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   return error == std::errc() && end == text.data() + text.size();
-}
-
-void AddUnitColumn(std::string name, std::variant<Numbers, Texts, TextLists> values,
-                   Recording& recording) {
-  recording.unit_columns.name = "units";
-  std::string free = name;
-  for (int n = 2; recording.unit_columns.Find(free) != nullptr; ++n) {
-    free = fmt::format("{}_{}", name, n);
-  }
-  recording.unit_columns.columns.push_back({std::move(free), std::move(values)});
 }
 
 void SetUnitIds(std::string_view part, const Texts& ids, Recording& recording, Notes& notes) {
@@ -36,7 +27,8 @@ void SetUnitIds(std::string_view part, const Texts& ids, Recording& recording, N
   }
   if (numbers) return;
   for (size_t n = 0; n < ids.size(); ++n) recording.units[n].id = static_cast<int64_t>(n);
-  AddUnitColumn("original_id", ids, recording);
+  recording.unit_columns.name = "units";
+  AddUnitColumn(recording, "original_id", ids);
   notes.Mended(part, fmt::format("ids of units are not whole numbers that are all different, e.g. "
                                  "'{}': the {} units are numbered from 0, the ids are in the "
                                  "column original_id",

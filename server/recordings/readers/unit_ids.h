@@ -17,8 +17,4 @@ void SetUnitIds(std::string_view part, const Texts& ids, Recording& recording, N
 // A whole number, also as pandas and MATLAB write one: "7", "7.0". False where it is none.
 bool WholeId(std::string_view text, int64_t& id);
 
-// Adds a column to the units' table, which gets the name of the recording's units.
-void AddUnitColumn(std::string name, std::variant<Numbers, Texts, TextLists> values,
-                   Recording& recording);
-
 }  // namespace saed::recordings

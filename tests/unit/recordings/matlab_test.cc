@@ -6,47 +6,20 @@
 #include "server/base/faults.h"
 #include "server/recordings/import.h"
 #include "server/recordings/readers/matlab_file.h"
+#include "tests/tools/mat_writer.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::recordings {
 namespace {
 
-using saed::test_tools::TempDir;
+using test_tools::Cell;
+using test_tools::Column;
+using test_tools::Doubles;
+using test_tools::Struct;
+using test_tools::TempDir;
+using test_tools::Text;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-matvar_t* Doubles(const char* name, size_t rows, size_t columns, const Numbers& values) {
-  size_t dims[] = {rows, columns};
-  return Mat_VarCreate(name, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims,
-                       const_cast<double*>(values.data()), 0);
-}
-
-matvar_t* Column(const char* name, const Numbers& values) {
-  return Doubles(name, values.size(), 1, values);
-}
-
-matvar_t* Text(const char* name, const std::string& text) {
-  size_t dims[] = {1, text.size()};
-  return Mat_VarCreate(name, MAT_C_CHAR, MAT_T_UTF8, 2, dims, const_cast<char*>(text.data()), 0);
-}
-
-matvar_t* Cell(const char* name, const std::vector<matvar_t*>& cells) {
-  size_t dims[] = {1, cells.size()};
-  matvar_t* cell = Mat_VarCreate(name, MAT_C_CELL, MAT_T_CELL, 2, dims, nullptr, 0);
-  for (size_t i = 0; i < cells.size(); ++i) Mat_VarSetCell(cell, static_cast<int>(i), cells[i]);
-  return cell;
-}
-
-matvar_t* Struct(const char* name, const std::vector<const char*>& fields,
-                 const std::vector<matvar_t*>& values) {
-  size_t dims[] = {1, 1};
-  matvar_t* out = Mat_VarCreateStruct(name, 2, dims, const_cast<const char**>(fields.data()),
-                                      static_cast<unsigned>(fields.size()));
-  for (size_t i = 0; i < fields.size(); ++i) {
-    Mat_VarSetStructFieldByName(out, fields[i], 0, values[i]);
-  }
-  return out;
-}
 
 // Version 5 plain, version 5 compressed, version 7.3.
 class Matlab : public testing::TestWithParam<int> {
