@@ -370,6 +370,9 @@ grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
   }
   std::vector<recordings::FileSketch> sketches;
   for (const auto& file : request->files()) {
+    if (file.name().empty()) {
+      return ToGrpc(InvalidField("files.name", "is empty; must be the file's path in its folder"));
+    }
     if (file.name().size() > kLongestName || file.head().size() > recordings::kSketchBytes ||
         file.tail().size() > recordings::kSketchBytes) {
       return ToGrpc(InvalidField(

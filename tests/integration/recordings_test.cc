@@ -147,6 +147,22 @@ TEST_F(RecordingsTest, FilesHavePlacesInAFolder) {
               HasSubstr("as another file's"));
 }
 
+TEST_F(RecordingsTest, NamesThatAreNoneAreNoReasonToEnd) {
+  v1::DetectFormatRequest request;
+  v1::DetectFormatResponse response;
+  request.add_files()->set_name("folder/");
+  const auto folder = [&] {
+    grpc::ClientContext context;
+    return client_->recordings().DetectFormat(&context, request, &response);
+  };
+  EXPECT_EQ(folder().error_code(), StatusCode::INVALID_ARGUMENT);
+  request.mutable_files(0)->clear_name();
+  EXPECT_THAT(folder().error_message(), HasSubstr("files.name"));
+  request.mutable_files(0)->set_name("recording.nwb");
+  request.mutable_files(0)->set_head("\x89HDF\r\n\x1a\n");
+  EXPECT_TRUE(folder().ok());
+}
+
 TEST_F(RecordingsTest, FaultsAreInTheWordsOfTheDoor) {
   v1::ImportHeader header;
   header.set_format_name("spikes");

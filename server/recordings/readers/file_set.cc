@@ -81,7 +81,8 @@ const FileSketch& FileSet::Sketch(std::string_view name) const {
   static const FileSketch none;
   const size_t i = IndexOf(name);
   if (i == names_.size()) return none;
-  if (sketches_[i].name.empty()) sketches_[i] = SketchOf(names_[i], paths_[i]);
+  // Sketches that were given stay as they are, even one without a name.
+  if (i < paths_.size() && sketches_[i].name.empty()) sketches_[i] = SketchOf(names_[i], paths_[i]);
   return sketches_[i];
 }
 

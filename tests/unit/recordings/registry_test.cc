@@ -39,5 +39,11 @@ TEST(Registry, NoFormatIsSureOfNothing) {
   }
 }
 
+TEST(Registry, ASketchWithoutANameIsLookedAtLikeAnyOther) {
+  const FileSet files(std::vector<FileSketch>{{"", 4, "1234", "1234"}});
+  EXPECT_EQ(files.Sketch("").size, 4);
+  for (const Reader* reader : Readers()) EXPECT_EQ(reader->recognise(files), Match::kNo);
+}
+
 }  // namespace
 }  // namespace saed::recordings
