@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
 #include "client/cli/command.h"
+#include "client/cli/evidence.h"
 #include "client/cli/output.h"
 #include "server/base/npy.h"
 #include "server/base/status_macros.h"
@@ -43,19 +45,46 @@ absl::StatusOr<v1::Tensor> ReadTensor(const std::string& path) {
   return out;
 }
 
-absl::Status Encode(Session& session, const std::string& model, const std::string& path,
-                    const std::string& rule) {
+struct Flags {
+  std::string model, path, rule, evidence;
+  std::vector<int32_t> latents;
+};
+
+// A line for each window: latent=value, of the latents asked for.
+void PrintEvidence(const v1::Tensor& evidence, const std::vector<int32_t>& latents) {
+  const int64_t windows = evidence.shape(0), count = evidence.shape(1);
+  std::vector<float> values(windows * count);
+  std::memcpy(values.data(), evidence.data().data(), evidence.data().size());
+  for (int64_t w = 0; w < windows; ++w) {
+    fmt::print("window {}:", w);
+    for (int64_t l = 0; l < count; ++l) {
+      fmt::print("  {}={:.3f}", latents.empty() ? l : latents[l], values[w * count + l]);
+    }
+    fmt::print("\n");
+  }
+}
+
+absl::Status Encode(Session& session, const Flags& flags) {
   v1::EncodeRequest request;
-  request.set_model(FullName("models", model));
-  SAED_ASSIGN_OR_RETURN(*request.mutable_counts(), ReadTensor(path));
-  if (rule == "threshold") request.set_rule(v1::CODE_RULE_THRESHOLD);
-  if (rule == "topk") request.set_rule(v1::CODE_RULE_TOP_K);
+  request.set_model(FullName("models", flags.model));
+  SAED_ASSIGN_OR_RETURN(*request.mutable_counts(), ReadTensor(flags.path));
+  if (flags.rule == "threshold") request.set_rule(v1::CODE_RULE_THRESHOLD);
+  if (flags.rule == "topk") request.set_rule(v1::CODE_RULE_TOP_K);
+  if (!flags.evidence.empty()) {
+    request.mutable_evidence()->set_kind(EvidenceKinds().at(flags.evidence));
+    request.mutable_evidence()->mutable_latents()->Assign(flags.latents.begin(),
+                                                          flags.latents.end());
+  }
   grpc::ClientContext context;
   v1::EncodeResponse response;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->inference().Encode(&context, request, &response)));
   if (session.json) {
-    fmt::print("{}", Json(response.codes()));
+    fmt::print("{}", flags.evidence.empty() ? Json(response.codes()) : Json(response));
+    return absl::OkStatus();
+  }
+  if (!flags.evidence.empty()) {
+    PrintEvidence(response.evidence(), flags.latents);
     return absl::OkStatus();
   }
   const auto& codes = response.codes();
@@ -74,15 +103,18 @@ absl::Status Encode(Session& session, const std::string& model, const std::strin
 
 void AddEncodeCommand(CLI::App& app, Session& session) {
   auto* c = app.add_subcommand("encode", "Sparse codes of new count windows");
-  struct Flags {
-    std::string model, path, rule;
-  };
   auto f = std::make_shared<Flags>();
   c->add_option("model", f->model, "Its name or id")->required();
   c->add_option("counts", f->path, ".npy of raw counts [windows, bins, units]")->required();
   c->add_option("--rule", f->rule, "threshold or topk; default: the model's own")
       ->check(CLI::IsMember({"threshold", "topk"}));
-  Run(c, session, [&session, f] { return Encode(session, f->model, f->path, f->rule); });
+  std::vector<std::string> kinds;
+  for (const auto& [name, kind] : EvidenceKinds()) kinds.push_back(name);
+  auto* evidence =
+      c->add_option("--evidence", f->evidence, "Graded scores of latents instead of codes")
+          ->check(CLI::IsMember(kinds));
+  c->add_option("--latents", f->latents, "Whose evidence; default: of all")->needs(evidence);
+  Run(c, session, [&session, f] { return Encode(session, *f); });
 }
 
 }  // namespace saed::cli

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "client/cli/command.h"
+#include "client/cli/evidence.h"
 #include "client/cli/npz.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
@@ -45,6 +46,9 @@ void WriteScores(std::ofstream& out, int latent, const v1::Association& a) {
   put(a.has_q_value(), a.q_value());
   out << ',' << (a.has_best_unit_id() ? std::to_string(a.best_unit_id()) : "");
   put(a.has_best_unit_test_auroc(), a.best_unit_test_auroc());
+  out << ',' << JudgedBy(a);
+  put(a.has_code_train_auroc(), a.code_train_auroc());
+  put(a.has_code_test_auroc(), a.code_test_auroc());
   out << '\n';
 }
 
@@ -69,7 +73,8 @@ absl::Status Scores(Session& session, const std::string& dictionary,
       scores << ',' << side << '_' << score;
     }
   }
-  scores << ",auroc_low,auroc_high,p_value,q_value,best_unit,best_unit_test_auroc\n";
+  scores << ",auroc_low,auroc_high,p_value,q_value,best_unit,best_unit_test_auroc,"
+            "judged_by,code_train_auroc,code_test_auroc\n";
   variables << "feature,variable,train_spearman,test_spearman,train_information_bits,"
                "test_information_bits,p_value,q_value\n";
   ProgressLine line;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "client/cli/command.h"
+#include "client/cli/evidence.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
 
@@ -188,12 +189,13 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
          a.has_best_unit_test_auroc()
              ? fmt::format("{:.3f} ({})", a.best_unit_test_auroc(), a.best_unit_id())
              : "-",
-         Score(t.has_coverage(), t.coverage()), Score(t.has_precision(), t.precision())});
+         JudgedBy(a), Score(t.has_coverage(), t.coverage()),
+         Score(t.has_precision(), t.precision())});
   }
-  fmt::print(
-      "AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
-      Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "COVERAGE", "PRECISION"},
-            rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7}));
+  fmt::print("AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
+             Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "JUDGED BY",
+                    "COVERAGE", "PRECISION"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 7, 8}));
   PrintTunings(r);
   PrintResponses(r);
   fmt::print("trace-back: mean gradient x input of the top units\n");
@@ -222,21 +224,24 @@ absl::Status Conditions(Session& session, const std::string& dictionary) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& c : r.dictionary().conditions()) {
     const auto optional = [](bool there, double v) { return Score(there, v); };
-    rows.push_back({c.condition().name(), std::to_string(c.train_positive()),
-                    std::to_string(c.test_positive()),
-                    c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
-                    optional(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
-                    c.has_best_unit_id() ? std::to_string(c.best_unit_id()) : "-",
-                    optional(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()),
-                    optional(c.has_probe_one(), c.probe_one()),
-                    optional(c.has_probe_all(), c.probe_all()),
-                    optional(c.has_probe_counts(), c.probe_counts())});
+    rows.push_back(
+        {c.condition().name(), std::to_string(c.train_positive()),
+         std::to_string(c.test_positive()),
+         c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
+         optional(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
+         c.has_best_unit_id()
+             ? fmt::format("{}{}", c.best_unit_falls() ? "falls: " : "", c.best_unit_id())
+             : "-",
+         optional(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()),
+         optional(c.has_random_test_auroc(), c.random_test_auroc()),
+         optional(c.has_probe_one(), c.probe_one()), optional(c.has_probe_all(), c.probe_all()),
+         optional(c.has_probe_counts(), c.probe_counts())});
   }
   fmt::print("{} of {} training and {} held-out windows\n\n{}", r.dictionary().name(),
              r.dictionary().train_windows(), r.dictionary().test_windows(),
-             Table({"CONDITION", "TRAIN", "HELD OUT", "FEATURE", "AUROC", "UNIT", "AUROC", "PROBE",
-                    "ALL", "COUNTS"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 8, 9}));
+             Table({"CONDITION", "TRAIN", "HELD OUT", "FEATURE", "AUROC", "UNIT", "AUROC", "RANDOM",
+                    "PROBE", "ALL", "COUNTS"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
   for (const auto& w : r.dictionary().warnings()) fmt::print("warning: {}\n", w);
   return absl::OkStatus();
 }

@@ -1,9 +1,25 @@
 #include "server/inference/engine.h"
 
+#include <numeric>
+
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 
 namespace saed::inference {
+
+std::shared_ptr<const sae::EvidenceScorer> Scorers::Get(const sae::Model& model,
+                                                        sae::EvidenceKind kind,
+                                                        const std::vector<int32_t>& latents) {
+  if (!latents.empty()) return std::make_shared<sae::EvidenceScorer>(model, kind, latents);
+  constexpr int64_t kKept = int64_t{1} << 24;  // weights of a scorer that is kept
+  const std::lock_guard lock(mutex_);
+  if (const auto it = whole_.find(kind); it != whole_.end()) return it->second;
+  std::vector<int32_t> all(model.spec.features());
+  std::iota(all.begin(), all.end(), 0);
+  auto scorer = std::make_shared<sae::EvidenceScorer>(model, kind, std::move(all));
+  if (int64_t{model.spec.features()} * model.outputs() <= kKept) whole_[kind] = scorer;
+  return scorer;
+}
 
 Engine::Engine(storage::ModelsTable& models, int threads)
     : models_(models), arena_(threads, 1, tbb::task_arena::priority::high) {}
@@ -22,6 +38,7 @@ absl::StatusOr<std::shared_ptr<const LoadedModel>> Engine::Get(const std::string
   SAED_ASSIGN_OR_RETURN(loaded->model, ToModel(loaded->row, std::move(tensors)));
   loaded->unit_ids = UnitIds(loaded->row);
   loaded->encoder = std::make_unique<sae::Encoder>(loaded->model);
+  loaded->scorers = std::make_unique<Scorers>();
   const std::lock_guard lock(mutex_);
   if (!index_.count(id)) {
     recent_.emplace_front(id, loaded);
@@ -54,6 +71,11 @@ EncodeResult Engine::Encode(const LoadedModel& loaded, const EncodeRequest& requ
     if (request.reconstruct) {
       out.reconstruction.resize(windows * model.outputs());
       loaded.encoder->Decode(out.codes, out.reconstruction.data());
+    }
+    if (request.evidence) {
+      const auto scorer = loaded.scorers->Get(model, *request.evidence, request.evidence_latents);
+      out.evidence.resize(windows * scorer->latents());
+      scorer->Score(request.counts, starts, out.codes, out.evidence.data());
     }
   };
   // A few windows are done sooner on this thread than handed over.

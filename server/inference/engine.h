@@ -5,18 +5,33 @@
 
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/counts.h"
+#include "server/sae/evidence.h"
 #include "server/sae/model.h"
 #include "storage/models_table.h"
 
 namespace saed::inference {
+
+// Scorers of one model's evidence, made when they are first asked for and kept while they are
+// small. Thread-safe.
+class Scorers {
+ public:
+  std::shared_ptr<const sae::EvidenceScorer> Get(const sae::Model& model, sae::EvidenceKind kind,
+                                                 const std::vector<int32_t>& latents);
+
+ private:
+  std::mutex mutex_;
+  std::map<sae::EvidenceKind, std::shared_ptr<const sae::EvidenceScorer>> whole_;  // of all latents
+};
 
 // A model in memory. Immutable, shared by requests.
 struct LoadedModel {
@@ -24,6 +39,7 @@ struct LoadedModel {
   std::vector<int64_t> unit_ids;
   sae::Model model;
   std::unique_ptr<sae::Encoder> encoder;  // of `model`
+  std::unique_ptr<Scorers> scorers;       // of `model`
 };
 
 // A batch of windows to encode: counts [windows, S, units], row-major, of any supported dtype.
@@ -32,11 +48,14 @@ struct EncodeRequest {
   bool use_rule = false;
   sae::CodeRule rule = sae::CodeRule::kThreshold;  // where use_rule; else the model's own
   bool reconstruct = false;
+  std::optional<sae::EvidenceKind> evidence;
+  std::vector<int32_t> evidence_latents;  // empty: all
 };
 
 struct EncodeResult {
   sae::Codes<float> codes;
   std::vector<float> reconstruction;  // [windows, S, units] in normalised units; empty unless asked
+  std::vector<float> evidence;        // [windows, latents]; empty unless asked
 };
 
 inline constexpr int64_t kMaxEncodeWindows = 1 << 16;

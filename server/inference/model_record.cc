@@ -58,6 +58,10 @@ std::vector<storage::TensorRow> ToTensors(const sae::Model& model) {
     out.push_back({"target_offset", {model.target_units}, model.target_normaliser.offset});
     out.push_back({"target_scale", {model.target_units}, model.target_normaliser.scale});
   }
+  if (!model.training.empty()) {
+    out.push_back({"target_mean", {E}, model.training.mean});
+    out.push_back({"target_count_sd", {model.output_units()}, model.training.count_sd});
+  }
   const auto names = sae::LatentParameters(model.spec);
   for (size_t x = 0; x < names.size(); ++x) out.push_back({names[x].name, {F}, p.extra[x]});
   return out;
@@ -82,7 +86,9 @@ absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
       {"offset", &model.normaliser.offset},
       {"scale", &model.normaliser.scale},
       {"target_offset", &model.target_normaliser.offset},
-      {"target_scale", &model.target_normaliser.scale}};
+      {"target_scale", &model.target_normaliser.scale},
+      {"target_mean", &model.training.mean},
+      {"target_count_sd", &model.training.count_sd}};
   const auto extras = sae::LatentParameters(model.spec);
   model.parameters.extra.resize(extras.size());
   for (size_t x = 0; x < extras.size(); ++x) {
@@ -101,8 +107,13 @@ absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
   const size_t N = model.normaliser.offset.size(), M = model.target_normaliser.offset.size();
   bool extra = true;
   for (const auto& tensor : p.extra) extra = extra && tensor.size() == F;
-  if (p.encoder.size() != F * D || p.decoder.size() != F * E || p.encoder_bias.size() != F ||
-      p.decoder_bias.size() != E || !extra || M != model.target_normaliser.scale.size() ||
+  const bool statistics =
+      model.training.mean.size() == E &&
+      model.training.count_sd.size() == static_cast<size_t>(model.output_units());
+  const bool none = model.training.empty() && model.training.count_sd.empty();
+  if ((!statistics && !none) || p.encoder.size() != F * D || p.decoder.size() != F * E ||
+      p.encoder_bias.size() != F || p.decoder_bias.size() != E || !extra ||
+      M != model.target_normaliser.scale.size() ||
       (M != 0 && M != static_cast<size_t>(model.target_units)) ||
       model.thresholds.size() != model.spec.levels.size() || N != model.normaliser.scale.size() ||
       (N != 0 && N != static_cast<size_t>(model.units))) {

@@ -14,7 +14,9 @@ namespace saed::inference {
 // Tensors:
 // encoder [F, D], encoder_bias [F], decoder [F, E], decoder_bias [E], thresholds [levels], where
 // the input is normalised offset [N] and scale [N], where a paired target is, target_offset [M] and
-// target_scale [M], and the architecture's own (LatentParameters), [F] each.
+// target_scale [M], of the training windows target_mean [E] and target_count_sd [M] (absent from
+// models of before 0.2 and of other programs), and the architecture's own (LatentParameters), [F]
+// each.
 std::vector<storage::TensorRow> ToTensors(const sae::Model& model);
 
 // `spec_json` is the "fit" spec of the stored model. DATA_LOSS where tensors and spec disagree.

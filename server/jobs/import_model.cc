@@ -12,6 +12,7 @@
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/sae/evaluate.h"
+#include "server/sae/evidence.h"
 #include "storage/objects.h"
 
 namespace saed::jobs {
@@ -44,6 +45,10 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
     if (model.paired()) {
       return InvalidField(name, "predicts a paired population, which an import cannot name");
     }
+  }
+  if (model.training.empty()) {
+    model.training =
+        sae::MeasureTarget(view->counts(), model.normaliser, view->train, view->window);
   }
   const sae::Encoder encoder(model);
   const auto mean = sae::MeanTarget(view->counts(), model.normaliser, view->train, view->window);

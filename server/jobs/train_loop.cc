@@ -6,6 +6,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/recordings/count_file.h"
+#include "server/sae/evidence.h"
 
 namespace saed::jobs {
 namespace {
@@ -125,6 +126,10 @@ absl::StatusOr<sae::Model> CalibratedModel(const TrainSpec& spec, const recordin
     model.target_units = static_cast<int>(target->units.size());
     model.target_normaliser = {target->offset, target->scale};
   }
+  arena.execute([&] {
+    model.training = sae::MeasureTarget(target ? target->counts() : view.counts(),
+                                        model.output_normaliser(), view.train, view.window);
+  });
   return model;
 }
 

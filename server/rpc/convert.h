@@ -14,6 +14,7 @@
 #include "server/base/counts.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/spec.h"
+#include "server/sae/evidence.h"
 #include "storage/annotations_table.h"
 #include "storage/dictionaries_table.h"
 #include "storage/jobs_table.h"
@@ -46,6 +47,12 @@ v1::JobProgress ToProto(const storage::JobsTable::Progress& progress);
 absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row);
 v1::Dictionary ToProto(const storage::DictionaryRow& row);
 v1::Scores ToProto(const storage::ScoreRow& row);
+// UNSPECIFIED for a name that is none, as "".
+v1::EvidenceKind EvidenceKindOf(std::string_view name);
+// A kind that models/{id} can give from its input's counts. INVALID_ARGUMENT on `field`,
+// FAILED_PRECONDITION as sae::HasEvidence.
+absl::StatusOr<sae::EvidenceKind> EvidenceFrom(v1::EvidenceKind kind, const std::string& field,
+                                               const std::string& id, const sae::Model& model);
 v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow& row,
                     const std::string& best_condition);
 v1::Feature ToProto(const storage::ListedFeature& row);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "server/base/faults.h"
+#include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 #include "server/rpc/convert.h"
 
@@ -25,6 +27,30 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row) {
   const json warnings = json::parse(row.warnings, nullptr, false);
   for (const json& w : warnings) m.add_warnings(w.get<std::string>());
   return m;
+}
+
+v1::EvidenceKind EvidenceKindOf(std::string_view name) {
+  for (size_t i = 0; i < std::size(sae::kEvidenceKinds); ++i) {
+    if (sae::Name(sae::kEvidenceKinds[i]) == name) return static_cast<v1::EvidenceKind>(i + 1);
+  }
+  return v1::EVIDENCE_KIND_UNSPECIFIED;
+}
+
+absl::StatusOr<sae::EvidenceKind> EvidenceFrom(v1::EvidenceKind kind, const std::string& field,
+                                               const std::string& id, const sae::Model& model) {
+  if (kind <= v1::EVIDENCE_KIND_UNSPECIFIED || !v1::EvidenceKind_IsValid(kind)) {
+    return InvalidField(
+        field, fmt::format("is {}; must be one of EvidenceKind, 1 to {}", static_cast<int>(kind),
+                           static_cast<int>(v1::EvidenceKind_MAX)));
+  }
+  if (model.paired()) {
+    return InvalidField(field, fmt::format("cannot be had of models/{}: it predicts a paired "
+                                           "population, whose counts are not at hand",
+                                           id));
+  }
+  const auto out = sae::kEvidenceKinds[kind - 1];
+  SAED_RETURN_IF_ERROR(sae::HasEvidence(model, out));
+  return out;
 }
 
 v1::Scores ToProto(const storage::ScoreRow& row) {

@@ -24,6 +24,27 @@ absl::StatusOr<std::shared_ptr<const inference::LoadedModel>> Ready(Context& con
                     "MODEL_NOT_READY");
 }
 
+// What evidence is asked for, checked against the model.
+absl::Status CheckEvidence(const v1::EvidenceRequest& request, const std::string& id,
+                           const sae::Model& model, inference::EncodeRequest& out) {
+  SAED_ASSIGN_OR_RETURN(const sae::EvidenceKind kind,
+                        EvidenceFrom(request.kind(), "evidence.kind", id, model));
+  std::vector<bool> seen(model.spec.features());
+  for (int i = 0; i < request.latents_size(); ++i) {
+    const int32_t j = request.latents(i);
+    const std::string field = fmt::format("evidence.latents[{}]", i);
+    if (j < 0 || j >= model.spec.features()) {
+      return InvalidField(field, fmt::format("is {}; models/{} has latents 0 to {}", j, id,
+                                             model.spec.features() - 1));
+    }
+    if (seen[j]) return InvalidField(field, fmt::format("is {} for a second time", j));
+    seen[j] = true;
+  }
+  out.evidence = kind;
+  out.evidence_latents.assign(request.latents().begin(), request.latents().end());
+  return absl::OkStatus();
+}
+
 absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
                          v1::EncodeResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.model(), "models", "model"));
@@ -50,10 +71,18 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
   // A latent index and a value per entry, twice while the answer is made; architectures without a
   // k of their own have more entries where they were trained to.
   const int64_t entries = model.spec.k() > 0 ? 2 * model.spec.k() : model.spec.features() / 4;
-  const int64_t values = request.reconstruct() ? model.outputs() : 0;
-  SAED_ASSIGN_OR_RETURN(const auto memory,
-                        context.gate.memory().Take(16 * windows * (entries + values)));
   inference::EncodeRequest encode;
+  int64_t values = request.reconstruct() ? model.outputs() : 0, weights = 0;
+  if (request.has_evidence()) {
+    SAED_RETURN_IF_ERROR(CheckEvidence(request.evidence(), id, model, encode));
+    const int64_t latents = encode.evidence_latents.empty()
+                                ? int64_t{model.spec.features()}
+                                : static_cast<int64_t>(encode.evidence_latents.size());
+    values += latents;
+    weights = latents * model.outputs();
+  }
+  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(
+                                               16 * windows * (entries + values) + 12 * weights));
   encode.counts = {counts.data, counts.dtype, windows * model.S, model.units};
   encode.use_rule = request.rule() != v1::CODE_RULE_UNSPECIFIED;
   encode.rule =
@@ -70,6 +99,11 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
   if (request.reconstruct()) {
     *response.mutable_reconstruction() =
         FloatTensor(result.reconstruction, {windows, model.S, model.output_units()});
+  }
+  if (encode.evidence) {
+    const auto latents =
+        static_cast<int64_t>(result.evidence.size()) / std::max<int64_t>(1, windows);
+    *response.mutable_evidence() = FloatTensor(result.evidence, {windows, latents});
   }
   return absl::OkStatus();
 }

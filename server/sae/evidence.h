@@ -50,6 +50,8 @@ class EvidenceScorer {
   // statistics.
   EvidenceScorer(const Model& model, EvidenceKind kind, std::vector<int32_t> latents);
 
+  int64_t latents() const { return static_cast<int64_t>(latents_.size()); }
+
   // Evidence [rows, latents] in the windows of `target`, raw counts of what the model reconstructs,
   // that begin at the bins `starts`. `codes`: of the same windows, for kinds that need them. Works
   // in the caller's TBB arena.

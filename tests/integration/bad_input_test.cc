@@ -343,6 +343,29 @@ TEST_F(BadInput, Encode) {
   EXPECT_EQ(o.reason, "MODEL_NOT_READY");
 }
 
+TEST_F(BadInput, EvidenceOfNoKindOrLatent) {
+  const v1::Job job = Trained();
+  v1::EncodeRequest request;
+  request.set_model(job.model());
+  request.mutable_counts()->set_dtype(v1::DATA_TYPE_U8);
+  request.mutable_counts()->add_shape(1);
+  request.mutable_counts()->add_shape(40);
+  request.mutable_counts()->set_data(std::string(40, 1));
+  const auto with = [&](int kind, std::vector<int32_t> latents) {
+    request.mutable_evidence()->set_kind(static_cast<v1::EvidenceKind>(kind));
+    request.mutable_evidence()->mutable_latents()->Assign(latents.begin(), latents.end());
+    grpc::ClientContext context;
+    v1::EncodeResponse response;
+    return OutcomeOf(client_->inference().Encode(&context, request, &response));
+  };
+  EXPECT_EQ(with(v1::EVIDENCE_KIND_RATE, {15, 0}).code, StatusCode::OK);
+  EXPECT_BAD(with(0, {}), "evidence.kind");
+  EXPECT_BAD(with(99, {}), "evidence.kind");
+  EXPECT_BAD(with(v1::EVIDENCE_KIND_RATE, {0, 16}), "evidence.latents[1]");
+  EXPECT_BAD(with(v1::EVIDENCE_KIND_RATE, {-1}), "evidence.latents[0]");
+  EXPECT_BAD(with(v1::EVIDENCE_KIND_CORE_3, {2, 2}), "evidence.latents[1]");
+}
+
 TEST_F(BadInput, AnEncodeOverTheLimit) {
 #ifdef SAED_THREAD_SANITIZER
   GTEST_SKIP() << "the sanitizer does not come to an end with so large a message in gRPC, which is "

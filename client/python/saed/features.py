@@ -5,7 +5,7 @@ import getpass
 import numpy as np
 
 from saed.v1 import features_pb2
-from saed.values import tensor_to_array
+from saed.values import evidence_kind, tensor_to_array
 
 
 class FeatureCalls:
@@ -25,12 +25,14 @@ class FeatureCalls:
         answer = self._call(self.features.GetFeature, features_pb2.GetFeatureRequest(name=name))
         return answer, tensor_to_array(answer.decoder), tensor_to_array(answer.trace_map)
 
-    def activations(self, name):
+    def activations(self, name, evidence=None):
         """(start times in s, activations) of a feature's active windows, in time order; of
-        `…/features/-` (start times, activations, latents) of all features."""
+        `…/features/-` (start times, activations, latents) of all features. evidence: a kind (see
+        `evidence`), whose value in every window comes instead."""
         times, values, latents = [], [], []
         for part in self._stream(self.features.GetActivations,
-                                 features_pb2.GetActivationsRequest(name=name)):
+                                 features_pb2.GetActivationsRequest(
+                                     name=name, evidence=evidence_kind(evidence))):
             times.extend(part.start_times)
             values.extend(part.values)
             latents.extend(part.latents)

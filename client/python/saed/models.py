@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from saed.v1 import inference_pb2, models_pb2, recordings_pb2, types_pb2
-from saed.values import DTYPES, Codes, tensor_to_array
+from saed.values import DTYPES, Codes, evidence_kind, tensor_to_array
 
 
 class ModelCalls:
@@ -19,22 +19,33 @@ class ModelCalls:
         """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
         uint16 as they are, other types as float32. rule: None (the model's own), "threshold" or
         "top_k"."""
+        answer = self._encode(model, counts, rule, reconstruct=reconstruct)
+        codes = answer.codes
+        return Codes(np.array(codes.row_offsets, np.int64), np.array(codes.indices, np.int32),
+                     np.array(codes.values, np.float32), self._features(model),
+                     tensor_to_array(answer.reconstruction) if reconstruct else None)
+
+    def evidence(self, model, counts, kind, latents=()):
+        """How strongly each window of counts (as for encode) speaks for latents: float32
+        [windows, latents], graded in every window. kind: "given_others", "given_others_z",
+        "marginal", "rate", "core_3", "core_10" or "core_30". latents: empty means all."""
+        request = inference_pb2.EvidenceRequest(
+            kind=evidence_kind(kind), latents=latents)
+        return tensor_to_array(self._encode(model, counts, evidence=request).evidence)
+
+    def _encode(self, model, counts, rule=None, **fields):
         counts = np.ascontiguousarray(counts)
         if counts.dtype not in DTYPES:
             small = (np.issubdtype(counts.dtype, np.integer) and counts.size
                      and counts.min() >= 0 and counts.max() < 65536)
             counts = counts.astype("<u2" if small else "<f4")
         request = inference_pb2.EncodeRequest(
-            model=model, reconstruct=reconstruct,
+            model=model, **fields,
             counts=types_pb2.Tensor(dtype=DTYPES[counts.dtype], shape=counts.shape,
                                     data=counts.tobytes()))
         if rule is not None:
             request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
-        answer = self._call(self.inference.Encode, request)
-        codes = answer.codes
-        return Codes(np.array(codes.row_offsets, np.int64), np.array(codes.indices, np.int32),
-                     np.array(codes.values, np.float32), self._features(model),
-                     tensor_to_array(answer.reconstruction) if reconstruct else None)
+        return self._call(self.inference.Encode, request)
 
     def _features(self, model):
         cache = self.__dict__.setdefault("_feature_counts", {})

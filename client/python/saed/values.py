@@ -10,6 +10,12 @@ DTYPES = {np.dtype("u1"): types_pb2.DATA_TYPE_U8, np.dtype("<u2"): types_pb2.DAT
           np.dtype("<f4"): types_pb2.DATA_TYPE_F32}
 
 
+
+def evidence_kind(name):
+    """Of the API; None is none."""
+    return 0 if name is None else types_pb2.EvidenceKind.Value("EVIDENCE_KIND_" + name.upper())
+
+
 @dataclasses.dataclass
 class Codes:
     """Sparse codes of a batch, as in SciPy's CSR: entries of window i are
