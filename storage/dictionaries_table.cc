@@ -65,14 +65,14 @@ absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
 }
 
 std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id) {
-  SQLite::Statement s(
-      db,
-      "SELECT c.position, c.name, c.spec, c.train_positive, c.test_positive, "
-      "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
-      "c.best_feature, c.probe_one, c.probe_all, c.probe_counts, a.train_auroc, "
-      "a.test_auroc FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
-      "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
-      "WHERE c.dictionary_id = ? ORDER BY c.position");
+  SQLite::Statement s(db,
+                      "SELECT c.position, c.name, c.spec, c.train_positive, c.test_positive, "
+                      "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
+                      "c.best_feature, c.probe_one, c.probe_all, c.probe_counts, a.train_auroc, "
+                      "a.test_auroc, c.best_unit_falls, c.random_train_auroc, c.random_test_auroc "
+                      "FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
+                      "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
+                      "WHERE c.dictionary_id = ? ORDER BY c.position");
   s.bind(1, id);
   std::vector<ConditionRow> out;
   while (s.executeStep()) {
@@ -91,6 +91,9 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
     c.probe_counts = Real(s.getColumn(11));
     c.best_feature_train_auroc = Real(s.getColumn(12));
     c.best_feature_test_auroc = Real(s.getColumn(13));
+    c.best_unit_falls = s.getColumn(14).getInt() != 0;
+    c.random_train_auroc = Real(s.getColumn(15));
+    c.random_test_auroc = Real(s.getColumn(16));
   }
   return out;
 }
@@ -281,7 +284,8 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
                         "SELECT condition, latent, train_coverage, train_specificity, "
                         "train_selectivity, train_precision, train_prevalence, train_auroc, "
                         "test_coverage, test_specificity, test_selectivity, test_precision, "
-                        "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high "
+                        "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high, "
+                        "evidence, falls, code_train_auroc, code_test_auroc "
                         "FROM associations INDEXED BY associations_by_latent WHERE "
                         "dictionary_id = ? AND latent = ? ORDER BY test_auroc DESC, condition");
     SQLite::bind(s, id, latent);
@@ -289,7 +293,8 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
     while (s.executeStep()) {
       out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getInt(), Scores(s, 2),
                      Scores(s, 2 + kScoreColumns), Real(s.getColumn(14)), Real(s.getColumn(15)),
-                     Real(s.getColumn(16)), Real(s.getColumn(17))});
+                     Real(s.getColumn(16)), Real(s.getColumn(17)), s.getColumn(18).getString(),
+                     s.getColumn(19).getInt() != 0, Real(s.getColumn(20)), Real(s.getColumn(21))});
     }
     return out;
   });

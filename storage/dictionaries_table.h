@@ -27,11 +27,13 @@ struct ConditionRow {
   int position = 0;
   std::string name, spec;  // spec is JSON
   int64_t train_positive = 0, test_positive = 0;
-  // The single unit with the highest training AUROC.
+  // The single unit with the highest training AUROC, of its count or its negative.
   std::optional<int64_t> best_unit;
+  bool best_unit_falls = false;
   std::optional<double> best_unit_train_auroc, best_unit_test_auroc;
-  std::optional<int> best_feature;                           // latent, by training AUROC
-  std::optional<double> probe_one, probe_all, probe_counts;  // held-out balanced accuracy
+  std::optional<double> random_train_auroc, random_test_auroc;  // the best of random rows
+  std::optional<int> best_feature;                              // latent, by training AUROC
+  std::optional<double> probe_one, probe_all, probe_counts;     // held-out balanced accuracy
   // Of the best feature; read only.
   std::optional<double> best_feature_train_auroc, best_feature_test_auroc;
 };
@@ -57,6 +59,9 @@ struct AssociationRow {
   int condition = 0, latent = 0;
   ScoreRow train, test;
   std::optional<double> p_value, q_value, auroc_low, auroc_high;  // of the held-out AUROC
+  std::string evidence;  // the kind by which the AUROCs of train and test are; empty: the code
+  bool falls = false;    // they are of its negative
+  std::optional<double> code_train_auroc, code_test_auroc;
 };
 
 struct VariableRow {

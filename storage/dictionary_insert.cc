@@ -7,7 +7,7 @@ namespace {
 
 void InsertConditions(SQLite::Database& db, const std::string& id,
                       const std::vector<ConditionRow>& conditions) {
-  SQLite::Statement s(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  SQLite::Statement s(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const ConditionRow& c : conditions) {
     s.reset();
     SQLite::bind(s, id, c.position, c.name, c.spec, c.train_positive, c.test_positive);
@@ -18,6 +18,9 @@ void InsertConditions(SQLite::Database& db, const std::string& id,
     Bind(s, 11, c.probe_one);
     Bind(s, 12, c.probe_all);
     Bind(s, 13, c.probe_counts);
+    s.bind(14, static_cast<int>(c.best_unit_falls));
+    Bind(s, 15, c.random_train_auroc);
+    Bind(s, 16, c.random_test_auroc);
     s.exec();
   }
 }
@@ -47,8 +50,8 @@ void InsertFeatures(SQLite::Database& db, const std::string& id,
 
 void InsertAssociations(SQLite::Database& db, const std::string& id,
                         const std::vector<AssociationRow>& associations) {
-  SQLite::Statement s(db,
-                      "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  SQLite::Statement s(
+      db, "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const AssociationRow& a : associations) {
     s.reset();
     s.bind(1, id);
@@ -62,6 +65,10 @@ void InsertAssociations(SQLite::Database& db, const std::string& id,
       }
     }
     for (const auto* v : {&a.p_value, &a.q_value, &a.auroc_low, &a.auroc_high}) Bind(s, at++, *v);
+    s.bind(at++, a.evidence);
+    s.bind(at++, static_cast<int>(a.falls));
+    Bind(s, at++, a.code_train_auroc);
+    Bind(s, at++, a.code_test_auroc);
     s.exec();
   }
 }

@@ -346,6 +346,16 @@ CREATE TABLE chores (
   name TEXT PRIMARY KEY,           -- backup
   done_at INTEGER NOT NULL         -- with success
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // 8: what pairs are judged by; the random control.
+    R"sql(
+ALTER TABLE associations ADD COLUMN evidence TEXT NOT NULL DEFAULT ''; -- kind; '': the code
+ALTER TABLE associations ADD COLUMN falls INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE associations ADD COLUMN code_train_auroc REAL;
+ALTER TABLE associations ADD COLUMN code_test_auroc REAL;
+ALTER TABLE conditions ADD COLUMN best_unit_falls INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conditions ADD COLUMN random_train_auroc REAL;
+ALTER TABLE conditions ADD COLUMN random_test_auroc REAL;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

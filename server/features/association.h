@@ -23,6 +23,9 @@ struct Scores {
   std::optional<double> auroc;        // P(a_C > a_¬C) + ½P(=), by average ranks
 };
 
+// Ascending by value, then by window; −0 counts as 0.
+Activations SortedByValue(const Activations& activations);
+
 // Which conditions hold in each of the windows [0, n).
 struct WindowConditions {
   std::vector<int64_t> begin;      // [n + 1]
@@ -38,5 +41,8 @@ WindowConditions ByWindow(const std::vector<std::vector<uint8_t>>& labels, int64
 // Scores of one latent against all conditions at once. Costs the number of active windows times the
 // conditions that hold in them, after a sort: a zero activation is never visited.
 std::vector<Scores> Score(const Activations& activations, const WindowConditions& conditions);
+// Their AUROCs alone.
+std::vector<std::optional<double>> Aurocs(const Activations& activations,
+                                          const WindowConditions& conditions);
 
 }  // namespace saed::features

@@ -1,7 +1,6 @@
 #include "server/features/certainty.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -14,22 +13,20 @@ constexpr uint64_t kShiftSeed = 0x5348, kDealSeed = 0x4445, kBootstrapSeed = 0x4
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
 
-// 2·(rank − rank of the inactive windows) of every active window, an integer.
-std::vector<std::pair<int64_t, int64_t>> RankDeviations(const Activations& activations,
-                                                        int64_t windows) {
-  Activations sorted = activations;
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto& a, const auto& b) { return a.second < b.second; });
+// Entry w: the sum of 2·(rank − rank of the inactive windows), integers, over the windows before w.
+std::vector<int64_t> RankSums(const Activations& activations, int64_t windows) {
+  const Activations sorted = SortedByValue(activations);
   const int64_t inactive = windows - static_cast<int64_t>(sorted.size());
-  std::vector<std::pair<int64_t, int64_t>> out;
+  std::vector<int64_t> out(windows + 1, 0);
   int64_t below = inactive;
   for (size_t i = 0; i < sorted.size();) {
     size_t end = i;
     while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
     const auto ties = static_cast<int64_t>(end - i);
-    for (; i < end; ++i) out.emplace_back(sorted[i].first, 2 * below + ties + 1 - (inactive + 1));
+    for (; i < end; ++i) out[sorted[i].first + 1] = 2 * below + ties + 1 - (inactive + 1);
     below += ties;
   }
+  std::partial_sum(out.begin(), out.end(), out.begin());
   return out;
 }
 
@@ -63,75 +60,50 @@ std::vector<int64_t> DrawShifts(int64_t n, int count, uint64_t stream) {
 
 NullLabels::NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows,
                        const std::vector<int64_t>& blocks)
-    : windows_(windows),
-      blocks_(blocks),
-      positive_(labels.size(), 0),
-      bits_(labels.size()),
-      count_(labels.size()),
-      run_of_(windows, 0) {
-  std::vector<bool> begins(windows, false);
+    : windows_(windows), blocks_(blocks), conditions_(labels.size()) {
+  const std::vector<int64_t> borders = deals() ? blocks_ : std::vector<int64_t>{0, windows};
   for (size_t c = 0; c < labels.size(); ++c) {
-    bits_[c].assign(windows / 64 + 1, 0);
-    count_[c].assign(windows / 64 + 1, 0);
-    for (int64_t w = 0; w < windows; ++w) {
-      if (w % 64 == 0) count_[c][w / 64] = static_cast<int32_t>(positive_[c]);
-      if (w > 0 && labels[c][w] != labels[c][w - 1]) begins[w] = true;
-      if (!labels[c][w]) continue;
-      bits_[c][w / 64] |= uint64_t{1} << (w % 64);
-      ++positive_[c];
-    }
-    if (windows % 64 == 0) count_[c].back() = static_cast<int32_t>(positive_[c]);
-    held_ += static_cast<double>(positive_[c]) / static_cast<double>(std::max<int64_t>(windows, 1));
-  }
-  for (int64_t w = 0; w < windows; ++w) {
-    if (w == 0 || begins[w]) {
-      for (size_t c = 0; c < labels.size(); ++c) {
-        if (labels[c][w]) run_conditions_.push_back(static_cast<int32_t>(c));
+    Condition& condition = conditions_[c];
+    for (size_t b = 0; b + 1 < borders.size(); ++b) {
+      bool holds = false;
+      for (int64_t w = borders[b]; w < borders[b + 1]; ++w) {
+        if (labels[c][w]) {
+          if (!holds) condition.stretches.push_back({w, w});
+          condition.stretches.back().end = w + 1;
+          ++condition.positive;
+        }
+        holds = labels[c][w];
       }
-      run_begin_.push_back(static_cast<int64_t>(run_conditions_.size()));
+      condition.first_of.push_back(static_cast<int32_t>(condition.stretches.size()));
     }
-    run_of_[w] = static_cast<int32_t>(run_begin_.size()) - 2;
   }
 }
 
-int64_t NullLabels::before(size_t c, int64_t w) const {
-  const uint64_t mask = (uint64_t{1} << (w & 63)) - 1;
-  return count_[c][w >> 6] + std::popcount(bits_[c][w >> 6] & mask);
-}
-
-// Where each active window's label comes from, one rearrangement after another.
+// Rearrangements of the labels, one after another.
 class NullLabels::Draws {
  public:
-  Draws(const NullLabels& labels, const std::vector<std::pair<int64_t, int64_t>>& active,
-        uint64_t stream, int most)
-      : labels_(labels), active_(active), random_(kDealSeed, stream), source_(active.size()) {
+  // `sums` of the ranks before each window, as from RankSums.
+  Draws(const NullLabels& labels, const std::vector<int64_t>& sums, size_t active, uint64_t stream,
+        int most)
+      : labels_(labels),
+        sums_(sums),
+        random_(kDealSeed, stream),
+        active_(static_cast<double>(active)) {
     if (!labels.deals()) {
       shifts_ = DrawShifts(labels.windows_, most, stream);
       count_ = static_cast<int64_t>(shifts_.size());
       return;
     }
     count_ = most;
-    const auto blocks = static_cast<int64_t>(labels.blocks_.size()) - 1;
-    from_.resize(blocks);
-    turn_.resize(blocks);
-    block_.reserve(active.size());
-    for (const auto& [w, deviation] : active) {
-      block_.push_back(
-          static_cast<int32_t>(std::upper_bound(labels.blocks_.begin(), labels.blocks_.end(), w) -
-                               labels.blocks_.begin() - 1));
-    }
+    from_.resize(labels.blocks_.size() - 1);
+    turn_.resize(from_.size());
   }
 
   int64_t count() const { return count_; }
-  const std::vector<int64_t>& source() const { return source_; }
 
   void Make(int64_t draw) {
     if (!labels_.deals()) {
-      const int64_t n = labels_.windows_;
-      for (size_t e = 0; e < source_.size(); ++e) {
-        const int64_t at = active_[e].first + shifts_[draw];
-        source_[e] = at < n ? at : at - n;
-      }
+      shift_ = shifts_[draw];
       return;
     }
     const auto blocks = static_cast<int64_t>(from_.size());
@@ -142,108 +114,93 @@ class NullLabels::Draws {
     for (int64_t b = 0; b < blocks; ++b) {
       turn_[b] = static_cast<int64_t>(random_.Below((2 * draw + 1) * blocks + b, Length(from_[b])));
     }
-    for (size_t e = 0; e < source_.size(); ++e) {
-      const int64_t b = block_[e], given = from_[b];
-      source_[e] = labels_.blocks_[given] +
-                   (active_[e].first - labels_.blocks_[b] + turn_[b]) % Length(given);
-    }
   }
 
-  // Windows in which the condition holds after the rearrangement.
-  int64_t Positive(size_t c) const {
-    if (!labels_.deals()) return labels_.positive_[c];
-    int64_t positive = 0;
-    for (size_t b = 0; b < from_.size(); ++b) {
-      // As many windows of the given block, from its turn on, round and round.
-      const int64_t given = from_[b], n = Length(given), begin = labels_.blocks_[given];
-      const auto ones = [&](int64_t last) {
-        return labels_.before(c, begin + last) - labels_.before(c, begin);
-      };
-      const int64_t end = turn_[b] + Length(static_cast<int64_t>(b));
-      positive += end / n * ones(n) + ones(end % n) - ones(turn_[b]);
-    }
-    return positive;
+  // AUROC − ½ of the condition in the rearrangement; 0 where it holds in all windows or none.
+  double Auroc(const Condition& condition) const {
+    const auto [sum, positive] = labels_.deals() ? Dealt(condition) : Shifted(condition);
+    return AurocOf(sum, positive);
+  }
+
+  double AurocOf(int64_t sum, int64_t positive) const {
+    const auto p = static_cast<double>(positive), n = static_cast<double>(labels_.windows_) - p;
+    if (p == 0 || n == 0) return 0;
+    return (static_cast<double>(sum) - p * active_) / (2 * p * n);
   }
 
  private:
+  struct Held {
+    int64_t sum, positive;
+  };
+
   int64_t Length(int64_t b) const { return labels_.blocks_[b + 1] - labels_.blocks_[b]; }
 
+  // Window w has the label of the window that comes shift_ later, around the end.
+  Held Shifted(const Condition& condition) const {
+    const int64_t n = labels_.windows_;
+    const auto before = [&](int64_t w) { return w >= 0 ? sums_[w] : sums_[w + n] - sums_[n]; };
+    Held out{0, condition.positive};
+    for (const Stretch& s : condition.stretches) {
+      out.sum += before(s.end - shift_) - before(s.begin - shift_);
+    }
+    return out;
+  }
+
+  // Block b has the labels of block from_[b], from its turn on, round and round.
+  Held Dealt(const Condition& condition) const {
+    Held out{0, 0};
+    for (size_t b = 0; b < from_.size(); ++b) {
+      const int64_t begin = labels_.blocks_[b], length = labels_.blocks_[b + 1] - begin;
+      const int64_t given = from_[b], round = Length(given);
+      const int64_t origin = labels_.blocks_[given] + turn_[b];
+      for (int32_t i = condition.first_of[given]; i < condition.first_of[given + 1]; ++i) {
+        int64_t first = condition.stretches[i].begin - origin;
+        int64_t last = condition.stretches[i].end - origin;
+        for (; first < length; first += round, last += round) {
+          if (last <= 0) continue;
+          const int64_t from = std::max<int64_t>(first, 0), to = std::min(last, length);
+          out.sum += sums_[begin + to] - sums_[begin + from];
+          out.positive += to - from;
+        }
+      }
+    }
+    return out;
+  }
+
   const NullLabels& labels_;
-  const std::vector<std::pair<int64_t, int64_t>>& active_;
+  const std::vector<int64_t>& sums_;
   sae::CounterRandom random_;
-  std::vector<int64_t> source_, shifts_, from_, turn_;
-  std::vector<int32_t> block_;
-  int64_t count_ = 0;
+  double active_;
+  std::vector<int64_t> shifts_, from_, turn_;
+  int64_t shift_ = 0, count_ = 0;
 };
 
 std::vector<std::optional<double>> NullLabels::PValues(const Activations& activations,
                                                        const std::vector<bool>& wanted,
                                                        uint64_t stream, int draws) const {
-  std::vector<std::optional<double>> out(positive_.size());
+  std::vector<std::optional<double>> out(conditions_.size());
   if (activations.empty() || windows_ < 2) return out;
-  auto deviations = RankDeviations(activations, windows_);
-  std::sort(deviations.begin(), deviations.end());  // in time: neighbours lie in one cache line
-  const auto active = static_cast<double>(deviations.size());
+  const std::vector<int64_t> sums = RankSums(activations, windows_);
+  Draws null(*this, sums, activations.size(), stream, draws);
   struct Pair {
     size_t condition;
     double seen = 0;
     int exceedances = 0;
   };
   std::vector<Pair> open;
-  std::vector<int64_t> sums(positive_.size(), 0);
-  std::vector<int32_t> runs(deviations.size());
-  // 2·Σ(rank − lowest rank) over the windows in which each open condition holds.
-  const auto add_up = [&](const auto& source) {
-    if (static_cast<double>(open.size()) <= held_ + 2) {
-      for (const Pair& pair : open) {
-        int64_t sum = 0;
-        for (size_t e = 0; e < deviations.size(); ++e) {
-          // The mask of 0 or all ones leaves the branch predictor nothing to guess.
-          sum += deviations[e].second & -static_cast<int64_t>(holds(pair.condition, source(e)));
-        }
-        sums[pair.condition] = sum;
-      }
-      return;
-    }
-    std::fill(sums.begin(), sums.end(), 0);
-    // First where to look, all at once: the lookups do not wait for each other.
-    for (size_t e = 0; e < deviations.size(); ++e) runs[e] = run_of_[source(e)];
-    for (size_t e = 0; e < deviations.size(); ++e) {
-      const int64_t deviation = deviations[e].second;
-      const int32_t* c = run_conditions_.data() + run_begin_[runs[e]];
-      const int32_t* end = run_conditions_.data() + run_begin_[runs[e] + 1];
-      for (; c + 4 <= end; c += 4) {
-        sums[c[0]] += deviation;
-        sums[c[1]] += deviation;
-        sums[c[2]] += deviation;
-        sums[c[3]] += deviation;
-      }
-      for (; c < end; ++c) sums[*c] += deviation;
-    }
-  };
-  // AUROC − ½.
-  const auto auroc = [&](size_t c, double positive) {
-    const double negative = static_cast<double>(windows_) - positive;
-    if (positive == 0 || negative == 0) return 0.0;
-    return (static_cast<double>(sums[c]) - positive * active) / (2 * positive * negative);
-  };
-  for (size_t c = 0; c < positive_.size(); ++c) {
-    if (wanted[c] && positive_[c] > 0 && positive_[c] < windows_) open.push_back({c});
+  for (size_t c = 0; c < conditions_.size(); ++c) {
+    const Condition& condition = conditions_[c];
+    if (!wanted[c] || condition.positive == 0 || condition.positive == windows_) continue;
+    int64_t sum = 0;
+    for (const Stretch& s : condition.stretches) sum += sums[s.end] - sums[s.begin];
+    open.push_back({c, null.AurocOf(sum, condition.positive)});
   }
-  if (open.empty()) return out;
-  add_up([&](size_t e) { return deviations[e].first; });
-  for (Pair& pair : open) {
-    pair.seen = auroc(pair.condition, static_cast<double>(positive_[pair.condition]));
-  }
-  Draws null(*this, deviations, stream, draws);
   for (int64_t draw = 0; draw < null.count() && !open.empty(); ++draw) {
     null.Make(draw);
-    add_up([&](size_t e) { return null.source()[e]; });
     for (size_t i = 0; i < open.size();) {
       Pair& pair = open[i];
-      const auto positive = static_cast<double>(null.Positive(pair.condition));
       // Equal AUROCs may differ in the last bits.
-      pair.exceedances += auroc(pair.condition, positive) >= pair.seen - 1e-12;
+      pair.exceedances += null.Auroc(conditions_[pair.condition]) >= pair.seen - 1e-12;
       const bool last = draw + 1 == null.count();
       if (!last && pair.exceedances < kEnoughExceedances) {
         ++i;
@@ -257,10 +214,16 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
   return out;
 }
 
-int AffordableDraws(int64_t active_windows, int64_t conditions) {
-  constexpr int64_t kWork = 2'000'000'000;
+int64_t NullLabels::stretches() const {
+  int64_t out = 0;
+  for (const Condition& c : conditions_) out += static_cast<int64_t>(c.stretches.size());
+  return out;
+}
+
+int AffordableDraws(int64_t latents, int64_t stretches) {
+  constexpr int64_t kMost = 1'000'000;
   constexpr int kFewer = 1000;
-  return active_windows * std::max<int64_t>(conditions, 1) > kWork ? kFewer : kShifts;
+  return latents * stretches > kMost ? kFewer : kShifts;
 }
 
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p) {
@@ -292,6 +255,37 @@ std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts) {
   return out;
 }
 
+namespace {
+
+// A window in the order of values, as the bootstrap sees it.
+struct Drawn {
+  int32_t block;
+  uint8_t positive;
+  uint8_t ends_tie;  // whether the next window has another value
+};
+
+std::vector<Drawn> InOrder(const Activations& activations, const std::vector<uint8_t>& label,
+                           const std::vector<int32_t>& block_of) {
+  const Activations sorted = SortedByValue(activations);
+  std::vector<Drawn> out(sorted.size());
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    const auto& [w, value] = sorted[i];
+    const bool ends = i + 1 == sorted.size() || sorted[i + 1].second != value;
+    out[i] = {block_of[w], label[w], ends};
+  }
+  return out;
+}
+
+// Linear between order statistics, as NumPy's percentile.
+double Percentile(const std::vector<double>& sorted, double fraction) {
+  const double x = fraction * static_cast<double>(sorted.size() - 1);
+  const auto i = static_cast<size_t>(x);
+  const double next = sorted[std::min(i + 1, sorted.size() - 1)];
+  return sorted[i] + (x - static_cast<double>(i)) * (next - sorted[i]);
+}
+
+}  // namespace
+
 std::optional<Interval> BootstrapAuroc(const Activations& activations,
                                        const std::vector<uint8_t>& label,
                                        const std::vector<int64_t>& blocks, uint64_t stream) {
@@ -305,9 +299,10 @@ std::optional<Interval> BootstrapAuroc(const Activations& activations,
       (label[w] ? positive : negative)[b] += 1;
     }
   }
-  Activations sorted = activations;
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto& a, const auto& b) { return a.second < b.second; });
+  const std::vector<Drawn> order = InOrder(activations, label, block_of);
+  // What is active in a block.
+  std::vector<double> active[2] = {std::vector<double>(count, 0), std::vector<double>(count, 0)};
+  for (const Drawn& d : order) active[d.positive][d.block] += 1;
   const sae::CounterRandom random(kBootstrapSeed, stream);
   std::vector<double> aurocs, weight(count);
   for (int replicate = 0; replicate < kReplicates; ++replicate) {
@@ -315,36 +310,28 @@ std::optional<Interval> BootstrapAuroc(const Activations& activations,
     for (int64_t i = 0; i < count; ++i) {
       weight[random.Below(static_cast<uint64_t>(replicate * count + i), count)] += 1;
     }
-    double P = 0, N = 0;
-    for (int64_t b = 0; b < count; ++b) P += weight[b] * positive[b], N += weight[b] * negative[b];
-    if (P == 0 || N == 0) continue;
-    double active_positive = 0, active_negative = 0;
-    for (const auto& [w, value] : sorted) {
-      (label[w] ? active_positive : active_negative) += weight[block_of[w]];
+    double P = 0, N = 0, inactive_positive = 0, below = 0;
+    for (int64_t b = 0; b < count; ++b) {
+      P += weight[b] * positive[b], N += weight[b] * negative[b];
+      inactive_positive += weight[b] * (positive[b] - active[1][b]);
+      below += weight[b] * (negative[b] - active[0][b]);
     }
+    if (P == 0 || N == 0) continue;
     // Pairs won by positives, ties half, from the inactive windows upwards.
-    double below = N - active_negative, won = (P - active_positive) * below / 2;
-    for (size_t i = 0; i < sorted.size();) {
-      double p = 0, n = 0;
-      const float value = sorted[i].second;
-      for (; i < sorted.size() && sorted[i].second == value; ++i) {
-        (label[sorted[i].first] ? p : n) += weight[block_of[sorted[i].first]];
-      }
-      won += p * (below + n / 2);
-      below += n;
+    double won = inactive_positive * below / 2;
+    double tie[2] = {0, 0};
+    for (const Drawn& d : order) {
+      tie[d.positive] += weight[d.block];
+      if (!d.ends_tie) continue;
+      won += tie[1] * (below + tie[0] / 2);
+      below += tie[0];
+      tie[0] = tie[1] = 0;
     }
     aurocs.push_back(won / (P * N));
   }
   if (2 * aurocs.size() <= kReplicates) return std::nullopt;
   std::sort(aurocs.begin(), aurocs.end());
-  // Linear between order statistics, as NumPy's percentile.
-  const auto at = [&](double fraction) {
-    const double x = fraction * static_cast<double>(aurocs.size() - 1);
-    const auto i = static_cast<size_t>(x);
-    const double next = aurocs[std::min(i + 1, aurocs.size() - 1)];
-    return aurocs[i] + (x - static_cast<double>(i)) * (next - aurocs[i]);
-  };
-  return Interval{at(kTail), at(1 - kTail)};
+  return Interval{Percentile(aurocs, kTail), Percentile(aurocs, 1 - kTail)};
 }
 
 }  // namespace saed::features

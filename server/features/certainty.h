@@ -37,37 +37,36 @@ class NullLabels {
   // One-sided p-values of one latent's AUROC against the wanted conditions, from at most `draws`
   // rearrangements: p = (1 + #{rearranged AUROC ≥ AUROC})/(1 + draws); where kEnoughExceedances
   // come early, after l draws, p = kEnoughExceedances/l. Empty where the AUROC is undefined or the
-  // latent is never active. A draw costs the active windows times the conditions that hold in a
-  // window, or times those still undecided, whichever are fewer. `stream` makes the draws;
-  // thread-safe.
+  // latent is never active. A draw costs the stretches of windows in which an undecided condition
+  // holds, however many windows are active. `stream` makes the draws; thread-safe.
   std::vector<std::optional<double>> PValues(const Activations& activations,
                                              const std::vector<bool>& wanted, uint64_t stream,
                                              int draws = kShifts) const;
 
   bool deals() const { return blocks_.size() > kBlocksToDeal; }
+  // Stretches of all conditions together.
+  int64_t stretches() const;
 
  private:
   class Draws;
-  bool holds(size_t c, int64_t w) const { return bits_[c][w >> 6] >> (w & 63) & 1; }
-  // Windows before w in which the condition holds.
-  int64_t before(size_t c, int64_t w) const;
+  // Windows [begin, end) in which a condition holds, in one block where labels are dealt out.
+  struct Stretch {
+    int64_t begin, end;
+  };
+  struct Condition {
+    int64_t positive = 0;
+    std::vector<Stretch> stretches;       // ascending
+    std::vector<int32_t> first_of = {0};  // the first stretch of each block, and their number
+  };
 
   int64_t windows_;
   std::vector<int64_t> blocks_;
-  std::vector<int64_t> positive_;            // windows per condition
-  std::vector<std::vector<uint64_t>> bits_;  // 64 windows a word, one word more than needed
-  std::vector<std::vector<int32_t>> count_;  // windows that hold before each word
-  // Windows one after another in which the same conditions hold are a run: lists stay small enough
-  // for the caches.
-  std::vector<int32_t> run_of_;           // [n]
-  std::vector<int64_t> run_begin_ = {0};  // [runs + 1]
-  std::vector<int32_t> run_conditions_;
-  double held_ = 0;  // mean conditions that hold in a window
+  std::vector<Condition> conditions_;
 };
 
-// How many draws fit the work of a dictionary: kShifts, or 1,000 where the active windows of all
-// latents times the conditions are more than 2·10⁹.
-int AffordableDraws(int64_t active_windows, int64_t conditions);
+// How many draws fit the work of a dictionary: kShifts, or 1,000 where the latents times the
+// stretches of the labels are more than 10⁶.
+int AffordableDraws(int64_t latents, int64_t stretches);
 
 // Benjamini & Hochberg 1995: the smallest false discovery rate at which each p would be called.
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p);

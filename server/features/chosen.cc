@@ -1,8 +1,12 @@
 #include "server/features/chosen.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "server/base/status_macros.h"
 #include "server/features/association.h"
 #include "server/features/expression.h"
+#include "server/features/judge.h"
 
 namespace saed::features {
 namespace {
@@ -18,21 +22,36 @@ WindowConditions OnWindows(const BinLabels& bins, const recordings::ViewData& vi
 
 absl::StatusOr<std::optional<double>> ChosenAuroc(
     const sae::Encoder& encoder, const recordings::Recording& recording,
-    const recordings::ViewData& view, const Condition& condition, const std::vector<int64_t>& train,
-    const std::vector<int64_t>& validation, const Progress& progress) {
+    const recordings::ViewData& view, const CountView& target, const Condition& condition,
+    const std::vector<int64_t>& train, const std::vector<int64_t>& validation,
+    const Progress& progress) {
   SAED_ASSIGN_OR_RETURN(const BinLabels bins, Evaluate(condition.expression, recording, view));
-  SAED_ASSIGN_OR_RETURN(const auto on_train, Activate(encoder, view, train, progress));
-  SAED_ASSIGN_OR_RETURN(const auto on_validation, Activate(encoder, view, validation, progress));
   const WindowConditions train_labels = OnWindows(bins, view, train);
   const WindowConditions validation_labels = OnWindows(bins, view, validation);
-  std::optional<double> best, out;
-  for (size_t j = 0; j < on_train.size(); ++j) {
-    const auto chosen = Score(on_train[j], train_labels)[0].auroc;
-    if (!chosen || (best && *chosen <= *best)) continue;
-    best = chosen;
-    out = Score(on_validation[j], validation_labels)[0].auroc;
+  SAED_ASSIGN_OR_RETURN(const auto codes, Activate(encoder, view, train, progress));
+  std::vector<std::vector<Judged>> judged(codes.size());
+  std::vector<int32_t> latents(codes.size());
+  std::iota(latents.begin(), latents.end(), 0);
+  for (const int32_t j : latents) JudgeByCode(Score(codes[j], train_labels), judged[j]);
+  const EvidenceColumns columns(encoder, view.counts(), target);
+  SAED_RETURN_IF_ERROR(JudgeByEvidence(columns, columns.Kinds(), latents, train, train_labels,
+                                       kHeldActivations, progress, judged));
+  const auto best = std::max_element(latents.begin(), latents.end(), [&](int32_t a, int32_t b) {
+    return judged[a][0].train_auroc < judged[b][0].train_auroc;
+  });
+  if (best == latents.end() || !judged[*best][0].train_auroc) return std::optional<double>();
+  const Judged& choice = judged[*best][0];
+  std::vector<bool> wanted(codes.size());
+  wanted[*best] = true;
+  std::vector<Activations> values;
+  if (choice.kind) {
+    SAED_ASSIGN_OR_RETURN(values, columns.Of(*choice.kind, {*best}, validation, progress));
+  } else {
+    SAED_ASSIGN_OR_RETURN(values, Activate(encoder, view, validation, progress, wanted));
+    values = {std::move(values[*best])};
   }
-  return out;
+  const auto auroc = Aurocs(values[0], validation_labels)[0];
+  return auroc && choice.falls ? std::optional(1 - *auroc) : auroc;
 }
 
 }  // namespace saed::features

@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <tuple>
 
 #include "server/base/status_macros.h"
 #include "server/features/describe.h"
-#include "server/features/expression.h"
 #include "server/features/offsets.h"
+#include "server/features/random_control.h"
 #include "server/features/read_out.h"
+#include "server/features/sides.h"
 #include "server/features/unit_baseline.h"
 #include "server/features/variable_table.h"
 #include "server/sae/ablation.h"
@@ -20,135 +20,8 @@
 namespace saed::features {
 namespace {
 
-constexpr int64_t kBlock = 512;
 constexpr double kWideBins = 1;  // s; wider ones are unlikely
-
-struct Sides {
-  std::vector<int64_t> starts;  // training windows, then held-out ones
-  int64_t train = 0;
-  bool in_sample = false;  // the held-out side is the training side
-
-  static Sides Of(const recordings::ViewData& view) {
-    Sides out;
-    out.starts = view.train;
-    out.train = static_cast<int64_t>(view.train.size());
-    out.in_sample = !view.train.empty() && view.test == view.train;
-    if (!out.in_sample) out.starts.insert(out.starts.end(), view.test.begin(), view.test.end());
-    return out;
-  }
-};
-
-using LabelRows = std::vector<std::vector<uint8_t>>;  // [condition][window]
-
-// Of the last bins of the windows `starts`. Adds to `warnings` which conditions hang on series with
-// gaps there.
-absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
-                                 const recordings::ViewData& view,
-                                 const std::vector<Condition>& conditions,
-                                 const std::vector<int64_t>& starts,
-                                 std::vector<std::string>& warnings) {
-  LabelRows labels(conditions.size());
-  for (size_t c = 0; c < conditions.size(); ++c) {
-    SAED_ASSIGN_OR_RETURN(const BinLabels bins,
-                          Evaluate(conditions[c].expression, recording, view));
-    labels[c].resize(starts.size());
-    int64_t unknown = 0;
-    for (size_t w = 0; w < starts.size(); ++w) {
-      const int64_t bin = starts[w] + view.window - 1;
-      labels[c][w] = bins.holds[bin];
-      unknown += !bins.known.empty() && !bins.known[bin];
-    }
-    if (unknown > 0) {
-      warnings.push_back(
-          fmt::format("condition '{}': the series has no samples in {} of {} "
-                      "windows, which count as not holding; a mask or a time range "
-                      "would leave them out",
-                      conditions[c].name, unknown, starts.size()));
-    }
-  }
-  return labels;
-}
-
-// Activations of windows [begin, end), renumbered from 0.
-Activations Part(const Activations& all, int64_t begin, int64_t end) {
-  Activations out;
-  for (const auto& [w, value] : all) {
-    if (w >= begin && w < end) out.emplace_back(w - begin, value);
-  }
-  return out;
-}
-
-// Conditions with support in training that also happen in the held-out windows: others could not
-// be reported on.
-std::vector<bool> Supported(const WindowConditions& train, const Feature& feature) {
-  std::vector<bool> out(feature.train.size());
-  for (size_t c = 0; c < out.size(); ++c) {
-    const Scores& s = feature.train[c];
-    out[c] = s.auroc && feature.test[c].auroc &&
-             *s.coverage * static_cast<double>(train.positive[c]) >= kMinimumSupport;
-  }
-  return out;
-}
-
-void ChooseBest(const std::vector<bool>& supported, Feature& out) {
-  for (size_t c = 0; c < out.train.size(); ++c) {
-    if (!supported[c]) continue;
-    const Scores& s = out.train[c];
-    if (!out.best_condition || *s.auroc > *out.train[*out.best_condition].auroc) {
-      out.best_condition = static_cast<int>(c);
-    }
-  }
-}
-
-// The held-out side, for one feature after another.
-struct HeldOut {
-  const LabelRows& labels;
-  NullLabels null;
-  int draws;
-  std::vector<int64_t> time_blocks;  // for the bootstrap
-  const std::vector<int64_t>& starts;
-  double bin_width;
-  std::vector<std::vector<int64_t>> onsets;  // per condition
-};
-
-// First windows of the stretches of one block of the split's column, by last bins; then their
-// number.
-std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
-                                 const std::vector<int64_t>& starts) {
-  std::vector<int64_t> out;
-  for (size_t w = 0; w < starts.size() && !view.blocks.empty(); ++w) {
-    const auto block = [&](size_t i) { return view.blocks[starts[i] + view.window - 1]; };
-    if (w == 0 || block(w) != block(w - 1)) out.push_back(static_cast<int64_t>(w));
-  }
-  if (out.empty()) out.push_back(0);
-  out.push_back(static_cast<int64_t>(starts.size()));
-  return out;
-}
-
-// The interval of a feature's held-out AUROC for condition c, and its response to the onsets.
-void AddInterval(const Activations& active, const HeldOut& side, size_t c, Feature& out) {
-  out.certainty[c].interval =
-      BootstrapAuroc(active, side.labels[c], side.time_blocks, static_cast<uint64_t>(out.latent));
-  if (side.onsets[c].empty()) return;
-  out.responses.emplace_back(static_cast<int>(c),
-                             PeriEvent(active, side.onsets[c], side.starts, side.bin_width));
-}
-
-void AddCertainty(const Activations& active, const HeldOut& side,
-                  const std::vector<bool>& supported, Feature& out) {
-  const auto stream = static_cast<uint64_t>(out.latent);
-  const auto p = side.null.PValues(active, supported, stream, side.draws);
-  out.certainty.resize(p.size());
-  std::vector<size_t> order;
-  for (size_t c = 0; c < p.size(); ++c) {
-    out.certainty[c].p = p[c];
-    if (supported[c]) order.push_back(c);
-  }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return *out.train[a].auroc > *out.train[b].auroc; });
-  order.resize(std::min(order.size(), kIntervals));
-  for (size_t c : order) AddInterval(active, side, c, out);
-}
+constexpr int64_t kLatentsAtOnce = 64;
 
 // q-values over every pair that has a p-value; `member` is what a feature has p and q in.
 template <class Pairs>
@@ -168,20 +41,6 @@ void Correct(std::vector<Feature>& features, Pairs Feature::*member) {
   }
 }
 
-// Per condition the feature with the highest training AUROC among those with support, and it.
-void ChooseFeatures(const std::vector<std::vector<bool>>& supported, Dictionary& out,
-                    std::vector<double>& auroc) {
-  out.best_features.assign(out.conditions.size(), std::nullopt);
-  auroc.assign(out.conditions.size(), 0);
-  for (const Feature& f : out.features) {
-    for (size_t c = 0; c < out.conditions.size(); ++c) {
-      if (!supported[f.latent][c] || *f.train[c].auroc <= auroc[c]) continue;
-      auroc[c] = *f.train[c].auroc;
-      out.best_features[c] = f.latent;
-    }
-  }
-}
-
 // What needs the model's target: ablation and spectra.
 absl::Status AddReconstruction(const sae::Encoder& encoder, const recordings::ViewData& view,
                                const CountView& target, const std::vector<int64_t>& starts,
@@ -196,92 +55,345 @@ absl::Status AddReconstruction(const sae::Encoder& encoder, const recordings::Vi
   return absl::OkStatus();
 }
 
-// Calls sink(window, latent, value) for every activation, windows in order.
-template <class Sink>
-absl::Status EncodeWindows(const sae::Encoder& encoder, const recordings::ViewData& view,
-                           const std::vector<int64_t>& starts, const Progress& progress,
-                           const Sink& sink) {
-  const auto windows = static_cast<int64_t>(starts.size());
-  constexpr int64_t kGroup = 16 * kBlock;
-  for (int64_t g = 0; g < windows; g += kGroup) {
-    if (!progress(static_cast<double>(g) / static_cast<double>(windows))) {
-      return absl::CancelledError("stopped while encoding the recording");
+// The parts of progress that the steps take, in order.
+constexpr double kEncoded = 0.3, kDescribed = 0.4, kJudged = 0.55, kCertified = 0.7,
+                 kControlled = 0.8;
+
+Progress Within(const Progress& progress, double from, double to) {
+  return [&progress, from, to](double fraction) { return progress(from + (to - from) * fraction); };
+}
+
+class Builder {
+ public:
+  Builder(const sae::Encoder& encoder, const recordings::Recording& recording,
+          const recordings::ViewData& view, const std::optional<CountView>& target,
+          const Progress& progress, int64_t held)
+      : encoder_(encoder),
+        recording_(recording),
+        view_(view),
+        target_(target),
+        progress_(progress),
+        held_(held),
+        sides_(Sides::Of(view)),
+        train_starts_(sides_.TrainStarts()),
+        test_starts_(sides_.TestStarts()),
+        split_blocks_(SplitBlocks(view, test_starts_)),
+        time_blocks_(TimeBlocks(test_starts_)) {
+    if (!target) return;
+    columns_.emplace(encoder, view.counts(), *target);
+    kinds_ = columns_->Kinds();
+  }
+
+  absl::StatusOr<Dictionary> Build(const std::vector<Condition>& user_conditions) {
+    SAED_RETURN_IF_ERROR(Label(user_conditions));
+    Warn(user_conditions.size());
+    ScoreUnits();
+    SAED_ASSIGN_OR_RETURN(
+        encoded_, EncodeAll(encoder_, view_, sides_.starts, held_, Within(progress_, 0, kEncoded)));
+    SAED_RETURN_IF_ERROR(DescribeAll());
+    SAED_RETURN_IF_ERROR(Judge());
+    ChooseBest();
+    SAED_RETURN_IF_ERROR(Certify());
+    SAED_RETURN_IF_ERROR(Control());
+    encoded_.activations = {};
+    SAED_ASSIGN_OR_RETURN(out_.probes,
+                          ReadOut(encoder_, view_, sides_.starts, sides_.train, sides_.in_sample,
+                                  labels_, out_.best_features, best_auroc_, user_conditions.size(),
+                                  [&](double) { return progress_(kControlled); }));
+    if (target_ && !test_starts_.empty()) {
+      SAED_RETURN_IF_ERROR(
+          AddReconstruction(encoder_, view_, *target_, test_starts_, progress_, out_));
     }
-    const int64_t group = std::min(kGroup, windows - g);
-    std::vector<sae::Codes<float>> codes(sae::BlockCount(group, kBlock));
-    sae::ForBlocks(group, kBlock, [&](int64_t block, int64_t begin, int64_t end) {
-      encoder.Encode(view.counts(), sae::Starts(starts).subspan(g + begin, end - begin),
-                     sae::DefaultRule(encoder.model().spec), codes[block]);
-    });
-    for (size_t block = 0; block < codes.size(); ++block) {
-      const auto& c = codes[block];
-      for (int64_t b = 0; b < c.rows(); ++b) {
-        const int64_t w = g + static_cast<int64_t>(block) * kBlock + b;
-        for (int64_t e = c.row_begin[b]; e < c.row_begin[b + 1]; ++e) {
-          sink(w, c.latent[e], c.value[e]);
-        }
+    return std::move(out_);
+  }
+
+ private:
+  size_t conditions() const { return out_.conditions.size(); }
+
+  absl::Status Label(const std::vector<Condition>& user_conditions) {
+    out_.conditions = user_conditions;
+    for (Condition& c : AutomaticConditions(recording_, out_.warnings)) {
+      const bool taken = std::any_of(user_conditions.begin(), user_conditions.end(),
+                                     [&](const Condition& u) { return u.name == c.name; });
+      if (!taken && conditions() < kMaxConditions) out_.conditions.push_back(std::move(c));
+    }
+    SAED_ASSIGN_OR_RETURN(labels_,
+                          Labels(recording_, view_, out_.conditions, sides_.starts, out_.warnings));
+    LabelRows train_labels;
+    const int64_t test = sides_.in_sample ? 0 : sides_.train;
+    for (const auto& row : labels_) {
+      train_labels.emplace_back(row.begin(), row.begin() + sides_.train);
+      test_labels_.emplace_back(row.begin() + test, row.end());
+    }
+    train_ = ByWindow(train_labels, sides_.train);
+    test_ = ByWindow(test_labels_, sides_.test());
+    out_.train_windows = sides_.train;
+    out_.test_windows = sides_.test();
+    out_.train_positive = train_.positive;
+    out_.test_positive = test_.positive;
+    for (const auto& label : test_labels_) onsets_.push_back(Onsets(label, test_starts_));
+    null_.emplace(test_labels_, sides_.test(), split_blocks_);
+    return absl::OkStatus();
+  }
+
+  // About the bins and the first `users` conditions.
+  void Warn(size_t users) {
+    if (view_.bin_width > kWideBins) {
+      out_.warnings.push_back(fmt::format(
+          "bins are {} s wide; is the width in milliseconds instead of seconds?", view_.bin_width));
+    }
+    for (size_t c = 0; c < users; ++c) {
+      for (const std::string& line : LongOffsets(out_.conditions[c].expression, recording_)) {
+        out_.warnings.push_back(fmt::format("condition '{}': {}", out_.conditions[c].name, line));
+      }
+      for (const auto& [side, positive, all] :
+           {std::tuple("training", train_.positive[c], out_.train_windows),
+            std::tuple("held-out", test_.positive[c], out_.test_windows)}) {
+        if (positive > 0 && positive < all) continue;
+        out_.warnings.push_back(fmt::format(
+            "condition '{}' holds in {} of the {} windows, so there are no scores on that side; "
+            "choose another split, for instance by a column",
+            out_.conditions[c].name, positive == 0 ? "none" : "all", side));
       }
     }
   }
-  return absl::OkStatus();
-}
 
-// The activations of all latents, or only how many there are of each where that is too many.
-struct Encoded {
-  std::vector<int64_t> entries;
-  std::vector<Activations> activations;
-  bool whole = true;
-};
-absl::StatusOr<Encoded> EncodeAll(const sae::Encoder& encoder, const recordings::ViewData& view,
-                                  const std::vector<int64_t>& starts, int64_t held,
-                                  const Progress& progress) {
-  Encoded out;
-  out.entries.resize(encoder.model().spec.features());
-  out.activations.resize(out.entries.size());
-  int64_t total = 0;
-  SAED_RETURN_IF_ERROR(
-      EncodeWindows(encoder, view, starts, progress, [&](int64_t w, int32_t latent, float value) {
-        ++out.entries[latent];
-        if (++total <= held) {
-          out.activations[latent].emplace_back(w, value);
-        } else if (out.whole) {
-          out.whole = false;
-          out.activations = {};
-        }
-      }));
-  return out;
-}
-
-// Neighbouring latents [begin, end) whose activations are at most `held` together, where one alone
-// is not more.
-std::vector<std::pair<int64_t, int64_t>> Groups(const Encoded& encoded, int64_t held) {
-  const auto features = static_cast<int64_t>(encoded.entries.size());
-  if (encoded.whole) return {{0, features}};
-  std::vector<std::pair<int64_t, int64_t>> out;
-  for (int64_t begin = 0; begin < features; begin = out.back().second) {
-    int64_t end = begin, total = 0;
-    do total += encoded.entries[end++];
-    while (end < features && total + encoded.entries[end] <= held);
-    out.emplace_back(begin, end);
+  void ScoreUnits() {
+    for (const auto& best : BestUnits(view_, train_starts_, train_, test_starts_, test_)) {
+      out_.best_units.emplace_back();
+      if (!best) continue;
+      out_.best_units.back() =
+          Dictionary::BestUnit{recording_.units[view_.units[best->unit]].id, best->falls,
+                               best->train_auroc, best->test_auroc};
+    }
   }
-  return out;
-}
+
+  // Calls use(latent, activations over all windows) for every latent, several at once.
+  absl::Status ForLatents(const Progress& progress,
+                          const std::function<void(int64_t, const Activations&)>& use) {
+    const auto features = static_cast<int64_t>(encoded_.entries.size());
+    for (const auto& [begin, end] : Groups(encoded_, held_)) {
+      std::vector<Activations> some;
+      if (!encoded_.whole) {
+        std::vector<bool> wanted(features);
+        std::fill(wanted.begin() + begin, wanted.begin() + end, true);
+        const double at = static_cast<double>(begin) / static_cast<double>(features);
+        SAED_ASSIGN_OR_RETURN(some, Activate(
+                                        encoder_, view_, sides_.starts,
+                                        [&](double) { return progress(at); }, wanted));
+      }
+      const auto& activations = encoded_.whole ? encoded_.activations : some;
+      for (int64_t first = begin; first < end; first += kLatentsAtOnce) {
+        if (!progress(static_cast<double>(first) / static_cast<double>(features))) {
+          return absl::CancelledError("stopped while building the dictionary");
+        }
+        sae::ForBlocks(std::min(kLatentsAtOnce, end - first), 1, [&](int64_t, int64_t i, int64_t) {
+          use(first + i, activations[first + i]);
+        });
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  Activations OnTrain(const Activations& active) const { return Part(active, 0, sides_.train); }
+  Activations OnTest(const Activations& active) const {
+    return sides_.in_sample ? active : Part(active, sides_.train, sides_.windows());
+  }
+
+  // What latents are and how their codes and the variables go together.
+  absl::Status DescribeAll() {
+    const VariableTable variables(
+        AutomaticVariables(recording_, view_, sides_.starts, out_.warnings), recording_, view_,
+        sides_.starts, sides_.train, sides_.in_sample, split_blocks_);
+    out_.variables = variables.summaries();
+    out_.features.resize(encoded_.entries.size());
+    active_.resize(out_.features.size());
+    SAED_RETURN_IF_ERROR(ForLatents(
+        Within(progress_, kEncoded, kDescribed), [&](int64_t j, const Activations& active) {
+          Feature& f = out_.features[j];
+          f.latent = static_cast<int>(j);
+          Describe(encoder_.model(), recording_, view_, sides_.starts, active, f);
+          const Activations on_train = OnTrain(active), on_test = OnTest(active);
+          active_[j] = static_cast<int64_t>(on_train.size());
+          f.train = Score(on_train, train_);
+          f.test = Score(on_test, test_);
+          f.certainty.resize(conditions());
+          f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
+        }));
+    Correct(out_.features, &Feature::variables);
+    return absl::OkStatus();
+  }
+
+  absl::Status Judge() {
+    std::vector<std::vector<Judged>> judged(out_.features.size());
+    std::vector<int32_t> alive;
+    for (const Feature& f : out_.features) {
+      JudgeByCode(f.train, judged[f.latent]);
+      if (static_cast<double>(active_[f.latent]) >= kMinimumSupport) alive.push_back(f.latent);
+    }
+    if (columns_) {
+      SAED_RETURN_IF_ERROR(JudgeByEvidence(*columns_, kinds_, alive, train_starts_, train_, held_,
+                                           Within(progress_, kDescribed, kJudged), judged));
+    }
+    for (Feature& f : out_.features) {
+      f.judged = std::move(judged[f.latent]);
+      for (size_t c = 0; c < conditions(); ++c) {
+        Judged& j = f.judged[c];
+        if (j.kind || !f.test[c].auroc) continue;
+        j.test_auroc = j.falls ? 1 - *f.test[c].auroc : *f.test[c].auroc;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // See kMinimumSupport.
+  bool Supported(const Feature& f, size_t c) const {
+    const Judged& judged = f.judged[c];
+    const auto positive = static_cast<double>(train_.positive[c]);
+    const double active = judged.kind || judged.falls ? static_cast<double>(active_[f.latent])
+                                                      : f.train[c].coverage.value_or(0) * positive;
+    return judged.train_auroc && f.test[c].auroc && positive >= kMinimumSupport &&
+           active >= kMinimumSupport;
+  }
+
+  // The best condition of every feature, and the best feature of every condition.
+  void ChooseBest() {
+    out_.best_features.assign(conditions(), std::nullopt);
+    best_auroc_.assign(conditions(), 0);
+    supported_.assign(out_.features.size(), std::vector<bool>(conditions()));
+    wants_interval_.assign(out_.features.size(), std::vector<bool>(conditions()));
+    for (Feature& f : out_.features) {
+      std::vector<size_t> order;
+      for (size_t c = 0; c < conditions(); ++c) {
+        if (!Supported(f, c)) continue;
+        supported_[f.latent][c] = true;
+        order.push_back(c);
+        const double auroc = *f.judged[c].train_auroc;
+        if (!out_.best_features[c] || auroc > best_auroc_[c]) {
+          best_auroc_[c] = auroc;
+          out_.best_features[c] = f.latent;
+        }
+      }
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return *f.judged[a].train_auroc > *f.judged[b].train_auroc;
+      });
+      if (!order.empty()) f.best_condition = static_cast<int>(order[0]);
+      order.resize(std::min(order.size(), kIntervals));
+      for (const size_t c : order) wants_interval_[f.latent][c] = true;
+    }
+    // A condition's feature has its interval even where other conditions suit that feature better.
+    for (size_t c = 0; c < conditions(); ++c) {
+      if (out_.best_features[c]) wants_interval_[*out_.best_features[c]][c] = true;
+    }
+  }
+
+  // p-values, intervals and held-out AUROCs of the pairs that `kind` judges with this sign, from
+  // the held-out values whose largest speak for the condition.
+  void CertifyPairs(std::optional<sae::EvidenceKind> kind, bool falls, const Activations& values,
+                    Feature& f) const {
+    std::vector<bool> wanted(conditions());
+    for (size_t c = 0; c < conditions(); ++c) {
+      const Judged& judged = f.judged[c];
+      wanted[c] = supported_[f.latent][c] && judged.kind == kind && judged.falls == falls;
+    }
+    const auto stream = static_cast<uint64_t>(f.latent);
+    const auto p = null_->PValues(values, wanted, stream, Draws());
+    for (size_t c = 0; c < conditions(); ++c) {
+      if (!wanted[c]) continue;
+      f.certainty[c].p = p[c];
+      if (!wants_interval_[f.latent][c]) continue;
+      f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
+    }
+  }
+
+  // Both signs.
+  void CertifyKind(std::optional<sae::EvidenceKind> kind, const Activations& values,
+                   Feature& f) const {
+    bool rises = false, falls = false;
+    for (const Judged& judged : f.judged) {
+      if (judged.kind == kind) (judged.falls ? falls : rises) = true;
+    }
+    if (rises) CertifyPairs(kind, false, values, f);
+    if (falls) CertifyPairs(kind, true, Negated(values, sides_.test()), f);
+    if (!kind) return;
+    const auto aurocs = Aurocs(values, test_);
+    for (size_t c = 0; c < conditions(); ++c) {
+      Judged& judged = f.judged[c];
+      if (judged.kind != kind || !aurocs[c]) continue;
+      judged.test_auroc = judged.falls ? 1 - *aurocs[c] : *aurocs[c];
+    }
+  }
+
+  int Draws() const {
+    return AffordableDraws(static_cast<int64_t>(out_.features.size()), null_->stretches());
+  }
+
+  absl::Status Certify() {
+    const Progress progress = Within(progress_, kJudged, kCertified);
+    SAED_RETURN_IF_ERROR(ForLatents(progress, [&](int64_t j, const Activations& active) {
+      Feature& f = out_.features[j];
+      const Activations on_test = OnTest(active);
+      CertifyKind(std::nullopt, on_test, f);
+      for (size_t c = 0; c < conditions(); ++c) {
+        if (!wants_interval_[j][c] || onsets_[c].empty()) continue;
+        f.responses.emplace_back(static_cast<int>(c),
+                                 PeriEvent(on_test, onsets_[c], test_starts_, view_.bin_width));
+      }
+      std::stable_sort(f.responses.begin(), f.responses.end(), [&](const auto& a, const auto& b) {
+        return *f.judged[a.first].train_auroc > *f.judged[b.first].train_auroc;
+      });
+    }));
+    for (const sae::EvidenceKind kind : kinds_) {
+      std::vector<int32_t> latents;
+      for (const Feature& f : out_.features) {
+        const bool judges = std::any_of(f.judged.begin(), f.judged.end(),
+                                        [&](const Judged& j) { return j.kind == kind; });
+        if (judges) latents.push_back(f.latent);
+      }
+      SAED_RETURN_IF_ERROR(ForColumns(
+          *columns_, kind, latents, test_starts_, held_, progress,
+          [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
+            sae::ForBlocks(static_cast<int64_t>(some.size()), 1, [&](int64_t, int64_t i, int64_t) {
+              CertifyKind(kind, values[i], out_.features[some[i]]);
+            });
+          }));
+    }
+    Correct(out_.features, &Feature::certainty);
+    return absl::OkStatus();
+  }
+
+  absl::Status Control() {
+    out_.random.resize(conditions());
+    if (!target_) return absl::OkStatus();
+    SAED_ASSIGN_OR_RETURN(
+        out_.random, RandomControl(encoder_.model(), *target_, train_starts_, train_, test_starts_,
+                                   test_, held_, Within(progress_, kCertified, kControlled)));
+    return absl::OkStatus();
+  }
+
+  const sae::Encoder& encoder_;
+  const recordings::Recording& recording_;
+  const recordings::ViewData& view_;
+  const std::optional<CountView>& target_;
+  const Progress& progress_;
+  const int64_t held_;
+  const Sides sides_;
+  const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, time_blocks_;
+  std::optional<EvidenceColumns> columns_;  // where there is a target
+  std::vector<sae::EvidenceKind> kinds_;
+
+  LabelRows labels_, test_labels_;  // of all windows; of the held-out ones
+  WindowConditions train_, test_;
+  std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
+  std::optional<NullLabels> null_;
+  Encoded encoded_;
+  std::vector<int64_t> active_;  // training windows in which each latent is active
+  std::vector<double> best_auroc_;
+  std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]
+  Dictionary out_;
+};
 
 }  // namespace
-
-absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
-                                                  const recordings::ViewData& view,
-                                                  const std::vector<int64_t>& starts,
-                                                  const Progress& progress,
-                                                  const std::vector<bool>& wanted) {
-  std::vector<Activations> out(encoder.model().spec.features());
-  SAED_RETURN_IF_ERROR(
-      EncodeWindows(encoder, view, starts, progress, [&](int64_t w, int32_t latent, float value) {
-        if (!wanted.empty() && !wanted[latent]) return;
-        out[latent].emplace_back(w, value);
-      }));
-  return out;
-}
 
 absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::Recording& recording,
@@ -289,155 +401,7 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
                                            const Progress& progress, int64_t held) {
-  const sae::Model& model = encoder.model();
-  Dictionary out;
-  const Sides sides = Sides::Of(view);
-  const auto windows = static_cast<int64_t>(sides.starts.size());
-  out.train_windows = sides.train;
-  out.test_windows = sides.in_sample ? sides.train : windows - sides.train;
-
-  out.conditions = user_conditions;
-  for (Condition& c : AutomaticConditions(recording, out.warnings)) {
-    const bool taken = std::any_of(user_conditions.begin(), user_conditions.end(),
-                                   [&](const Condition& u) { return u.name == c.name; });
-    if (!taken && out.conditions.size() < kMaxConditions) out.conditions.push_back(std::move(c));
-  }
-  const std::vector<int64_t> train_starts(sides.starts.begin(), sides.starts.begin() + sides.train);
-  const std::vector<int64_t> test_starts(
-      sides.in_sample
-          ? train_starts
-          : std::vector<int64_t>(sides.starts.begin() + sides.train, sides.starts.end()));
-  SAED_ASSIGN_OR_RETURN(const LabelRows all_labels,
-                        Labels(recording, view, out.conditions, sides.starts, out.warnings));
-  const auto part = [&](int64_t begin, int64_t end) {
-    LabelRows rows;
-    for (const auto& row : all_labels) rows.emplace_back(row.begin() + begin, row.begin() + end);
-    return rows;
-  };
-  const LabelRows train_labels = part(0, sides.train);
-  const LabelRows test_labels = sides.in_sample ? train_labels : part(sides.train, windows);
-  const WindowConditions train = ByWindow(train_labels, sides.train);
-  const WindowConditions test = ByWindow(test_labels, out.test_windows);
-  out.train_positive = train.positive;
-  out.test_positive = test.positive;
-  if (view.bin_width > kWideBins) {
-    out.warnings.push_back(fmt::format(
-        "bins are {} s wide; is the width in milliseconds instead of seconds?", view.bin_width));
-  }
-  for (size_t c = 0; c < user_conditions.size(); ++c) {
-    for (const std::string& line : LongOffsets(out.conditions[c].expression, recording)) {
-      out.warnings.push_back(fmt::format("condition '{}': {}", out.conditions[c].name, line));
-    }
-    for (const auto& [side, positive, all] :
-         {std::tuple("training", train.positive[c], out.train_windows),
-          std::tuple("held-out", test.positive[c], out.test_windows)}) {
-      if (positive > 0 && positive < all) continue;
-      out.warnings.push_back(fmt::format(
-          "condition '{}' holds in {} of the {} windows, so there are no scores on that side; "
-          "choose another split, for instance by a column",
-          out.conditions[c].name, positive == 0 ? "none" : "all", side));
-    }
-  }
-  for (const auto& best : BestUnits(view, train_starts, train, test_starts, test)) {
-    out.best_units.emplace_back();
-    if (!best) continue;
-    out.best_units.back() = Dictionary::BestUnit{recording.units[view.units[best->unit]].id,
-                                                 best->train_auroc, best->test_auroc};
-  }
-  SAED_ASSIGN_OR_RETURN(Encoded encoded, EncodeAll(encoder, view, sides.starts, held,
-                                                   [&](double f) { return progress(0.4 * f); }));
-  const int64_t entries =
-      std::accumulate(encoded.entries.begin(), encoded.entries.end(), int64_t{0});
-  const auto groups = Groups(encoded, held);
-  const std::vector<int64_t> split_blocks = SplitBlocks(view, test_starts);
-  HeldOut held_out{test_labels,
-                   NullLabels(test_labels, out.test_windows, split_blocks),
-                   AffordableDraws(entries, static_cast<int64_t>(out.conditions.size())),
-                   TimeBlocks(test_starts),
-                   test_starts,
-                   view.bin_width,
-                   {}};
-  for (const auto& label : test_labels) held_out.onsets.push_back(Onsets(label, test_starts));
-  const VariableTable variables(AutomaticVariables(recording, view, sides.starts, out.warnings),
-                                recording, view, sides.starts, sides.train, sides.in_sample,
-                                split_blocks);
-  out.variables = variables.summaries();
-  const auto features = static_cast<int64_t>(encoded.entries.size());
-  out.features.resize(features);
-  std::vector<std::vector<bool>> supported(features);
-  // Of the group in hand.
-  std::vector<Activations> activations = std::move(encoded.activations);
-  const auto at = [&](int64_t latent) {
-    return progress(0.4 + 0.4 * static_cast<double>(latent) / static_cast<double>(features));
-  };
-  constexpr int64_t kAtOnce = 64;
-  const auto describe = [&](int64_t g, int64_t end) {
-    sae::ForBlocks(std::min(kAtOnce, end - g), 1, [&](int64_t, int64_t i, int64_t) {
-      const int64_t j = g + i;
-      Feature& f = out.features[j];
-      f.latent = static_cast<int>(j);
-      const Activations& active = activations[j];
-      Describe(model, recording, view, sides.starts, active, f);
-      const Activations on_train = Part(active, 0, sides.train);
-      const Activations on_test = sides.in_sample ? on_train : Part(active, sides.train, windows);
-      f.train = Score(on_train, train);
-      f.test = Score(on_test, test);
-      supported[j] = Supported(train, f);
-      ChooseBest(supported[j], f);
-      AddCertainty(on_test, held_out, supported[j], f);
-      f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
-    });
-  };
-  for (const auto& group : groups) {
-    const int64_t begin = group.first;
-    const int64_t end = group.second;
-    if (!encoded.whole) {
-      std::vector<bool> wanted(features);
-      std::fill(wanted.begin() + begin, wanted.begin() + end, true);
-      SAED_ASSIGN_OR_RETURN(
-          activations, Activate(
-                           encoder, view, sides.starts, [&](double) { return at(begin); }, wanted));
-    }
-    for (int64_t g = begin; g < end; g += kAtOnce) {
-      if (!at(g)) return absl::CancelledError("stopped while building the dictionary");
-      describe(g, end);
-    }
-  }
-  Correct(out.features, &Feature::certainty);
-  Correct(out.features, &Feature::variables);
-  std::vector<double> best_auroc;
-  ChooseFeatures(supported, out, best_auroc);
-  // A condition's feature has its interval even where other conditions suit that feature better.
-  std::vector<size_t> lacking;
-  std::vector<bool> wanted(features);
-  for (size_t c = 0; c < out.conditions.size(); ++c) {
-    if (!out.best_features[c]) continue;
-    const Feature& f = out.features[*out.best_features[c]];
-    const bool done = std::any_of(f.responses.begin(), f.responses.end(),
-                                  [&](const auto& r) { return r.first == static_cast<int>(c); });
-    if (f.certainty[c].interval || done) continue;
-    lacking.push_back(c);
-    wanted[f.latent] = true;
-  }
-  if (!encoded.whole && !lacking.empty()) {
-    SAED_ASSIGN_OR_RETURN(activations, Activate(
-                                           encoder, view, sides.starts,
-                                           [&](double) { return at(features); }, wanted));
-  }
-  for (size_t c : lacking) {
-    Feature& f = out.features[*out.best_features[c]];
-    const Activations& active = activations[f.latent];
-    AddInterval(sides.in_sample ? active : Part(active, sides.train, windows), held_out, c, f);
-  }
-  activations = {};
-  SAED_ASSIGN_OR_RETURN(
-      out.probes, ReadOut(encoder, view, sides.starts, sides.train, sides.in_sample, all_labels,
-                          out.best_features, best_auroc, user_conditions.size(),
-                          [&](double) { return progress(0.8); }));
-  if (target && !test_starts.empty()) {
-    SAED_RETURN_IF_ERROR(AddReconstruction(encoder, view, *target, test_starts, progress, out));
-  }
-  return out;
+  return Builder(encoder, recording, view, target, progress, held).Build(user_conditions);
 }
 
 }  // namespace saed::features

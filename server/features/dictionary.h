@@ -3,15 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/features/activate.h"
 #include "server/features/association.h"
 #include "server/features/certainty.h"
 #include "server/features/conditions.h"
+#include "server/features/judge.h"
 #include "server/features/response.h"
 #include "server/features/variables.h"
 #include "server/recordings/recording.h"
@@ -34,7 +35,7 @@ struct Exemplar {
   float activation = 0;
 };
 
-// How sure the held-out AUROC of a pair with support is (see kMinimumSupport).
+// How sure the judged held-out AUROC of a pair with support is (see kMinimumSupport).
 struct Certainty {
   std::optional<double> p, q;        // see NullLabels; q after correction over all pairs with p
   std::optional<Interval> interval;  // of the conditions that stand out in training
@@ -54,11 +55,12 @@ struct Feature {
   std::vector<float> trace_map;
   std::vector<TopUnit> top_units;  // largest drive first, at most 10
   std::vector<Exemplar> exemplars;
-  std::vector<Scores> train, test;    // per condition
-  std::vector<Certainty> certainty;   // per condition
-  std::optional<int> best_condition;  // highest training AUROC with support
-  // Held-out activation around the onsets of the kIntervals conditions with the highest training
-  // AUROC.
+  std::vector<Scores> train, test;    // of its code, per condition
+  std::vector<Judged> judged;         // per condition
+  std::vector<Certainty> certainty;   // per condition, of the judged AUROC
+  std::optional<int> best_condition;  // highest judged training AUROC with support
+  // Held-out activation around the onsets of the kIntervals conditions with the highest judged
+  // training AUROC.
   std::vector<std::pair<int, Response>> responses;
   std::vector<VariableScores> variables;  // per variable
   // See sae::AblationImportance, on held-out windows.
@@ -85,15 +87,17 @@ struct Dictionary {
   std::vector<Condition> conditions;
   std::vector<int64_t> train_positive, test_positive;  // windows per condition
   int64_t train_windows = 0, test_windows = 0;
-  // Per condition the single unit with the highest training AUROC.
+  // Per condition the single unit with the highest training AUROC, of its count or its negative.
   struct BestUnit {
     int64_t unit_id = 0;
+    bool falls = false;
     double train_auroc = 0;
     std::optional<double> test_auroc;
   };
   std::vector<std::optional<BestUnit>> best_units;
-  // Per condition the feature with the highest training AUROC among those with support.
+  // Per condition the feature with the highest judged training AUROC among those with support.
   std::vector<std::optional<int>> best_features;
+  std::vector<Judged> random;  // per condition; see RandomControl
   std::vector<Probes> probes;  // per condition; see kProbedConditions
   std::vector<VariableSummary> variables;
   std::optional<sae::Spectra> spectra;  // of held-out windows
@@ -101,9 +105,10 @@ struct Dictionary {
   std::vector<std::string> warnings;
 };
 
-// A pair may become a feature's best condition only where at least this many training windows are
-// active and positive (below it an AUROC is luck) and the condition also happens in held-out
-// windows.
+// A pair may become a feature's best condition only where the condition holds in at least this many
+// training windows (below it an AUROC is luck) and also happens in held-out ones, and the feature
+// is active in as many training windows; where its code judges it, in as many in which the
+// condition holds.
 inline constexpr double kMinimumSupport = 20;
 
 // Probes are fitted for so many conditions: those of the user, then by their feature's training
@@ -111,16 +116,6 @@ inline constexpr double kMinimumSupport = 20;
 // as many held-out ones.
 inline constexpr size_t kProbedConditions = 12;
 inline constexpr int64_t kProbeWindows = 10000;
-
-using Progress = std::function<bool(double fraction)>;  // false: stop
-
-// Activations of every latent over the windows `starts`, window indices into `starts`. `wanted`
-// [F], where it is not empty: the others are left empty.
-absl::StatusOr<std::vector<Activations>> Activate(const sae::Encoder& encoder,
-                                                  const recordings::ViewData& view,
-                                                  const std::vector<int64_t>& starts,
-                                                  const Progress& progress,
-                                                  const std::vector<bool>& wanted = {});
 
 // Activations that are held at once while a dictionary is built. Of more, latents are taken in
 // groups, and the recording is encoded again for each.

@@ -80,18 +80,21 @@ std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view
                                                 const std::vector<int64_t>& test_starts,
                                                 const WindowConditions& test) {
   const int units = view.counts().units;
-  std::vector<std::vector<Scores>> on_train(units), on_test(units);
+  std::vector<std::vector<std::optional<double>>> on_train(units), on_test(units);
   ForEachUnit(view, [&](int unit, const UnitCounts& counts) {
-    on_train[unit] = Score(counts.In(train_starts), train);
-    on_test[unit] = Score(counts.In(test_starts), test);
+    on_train[unit] = Aurocs(counts.In(train_starts), train);
+    on_test[unit] = Aurocs(counts.In(test_starts), test);
   });
   std::vector<std::optional<UnitScore>> out(train.positive.size());
   for (size_t c = 0; c < out.size(); ++c) {
     for (int unit = 0; unit < units; ++unit) {
-      const auto auroc = on_train[unit][c].auroc;
-      if (auroc && (!out[c] || *auroc > out[c]->train_auroc)) {
-        out[c] = UnitScore{unit, *auroc, on_test[unit][c].auroc};
-      }
+      if (!on_train[unit][c]) continue;
+      const bool falls = *on_train[unit][c] < 0.5;
+      const double auroc = falls ? 1 - *on_train[unit][c] : *on_train[unit][c];
+      if (out[c] && auroc <= out[c]->train_auroc) continue;
+      std::optional<double> held_out = on_test[unit][c];
+      if (falls && held_out) held_out = 1 - *held_out;
+      out[c] = UnitScore{unit, falls, auroc, held_out};
     }
   }
   return out;

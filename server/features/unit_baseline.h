@@ -12,7 +12,8 @@
 namespace saed::features {
 
 struct UnitScore {
-  int unit = 0;  // column of the view
+  int unit = 0;        // column of the view
+  bool falls = false;  // it fires less where the condition holds: scores are of −count
   double train_auroc = 0;
   std::optional<double> test_auroc;  // of that unit; empty where the condition never changes there
 };
@@ -34,9 +35,9 @@ class UnitCounts {
 void ForEachUnit(const recordings::ViewData& view,
                  const std::function<void(int unit, const UnitCounts& counts)>& use);
 
-// Per condition the unit whose spike count in the window has the highest AUROC on training windows
-// (the lowest column among equals), scored on the held-out ones too. Works in the caller's TBB
-// arena; the same for any number of threads.
+// Per condition the unit whose spike count in the window, or whose lack of spikes, has the highest
+// AUROC on training windows (the lowest column among equals), scored on the held-out ones too.
+// Works in the caller's TBB arena; the same for any number of threads.
 std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view,
                                                 const std::vector<int64_t>& train_starts,
                                                 const WindowConditions& train,

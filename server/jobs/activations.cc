@@ -1,6 +1,7 @@
 #include "server/jobs/activations.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 
 #include "server/base/status_macros.h"
@@ -12,35 +13,45 @@ namespace saed::jobs {
 
 absl::Status StreamActivations(const Stores& stores, const inference::LoadedModel& model,
                                const storage::DictionaryRow& dictionary, int latent,
-                               const ActivationSink& sink) {
+                               std::optional<sae::EvidenceKind> kind, const ActivationSink& sink) {
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, dictionary.recording_id));
   SAED_ASSIGN_OR_RETURN(
       const auto view, ViewFor(stores, model.row, model.model, recording, dictionary.recording_id));
   std::vector<int64_t> starts = view.train;
   if (view.test != view.train) starts.insert(starts.end(), view.test.begin(), view.test.end());
   std::sort(starts.begin(), starts.end());
-  constexpr size_t kBlock = 8192;
-  for (size_t begin = 0; begin < starts.size(); begin += kBlock) {
+  std::vector<int32_t> latents(latent == kAllLatents ? model.model.spec.features() : 1, latent);
+  if (latent == kAllLatents) std::iota(latents.begin(), latents.end(), 0);
+  // Evidence has a value for every window and latent.
+  constexpr size_t kBlock = 8192, kValues = size_t{1} << 20;
+  const size_t size = kind ? std::clamp(kValues / latents.size(), size_t{1}, kBlock) : kBlock;
+  const features::EvidenceColumns columns(*model.encoder, view.counts(), view.counts());
+  const features::Progress go_on = [](double) { return true; };
+  for (size_t begin = 0; begin < starts.size(); begin += size) {
     const std::vector<int64_t> block(
         starts.begin() + static_cast<std::ptrdiff_t>(begin),
-        starts.begin() + static_cast<std::ptrdiff_t>(std::min(starts.size(), begin + kBlock)));
-    SAED_ASSIGN_OR_RETURN(const auto activations, features::Activate(*model.encoder, view, block,
-                                                                     [](double) { return true; }));
+        starts.begin() + static_cast<std::ptrdiff_t>(std::min(starts.size(), begin + size)));
+    std::vector<features::Activations> values;
+    if (kind) {
+      SAED_ASSIGN_OR_RETURN(values, columns.Of(*kind, latents, block, go_on));
+    } else {
+      SAED_ASSIGN_OR_RETURN(auto all, features::Activate(*model.encoder, view, block, go_on));
+      for (const int32_t j : latents) values.push_back(std::move(all[j]));
+    }
     std::vector<std::tuple<int64_t, int, float>> entries;
-    for (int j = 0; j < static_cast<int>(activations.size()); ++j) {
-      if (latent != kAllLatents && latent != j) continue;
-      for (const auto& [w, value] : activations[j]) entries.emplace_back(w, j, value);
+    for (size_t l = 0; l < latents.size(); ++l) {
+      for (const auto& [w, value] : values[l]) entries.emplace_back(w, latents[l], value);
     }
     std::sort(entries.begin(), entries.end());
     std::vector<double> times;
-    std::vector<int> latents;
-    std::vector<float> values;
+    std::vector<int> of;
+    std::vector<float> sent;
     for (const auto& [w, j, value] : entries) {
       times.push_back(view.bin_start(block[w]));
-      latents.push_back(j);
-      values.push_back(value);
+      of.push_back(j);
+      sent.push_back(value);
     }
-    if (!times.empty() && !sink(times, latents, values))
+    if (!times.empty() && !sink(times, of, sent))
       return absl::CancelledError("the client went away");
   }
   return absl::OkStatus();

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "server/inference/engine.h"
 #include "server/jobs/stores.h"
+#include "server/sae/evidence.h"
 
 namespace saed::jobs {
 
@@ -19,9 +21,10 @@ using ActivationSink =
 inline constexpr int kAllLatents = -1;
 
 // Encodes the recording's windows block by block; training and held-out windows are in time order.
-// `latent`: one, or kAllLatents.
+// `latent`: one, or kAllLatents. `kind`: evidence of every window instead of activations; the model
+// has it and is not paired.
 absl::Status StreamActivations(const Stores& stores, const inference::LoadedModel& model,
                                const storage::DictionaryRow& dictionary, int latent,
-                               const ActivationSink& sink);
+                               std::optional<sae::EvidenceKind> kind, const ActivationSink& sink);
 
 }  // namespace saed::jobs

@@ -108,8 +108,11 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     row.probe_one = d.probes[c].one;
     row.probe_all = d.probes[c].all;
     row.probe_counts = d.probes[c].counts;
+    row.random_train_auroc = d.random[c].train_auroc;
+    row.random_test_auroc = d.random[c].test_auroc;
     if (const auto& best = d.best_units[c]) {
       row.best_unit = best->unit_id;
+      row.best_unit_falls = best->falls;
       row.best_unit_train_auroc = best->train_auroc;
       row.best_unit_test_auroc = best->test_auroc;
     }
@@ -125,8 +128,8 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     if (!f.top_units.empty()) row.top_unit = f.top_units[0].unit_id;
     row.best_condition = f.best_condition;
     if (f.best_condition) {
-      row.best_train_auroc = f.train[*f.best_condition].auroc;
-      row.best_test_auroc = f.test[*f.best_condition].auroc;
+      row.best_train_auroc = f.judged[*f.best_condition].train_auroc;
+      row.best_test_auroc = f.judged[*f.best_condition].test_auroc;
     }
     const float* decoder = model.parameters.decoder_row(f.latent);
     row.decoder.assign(decoder, decoder + model.outputs());
@@ -136,8 +139,18 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     out.features.push_back(std::move(row));
     AddTunings(f, out);
     for (size_t c = 0; c < d.conditions.size(); ++c) {
-      storage::AssociationRow pair{
-          static_cast<int>(c), f.latent, Scores(f.train[c]), Scores(f.test[c]), {}, {}, {}, {}};
+      storage::AssociationRow pair;
+      pair.condition = static_cast<int>(c);
+      pair.latent = f.latent;
+      pair.train = Scores(f.train[c]);
+      pair.test = Scores(f.test[c]);
+      const features::Judged& judged = f.judged[c];
+      pair.train.auroc = judged.train_auroc;
+      pair.test.auroc = judged.test_auroc;
+      if (judged.kind) pair.evidence = sae::Name(*judged.kind);
+      pair.falls = judged.falls;
+      pair.code_train_auroc = f.train[c].auroc;
+      pair.code_test_auroc = f.test[c].auroc;
       const features::Certainty& certainty = f.certainty[c];
       pair.p_value = certainty.p;
       pair.q_value = certainty.q;

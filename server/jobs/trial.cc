@@ -72,8 +72,8 @@ absl::StatusOr<Outcome> RunTrial(const RunContext& context, const storage::JobRo
     evaluation = sae::EvaluateModel(encoder, view.counts(), output, validation, mean,
                                     [&] { return go_on(0); });
     if (spec.objective.kind == ObjectiveKind::kAuroc) {
-      auroc = features::ChosenAuroc(encoder, recording, view, spec.objective.condition, view.train,
-                                    validation, go_on);
+      auroc = features::ChosenAuroc(encoder, recording, view, output, spec.objective.condition,
+                                    view.train, validation, go_on);
     }
   });
   SAED_RETURN_IF_ERROR(evaluation.status());

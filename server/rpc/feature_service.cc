@@ -28,6 +28,9 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     m->set_train_positive(c.train_positive);
     m->set_test_positive(c.test_positive);
     if (c.best_unit) m->set_best_unit_id(*c.best_unit);
+    m->set_best_unit_falls(c.best_unit_falls);
+    if (c.random_train_auroc) m->set_random_train_auroc(*c.random_train_auroc);
+    if (c.random_test_auroc) m->set_random_test_auroc(*c.random_test_auroc);
     if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
     if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
     if (c.best_feature) m->set_best_feature(*c.best_feature);
@@ -126,6 +129,10 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     m->set_condition(condition.name);
     *m->mutable_train() = ToProto(a.train);
     *m->mutable_test() = ToProto(a.test);
+    m->set_evidence(EvidenceKindOf(a.evidence));
+    m->set_falls(a.falls);
+    if (a.code_train_auroc) m->set_code_train_auroc(*a.code_train_auroc);
+    if (a.code_test_auroc) m->set_code_test_auroc(*a.code_test_auroc);
     if (a.p_value) m->set_p_value(*a.p_value);
     if (a.q_value) m->set_q_value(*a.q_value);
     if (a.auroc_low) m->set_auroc_low(*a.auroc_low);
@@ -155,7 +162,8 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   return absl::OkStatus();
 }
 
-absl::Status Stream(Context& context, const std::string& name, grpc::ServerContext& server,
+absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind evidence,
+                    grpc::ServerContext& server,
                     grpc::ServerWriter<v1::GetActivationsResponse>& stream) {
   constexpr std::string_view kAll = "/features/-";
   FeatureName f;
@@ -171,6 +179,11 @@ absl::Status Stream(Context& context, const std::string& name, grpc::ServerConte
   if (f.latent >= model->model.spec.features()) {
     return absl::NotFoundError(
         fmt::format("dictionaries/{} has no feature {}", f.dictionary, f.latent));
+  }
+  std::optional<sae::EvidenceKind> kind;
+  if (evidence != v1::EVIDENCE_KIND_UNSPECIFIED) {
+    SAED_ASSIGN_OR_RETURN(kind,
+                          EvidenceFrom(evidence, "evidence", dictionary.model_id, model->model));
   }
   // The stored recording, what is read from it, and its counts.
   SAED_ASSIGN_OR_RETURN(const auto recording,
@@ -194,7 +207,7 @@ absl::Status Stream(Context& context, const std::string& name, grpc::ServerConte
     }
     return true;
   };
-  return jobs::StreamActivations(context.stores, *model, dictionary, f.latent, sink);
+  return jobs::StreamActivations(context.stores, *model, dictionary, f.latent, kind, sink);
 }
 
 }  // namespace
@@ -236,7 +249,7 @@ grpc::Status FeatureService::GetActivations(
     grpc::ServerWriter<v1::GetActivationsResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.GetActivations", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Stream(context_, request->name(), *server, *stream));
+  return ToGrpc(Stream(context_, request->name(), request->evidence(), *server, *stream));
 }
 
 }  // namespace saed::rpc

@@ -25,6 +25,73 @@ class Features : public test_tools::ServerTest {
   }
 };
 
+// Of all latents and of some, against the decoder's rows: a marginal filter is one weight for each
+// row entry, so doubled counts double it; of fixed filters nothing depends on other windows.
+TEST_F(Features, EvidenceIsGradedAndOfTheLatentsAskedFor) {
+  const v1::Job job = Trained();
+  v1::EncodeRequest request;
+  request.set_model(job.model());
+  request.mutable_counts()->set_dtype(v1::DATA_TYPE_U8);
+  for (const int d : {2, 2, 20}) request.mutable_counts()->add_shape(d);
+  std::string counts(80, 1);
+  std::fill(counts.begin() + 40, counts.end(), 2);
+  request.mutable_counts()->set_data(counts);
+  const auto evidence = [&](v1::EvidenceKind kind, std::vector<int32_t> latents) {
+    request.mutable_evidence()->set_kind(kind);
+    request.mutable_evidence()->mutable_latents()->Assign(latents.begin(), latents.end());
+    grpc::ClientContext context;
+    v1::EncodeResponse response;
+    const auto s = client_->inference().Encode(&context, request, &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    std::vector<float> out(response.evidence().data().size() / sizeof(float));
+    std::memcpy(out.data(), response.evidence().data().data(), response.evidence().data().size());
+    EXPECT_EQ(response.evidence().shape_size(), 2);
+    return out;
+  };
+  for (int kind = 1; kind <= v1::EvidenceKind_MAX; ++kind) {
+    const auto of = static_cast<v1::EvidenceKind>(kind);
+    const std::vector<float> all = evidence(of, {}), some = evidence(of, {7, 3});
+    ASSERT_EQ(all.size(), 32U);
+    ASSERT_EQ(some.size(), 4U);
+    EXPECT_EQ(some[0], all[7]);
+    EXPECT_EQ(some[1], all[3]);
+    EXPECT_EQ(some[3], all[16 + 3]);
+    EXPECT_NE(all[7], 0);
+    if (of >= v1::EVIDENCE_KIND_MARGINAL) {
+      EXPECT_NEAR(all[16 + 7], 2 * all[7], 1e-5F);
+    }
+  }
+}
+
+TEST_F(Features, AssociationsSayWhatJudgesThem) {
+  const v1::Job job = Trained();
+  v1::GetDictionaryRequest ask;
+  ask.set_name(job.dictionary());
+  grpc::ClientContext ask_context;
+  v1::GetDictionaryResponse dictionary;
+  ASSERT_TRUE(client_->features().GetDictionary(&ask_context, ask, &dictionary).ok());
+  int judged = 0;
+  for (const auto& c : dictionary.dictionary().conditions()) {
+    if (!c.has_best_feature()) continue;
+    EXPECT_GE(c.best_unit_train_auroc(), 0.5) << "the sign is chosen too";
+    EXPECT_TRUE(c.has_random_test_auroc());
+    v1::GetFeatureRequest request;
+    request.set_name(job.dictionary() + "/features/" + std::to_string(c.best_feature()));
+    grpc::ClientContext context;
+    v1::GetFeatureResponse r;
+    ASSERT_TRUE(client_->features().GetFeature(&context, request, &r).ok());
+    for (const auto& a : r.associations()) {
+      if (a.condition() != c.condition().name()) continue;
+      EXPECT_EQ(a.train().auroc(), c.best_feature_train_auroc());
+      EXPECT_GE(a.train().auroc(), std::max(a.code_train_auroc(), 1 - a.code_train_auroc()));
+      EXPECT_LE(a.auroc_low(), a.test().auroc());
+      EXPECT_GE(a.auroc_high(), a.test().auroc());
+      judged += a.evidence() != v1::EVIDENCE_KIND_UNSPECIFIED;
+    }
+  }
+  EXPECT_GT(judged, 0);
+}
+
 TEST_F(Features, ListingPagesThroughAllFeaturesInOrder) {
   const v1::Job job = Trained();
   v1::ListFeaturesRequest request;
@@ -86,6 +153,14 @@ TEST_F(Features, OneFeatureHasEverything) {
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(n, r.feature().active_windows());
   EXPECT_FLOAT_EQ(most, r.feature().max_activation());
+  // Evidence has a value in every window.
+  activations.set_evidence(v1::EVIDENCE_KIND_CORE_3);
+  grpc::ClientContext evidence_context;
+  const auto evidence = client_->features().GetActivations(&evidence_context, activations);
+  int64_t windows = 0;
+  while (evidence->Read(&part)) windows += part.values_size();
+  EXPECT_TRUE(evidence->Finish().ok());
+  EXPECT_NEAR(static_cast<double>(windows), n / r.feature().density(), 0.5);
 }
 
 TEST_F(Features, StatusNamesTheKernelsInUse) {
@@ -177,7 +252,7 @@ TEST_F(Features, DownloadIsASafetensorsFileWithItsDigest) {
   uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   EXPECT_NE(bytes.substr(8, header).find("\"encoder\""), std::string::npos);
-  EXPECT_EQ(bytes.size(), 8 + header + 4 * (2 * 16 * 40 + 16 + 40 + 1));
+  EXPECT_EQ(bytes.size(), 8 + header + 4 * (2 * 16 * 40 + 16 + 40 + 1 + 40 + 20));
   EXPECT_EQ(digest.size(), 64u);
 }
 

@@ -51,7 +51,7 @@ void ExpectUniform(std::vector<double> p) {
   EXPECT_LT(distance, 1.63 / std::sqrt(n));
 }
 
-// With fewer windows than shifts every shift counts; both ways of summing against the definition.
+// With fewer windows than shifts every shift counts.
 TEST(Certainty, PValuesAreThoseOfAllShifts) {
   int exact = 0;
   for (int n : {37, 90, 211}) {
@@ -139,7 +139,7 @@ TEST(Certainty, DealsFindARelation) {
   EXPECT_FALSE(null.PValues({}, {true, true}, 3)[0]);
 }
 
-// Many conditions at once go another way than few; the p-values are the same.
+// Many conditions at once have the p-values that each has alone.
 TEST(Certainty, ManyConditionsAtOnceAreTheSameAsOneByOne) {
   constexpr int kWindows = 1900, kConditions = 30;
   Made made = Make(kWindows, 21);

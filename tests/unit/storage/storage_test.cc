@@ -186,7 +186,23 @@ class Features : public Storage {
     features[2].best_condition = 0;
     EXPECT_TRUE(dictionaries
                     .Insert({{"d1", "m1", "r1", 2, 4, 10, 5, "[]", "{}"},
-                             {{0, "t.kind=a", "{}", 3, 2, 17, 0.8, 0.7, 1, 0.75, 0.9, 0.8, {}, {}}},
+                             {{0,
+                               "t.kind=a",
+                               "{}",
+                               3,
+                               2,
+                               17,
+                               true,
+                               0.8,
+                               0.7,
+                               0.6,
+                               0.55,
+                               1,
+                               0.75,
+                               0.9,
+                               0.8,
+                               {},
+                               {}}},
                              features,
                              associations,
                              {{0, "speed", "{}", 17, 0.3, 0.2}},
@@ -358,6 +374,8 @@ TEST_F(Features, CertaintyAndBestUnitComeBack) {
   ASSERT_TRUE(conditions.ok());
   EXPECT_EQ((*conditions)[0].best_unit, 17);
   EXPECT_EQ((*conditions)[0].best_unit_test_auroc, 0.7);
+  EXPECT_TRUE((*conditions)[0].best_unit_falls);
+  EXPECT_EQ((*conditions)[0].random_test_auroc, 0.55);
 }
 
 TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
@@ -489,6 +507,8 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   ASSERT_TRUE(pairs.ok());
   ASSERT_EQ(pairs->size(), 3u);
   EXPECT_TRUE((*pairs)[0].test.auroc.has_value());
+  EXPECT_EQ((*pairs)[0].evidence, "");
+  EXPECT_FALSE((*pairs)[0].code_test_auroc.has_value());
   for (const AssociationRow& pair : *pairs) EXPECT_EQ(pair.p_value.has_value(), GetParam() >= 2);
   const auto conditions = dictionaries.Conditions(id);
   ASSERT_TRUE(conditions.ok());
@@ -524,7 +544,7 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   ASSERT_TRUE(ana.ok()) << ana.status();
   EXPECT_EQ(ana->role, "admin");
   EXPECT_EQ(ana->share, 2);
-  EXPECT_FALSE(ana->quota.threads.has_value());
+  EXPECT_EQ(ana->quota.threads.has_value(), GetParam() >= 7);
   EXPECT_TRUE(people.Token("0123456789ab").ok());
   AccessTable access(**db);
   const auto of = access.Of("dictionaries", id);

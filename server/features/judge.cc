@@ -1,0 +1,138 @@
+#include "server/features/judge.h"
+
+#include <algorithm>
+
+#include "server/base/status_macros.h"
+#include "server/sae/parallel.h"
+
+namespace saed::features {
+namespace {
+
+constexpr int64_t kWindowsAtOnce = 8192;
+constexpr int64_t kEncodeBlock = 512;
+
+// Codes of the windows `starts`, one after another.
+sae::Codes<float> EncodeRows(const sae::Encoder& encoder, const CountView& input,
+                             sae::Starts starts) {
+  const auto n = static_cast<int64_t>(starts.size());
+  std::vector<sae::Codes<float>> parts(sae::BlockCount(n, kEncodeBlock));
+  sae::ForBlocks(n, kEncodeBlock, [&](int64_t block, int64_t begin, int64_t end) {
+    encoder.Encode(input, starts.subspan(begin, end - begin),
+                   sae::DefaultRule(encoder.model().spec), parts[block]);
+  });
+  sae::Codes<float> out;
+  out.row_begin = {0};
+  for (const auto& part : parts) {
+    const int64_t before = out.row_begin.back();
+    for (int64_t b = 1; b <= part.rows(); ++b) out.row_begin.push_back(before + part.row_begin[b]);
+    out.latent.insert(out.latent.end(), part.latent.begin(), part.latent.end());
+    out.value.insert(out.value.end(), part.value.begin(), part.value.end());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<sae::EvidenceKind> EvidenceColumns::Kinds() const {
+  std::vector<sae::EvidenceKind> out;
+  for (const sae::EvidenceKind kind : sae::kEvidenceKinds) {
+    if (sae::HasEvidence(encoder_.model(), kind).ok()) out.push_back(kind);
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<Activations>> EvidenceColumns::Of(sae::EvidenceKind kind,
+                                                             const std::vector<int32_t>& latents,
+                                                             const std::vector<int64_t>& starts,
+                                                             const Progress& progress) const {
+  const sae::EvidenceScorer scorer(encoder_.model(), kind, latents);
+  const auto windows = static_cast<int64_t>(starts.size());
+  const auto count = static_cast<int64_t>(latents.size());
+  std::vector<Activations> out(count, Activations(windows));
+  std::vector<float> scores(std::min(windows, kWindowsAtOnce) * count);
+  for (int64_t begin = 0; begin < windows; begin += kWindowsAtOnce) {
+    if (!progress(static_cast<double>(begin) / static_cast<double>(windows))) {
+      return absl::CancelledError("stopped while scoring evidence");
+    }
+    const int64_t rows = std::min(kWindowsAtOnce, windows - begin);
+    const auto part = sae::Starts(starts).subspan(begin, rows);
+    const sae::Codes<float> codes =
+        NeedsCodes(kind) ? EncodeRows(encoder_, input_, part) : sae::Codes<float>();
+    scorer.Score(target_, part, codes, scores.data());
+    sae::ForBlocks(count, 16, [&](int64_t, int64_t first, int64_t last) {
+      for (int64_t l = first; l < last; ++l) {
+        for (int64_t b = 0; b < rows; ++b) {
+          out[l][begin + b] = {static_cast<int32_t>(begin + b), scores[b * count + l]};
+        }
+      }
+    });
+  }
+  return out;
+}
+
+Activations Negated(const Activations& activations, int64_t windows) {
+  Activations out(windows);
+  for (int64_t w = 0; w < windows; ++w) out[w] = {static_cast<int32_t>(w), 0.0F};
+  for (const auto& [w, value] : activations) out[w].second = -value;
+  return out;
+}
+
+void JudgeByCode(const std::vector<Scores>& train, std::vector<Judged>& out) {
+  out.assign(train.size(), {});
+  for (size_t c = 0; c < out.size(); ++c) {
+    if (!train[c].auroc) continue;
+    out[c].falls = *train[c].auroc < 0.5;
+    out[c].train_auroc = out[c].falls ? 1 - *train[c].auroc : *train[c].auroc;
+  }
+}
+
+absl::Status ForColumns(
+    const EvidenceColumns& columns, sae::EvidenceKind kind, const std::vector<int32_t>& latents,
+    const std::vector<int64_t>& starts, int64_t held, const Progress& progress,
+    const std::function<void(const std::vector<int32_t>&, const std::vector<Activations>&)>& use) {
+  const auto windows = static_cast<int64_t>(starts.size());
+  const auto count = static_cast<int64_t>(latents.size());
+  const int64_t group = std::max<int64_t>(1, held / std::max<int64_t>(1, windows));
+  for (int64_t begin = 0; begin < count; begin += group) {
+    const std::vector<int32_t> some(latents.begin() + begin,
+                                    latents.begin() + std::min(count, begin + group));
+    const auto at = static_cast<double>(begin) / static_cast<double>(count);
+    SAED_ASSIGN_OR_RETURN(const auto values,
+                          columns.Of(kind, some, starts, [&](double) { return progress(at); }));
+    use(some, values);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status JudgeByEvidence(const EvidenceColumns& columns,
+                             const std::vector<sae::EvidenceKind>& kinds,
+                             const std::vector<int32_t>& latents,
+                             const std::vector<int64_t>& starts, const WindowConditions& train,
+                             int64_t held, const Progress& progress,
+                             std::vector<std::vector<Judged>>& out) {
+  const auto judge = [&](sae::EvidenceKind kind, int32_t latent, const Activations& column) {
+    const auto aurocs = Aurocs(column, train);
+    for (size_t c = 0; c < aurocs.size(); ++c) {
+      if (!aurocs[c]) continue;
+      const bool falls = *aurocs[c] < 0.5;
+      const double auroc = falls ? 1 - *aurocs[c] : *aurocs[c];
+      Judged& judged = out[latent][c];
+      if (judged.train_auroc && auroc <= *judged.train_auroc) continue;
+      judged = {kind, falls, auroc, std::nullopt};
+    }
+  };
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    const auto at = [&](double fraction) {
+      return progress((static_cast<double>(k) + fraction) / static_cast<double>(kinds.size()));
+    };
+    SAED_RETURN_IF_ERROR(ForColumns(
+        columns, kinds[k], latents, starts, held, at,
+        [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
+          sae::ForBlocks(static_cast<int64_t>(some.size()), 1,
+                         [&](int64_t, int64_t i, int64_t) { judge(kinds[k], some[i], values[i]); });
+        }));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace saed::features
