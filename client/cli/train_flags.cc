@@ -173,6 +173,7 @@ absl::Status TrainFlags::Fill(v1::TrainSpec& spec) const {
   spec.set_epochs(epochs);
   spec.set_max_steps(max_steps);
   spec.set_seed(seed);
+  spec.set_hidden_inputs(hidden_inputs);
   spec.set_threads(threads);
   SAED_RETURN_IF_ERROR(AddConditions(conditions, spec.mutable_conditions()));
   return absl::OkStatus();
@@ -297,6 +298,11 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->group("Training")
       ->capture_default_str();
   command.add_option("--max-steps", max_steps, "End early after this many steps")
+      ->group("Training");
+  command
+      .add_option("--hidden-inputs", hidden_inputs,
+                  "Fraction of the units that each window lacks in a step; all are reconstructed")
+      ->check(CLI::Range(0.0, 0.9))
       ->group("Training");
   command.add_option("--seed", seed, "Of everything random")
       ->group("Training")

@@ -17,8 +17,8 @@ struct TrainFlags {
   std::vector<std::string> labels, levels, conditions, train_values, test_values;
   std::vector<int64_t> unit_ids;
   double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 4e-3;
-  double lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0, clip = 0,
-         average = 0;
+  double hidden_inputs = 0, lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0,
+         clip = 0, average = 0;
   std::string bias_start, revival, optimiser, target_recording, target_normaliser = "none";
   std::vector<std::string> regions, target_labels, target_regions;
   std::vector<int64_t> target_units;

@@ -51,7 +51,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Schedule, kind, warmup_fraction,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Optimiser, kind, learning_rate, beta1, beta2,
                                                 epsilon, weight_decay, clip_norm, average, schedule)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FitSpec, model, optimiser, batch_size, epochs,
-                                                max_steps, seed)
+                                                max_steps, seed, hidden_inputs)
 
 }  // namespace saed::sae
 

@@ -288,6 +288,7 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   if (m.epochs() != 0) out.fit.epochs = m.epochs();
   out.fit.max_steps = m.max_steps();
   out.fit.seed = m.seed();
+  out.fit.hidden_inputs = m.hidden_inputs();
   out.conditions = Conditions(m.conditions());
   out.threads = m.threads();
   if (m.has_target()) {
@@ -342,6 +343,7 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec) {
   m.set_epochs(spec.fit.epochs);
   m.set_max_steps(spec.fit.max_steps);
   m.set_seed(spec.fit.seed);
+  m.set_hidden_inputs(spec.fit.hidden_inputs);
   if (spec.target) {
     auto* t = m.mutable_target();
     if (!spec.target->recording_id.empty()) {

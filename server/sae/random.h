@@ -62,6 +62,7 @@ enum RandomStream : uint64_t {
   kDecoderStream = 2,
   kResampleStream = 3,
   kShuffleStream = uint64_t{1} << 32,  // plus the epoch
+  kHiddenStream = uint64_t{1} << 33,   // plus the step
 };
 
 }  // namespace saed::sae

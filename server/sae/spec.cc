@@ -143,6 +143,10 @@ absl::Status Validate(const FitSpec& spec, bool signed_target) {
   if (spec.max_steps < 0 || spec.max_steps > kMaxSteps) {
     faults.Add("max_steps", fmt::format("is {}; must be 0 to {}", spec.max_steps, kMaxSteps));
   }
+  if (!(spec.hidden_inputs >= 0 && spec.hidden_inputs <= kMostHidden)) {
+    faults.Add("hidden_inputs", fmt::format("is {}; must be a fraction in [0, {}]",
+                                            spec.hidden_inputs, kMostHidden));
+  }
   return faults.ToStatus();
 }
 

@@ -150,6 +150,7 @@ struct FitSpec {
   int epochs = 20;
   int64_t max_steps = 0;  // 0: as many as the epochs give
   uint64_t seed = 0;
+  double hidden_inputs = 0;  // fraction of the input units hidden at each step: hidden_units.h
 };
 
 // Explicit limits of one model.
@@ -161,6 +162,7 @@ inline constexpr int kMaxBatch = 1 << 16;
 inline constexpr int kMaxEpochs = 100000;
 inline constexpr int64_t kMaxSteps = 100'000'000;
 inline constexpr int kMaxLevels = 16;
+inline constexpr double kMostHidden = 0.9;
 
 // Every fault of the spec at once, each with its field, e.g. "model.levels[1].k".
 // `signed_target`: the normaliser can make targets negative, which rules out MSLE and Poisson.

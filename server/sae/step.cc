@@ -87,10 +87,31 @@ void Step<T>::LoadRows(Starts starts, int64_t first, int64_t last) {
                   static_cast<const uint8_t*>(data_.counts.data) + starts[b] * data_.counts.units,
                   inputs_);
     } else {
-      ReadWindow(data_.counts, data_.normaliser, starts[b], data_.S, x_.data() + b * inputs_);
+      ReadWindow(data_.counts, hidden_.any() ? Normaliser{} : data_.normaliser, starts[b], data_.S,
+                 x_.data() + b * inputs_);
     }
+    if (hidden_.any()) HideUnits(b);
     ReadWindow(data_.target_counts(), data_.target_norm(), starts[b], data_.S,
                y_.data() + b * outputs_);
+  }
+}
+
+template <class T>
+void Step<T>::HideUnits(int64_t row) {
+  const int units = data_.counts.units;
+  std::vector<uint8_t> hidden(units);
+  DrawHidden(hidden_, row, units, hidden.data());
+  if (counts_path_) {
+    // The gain would make no counts: EncodeRows has it.
+    uint8_t* counts = counts_.data() + row * inputs_;
+    for (int i = 0; i < inputs_; ++i) counts[i] = hidden[i % units] != 0 ? 0 : counts[i];
+    return;
+  }
+  T* x = x_.data() + row * inputs_;
+  const T gain = static_cast<T>(hidden_.gain());
+  for (int i = 0; i < inputs_; ++i) x[i] = hidden[i % units] != 0 ? T(0) : gain * x[i];
+  for (int i = 0; i < inputs_ && !input_offset_.empty(); ++i) {
+    x[i] = (x[i] - static_cast<T>(input_offset_[i])) / static_cast<T>(input_scale_[i]);
   }
 }
 
@@ -100,8 +121,17 @@ void Step<T>::EncodeRows(int64_t first, int64_t last) {
   const int rows = static_cast<int>(last - first);
   if constexpr (std::is_same_v<T, float>) {
     if (counts_path_) {
-      return count_encoder_.Encode(counts_.data() + first * inputs_, rows,
-                                   z_.data() + first * features_);
+      count_encoder_.Encode(counts_.data() + first * inputs_, rows, z_.data() + first * features_);
+      if (!hidden_.any()) return;
+      // z is affine in the counts, so a gain of theirs is one of what they add to z of silence.
+      const auto gain = static_cast<float>(hidden_.gain());
+      for (int64_t b = first; b < last; ++b) {
+        float* z = z_.data() + b * features_;
+        for (int j = 0; j < features_; ++j) {
+          z[j] = std::fma(gain, z[j] - silent_z_[j], silent_z_[j]);
+        }
+      }
+      return;
     }
   }
   float_encoder_.Encode(x_.data() + first * inputs_, rows, z_.data() + first * features_);
@@ -114,7 +144,13 @@ void Step<T>::ReadInput(int64_t row, T* out) const {
     return;
   }
   const CountView view{counts_.data() + row * inputs_, DType::kU8, data_.S, data_.counts.units};
-  ReadWindow(view, data_.normaliser, 0, data_.S, out);
+  if (!hidden_.any()) return ReadWindow(view, data_.normaliser, 0, data_.S, out);
+  ReadWindow(view, {}, 0, data_.S, out);
+  for (int i = 0; i < inputs_; ++i) {
+    out[i] *= static_cast<T>(hidden_.gain());
+    if (input_offset_.empty()) continue;
+    out[i] = (out[i] - static_cast<T>(input_offset_[i])) / static_cast<T>(input_scale_[i]);
+  }
 }
 
 template <class T>
@@ -159,6 +195,13 @@ void Step<T>::SelectAll(Starts starts, const Parameters<T>& p, const Coefficient
   }
   y_.resize(rows_ * outputs_);
   z_.resize(rows_ * features_);
+  if constexpr (std::is_same_v<T, float>) {
+    if (counts_path_ && hidden_.any()) {
+      const std::vector<uint8_t> silence(inputs_ + kSlack, 0);
+      silent_z_.resize(features_);
+      count_encoder_.Encode(silence.data(), 1, silent_z_.data());
+    }
+  }
   for (auto& rows : row_losses_) rows.resize(rows_);
   row_penalties_.assign(rows_, 0.0);
   const Batch<T> batch{p, z_.data(), rows_, coefficients};
@@ -188,12 +231,14 @@ void Step<T>::SelectAll(Starts starts, const Parameters<T>& p, const Coefficient
 
 template <class T>
 void Step<T>::Select(Starts starts, const Parameters<T>& p, const Coefficients& coefficients) {
+  hidden_ = {};
   SelectAll(starts, p, coefficients, false);
 }
 
 template <class T>
 double Step<T>::Forward(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
-                        const std::vector<int32_t>& dead) {
+                        const std::vector<int32_t>& dead, const HiddenUnits& hidden) {
+  hidden_ = hidden;
   residual_.resize(dead.empty() ? 0 : starts.size() * outputs_);
   SelectAll(starts, p, coefficients, true);
   const double elements = static_cast<double>(rows_) * outputs_;

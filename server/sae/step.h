@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/sae/architectures/architecture.h"
+#include "server/sae/hidden_units.h"
 #include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
 #include "server/sae/spec.h"
@@ -62,8 +63,9 @@ class Step {
   void Select(Starts starts, const Parameters<T>& p, const Coefficients& coefficients);
   // The same, then losses and slopes, and those of the dead latents (ascending) where there are
   // any. Returns the total loss. Reconstruction losses are means over windows, bins and units.
+  // `hidden`: units that the encoder does not see; Select always shows it all of them.
   double Forward(Starts starts, const Parameters<T>& p, const Coefficients& coefficients,
-                 const std::vector<int32_t>& dead);
+                 const std::vector<int32_t>& dead, const HiddenUnits& hidden = {});
   // Calls sink once for every latent (in parallel) with its gradient, and block_done for every
   // range of latents that is finished. decoder_bias_gradient() is complete afterwards.
   void Backward(const Parameters<T>& p, const std::function<void(const LatentGradient<T>&)>& sink,
@@ -91,6 +93,8 @@ class Step {
 
  private:
   void LoadRows(Starts starts, int64_t first, int64_t last);
+  // Of a window that was loaded, as counts or, where not counts_path_, without the normaliser.
+  void HideUnits(int64_t row);
   void EncodeRows(int64_t first, int64_t last);
   void LossRows(const Batch<T>& batch, int64_t first, int64_t last);
   void SizeSlopes();
@@ -114,6 +118,8 @@ class Step {
   TrainingData data_;
   int features_, inputs_, outputs_;
   bool counts_path_;  // counts as they are go through the exact integer encoder
+  HiddenUnits hidden_;
+  std::vector<float> silent_z_;  // z of a window without a spike, for hidden units among counts
   std::vector<float> input_offset_, input_scale_;
   CountEncoder count_encoder_;
   FloatEncoder<T> float_encoder_;

@@ -97,6 +97,10 @@ LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t fir
   };
   for (const Pass<T>& pass : passes_) add(pass);
   if (!aux_.begin.empty()) add(aux_);
+  if (counts_path_ && hidden_.any()) {
+    // ∂z/∂W of the counts that were seen, which have a gain.
+    Kernels<T>().scale(static_cast<T>(hidden_.gain()), inputs_, out.encoder);
+  }
   if (counts_path_ && !input_offset_.empty()) {
     // ∂z/∂W = x' = (count − offset)/scale.
     for (int i = 0; i < inputs_; ++i) {

@@ -160,6 +160,15 @@ void Trainer<T>::AdjustLambda(double l0) {
   }
 }
 
+// What people ask for is the L0 of the full windows that a trained model reads. Where units are
+// hidden z varies more and other latents are active.
+template <class T>
+double Trainer<T>::FullL0(Starts starts, const Coefficients& coefficients) {
+  constexpr size_t kEnough = 256;
+  work_.Select(starts.first(std::min(starts.size(), kEnough)), parameters_, coefficients);
+  return work_.l0();
+}
+
 template <class T>
 std::vector<int32_t> Trainer<T>::Dead() const {
   std::vector<int32_t> dead;
@@ -345,8 +354,11 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
       spec_.model.revival == Revival::kAuxK || spec_.model.revival == Revival::kNldisco;
   const Coefficients coefficients = CoefficientsNow();
   StepReport report;
-  report.loss =
-      work_.Forward(starts, parameters_, coefficients, auxiliary ? dead : std::vector<int32_t>{});
+  const HiddenUnits hidden{spec_.hidden_inputs, spec_.seed, step_};
+  const bool full_l0 = hidden.any() && HasPenalty(spec_.model.selection);
+  if (full_l0) report.l0 = FullL0(starts, coefficients);
+  report.loss = work_.Forward(starts, parameters_, coefficients,
+                              auxiliary ? dead : std::vector<int32_t>{}, hidden);
   if (!std::isfinite(report.loss)) {
     return absl::FailedPreconditionError(
         fmt::format("the loss is no longer finite at step {}; lower optimiser.learning_rate (now "
@@ -354,7 +366,7 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
                     step_ + 1, spec_.optimiser.learning_rate));
   }
   report.lambda = coefficients.lambda;
-  report.l0 = work_.l0();
+  if (!full_l0) report.l0 = work_.l0();
   report.learning_rate = LearningRate(spec_.optimiser, step_, total_steps_);
   double factor = 1;
   if (spec_.optimiser.clip_norm > 0) {

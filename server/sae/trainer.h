@@ -22,7 +22,9 @@ struct StepReport {
   int64_t step = 0;                // steps done so far, this one included
   double loss = 0;                 // total
   double reconstruction_loss = 0;  // last level
-  double l0 = 0;                   // mean number of active latents per window, last level
+  // Mean number of active latents per window, last level. With hidden input units and a penalty it
+  // is that of full windows, which λ is adjusted by: of the first 256 of the minibatch.
+  double l0 = 0;
   double dead_fraction = 0;
   double learning_rate = 0;
   double lambda = 0;         // λ of the sparsity penalty; 0 for architectures without one
@@ -76,6 +78,7 @@ class Trainer {
   void Average();
   void Resample(const std::vector<int32_t>& dead);
   double StartLambda() const;
+  double FullL0(Starts starts, const Coefficients& coefficients);
   void AdjustLambda(double l0);
   absl::Status Finish();
 

@@ -308,6 +308,7 @@ TEST_F(BadInput, TrainSpecs) {
             StatusCode::NOT_FOUND);
   EXPECT_BAD(with([](auto& t) { t.set_threads(1000); }), "threads");
   EXPECT_BAD(with([](auto& t) { t.set_batch_size(-1); }), "batch_size");
+  EXPECT_BAD(with([](auto& t) { t.set_hidden_inputs(0.95); }), "hidden_inputs");
   // All faults at once.
   EXPECT_BAD(with([](auto& t) {
                t.mutable_view()->set_bin_width(-1);

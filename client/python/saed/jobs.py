@@ -31,7 +31,7 @@ class JobCalls:
                    learning_rate=4e-3, batch_size=1024, epochs=20, max_steps=0, seed=0,
                    conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
                    resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
-                   threads=0):
+                   hidden_inputs=0.0, threads=0):
         """What train() trains and a sweep varies, as a message.
 
         levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
@@ -39,11 +39,13 @@ class JobCalls:
         expressions (see Condition in types.proto), such as {"hits": "around_start(trials, outcome =
         hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with
         the fields of AuxK, Resampling, Penalty and Optimiser. k_anneal: the part of training over
-        which the k of TopK and BatchTopK falls to its value. selection: "relu", "top_k",
+        which the k of TopK and BatchTopK falls to its value. hidden_inputs: the fraction of the
+        units that each window lacks in a step of training (see TrainSpec). selection: "relu", "top_k",
         "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
         unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
-                                  max_steps=max_steps, seed=seed, threads=threads)
+                                  max_steps=max_steps, seed=seed, threads=threads,
+                                  hidden_inputs=hidden_inputs)
         view = spec.view
         view.bin_width, view.window, view.stride = bin_width, window, stride
         view.unit_labels.extend(labels)

@@ -44,6 +44,7 @@ TEST(SearchSpace, SettingsChangeTheirFields) {
                                                 {"selection", "top_k"},
                                                 {"view.window", 4},
                                                 {"model.subtract_bias", true},
+                                                {"hidden_inputs", 0.5},
                                                 {"epochs", 7}});
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->fit.optimiser.learning_rate, 0.01);
@@ -54,6 +55,7 @@ TEST(SearchSpace, SettingsChangeTheirFields) {
   EXPECT_EQ(spec->view.window, 4);
   EXPECT_TRUE(spec->fit.model.subtract_bias);
   EXPECT_EQ(spec->fit.epochs, 7);
+  EXPECT_EQ(spec->fit.hidden_inputs, 0.5);
 }
 
 TEST(SearchSpace, FieldsAndValuesThatDoNotExistAreNamed) {

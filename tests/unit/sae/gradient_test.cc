@@ -20,6 +20,7 @@ struct Case {
   std::string name;
   ModelSpec spec;
   bool dead = false, paired = false, normalised = false;
+  HiddenUnits hidden = {};
 };
 
 constexpr int kS = 2, kUnits = 5, kTargetUnits = 3, kBins = 60, kRows = 20;
@@ -54,6 +55,8 @@ class Problem {
       }
     }
     if (c.dead) dead_ = {3, 8, 11};
+    hidden_.assign(kRows, std::vector<uint8_t>(kUnits, 0));
+    for (int b = 0; b < kRows; ++b) DrawHidden(c.hidden, b, kUnits, hidden_[b].data());
   }
 
   const TrainingData& data() const { return data_; }
@@ -65,6 +68,7 @@ class Problem {
   double x(const Parameters<double>& q, int b, int i) const {
     const int n = i % kUnits;
     double v = counts_[(starts_[b] * kUnits) + i];
+    v *= hidden_[b][n] != 0 ? 0 : 1 / (1 - case_.hidden.fraction);
     if (case_.normalised) {
       v = (v - data_.normaliser.offset[n]) / static_cast<double>(data_.normaliser.scale[n]);
     }
@@ -271,6 +275,7 @@ class Problem {
   TrainingData data_;
   Parameters<double> p_;
   std::vector<int32_t> dead_;
+  std::vector<std::vector<uint8_t>> hidden_;
 };
 
 class Gradient : public testing::TestWithParam<Case> {};
@@ -281,7 +286,8 @@ TEST_P(Gradient, MatchesCentralDifferences) {
   const Parameters<double>& p = problem.parameters();
   Step<double> step(c.spec, problem.data());
   step.PackAll(p);
-  const double loss = step.Forward(problem.starts(), p, Problem::coefficients(), problem.dead());
+  const double loss =
+      step.Forward(problem.starts(), p, Problem::coefficients(), problem.dead(), c.hidden);
   double l0_penalty = 0;
   if (c.spec.selection == Selection::kJumpRelu) l0_penalty = kLambda * step.l0();
   EXPECT_NEAR(loss, problem.Objective(p) + l0_penalty, 1e-12 + 1e-12 * std::abs(loss));
@@ -361,6 +367,12 @@ std::vector<Case> Cases() {
         c.name = std::string(Name(s)) + "_" + std::string(Name(loss)) + "_" +
                  std::string(Name(output)) + "_" + std::string(Name(r));
         out.push_back(c);
+        if (loss == Loss::kPoisson && r != Revival::kNldisco) {
+          Case hidden = c;
+          hidden.hidden = {0.4, 17, 3};
+          hidden.name += "_hidden";
+          out.push_back(hidden);
+        }
         if (r == Revival::kAuxK && output != Output::kIdentity) {
           Case linear = c;
           linear.spec.aux.through_output = false;
@@ -382,11 +394,65 @@ std::vector<Case> Cases() {
         subtracted.name += "_minus_bias";
         normalised.normalised = true;
         normalised.name += "_normalised";
-        out.insert(out.end(), {paired, subtracted, normalised});
+        Case hidden = normalised;
+        hidden.hidden = {0.5, 21, 40};
+        hidden.spec.subtract_bias = true;
+        hidden.name += "_hidden";
+        out.insert(out.end(), {paired, subtracted, normalised, hidden});
       }
     }
   }
   return out;
+}
+
+// Raw counts, of which the integer encoder and its gradient have the gain at other places, against
+// the plain path in double precision.
+TEST(HiddenUnits, CountsAndFloatsAgree) {
+  for (const bool normalised : {false, true}) {
+    Case c;
+    c.spec.selection = Selection::kRelu;
+    c.spec.levels = {{14, 3}};
+    c.spec.loss = normalised ? Loss::kMse : Loss::kPoisson;
+    c.spec.output = normalised ? Output::kIdentity : Output::kSoftplus;
+    c.spec.subtract_bias = normalised;
+    c.normalised = normalised;
+    c.hidden = {0.3, 5, 8};
+    const Problem problem(c);
+    const Parameters<double>& exact = problem.parameters();
+    auto p = InitialParameters<float>(c.spec, exact.inputs, exact.outputs, 9);
+    std::copy(exact.encoder.begin(), exact.encoder.end(), p.encoder.begin());
+    std::copy(exact.encoder_bias.begin(), exact.encoder_bias.end(), p.encoder_bias.begin());
+    std::copy(exact.decoder.begin(), exact.decoder.end(), p.decoder.begin());
+    std::copy(exact.decoder_bias.begin(), exact.decoder_bias.end(), p.decoder_bias.begin());
+    const auto gradient = [&](auto& step, const auto& q) {
+      step.PackAll(q);
+      step.Forward(problem.starts(), q, Problem::coefficients(), {}, c.hidden);
+      std::vector<double> out(q.encoder.size() + q.features);
+      step.Backward(
+          q,
+          [&](const auto& g) {
+            std::copy_n(g.encoder, q.inputs, out.data() + g.latent * q.inputs);
+            out[q.encoder.size() + g.latent] = g.encoder_bias;
+          },
+          [](int64_t, int64_t) {});
+      return out;
+    };
+    Step<double> plain(c.spec, problem.data());
+    Step<float> counts(c.spec, problem.data());
+    const auto want = gradient(plain, exact), got = gradient(counts, p);
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 2e-6) << i;
+    std::vector<double> a(exact.inputs);
+    std::vector<float> b(exact.inputs);
+    for (int row = 0; row < kRows; ++row) {
+      plain.ReadInput(row, a.data());
+      counts.ReadInput(row, b.data());
+      for (int i = 0; i < exact.inputs; ++i) {
+        EXPECT_NEAR(a[i], problem.x(exact, row, i) + (normalised ? exact.decoder_bias[i] : 0),
+                    1e-12);
+        EXPECT_NEAR(b[i], a[i], 1e-6);
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sae, Gradient, testing::ValuesIn(Cases()),

@@ -27,9 +27,10 @@ TEST(Spec, NamesEveryFaultAtOnce) {
   FitSpec spec = Good();
   spec.model.levels = {{64, 8}, {64, 65}};
   spec.batch_size = 0;
+  spec.hidden_inputs = 0.95;
   spec.optimiser.learning_rate = -1;
   EXPECT_EQ(Fields(spec), (Names{"model.levels[1].features", "model.levels[1].k",
-                                 "optimiser.learning_rate", "batch_size"}));
+                                 "optimiser.learning_rate", "batch_size", "hidden_inputs"}));
 }
 
 TEST(Spec, LossesNeedTheirOutputs) {

@@ -137,6 +137,52 @@ TEST(Trainer, GoesOnFromASavedStateToTheSameBits) {
   }
 }
 
+// The mask is a function of seed, step and row alone.
+TEST(Trainer, HiddenInputsNeitherDependOnThreadsNorOnInterruptions) {
+  for (Selection s : kAll) {
+    Toy toy(s);
+    const std::string plain = TrainIn(1, toy);
+    toy.spec.hidden_inputs = 0.5;
+    const std::string one = TrainIn(1, toy);
+    EXPECT_NE(one, plain) << Name(s);
+    for (int threads : {2, 5}) EXPECT_EQ(one, TrainIn(threads, toy)) << Name(s);
+    Trainer<float> whole(toy.spec, toy.data());
+    std::string middle;
+    while (!whole.done()) {
+      if (whole.step() == 37) middle = whole.Save();
+      ASSERT_TRUE(whole.Next().ok());
+    }
+    Trainer<float> resumed(toy.spec, toy.data());
+    ASSERT_TRUE(resumed.Restore(middle).ok());
+    while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
+    EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save())) << Name(s);
+  }
+}
+
+// The codes of full windows have the asked sparsity, those of a half have another one.
+TEST(Trainer, HiddenInputsKeepTheL0OfFullWindows) {
+  Toy toy(Selection::kRelu);
+  toy.spec.epochs = 30;
+  toy.spec.hidden_inputs = 0.5;
+  Trainer<float> trainer(toy.spec, toy.data());
+  while (!trainer.done()) ASSERT_TRUE(trainer.Next().ok());
+  Step<float> step(toy.spec.model, toy.data());
+  step.PackAll(trainer.parameters());
+  step.Select(toy.starts, trainer.parameters(), {});
+  EXPECT_NEAR(step.l0(), 4, 0.6);
+}
+
+TEST(HiddenUnits, HidesTheFractionOfEachUnit) {
+  constexpr int kUnits = 7, kRows = 4000;
+  std::vector<int> count(kUnits, 0);
+  std::vector<uint8_t> hidden(kUnits);
+  for (int64_t row = 0; row < kRows; ++row) {
+    DrawHidden({0.3, 1, 2}, row, kUnits, hidden.data());
+    for (int n = 0; n < kUnits; ++n) count[n] += hidden[n];
+  }
+  for (int n = 0; n < kUnits; ++n) EXPECT_NEAR(count[n], 0.3 * kRows, 120) << n;  // 4 σ
+}
+
 TEST(Trainer, PenaltyFindsTheAskedSparsity) {
   for (Selection s : {Selection::kRelu, Selection::kGated}) {
     Toy toy(s);
