@@ -38,6 +38,7 @@ void Print(const v1::Job& job) {
       "{}\n  created    {}\n",
       job.name(), job.display_name(), What(job), StateName(job.state()), job.threads(),
       job.attempt(), TimeUtil::ToString(job.create_time()));
+  for (const auto& choice : job.train().choices()) fmt::print("  chosen     {}\n", choice);
   if (!job.owner().empty()) fmt::print("  owner      {}\n", job.owner());
   if (job.priority() != v1::JOB_PRIORITY_NORMAL) {
     fmt::print("  priority   {}\n", v1::JobPriority_Name(job.priority()).substr(13));

@@ -45,7 +45,12 @@ absl::Status Submit(Session& session, const v1::CreateJobRequest& request, bool 
     return absl::OkStatus();
   }
   if (session.json && detach) fmt::print("{}", Json(response));
-  if (!session.json) fmt::print("{}\n", response.job().name());
+  if (!session.json) {
+    fmt::print("{}\n", response.job().name());
+    for (const auto& choice : response.job().train().choices()) {
+      fmt::print("chosen: {}\n", choice);
+    }
+  }
   if (detach) return absl::OkStatus();
   return WatchJob(session, response.job().name());
 }

@@ -291,12 +291,14 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--schedule", schedule, "warmup_hold (default), constant, linear or cosine")
       ->check(CLI::IsMember({"warmup_hold", "constant", "linear", "cosine"}))
       ->group("Training");
-  command.add_option("--batch", batch, "Windows per step")
-      ->group("Training")
-      ->capture_default_str();
-  command.add_option("--epochs", epochs, "Passes over the data")
-      ->group("Training")
-      ->capture_default_str();
+  command
+      .add_option("--batch", batch,
+                  "Windows per step; 0 (default): 256, or 1024 where 50000 windows or more train")
+      ->group("Training");
+  command
+      .add_option("--epochs", epochs,
+                  "Passes over the data; 0 (default): at least 20 and 1000 steps")
+      ->group("Training");
   command.add_option("--max-steps", max_steps, "End early after this many steps")
       ->group("Training");
   command

@@ -25,7 +25,7 @@ struct TrainFlags {
   bool subtract_bias = false, pre_activation = false;
   int resample_every = 0;
   double aux_weight = 1.0 / 32, k_anneal = 0;
-  int window = 1, stride = 1, features = 0, k = 0, batch = 1024, epochs = 20, threads = 0;
+  int window = 1, stride = 1, features = 0, k = 0, batch = 0, epochs = 0, threads = 0;
   int dead_after = 0;
   int64_t max_steps = 0;
   uint64_t seed = 0;

@@ -27,9 +27,6 @@ constexpr size_t kFewestRows = 8;                // of a table that trials are s
 constexpr size_t kMostLookedAt = 400000;         // pairs of a table's row and a unit, for rates
 constexpr size_t kStretches = 5;                 // of which each gives rows to both sides
 constexpr int64_t kMostRead = int64_t{1} << 20;  // counts that are looked at for their sign
-// What saectl train does where nothing else is said, and the steps below which that is too little.
-constexpr double kBatch = 1024, kEpochs = 20, kTrains = 0.8;
-constexpr double kFewestSteps = 1000, kMostEpochs = 2000;
 
 double Length(const Spans& spans) {
   double out = 0;
@@ -203,7 +200,6 @@ class Maker {
     }
     Size(units);
     Sign();
-    Epochs(bin, chosen);
     return std::move(out_);
   }
 
@@ -314,19 +310,6 @@ class Maker {
     Because(
         "--normaliser, --loss, --output-function: some values are negative, so these are no "
         "counts");
-  }
-
-  // Windows that train are those of the rows that are split, else of all that was observed.
-  void Epochs(double bin, const Chosen& chosen) {
-    const bool rows = Masks(chosen) || (chosen.table != nullptr && SplitColumn(*chosen.table));
-    const double seconds = rows ? chosen.covered * observed_ : observed_;
-    const double batches = std::max(1.0, std::ceil(seconds / bin * kTrains / kBatch));
-    const double epochs = std::clamp(std::ceil(kFewestSteps / batches), kEpochs, kMostEpochs);
-    if (epochs <= kEpochs) return;
-    Add(fmt::format("--epochs {}", epochs));
-    Because(
-        fmt::format("--epochs: one has about {} step{}; {} have the {} or so that training takes",
-                    batches, batches == 1 ? "" : "s", epochs, kFewestSteps));
   }
 
   const Recording& recording_;

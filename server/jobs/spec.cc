@@ -50,7 +50,7 @@ namespace saed::jobs {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Target, recording_id, unit_labels, unit_ids,
                                                 unit_regions, normaliser)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit, choices,
                                                 conditions, threads)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AnalyseSpec, model_id, recording_id, name,
                                                 conditions, threads)

@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
 #include "server/inference/model_record.h"
+#include "server/jobs/choose.h"
 #include "server/jobs/policy.h"
 #include "server/jobs/sweep_spec.h"
 #include "server/recordings/store_format.h"
@@ -98,8 +99,8 @@ absl::Status WithTarget(const Stores& stores, const TrainSpec& spec,
 }
 
 template <class Spec>
-absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock,
-                                              const Spec& spec, const QueueOptions& options,
+absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock, Spec spec,
+                                              const QueueOptions& options,
                                               const SubmitLimits& limits, const char* kind) {
   SAED_RETURN_IF_ERROR(Check(stores, options));
   SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, spec, limits));
@@ -175,8 +176,7 @@ absl::Status Check(const Stores& stores, const QueueOptions& options) {
   return faults.ToStatus();
 }
 
-absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
-                              const SubmitLimits& limits) {
+absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const SubmitLimits& limits) {
   Faults faults;
   CheckCommon(spec.name, spec.threads, limits.threads, faults);
   faults.Merge(recordings::Validate(spec.view), "view");
@@ -187,7 +187,10 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
                "is set with a paired target; the decoder bias is in the target's space and cannot "
                "be subtracted from the input");
   }
-  const absl::Status model = sae::Validate(spec.fit, zscored);
+  // What is chosen is no fault, whatever the view turns out to have.
+  sae::FitSpec provisional = spec.fit;
+  Choose(1, provisional);
+  const absl::Status model = sae::Validate(provisional, zscored);
   faults.Merge(model);
   const auto recording = LoadRecording(stores, spec.recording_id);
   if (!recording.ok()) {
@@ -202,6 +205,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
     return faults.ToStatus();
   }
+  spec.choices = Choose(static_cast<int64_t>(view->train.size()), spec.fit);
   const auto target = TargetOf(stores, spec, *recording, *view);
   faults.Merge(target.status());
   const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());
@@ -271,8 +275,9 @@ absl::StatusOr<storage::JobRow> SubmitTrialJob(const Stores& stores, const Clock
                                                const TrialSpec& spec, const std::string& sweep_id,
                                                int64_t trial, const QueueOptions& options,
                                                const SubmitLimits& limits) {
-  SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, spec.train, limits));
-  storage::JobRow row = NewRow(clock, spec.train, ToJson(spec), options, limits);
+  TrialSpec chosen = spec;
+  SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, chosen.train, limits));
+  storage::JobRow row = NewRow(clock, chosen.train, ToJson(chosen), options, limits);
   row.name.clear();
   row.kind = "trial";
   row.memory = memory;

@@ -44,9 +44,9 @@ struct QueueOptions {
 };
 
 // Every fault of the spec, also those that show only with the recording; returns the bytes of
-// memory that the job is thought to need. Blocks on the disk.
-absl::StatusOr<int64_t> Check(const Stores& stores, const TrainSpec& spec,
-                              const SubmitLimits& limits);
+// memory that the job is thought to need. Fills in what a training leaves to the server (choose.h).
+// Blocks on the disk.
+absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const SubmitLimits& limits);
 absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
                               const SubmitLimits& limits);
 

@@ -153,7 +153,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
   CheckNumbers(spec, faults);
   const auto space = SearchSpace::Make(spec.parameters);
   faults.Merge(space.status());
-  const auto base = Check(stores, spec.base, limits);
+  TrainSpec whole_base = spec.base;
+  const auto base = Check(stores, whole_base, limits);
   faults.Merge(base.status(), "base");
   if (!base.ok() && !absl::IsInvalidArgument(base.status())) return base.status();
   SAED_RETURN_IF_ERROR(faults.ToStatus());
@@ -176,7 +177,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
     SAED_RETURN_IF_ERROR(condition.ToStatus());
   }
   for (const nlohmann::json& settings : Ends(*space)) {
-    SAED_ASSIGN_OR_RETURN(const TrainSpec train, SearchSpace::Apply(spec.base, settings));
+    SAED_ASSIGN_OR_RETURN(TrainSpec train, SearchSpace::Apply(spec.base, settings));
     const auto one = Check(stores, train, limits);
     if (absl::IsInvalidArgument(one.status())) {
       return InvalidField("parameters",

@@ -284,8 +284,8 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   const auto normaliser = m.has_target() ? m.target().normaliser() : m.view().normaliser();
   out.fit.model = Model(m.model(), NormaliserOf(normaliser) == NormaliserKind::kNone, faults);
   out.fit.optimiser = OptimiserOf(m.optimiser(), faults);
-  if (m.batch_size() != 0) out.fit.batch_size = m.batch_size();
-  if (m.epochs() != 0) out.fit.epochs = m.epochs();
+  out.fit.batch_size = m.batch_size();
+  out.fit.epochs = m.epochs();
   out.fit.max_steps = m.max_steps();
   out.fit.seed = m.seed();
   out.fit.hidden_inputs = m.hidden_inputs();
@@ -356,6 +356,7 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec) {
                                       spec.target->unit_regions.end());
     t->set_normaliser(ToProto(spec.target->normaliser));
   }
+  m.mutable_choices()->Assign(spec.choices.begin(), spec.choices.end());
   for (const auto& c : spec.conditions) *m.add_conditions() = ToProto(c);
   m.set_threads(spec.threads);
   return m;

@@ -39,6 +39,23 @@ TEST_F(Jobs, TrainWatchAndFindAgain) {
   EXPECT_NEAR(response.model().evaluation().l0(), 3, 1.5);
 }
 
+// Of 2000 bins 1600 train, but for those whose window would not be whole.
+TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
+  auto request = TrainRequest(Simulate());
+  request.set_request_id("chosen");
+  request.mutable_train()->clear_batch_size();
+  request.mutable_train()->clear_epochs();
+  const auto job = Create(request), again = Create(request);
+  ASSERT_TRUE(job.ok() && again.ok()) << job.status();
+  EXPECT_EQ(job->name(), again->name());
+  EXPECT_EQ(job->train().batch_size(), 256);
+  EXPECT_EQ(job->train().epochs(), 143);
+  ASSERT_EQ(job->train().choices_size(), 2);
+  EXPECT_EQ(job->train().choices(1), "epochs 143: 7 steps each, at least 20 epochs and 1000 steps");
+  const auto ended = Watch(job->name()).back().job();
+  EXPECT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();
+}
+
 TEST_F(Jobs, SubmissionIsIdempotent) {
   auto request = TrainRequest(Simulate());
   request.set_request_id("once");

@@ -28,7 +28,7 @@ class JobCalls:
     def train_spec(cls, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
                    selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
                    unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=0.8,
-                   learning_rate=4e-3, batch_size=1024, epochs=20, max_steps=0, seed=0,
+                   learning_rate=4e-3, batch_size=0, epochs=0, max_steps=0, seed=0,
                    conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
                    resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
                    hidden_inputs=0.0, threads=0):
@@ -39,10 +39,11 @@ class JobCalls:
         expressions (see Condition in types.proto), such as {"hits": "around_start(trials, outcome =
         hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with
         the fields of AuxK, Resampling, Penalty and Optimiser. k_anneal: the part of training over
-        which the k of TopK and BatchTopK falls to its value. hidden_inputs: the fraction of the
-        units that each window lacks in a step of training (see TrainSpec). selection: "relu", "top_k",
-        "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
-        unit_ids, unit_regions and normaliser of a paired population."""
+        which the k of TopK and BatchTopK falls to its value. batch_size, epochs: 0 leaves them to
+        the server, which says in the job's train.choices what it chose. hidden_inputs: the fraction
+        of the units that each window lacks in a step of training (see TrainSpec). selection:
+        "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict with
+        recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads,
                                   hidden_inputs=hidden_inputs)

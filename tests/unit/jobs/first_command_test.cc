@@ -25,19 +25,6 @@ std::string FlagsOf(const Recording& r) {
   return FirstCommandFor(r, std::vector<double>(r.units.size(), 10 * r.duration)).flags;
 }
 
-TEST(FirstCommandTest, ShortRecordingsHaveMoreEpochs) {
-  // 8000 windows of 20 ms train, in 8 batches.
-  EXPECT_THAT(FlagsOf(Lasting(200)), HasSubstr("--epochs 125"));
-  EXPECT_THAT(FlagsOf(Lasting(1)), HasSubstr("--epochs 1000"));
-  EXPECT_THAT(FlagsOf(Lasting(3600)), Not(HasSubstr("--epochs")));
-}
-
-TEST(FirstCommandTest, UnobservedTimeDoesNotTrain) {
-  Recording r = Lasting(3600);
-  r.observed = recordings::Spans{{100, 300}};
-  EXPECT_THAT(FlagsOf(r), HasSubstr("--epochs 125"));
-}
-
 TEST(FirstCommandTest, SignedTracesHaveNoPoissonLoss) {
   Recording r = Lasting(100);
   r.counts = {0.05, DType::kF32, 2000, std::vector<uint8_t>(2000 * 10 * sizeof(float)), nullptr};
