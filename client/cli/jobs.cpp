@@ -31,6 +31,13 @@ std::string Describe(const v1::JobProgress& p) {
   return text;
 }
 
+// Where nobody can miss them: last, each on its own.
+void PrintWarnings(const v1::Job& job) {
+  for (const auto& warning : job.warnings()) {
+    fmt::print("\n{}\n", Wrapped("WARNING: " + warning, TerminalWidth(), 2));
+  }
+}
+
 void Print(const v1::Job& job) {
   using google::protobuf::util::TimeUtil;
   fmt::print(
@@ -58,6 +65,7 @@ void Print(const v1::Job& job) {
   if (job.has_error()) fmt::print("  error      {}\n", job.error().message());
   if (!job.model().empty()) fmt::print("  model      {}\n", job.model());
   if (!job.dictionary().empty()) fmt::print("  dictionary {}\n", job.dictionary());
+  PrintWarnings(job);
 }
 
 absl::Status List(Session& session, const std::string& state) {
@@ -154,6 +162,7 @@ absl::Status WatchJob(Session& session, const std::string& name) {
   } else {
     fmt::print("{}\n{}\n\nNext: saectl features list {}\n", last.model(), last.dictionary(),
                last.dictionary());
+    PrintWarnings(last);
   }
   return absl::OkStatus();
 }

@@ -69,6 +69,9 @@ absl::Status Show(Session& session, const std::string& name) {
   line("L0", fmt::format("{:.2f}", e.l0()));
   line("dead", fmt::format("{:.1f} %", 100 * e.dead_fraction()));
   line("active over half", fmt::format("{:.1f} %", 100 * e.dense_fraction()));
+  for (const auto& warning : m.warnings()) {
+    fmt::print("\n{}\n", Wrapped("WARNING: " + warning, TerminalWidth(), 2));
+  }
   return absl::OkStatus();
 }
 

@@ -126,4 +126,10 @@ std::vector<int64_t> UnitIds(const storage::ModelRow& row) {
   return nlohmann::json::parse(row.provenance).at("unit_ids").get<std::vector<int64_t>>();
 }
 
+std::vector<std::string> Warnings(const storage::ModelRow& row) {
+  const auto evaluation = nlohmann::json::parse(row.evaluation, nullptr, false);
+  if (!evaluation.is_object()) return {};
+  return evaluation.value("warnings", std::vector<std::string>{});
+}
+
 }  // namespace saed::inference

@@ -26,4 +26,7 @@ absl::StatusOr<sae::Model> ToModel(const storage::ModelRow& row,
 // Ids of the units that the model's inputs are, in their order.
 std::vector<int64_t> UnitIds(const storage::ModelRow& row);
 
+// What the model's training fell short of, beside its evaluation; none of imported ones.
+std::vector<std::string> Warnings(const storage::ModelRow& row);
+
 }  // namespace saed::inference

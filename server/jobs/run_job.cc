@@ -15,6 +15,7 @@
 #include "server/inference/model_record.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/dictionary_rows.h"
+#include "server/jobs/learned.h"
 #include "server/jobs/model_view.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
@@ -62,9 +63,9 @@ nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
       {"libraries", {{"tbb", TBB_runtime_version()}, {"compiler", __VERSION__}}}};
 }
 
-absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view, const CountView& target,
-                                        const sae::Encoder& encoder, tbb::task_arena& arena,
-                                        Reporter& reporter) {
+absl::StatusOr<sae::Evaluation> Evaluate(const recordings::ViewData& view, const CountView& target,
+                                         const sae::Encoder& encoder, tbb::task_arena& arena,
+                                         Reporter& reporter) {
   const features::Progress go_on = reporter.Stage("evaluating");
   absl::StatusOr<sae::Evaluation> evaluation;
   arena.execute([&] {
@@ -73,8 +74,7 @@ absl::StatusOr<nlohmann::json> Evaluate(const recordings::ViewData& view, const 
     evaluation = sae::EvaluateModel(encoder, view.counts(), target, view.test, mean,
                                     [&] { return go_on(0); });
   });
-  SAED_RETURN_IF_ERROR(evaluation.status());
-  return saed::ToJson(*evaluation);
+  return evaluation;
 }
 
 absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job,
@@ -82,13 +82,16 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
                            const recordings::Recording& recording, const recordings::ViewData& view,
                            const std::optional<CountView>& target,
                            const std::vector<features::Condition>& conditions,
-                           tbb::task_arena& arena, Reporter& reporter) {
+                           const std::vector<std::string>& model_warnings, tbb::task_arena& arena,
+                           Reporter& reporter) {
   absl::StatusOr<features::Dictionary> dictionary;
   const features::Progress progress = reporter.Stage("dictionary");
   arena.execute([&] {
     dictionary = features::BuildDictionary(encoder, recording, view, target, conditions, progress);
   });
   SAED_RETURN_IF_ERROR(dictionary.status());
+  dictionary->warnings.insert(dictionary->warnings.begin(), model_warnings.begin(),
+                              model_warnings.end());
   SAED_RETURN_IF_ERROR(
       context.stores.dictionaries.Insert(ToRows(*dictionary, encoder.model(), job.id, model_id,
                                                 job.recording_id, context.clock.NowMicros())));
@@ -117,6 +120,10 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(
       const auto evaluation,
       Evaluate(view, target ? target->counts() : view.counts(), encoder, arena, reporter));
+  SAED_ASSIGN_OR_RETURN(const auto warnings,
+                        Shortcomings(spec.fit, trainer->total_steps(), evaluation));
+  nlohmann::json scores = saed::ToJson(evaluation);
+  scores["warnings"] = warnings;
 
   storage::ModelRow row;
   row.id = job.id;
@@ -128,12 +135,13 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   row.units = model.units;
   row.digest = sae::TensorDigest(model);
   row.spec = job.spec;
-  row.evaluation = evaluation.dump();
+  row.evaluation = scores.dump();
   row.provenance =
       Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
   SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
   return BuildAndStore(context, job, job.id, encoder, recording, view,
-                       target ? target->counts() : view.counts(), spec.conditions, arena, reporter);
+                       target ? target->counts() : view.counts(), spec.conditions, warnings, arena,
+                       reporter);
 }
 
 absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
@@ -152,7 +160,7 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   std::optional<CountView> target;
   if (model.target_units == 0) target = view.counts();
   return BuildAndStore(context, job, spec.model_id, encoder, recording, view, target,
-                       spec.conditions, arena, reporter);
+                       spec.conditions, inference::Warnings(row), arena, reporter);
 }
 
 }  // namespace

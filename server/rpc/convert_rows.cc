@@ -314,6 +314,7 @@ absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row) {
   m.set_tensor_digest(row.digest);
   *m.mutable_evaluation() = ParseEvaluation(row.evaluation);
   m.set_provenance(row.provenance);
+  for (std::string& warning : inference::Warnings(row)) m.add_warnings(std::move(warning));
   return m;
 }
 

@@ -7,6 +7,7 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/inference/model_record.h"
 #include "server/jobs/submit.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
@@ -14,6 +15,17 @@
 
 namespace saed::rpc {
 namespace {
+
+// What is wrong with the model of a job that succeeded.
+absl::Status AddWarnings(Context& context, v1::Job& job) {
+  if (job.model().empty()) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(job.model(), "models", "model"));
+  const auto model = context.stores.models.Get(id);
+  if (absl::IsNotFound(model.status())) return absl::OkStatus();  // deleted
+  SAED_RETURN_IF_ERROR(model.status());
+  for (std::string& warning : inference::Warnings(*model)) job.add_warnings(std::move(warning));
+  return absl::OkStatus();
+}
 
 // The row, and what only the scheduler knows of it.
 absl::StatusOr<v1::Job> Describe(Context& context, const storage::JobRow& row) {
@@ -79,7 +91,7 @@ absl::Status With(Context& context, const Request& request, Response& response, 
   absl::StatusOr<storage::JobRow> row = change(id);
   SAED_RETURN_IF_ERROR(row.status());
   SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, *row));
-  return absl::OkStatus();
+  return AddWarnings(context, *response.mutable_job());
 }
 
 absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequest& request,
@@ -136,6 +148,7 @@ absl::Status Watch(Context& context, const std::string& id, int64_t after,
     const auto send_job = [&]() -> absl::Status {
       v1::WatchJobResponse message;
       SAED_ASSIGN_OR_RETURN(*message.mutable_job(), Describe(context, row));
+      SAED_RETURN_IF_ERROR(AddWarnings(context, *message.mutable_job()));
       stream.Write(message);
       last_state = row.shown_state();
       last_attempt = row.attempt;

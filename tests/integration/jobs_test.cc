@@ -56,6 +56,56 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   EXPECT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();
 }
 
+// A single step leaves half of all latents active.
+TEST_F(Jobs, ATrainingThatFellShortSaysSoEverywhere) {
+  auto request = TrainRequest(Simulate());
+  request.mutable_train()->set_max_steps(1);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const auto ended = Watch(job->name()).back().job();
+  ASSERT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();
+  ASSERT_GE(ended.warnings_size(), 1);
+  EXPECT_NE(ended.warnings(0).find("and should be 3; it had 1 step of 128 windows"),
+            std::string::npos)
+      << ended.warnings(0);
+  grpc::ClientContext of_job, of_model, of_dictionary;
+  v1::GetJobRequest get_job;
+  get_job.set_name(job->name());
+  v1::GetJobResponse shown;
+  ASSERT_TRUE(client_->jobs().GetJob(&of_job, get_job, &shown).ok());
+  EXPECT_EQ(shown.job().warnings(0), ended.warnings(0));
+  v1::GetModelRequest get_model;
+  get_model.set_name(ended.model());
+  v1::GetModelResponse model;
+  ASSERT_TRUE(client_->models().GetModel(&of_model, get_model, &model).ok());
+  ASSERT_EQ(model.model().warnings_size(), ended.warnings_size());
+  EXPECT_EQ(model.model().warnings(0), ended.warnings(0));
+  v1::GetDictionaryRequest get_dictionary;
+  get_dictionary.set_name(ended.dictionary());
+  v1::GetDictionaryResponse dictionary;
+  ASSERT_TRUE(client_->features().GetDictionary(&of_dictionary, get_dictionary, &dictionary).ok());
+  ASSERT_GE(dictionary.dictionary().warnings_size(), 1);
+  EXPECT_EQ(dictionary.dictionary().warnings(0), ended.warnings(0));
+  EXPECT_EQ(Trained().warnings_size(), 0);
+}
+
+// With thresholds that no window reaches.
+TEST_F(Jobs, ATrainingThatLearnedNothingFails) {
+  auto request = TrainRequest(Simulate());
+  auto* model = request.mutable_train()->mutable_model();
+  model->set_selection(v1::SELECTION_JUMP_RELU);
+  model->mutable_penalty()->set_threshold(1e6);
+  model->mutable_penalty()->set_weight(1);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const auto ended = Watch(job->name()).back().job();
+  EXPECT_EQ(ended.state(), v1::Job::STATE_FAILED);
+  EXPECT_NE(ended.error().message().find("nothing was learned: no latent is active"),
+            std::string::npos)
+      << ended.error().message();
+  EXPECT_NE(ended.error().message().find("a smaller penalty"), std::string::npos);
+}
+
 TEST_F(Jobs, SubmissionIsIdempotent) {
   auto request = TrainRequest(Simulate());
   request.set_request_id("once");

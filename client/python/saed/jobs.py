@@ -1,6 +1,7 @@
 """Jobs: train, analyse, watch."""
 
 import uuid
+import warnings
 
 from saed.v1 import jobs_pb2, types_pb2
 
@@ -143,11 +144,14 @@ class JobCalls:
                 yield event.progress
 
     def wait(self, name):
-        """The job once it ended; raises RuntimeError where it failed or was cancelled."""
+        """The job once it ended; raises RuntimeError where it failed or was cancelled. What is wrong
+        with its model is warned of and stands in the job's warnings."""
         for _ in self.watch(name, after=-1):
             pass
         job = self.job(name)
         if job.state != jobs_pb2.Job.STATE_SUCCEEDED:
             state = jobs_pb2.Job.State.Name(job.state)[6:]
             raise RuntimeError(f"{name} {state}: {job.error.message}")
+        for text in job.warnings:
+            warnings.warn(f"{job.model}: {text}", stacklevel=2)
         return job
