@@ -49,11 +49,11 @@ absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
 }
 
 absl::Status SetModel(const TrainFlags& f, v1::ModelSpec& model) {
-  if (f.levels.empty() == (f.features == 0)) {
+  if (!f.levels.empty() && (f.features != 0 || f.k != 0)) {
     return absl::InvalidArgumentError(
         "give --features and --k, or one --level FEATURES:K for each Matryoshka level");
   }
-  if (f.levels.empty()) {
+  if (f.features != 0 || f.k != 0) {
     auto* level = model.add_levels();
     level->set_features(f.features);
     level->set_k(f.k);
@@ -206,8 +206,11 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--test-values", test_values, "Values that are held out")->group("Data");
   command.add_flag("--in-sample", in_sample, "Train on everything; scores are not held out")
       ->group("Data");
-  command.add_option("--features", features, "Latents in the dictionary, F")->group("Model");
-  command.add_option("--k", k, "Active latents per window")->group("Model");
+  command
+      .add_option("--features", features,
+                  "Latents in the dictionary, F; 0 (default): by units and windows")
+      ->group("Model");
+  command.add_option("--k", k, "Active latents per window; 0 (default): by F")->group("Model");
   command.add_option("--level", levels, "Matryoshka level FEATURES:K (repeatable, ascending)")
       ->group("Model");
   command

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "server/base/text.h"
+#include "server/jobs/choose.h"
 
 namespace saed::jobs {
 namespace {
@@ -27,6 +28,7 @@ constexpr size_t kFewestRows = 8;                // of a table that trials are s
 constexpr size_t kMostLookedAt = 400000;         // pairs of a table's row and a unit, for rates
 constexpr size_t kStretches = 5;                 // of which each gives rows to both sides
 constexpr int64_t kMostRead = int64_t{1} << 20;  // counts that are looked at for their sign
+constexpr double kTrains = 0.8;                  // of the windows
 
 double Length(const Spans& spans) {
   double out = 0;
@@ -198,7 +200,7 @@ class Maker {
       Mask(chosen);
       SplitBy(*chosen.table);
     }
-    Size(units);
+    Size(units, bin, chosen);
     Sign();
     return std::move(out_);
   }
@@ -296,11 +298,15 @@ class Maker {
                     table.table.name));
   }
 
-  void Size(size_t units) {
-    const size_t features = std::clamp<size_t>((2 * units + 7) / 8 * 8, 16, 256);
-    Add(fmt::format("--features {} --k {}", features, features / 8));
-    Because(fmt::format("--features: about two for each of {} units, an eighth of them at once",
-                        units));
+  // Windows that train are those of the rows that are split, else of all that was observed.
+  void Size(size_t units, double bin, const Chosen& chosen) {
+    const bool rows = Masks(chosen) || (chosen.table != nullptr && SplitColumn(*chosen.table));
+    const double seconds = rows ? chosen.covered * observed_ : observed_;
+    const auto windows = static_cast<int64_t>(seconds / bin * kTrains);
+    const int features = FeaturesFor(static_cast<int64_t>(units), windows);
+    const int k = ActiveFor(features);
+    Add(fmt::format("--features {} --k {}", features, k));
+    Because("--features, --k: " + SizeReason(static_cast<int64_t>(units), windows));
   }
 
   // Signed traces are no counts: the Poisson loss refuses them.

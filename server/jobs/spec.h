@@ -27,9 +27,9 @@ struct TrainSpec {
   std::string recording_id;
   std::string name;  // for people; may be empty
   recordings::DataView view;
-  std::optional<Target> target;      // absent: the input itself
-  sae::FitSpec fit;                  // batch_size and epochs may be 0 until Check chooses them
-  std::vector<std::string> choices;  // what Check chose and why, a line each
+  std::optional<Target> target;  // absent: the input itself
+  sae::FitSpec fit;              // levels, batch_size, epochs may be missing until Check chooses
+  std::vector<std::string> choices;             // what Check chose and why, a line each
   std::vector<features::Condition> conditions;  // beside the automatic ones
   int threads = 0;                              // 0: as many as the server gives one job
 };

@@ -189,7 +189,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   }
   // What is chosen is no fault, whatever the view turns out to have.
   sae::FitSpec provisional = spec.fit;
-  Choose(1, provisional);
+  Choose(1, 1, provisional);
   const absl::Status model = sae::Validate(provisional, zscored);
   faults.Merge(model);
   const auto recording = LoadRecording(stores, spec.recording_id);
@@ -205,7 +205,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
     return faults.ToStatus();
   }
-  spec.choices = Choose(static_cast<int64_t>(view->train.size()), spec.fit);
+  spec.choices = Choose(static_cast<int64_t>(view->units.size()),
+                        static_cast<int64_t>(view->train.size()), spec.fit);
   const auto target = TargetOf(stores, spec, *recording, *view);
   faults.Merge(target.status());
   const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());

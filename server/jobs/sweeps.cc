@@ -147,8 +147,7 @@ void MarkPareto(int rungs, std::vector<TrialReport>& trials) {
 
 }  // namespace
 
-absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
-                              const SubmitLimits& limits) {
+absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const SubmitLimits& limits) {
   Faults faults;
   CheckNumbers(spec, faults);
   const auto space = SearchSpace::Make(spec.parameters);
@@ -157,6 +156,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
   const auto base = Check(stores, whole_base, limits);
   faults.Merge(base.status(), "base");
   if (!base.ok() && !absl::IsInvalidArgument(base.status())) return base.status();
+  // Settings name levels. Batch and epochs are chosen for each trial, whose windows may be others.
+  spec.base.fit.model.levels = whole_base.fit.model.levels;
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   int64_t trials = spec.trials;
   if (spec.method == SearchMethod::kGrid) {
@@ -232,8 +233,7 @@ void Sweeps::Loop() {
   }
 }
 
-absl::StatusOr<storage::SweepRow> Sweeps::Submit(const SweepSpec& spec,
-                                                 const std::string& request_id,
+absl::StatusOr<storage::SweepRow> Sweeps::Submit(SweepSpec spec, const std::string& request_id,
                                                  const std::string& owner) {
   SAED_RETURN_IF_ERROR(Check(stores_, spec, scheduler_.LimitsFor(owner)).status());
   storage::SweepRow row;

@@ -19,8 +19,7 @@ namespace saed::jobs {
 
 // Every fault of the sweep at once, also those of the settings at the ends of every parameter.
 // Returns how many trials there will be. Blocks on the disk.
-absl::StatusOr<int64_t> Check(const Stores& stores, const SweepSpec& spec,
-                              const SubmitLimits& limits);
+absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const SubmitLimits& limits);
 
 // A trial as people see it.
 struct TrialReport {
@@ -57,7 +56,7 @@ class Sweeps {
   void Stop();
 
   // Checks and begins. With a request_id the same call again returns the same sweep.
-  absl::StatusOr<storage::SweepRow> Submit(const SweepSpec& spec, const std::string& request_id,
+  absl::StatusOr<storage::SweepRow> Submit(SweepSpec spec, const std::string& request_id,
                                            const std::string& owner);
   // Its jobs end within about a second; what it has reached stays.
   absl::StatusOr<storage::SweepRow> Cancel(const std::string& id);

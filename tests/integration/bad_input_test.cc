@@ -245,7 +245,8 @@ TEST_F(BadInput, TrainSpecs) {
   EXPECT_BAD(with([](auto& t) { t.mutable_view()->set_window(-1); }), "view.window");
   EXPECT_BAD(with([](auto& t) { t.mutable_model()->mutable_levels(0)->set_k(17); }),
              "model.levels[0].k");
-  EXPECT_BAD(with([](auto& t) { t.mutable_model()->clear_levels(); }), "model.levels");
+  EXPECT_BAD(with([](auto& t) { t.mutable_model()->mutable_levels(0)->set_features(-1); }),
+             "model.levels[0].features,model.levels[0].k");
   for (int features : {16, 8}) {
     EXPECT_BAD(with([&](auto& t) {
                  auto* level = t.mutable_model()->add_levels();

@@ -43,6 +43,7 @@ TEST_F(Jobs, TrainWatchAndFindAgain) {
 TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   auto request = TrainRequest(Simulate());
   request.set_request_id("chosen");
+  request.mutable_train()->mutable_model()->clear_levels();
   request.mutable_train()->clear_batch_size();
   request.mutable_train()->clear_epochs();
   const auto job = Create(request), again = Create(request);
@@ -50,8 +51,14 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   EXPECT_EQ(job->name(), again->name());
   EXPECT_EQ(job->train().batch_size(), 256);
   EXPECT_EQ(job->train().epochs(), 143);
-  ASSERT_EQ(job->train().choices_size(), 2);
-  EXPECT_EQ(job->train().choices(1), "epochs 143: 7 steps each, at least 20 epochs and 1000 steps");
+  ASSERT_EQ(job->train().model().levels_size(), 1);
+  EXPECT_EQ(job->train().model().levels(0).features(), 48);
+  EXPECT_EQ(job->train().model().levels(0).k(), 8);
+  ASSERT_EQ(job->train().choices_size(), 3);
+  EXPECT_EQ(job->train().choices(0).find("features 48, k 8: 20 units and 1599 windows that train"),
+            0U)
+      << job->train().choices(0);
+  EXPECT_EQ(job->train().choices(2), "epochs 143: 7 steps each, at least 20 epochs and 1000 steps");
   const auto ended = Watch(job->name()).back().job();
   EXPECT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();
 }

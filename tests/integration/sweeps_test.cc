@@ -177,6 +177,32 @@ TEST_F(Sweeps, TheObjectiveMayBeTheAurocOfACondition) {
   EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("objective.condition.expression"));
 }
 
+// The base's dictionary is sized once, so that settings can name its level; batch and epochs are
+// every trial's own.
+TEST_F(Sweeps, WhatTheBaseLeavesToTheServerIsChosen) {
+  auto request = Request(Simulate(4000));
+  auto* spec = request.mutable_spec();
+  spec->mutable_base()->mutable_model()->clear_levels();
+  spec->mutable_base()->clear_batch_size();
+  spec->mutable_base()->clear_epochs();
+  spec->mutable_base()->set_max_steps(20);
+  spec->set_trials(1);
+  spec->set_skip_best(true);
+  spec->clear_early_stopping();
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const v1::Sweep end = End(sweep->name());
+  ASSERT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  EXPECT_EQ(end.spec().base().model().levels(0).features(), 48);
+  grpc::ClientContext context;
+  v1::GetJobRequest get;
+  get.set_name(end.trials(0).jobs(0));
+  v1::GetJobResponse job;
+  ASSERT_TRUE(client_->jobs().GetJob(&context, get, &job).ok());
+  EXPECT_EQ(job.job().train().batch_size(), 256);
+  EXPECT_GE(job.job().train().epochs(), 20);
+}
+
 // It neither ends with the sweep nor lets the sweep end without it.
 TEST_F(Sweeps, WaitsForATrialThatAPersonPaused) {
   auto request = Request(Simulate());

@@ -35,16 +35,17 @@ class JobCalls:
                    hidden_inputs=0.0, threads=0):
         """What train() trains and a sweep varies, as a message.
 
-        levels: [(features, k), …] for Matryoshka, instead of features and k. split: a fraction, "in
-        sample", or {"table", "column", "train", "test"}. conditions: a dict of names and
-        expressions (see Condition in types.proto), such as {"hits": "around_start(trials, outcome =
-        hit, 0, 0.5)", "fast": "speed > 20"}. aux, resampling, penalty, optimiser: None or dicts with
-        the fields of AuxK, Resampling, Penalty and Optimiser. k_anneal: the part of training over
-        which the k of TopK and BatchTopK falls to its value. batch_size, epochs: 0 leaves them to
-        the server, which says in the job's train.choices what it chose. hidden_inputs: the fraction
-        of the units that each window lacks in a step of training (see TrainSpec). selection:
-        "relu", "top_k", "batch_top_k", "jump_relu" or "gated". target: None or a dict with
-        recording, unit_labels, unit_ids, unit_regions and normaliser of a paired population."""
+        features, k: None leaves them to the server, by units and windows. levels: [(features, k),
+        …] for Matryoshka, instead of features and k. split: a fraction, "in sample", or {"table",
+        "column", "train", "test"}. conditions: a dict of names and expressions (see Condition in
+        types.proto), such as {"hits": "around_start(trials, outcome = hit, 0, 0.5)", "fast": "speed
+        > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK,
+        Resampling, Penalty and Optimiser. k_anneal: the part of training over which the k of TopK
+        and BatchTopK falls to its value. batch_size, epochs: 0 leaves them to the server, which
+        says in the job's train.choices what it chose. hidden_inputs: the fraction of the units that
+        each window lacks in a step of training (see TrainSpec). selection: "relu", "top_k",
+        "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
+        unit_ids, unit_regions and normaliser of a paired population."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads,
                                   hidden_inputs=hidden_inputs)
@@ -70,7 +71,7 @@ class JobCalls:
             view.split.in_sample = True
         else:
             view.split.train_fraction = split
-        for f, level_k in levels or [(features, k)]:
+        for f, level_k in levels or ([(features, k)] if features or k else []):
             spec.model.levels.add(features=f, k=level_k)
         if selection is not None:
             spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())

@@ -13,7 +13,7 @@ using testing::IsEmpty;
 sae::FitSpec Chosen(int64_t windows) {
   sae::FitSpec fit;
   fit.batch_size = fit.epochs = 0;
-  Choose(windows, fit);
+  Choose(98, windows, fit);
   return fit;
 }
 
@@ -32,22 +32,58 @@ TEST(Choose, AtLeastAThousandStepsAndTwentyEpochs) {
 TEST(Choose, SaysWhatAndWhy) {
   sae::FitSpec fit;
   fit.batch_size = fit.epochs = 0;
-  EXPECT_THAT(Choose(1600, fit),
-              ElementsAre("batch 256: 1600 windows train, fewer than 50000",
+  EXPECT_THAT(Choose(98, 1600, fit),
+              ElementsAre("features 48, k 8: 98 units and 1600 windows that train (48 up to 300 "
+                          "units and 100000 windows, more for more, at most four for a unit)",
+                          "batch 256: 1600 windows train, fewer than 50000",
                           "epochs 143: 7 steps each, at least 20 epochs and 1000 steps"));
 }
 
 TEST(Choose, WhatIsGivenStays) {
   sae::FitSpec fit;
+  fit.model.levels = {{30, 5}};
   fit.batch_size = 7;
   fit.epochs = 3;
-  EXPECT_THAT(Choose(100'000, fit), IsEmpty());
+  EXPECT_THAT(Choose(98, 100'000, fit), IsEmpty());
   EXPECT_EQ(fit.batch_size, 7);
   EXPECT_EQ(fit.epochs, 3);
+  EXPECT_EQ(fit.model.features(), 30);
+  EXPECT_EQ(fit.model.k(), 5);
   // Wrong as it is, for Validate to name.
   fit.batch_size = -1;
   fit.epochs = 0;
-  EXPECT_THAT(Choose(100'000, fit), IsEmpty());
+  EXPECT_THAT(Choose(98, 100'000, fit), IsEmpty());
+}
+
+TEST(Choose, FeaturesGrowWithUnitsAndWindows) {
+  EXPECT_EQ(FeaturesFor(98, 9000), 48);
+  EXPECT_EQ(FeaturesFor(300, 100'000), 48);
+  EXPECT_EQ(FeaturesFor(301, 100'000), 96);
+  EXPECT_EQ(FeaturesFor(300, 100'001), 96);
+  EXPECT_EQ(FeaturesFor(1200, 1'000'000), 96);
+  EXPECT_EQ(FeaturesFor(1201, 9000), 192);
+  EXPECT_EQ(FeaturesFor(1'000'000, 1'000'000'000), 384);
+  EXPECT_EQ(FeaturesFor(10, 9000), 40);
+  EXPECT_EQ(FeaturesFor(1, 1), 16);
+  EXPECT_EQ(FeaturesFor(1, 1'000'000'000), 16);
+  EXPECT_EQ(ActiveFor(48), 8);
+  EXPECT_EQ(ActiveFor(192), 16);
+  EXPECT_EQ(ActiveFor(1), 1);
+}
+
+// Each alone as well; levels that are several are people's own.
+TEST(Choose, TheOtherOfFeaturesAndKFollows) {
+  sae::FitSpec fit;
+  fit.model.levels = {{100, 0}};
+  EXPECT_THAT(Choose(98, 9000, fit), ElementsAre("k 12: about the root of 4/3 of 100 features"));
+  EXPECT_EQ(fit.model.k(), 12);
+  fit.model.levels = {{0, 60}};
+  Choose(98, 9000, fit);
+  EXPECT_EQ(fit.model.features(), 60);
+  EXPECT_EQ(fit.model.k(), 60);
+  fit.model.levels = {{8, 2}, {0, 0}};
+  EXPECT_THAT(Choose(98, 9000, fit), IsEmpty());
+  EXPECT_EQ(fit.model.features(), 0);
 }
 
 }  // namespace

@@ -25,6 +25,22 @@ std::string FlagsOf(const Recording& r) {
   return FirstCommandFor(r, std::vector<double>(r.units.size(), 10 * r.duration)).flags;
 }
 
+TEST(FirstCommandTest, FeaturesFitUnitsAndWindows) {
+  EXPECT_THAT(FlagsOf(Lasting(200)), HasSubstr("--features 40 --k 7"));  // of ten units
+  Recording r = Lasting(200);
+  r.units.resize(98);
+  EXPECT_THAT(FlagsOf(r), HasSubstr("--features 48 --k 8"));
+  EXPECT_THAT(FirstCommandFor(r, std::vector<double>(98, 2000.0)).reasons,
+              testing::Contains(HasSubstr("98 units and 8000 windows that train")));
+  // 100,000 windows of 20 ms train in 2500 s, of which unobserved ones are none.
+  r.duration = 2600;
+  EXPECT_THAT(FlagsOf(r), HasSubstr("--features 96 --k 11"));
+  r.observed = recordings::Spans{{100, 300}};
+  EXPECT_THAT(FlagsOf(r), HasSubstr("--features 48 --k 8"));
+  // Batch and epochs are the server's to choose.
+  EXPECT_THAT(FlagsOf(r), Not(HasSubstr("--epochs")));
+}
+
 TEST(FirstCommandTest, SignedTracesHaveNoPoissonLoss) {
   Recording r = Lasting(100);
   r.counts = {0.05, DType::kF32, 2000, std::vector<uint8_t>(2000 * 10 * sizeof(float)), nullptr};
