@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "server/jobs/choose.h"
+
 namespace saed::jobs {
 namespace {
 
@@ -13,7 +15,8 @@ constexpr double kMiss = 0.5, kMostDead = 0.5;
 std::string Advice(const sae::FitSpec& fit, int64_t steps) {
   std::string out =
       fmt::format("it had {} step{} of {} windows", steps, steps == 1 ? "" : "s", fit.batch_size);
-  if (steps < 1000) out += "; a thousand steps or more are needed as a rule: leave out epochs";
+  if (steps < kFewestSteps)
+    out += "; a thousand steps or more are needed as a rule: leave out epochs and max_steps";
   if (fit.model.penalty.weight > 0) out += "; a smaller penalty, or 0, lets more latents be active";
   return out;
 }
@@ -31,8 +34,14 @@ absl::StatusOr<std::vector<std::string>> Shortcomings(const sae::FitSpec& fit, i
   }
   const double k = fit.model.k();
   if (fit.model.penalty.weight == 0 && std::abs(e.l0 - k) >= kMiss * k) {
-    out.push_back(fmt::format("L0 is {:.2f} on held-out windows and should be {}; {}", e.l0, k,
-                              Advice(fit, steps)));
+    // λ reached the target where it looked.
+    const bool on_training = e.l0 > k && steps >= kFewestSteps;
+    out.push_back(fmt::format(
+        "L0 is {:.2f} on held-out windows and should be {}; {}{}", e.l0, k, Advice(fit, steps),
+        !on_training            ? ""
+        : fit.hidden_inputs > 0 ? "; more windows to train on, or fewer features, would help"
+                                : "; windows that trained have fewer active latents: "
+                                  "hidden_inputs 0.5, more windows or fewer features would help"));
   }
   if (e.explained_variance && *e.explained_variance < 0) {
     out.push_back(

@@ -61,6 +61,18 @@ TEST(Learned, EachShortcomingIsSaidWithItsFigure) {
   EXPECT_THAT(Said(Asked(), e), ElementsAre(HasSubstr("75 % of 48 latents")));
 }
 
+// What does not hold beyond the windows that trained has another cause than too few steps.
+TEST(Learned, TooManyActiveLatentsHaveAnotherCause) {
+  sae::Evaluation e = Good();
+  e.l0 = 17;
+  EXPECT_THAT(Said(Asked(), e), ElementsAre(HasSubstr("hidden_inputs 0.5")));
+  sae::FitSpec fit = Asked();
+  fit.hidden_inputs = 0.5;
+  EXPECT_THAT(Said(fit, e), ElementsAre(HasSubstr("more windows to train on")));
+  e.l0 = 0.05;
+  EXPECT_THAT(Said(Asked(), e), ElementsAre(testing::Not(HasSubstr("hidden_inputs"))));
+}
+
 // With a penalty that was given there is no target.
 TEST(Learned, AGivenPenaltyHasNoTarget) {
   sae::FitSpec fit = Asked();
