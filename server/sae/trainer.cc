@@ -139,24 +139,29 @@ double Trainer<T>::StartLambda() const {
   return 0.1 / static_cast<double>(data_.outputs());
 }
 
-// λ moves by a few per cent a step, towards the L0 that the level asks for. JumpReLU's L0 answers
-// to its thresholds alone, which a positive λ can only raise and which overshoot: there a
-// proportional and a bounded integral part may become negative, which lowers them.
+// λ moves by a few per cent a step, towards the L0 that the level asks for. Where a training is too
+// short for that it moves faster, and L0, which follows late, would fall far below its target and
+// take the latents with it: λ then answers to the change of L0 as well, which brakes it. JumpReLU's
+// L0 answers to its thresholds alone, which a positive λ can only raise and which overshoot: there
+// a proportional and a bounded integral part may become negative, which lowers them.
 template <class T>
 void Trainer<T>::AdjustLambda(double l0) {
   if (!HasPenalty(spec_.model.selection) || spec_.model.penalty.weight > 0) return;
   const double error = std::clamp(std::log2((l0 + 1e-3) / spec_.model.k()), -1.0, 1.0);
   if (spec_.model.selection == Selection::kJumpRelu) {
     const double unit = 1.0 / data_.outputs();
-    jump_integral_ = std::clamp(jump_integral_ + 0.01 * error * unit, -unit, 5 * unit);
-    lambda_ = jump_integral_ + 2 * error * unit;
+    control_ = std::clamp(control_ + 0.01 * error * unit, -unit, 5 * unit);
+    lambda_ = control_ + 2 * error * unit;
   } else {
-    // Short trainings cannot wait.
-    const double rate = std::clamp(20.0 / static_cast<double>(total_steps_), 0.03, 0.3);
+    constexpr double kSlow = 0.03, kFast = 0.15, kFar = 4;
+    const double rate = std::clamp(20.0 / static_cast<double>(total_steps_), kSlow, kFast);
+    const double octaves = std::clamp(std::log2((l0 + 1e-3) / spec_.model.k()), -kFar, kFar);
+    const double brake = rate > kSlow && step_ > 0 ? octaves - control_ : 0;
+    control_ = octaves;
     // Where L0 cannot follow yet, as in a slow warm-up, λ must not run so far away that its way
     // back takes thousands of steps.
     const double start = StartLambda();
-    lambda_ = std::clamp(lambda_ * std::exp(rate * error), 1e-3 * start, 1e3 * start);
+    lambda_ = std::clamp(lambda_ * std::exp(rate * error + brake), 1e-3 * start, 1e3 * start);
   }
 }
 
@@ -434,7 +439,7 @@ std::string Trainer<T>::Save() const {
   out.Array(idle_steps_);
   out.Array(running_thresholds_);
   out.Value(lambda_);
-  out.Value(jump_integral_);
+  out.Value(control_);
   return out.Take();
 }
 
@@ -461,7 +466,7 @@ absl::Status Trainer<T>::Restore(std::string_view state) {
   idle_steps_ = std::move(idle);
   running_thresholds_ = std::move(thresholds);
   lambda_ = lambda;
-  jump_integral_ = integral;
+  control_ = integral;
   step_ = step;
   work_.PackAll(parameters_);
   return absl::OkStatus();

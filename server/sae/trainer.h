@@ -89,7 +89,8 @@ class Trainer {
   Moments<T> moments_;
   std::vector<int32_t> idle_steps_;  // steps since each latent was last selected
   std::vector<double> running_thresholds_;
-  double lambda_ = 0, jump_integral_ = 0;
+  double lambda_ = 0;
+  double control_ = 0;  // what adjusting λ remembers: JumpReLU's integral, or how far off L0 was
   Step<T> work_;
   int64_t order_epoch_ = -1;
   std::vector<int64_t> order_;

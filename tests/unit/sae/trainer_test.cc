@@ -194,6 +194,26 @@ TEST(Trainer, PenaltyFindsTheAskedSparsity) {
   }
 }
 
+// Long before a thousand steps a λ that overshoots would silence latents for good.
+TEST(Trainer, AShortTrainingDoesNotCollapse) {
+  for (Selection s : {Selection::kRelu, Selection::kGated}) {
+    for (const int steps : {50, 80, 150, 400}) {
+      Toy toy(s);
+      toy.spec.model.aux.dead_after_steps = 0;
+      toy.spec.optimiser.learning_rate = 4e-3;
+      toy.spec.model.loss = Loss::kPoisson;
+      toy.spec.model.output = Output::kSoftplus;
+      toy.spec.epochs = 1000;
+      toy.spec.max_steps = steps;
+      Trainer<float> trainer(toy.spec, toy.data());
+      double l0 = 0;
+      while (!trainer.done()) l0 = trainer.Next()->l0;
+      EXPECT_GT(l0, 4 / 1.5) << Name(s) << " after " << steps;
+      EXPECT_LT(l0, 4 * 1.5) << Name(s) << " after " << steps;
+    }
+  }
+}
+
 // While the learning rate is so low that L0 cannot answer, λ goes no further than it comes back
 // from.
 TEST(Trainer, LambdaDoesNotRunAwayInASlowWarmUp) {
