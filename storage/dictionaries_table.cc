@@ -285,7 +285,7 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
                         "train_selectivity, train_precision, train_prevalence, train_auroc, "
                         "test_coverage, test_specificity, test_selectivity, test_precision, "
                         "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high, "
-                        "evidence, falls, code_train_auroc, code_test_auroc "
+                        "evidence, falls, code_train_auroc, code_test_auroc, units "
                         "FROM associations INDEXED BY associations_by_latent WHERE "
                         "dictionary_id = ? AND latent = ? ORDER BY test_auroc DESC, condition");
     SQLite::bind(s, id, latent);
@@ -294,7 +294,8 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
       out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getInt(), Scores(s, 2),
                      Scores(s, 2 + kScoreColumns), Real(s.getColumn(14)), Real(s.getColumn(15)),
                      Real(s.getColumn(16)), Real(s.getColumn(17)), s.getColumn(18).getString(),
-                     s.getColumn(19).getInt() != 0, Real(s.getColumn(20)), Real(s.getColumn(21))});
+                     s.getColumn(19).getInt() != 0, Real(s.getColumn(20)), Real(s.getColumn(21)),
+                     s.getColumn(22).getString()});
     }
     return out;
   });

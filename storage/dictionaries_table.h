@@ -62,6 +62,7 @@ struct AssociationRow {
   std::string evidence;  // the kind by which the AUROCs of train and test are; empty: the code
   bool falls = false;    // they are of its negative
   std::optional<double> code_train_auroc, code_test_auroc;
+  std::string units;  // JSON: [id, drive, share] of the units that make it so; may be empty
 };
 
 struct VariableRow {

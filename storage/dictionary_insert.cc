@@ -51,7 +51,7 @@ void InsertFeatures(SQLite::Database& db, const std::string& id,
 void InsertAssociations(SQLite::Database& db, const std::string& id,
                         const std::vector<AssociationRow>& associations) {
   SQLite::Statement s(
-      db, "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+      db, "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const AssociationRow& a : associations) {
     s.reset();
     s.bind(1, id);
@@ -69,6 +69,7 @@ void InsertAssociations(SQLite::Database& db, const std::string& id,
     s.bind(at++, static_cast<int>(a.falls));
     Bind(s, at++, a.code_train_auroc);
     Bind(s, at++, a.code_test_auroc);
+    s.bind(at++, a.units);
     s.exec();
   }
 }

@@ -353,6 +353,7 @@ ALTER TABLE associations ADD COLUMN evidence TEXT NOT NULL DEFAULT ''; -- kind; 
 ALTER TABLE associations ADD COLUMN falls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE associations ADD COLUMN code_train_auroc REAL;
 ALTER TABLE associations ADD COLUMN code_test_auroc REAL;
+ALTER TABLE associations ADD COLUMN units TEXT NOT NULL DEFAULT ''; -- JSON: id, drive, share
 ALTER TABLE conditions ADD COLUMN best_unit_falls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conditions ADD COLUMN random_train_auroc REAL;
 ALTER TABLE conditions ADD COLUMN random_test_auroc REAL;

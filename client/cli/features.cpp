@@ -113,6 +113,15 @@ std::string Sparkline(const Values& values) {
   return out;
 }
 
+// The first units that make the feature tell the condition.
+std::string Units(const v1::Association& a) {
+  std::string out;
+  for (int i = 0; i < std::min(3, a.units_size()); ++i) {
+    out += (i == 0 ? "" : " ") + std::to_string(a.units(i).unit_id());
+  }
+  return out;
+}
+
 void PrintTunings(const v1::GetFeatureResponse& r) {
   std::vector<const v1::Tuning*> order;
   for (const auto& t : r.tunings()) {
@@ -189,13 +198,13 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
          a.has_best_unit_test_auroc()
              ? fmt::format("{:.3f} ({})", a.best_unit_test_auroc(), a.best_unit_id())
              : "-",
-         JudgedBy(a), Score(t.has_coverage(), t.coverage()),
+         JudgedBy(a), Units(a), Score(t.has_coverage(), t.coverage()),
          Score(t.has_precision(), t.precision())});
   }
   fmt::print("AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
              Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "JUDGED BY",
-                    "COVERAGE", "PRECISION"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 7, 8}));
+                    "UNITS", "COVERAGE", "PRECISION"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 8, 9}));
   PrintTunings(r);
   PrintResponses(r);
   fmt::print("trace-back: mean gradient x input of the top units\n");

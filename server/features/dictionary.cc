@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <tuple>
 
 #include "server/base/status_macros.h"
 #include "server/features/describe.h"
+#include "server/features/drivers.h"
 #include "server/features/offsets.h"
 #include "server/features/random_control.h"
 #include "server/features/read_out.h"
@@ -93,6 +95,7 @@ class Builder {
     SAED_RETURN_IF_ERROR(DescribeAll());
     SAED_RETURN_IF_ERROR(Judge());
     ChooseBest();
+    TraceBack();
     SAED_RETURN_IF_ERROR(Certify());
     SAED_RETURN_IF_ERROR(Control());
     encoded_.activations = {};
@@ -268,7 +271,7 @@ class Builder {
         if (!Supported(f, c)) continue;
         supported_[f.latent][c] = true;
         order.push_back(c);
-        const double auroc = *f.judged[c].train_auroc;
+        const double auroc = *f.judged[c].train_auroc - (f.judged[c].falls ? kFallingMargin : 0);
         if (!out_.best_features[c] || auroc > best_auroc_[c]) {
           best_auroc_[c] = auroc;
           out_.best_features[c] = f.latent;
@@ -284,6 +287,32 @@ class Builder {
     // A condition's feature has its interval even where other conditions suit that feature better.
     for (size_t c = 0; c < conditions(); ++c) {
       if (out_.best_features[c]) wants_interval_[*out_.best_features[c]][c] = true;
+    }
+  }
+
+  // Largest first.
+  std::vector<TopUnit> Drivers(const Contrasts& contrasts, const Feature& f, size_t c) const {
+    const std::vector<double> drives = contrasts.Drives(f.latent, c, f.judged[c]);
+    double total = 0;
+    std::vector<TopUnit> out;
+    for (size_t n = 0; n < drives.size(); ++n) {
+      total += std::abs(drives[n]);
+      out.push_back({view_.unit_ids[n], drives[n], 0});
+    }
+    std::stable_sort(out.begin(), out.end(),
+                     [](const TopUnit& a, const TopUnit& b) { return a.drive > b.drive; });
+    out.resize(std::min(out.size(), kDrivers));
+    for (TopUnit& unit : out) unit.share = total > 0 ? unit.drive / total : 0;
+    return out;
+  }
+
+  void TraceBack() {
+    const Contrasts contrasts(encoder_.model(), view_.counts(), train_starts_, train_);
+    for (Feature& f : out_.features) {
+      f.drivers.resize(conditions());
+      for (size_t c = 0; c < conditions(); ++c) {
+        if (wants_interval_[f.latent][c]) f.drivers[c] = Drivers(contrasts, f, c);
+      }
     }
   }
 

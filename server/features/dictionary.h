@@ -55,9 +55,12 @@ struct Feature {
   std::vector<float> trace_map;
   std::vector<TopUnit> top_units;  // largest drive first, at most 10
   std::vector<Exemplar> exemplars;
-  std::vector<Scores> train, test;    // of its code, per condition
-  std::vector<Judged> judged;         // per condition
-  std::vector<Certainty> certainty;   // per condition, of the judged AUROC
+  std::vector<Scores> train, test;   // of its code, per condition
+  std::vector<Judged> judged;        // per condition
+  std::vector<Certainty> certainty;  // per condition, of the judged AUROC
+  // The units that make it tell a condition, largest drive first, at most kDrivers; for the pairs
+  // that have an interval. See Contrasts.
+  std::vector<std::vector<TopUnit>> drivers;
   std::optional<int> best_condition;  // highest judged training AUROC with support
   // Held-out activation around the onsets of the kIntervals conditions with the highest judged
   // training AUROC.
@@ -95,7 +98,8 @@ struct Dictionary {
     std::optional<double> test_auroc;
   };
   std::vector<std::optional<BestUnit>> best_units;
-  // Per condition the feature with the highest judged training AUROC among those with support.
+  // Per condition the feature with the highest judged training AUROC among those with support; one
+  // that falls only where it is kFallingMargin above all that rise.
   std::vector<std::optional<int>> best_features;
   std::vector<Judged> random;  // per condition; see RandomControl
   std::vector<Probes> probes;  // per condition; see kProbedConditions
@@ -110,6 +114,11 @@ struct Dictionary {
 // is active in as many training windows; where its code judges it, in as many in which the
 // condition holds.
 inline constexpr double kMinimumSupport = 20;
+
+inline constexpr size_t kDrivers = 5;
+
+// Where one that rises does nearly as well, it is the one that stands for a condition.
+inline constexpr double kFallingMargin = 0.02;
 
 // Probes are fitted for so many conditions: those of the user, then by their feature's training
 // AUROC. From at most so many training windows, evenly spaced (of ten stretches one validates), and

@@ -149,6 +149,9 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
       pair.test.auroc = judged.test_auroc;
       if (judged.kind) pair.evidence = sae::Name(*judged.kind);
       pair.falls = judged.falls;
+      nlohmann::json units = nlohmann::json::array();
+      for (const auto& u : f.drivers[c]) units.push_back({u.unit_id, u.drive, u.share});
+      if (!units.empty()) pair.units = units.dump();
       pair.code_train_auroc = f.train[c].auroc;
       pair.code_test_auroc = f.test[c].auroc;
       const features::Certainty& certainty = f.certainty[c];

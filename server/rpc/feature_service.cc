@@ -98,6 +98,17 @@ absl::Status Features(Context& context, const Caller& caller,
   return absl::OkStatus();
 }
 
+void AddUnits(const std::string& text, v1::Association& out) {
+  const auto units = nlohmann::json::parse(text, nullptr, false);
+  for (const auto& u : units.is_array() ? units : nlohmann::json::array()) {
+    if (!u.is_array() || u.size() != 3) continue;
+    auto* unit = out.add_units();
+    unit->set_unit_id(u[0].get<int64_t>());
+    unit->set_drive(u[1].is_number() ? u[1].get<double>() : 0);
+    unit->set_share(u[2].is_number() ? u[2].get<double>() : 0);
+  }
+}
+
 absl::Status One(Context& context, const std::string& name, v1::GetFeatureResponse& response) {
   SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
   auto& dictionaries = context.stores.dictionaries;
@@ -131,6 +142,7 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     *m->mutable_test() = ToProto(a.test);
     m->set_evidence(EvidenceKindOf(a.evidence));
     m->set_falls(a.falls);
+    AddUnits(a.units, *m);
     if (a.code_train_auroc) m->set_code_train_auroc(*a.code_train_auroc);
     if (a.code_test_auroc) m->set_code_test_auroc(*a.code_test_auroc);
     if (a.p_value) m->set_p_value(*a.p_value);

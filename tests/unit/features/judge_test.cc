@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "server/features/certainty.h"
+#include "server/features/drivers.h"
 #include "server/features/random_control.h"
 #include "server/sae/random.h"
 
@@ -182,6 +182,30 @@ TEST(Judge, NegatedValuesHaveTheReverseAuroc) {
   const Activations negated = Negated(sparse, kWindows);
   const auto a = Aurocs(sparse, conditions), b = Aurocs(negated, conditions);
   for (int c = 0; c < 2; ++c) EXPECT_NEAR(*a[c], 1 - *b[c], 1e-12);
+}
+
+// The drives of a fixed filter add up to the difference of its mean between the two sides.
+TEST(Contrasts, DrivesAddUpToTheDifferenceOfTheScore) {
+  const Made made;
+  const sae::Encoder encoder(made.model);
+  const EvidenceColumns columns(encoder, made.View(), made.View());
+  const auto conditions = ByWindow(made.labels, kWindows);
+  const Contrasts contrasts(made.model, made.View(), made.starts, conditions);
+  for (const auto kind : {sae::EvidenceKind::kMarginal, sae::EvidenceKind::kRate}) {
+    const auto column = *columns.Of(kind, {2}, made.starts, kGoOn);
+    double inside = 0, outside = 0;
+    for (int w = 0; w < kWindows; ++w) {
+      (made.labels[0][w] ? inside : outside) += static_cast<double>(column[0][w].second);
+    }
+    const auto positive = static_cast<double>(conditions.positive[0]);
+    const double want = inside / positive - outside / (kWindows - positive);
+    const auto drives = contrasts.Drives(2, 0, {kind, false, {}, {}});
+    EXPECT_NEAR(std::accumulate(drives.begin(), drives.end(), 0.0), want, 1e-4);
+    EXPECT_EQ(drives[0], 0) << "not in the latent's row";
+  }
+  // What falls: the unit that goes silent is what tells the condition.
+  const auto falls = contrasts.Drives(1, 0, {sae::EvidenceKind::kRate, true, {}, {}});
+  EXPECT_GT(falls[1], 0);
 }
 
 TEST(RandomControl, KnowsNothingOfTheDataAndIsTheSameAgain) {
