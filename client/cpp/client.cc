@@ -15,17 +15,57 @@
 namespace saed::client {
 namespace {
 
-constexpr size_t kChunk = 1 << 20;
+namespace fs = std::filesystem;
 
-absl::StatusOr<std::string> FileDigest(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return absl::NotFoundError(fmt::format("cannot open {}", path));
+constexpr size_t kChunk = 256 << 10;  // stays in the cache at both ends
+
+using ImportStream = grpc::ClientWriter<v1::ImportRecordingRequest>;
+
+// What of a file changes when it is written to.
+struct FileState {
+  int64_t size = 0;
+  fs::file_time_type written;
+  bool operator==(const FileState&) const = default;
+};
+
+absl::StatusOr<FileState> StateOf(const std::string& path) {
+  std::error_code no_size, no_time;
+  const FileState out{static_cast<int64_t>(fs::file_size(path, no_size)),
+                      fs::last_write_time(path, no_time)};
+  if (no_size || no_time) return absl::NotFoundError(fmt::format("cannot read {}", path));
+  return out;
+}
+
+// Reads the file once: header, chunks, digest. False where the server wants no more.
+absl::StatusOr<bool> Send(const UploadFile& file, ImportStream& stream,
+                          const std::function<void(int64_t)>& sent) {
+  auto state = StateOf(file.path);
+  if (!state.ok()) return state.status();
+  std::ifstream in(file.path, std::ios::binary);
+  if (!in) return absl::NotFoundError(fmt::format("cannot open {}", file.path));
+  v1::ImportRecordingRequest message;
+  auto* header = message.mutable_file();
+  header->set_role(file.role);
+  header->set_name(file.name);
+  header->set_size(state->size);
+  if (!stream.Write(message)) return false;
   Sha256 digest;
-  std::string buffer(kChunk, '\0');
-  while (in.read(buffer.data(), static_cast<std::streamsize>(kChunk)) || in.gcount() > 0) {
-    digest.Update(buffer.data(), static_cast<size_t>(in.gcount()));
+  while (true) {
+    std::string& chunk = *message.mutable_chunk();
+    chunk.resize(kChunk);
+    in.read(chunk.data(), static_cast<std::streamsize>(kChunk));
+    chunk.resize(static_cast<size_t>(in.gcount()));
+    if (chunk.empty()) break;
+    if (!stream.Write(message)) return false;
+    digest.Update(chunk);
+    sent(in.gcount());
   }
-  return digest.Hex();
+  if (in.bad() || StateOf(file.path) != state) {
+    return absl::AbortedError(
+        fmt::format("{} changed while it was sent; import it when it is finished", file.path));
+  }
+  message.set_sha256(digest.Hex());
+  return stream.Write(message);
 }
 
 // Adds the token to every call, also without TLS: a server on the same machine needs none.
@@ -87,10 +127,10 @@ absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeade
                                                            const std::vector<UploadFile>& files,
                                                            const UploadProgress& progress) {
   int64_t total = 0, sent = 0;
-  std::error_code error;
   for (const UploadFile& f : files) {
-    total += static_cast<int64_t>(std::filesystem::file_size(f.path, error));
-    if (error) return absl::NotFoundError(fmt::format("cannot read {}", f.path));
+    const auto state = StateOf(f.path);
+    if (!state.ok()) return state.status();
+    total += state->size;
   }
   grpc::ClientContext context;
   v1::ImportRecordingResponse response;
@@ -98,28 +138,16 @@ absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeade
   v1::ImportRecordingRequest message;
   *message.mutable_header() = header;
   bool open = stream->Write(message);
-  std::string buffer(kChunk, '\0');
-  for (const UploadFile& f : files) {
-    if (!open) break;
-    const auto digest = FileDigest(f.path);
-    if (!digest.ok()) {
-      context.TryCancel();
-      return digest.status();
-    }
-    auto* file = message.mutable_file();
-    file->set_role(f.role);
-    file->set_name(f.name);
-    file->set_size(static_cast<int64_t>(std::filesystem::file_size(f.path, error)));
-    file->set_sha256(*digest);
-    open = stream->Write(message);
-    std::ifstream in(f.path, std::ios::binary);
-    while (open &&
-           (in.read(buffer.data(), static_cast<std::streamsize>(kChunk)) || in.gcount() > 0)) {
-      message.set_chunk(buffer.data(), static_cast<size_t>(in.gcount()));
-      open = stream->Write(message);
-      sent += in.gcount();
+  for (size_t i = 0; open && i < files.size(); ++i) {
+    const auto more = Send(files[i], *stream, [&](int64_t bytes) {
+      sent += bytes;
       if (progress) progress(sent, total);
+    });
+    if (!more.ok()) {
+      context.TryCancel();
+      return more.status();
     }
+    open = *more;
   }
   stream->WritesDone();
   const grpc::Status status = stream->Finish();

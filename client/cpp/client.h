@@ -53,7 +53,8 @@ class Client {
   v1::SweepService::Stub& sweeps() { return *sweeps_; }
   v1::AdminService::Stub& admin() { return *admin_; }
 
-  // Sends the files in chunks of 1 MiB, each with its SHA-256.
+  // Sends the files in chunks, each with its SHA-256, reading each once. ABORTED where one changes
+  // meanwhile.
   absl::StatusOr<v1::ImportRecordingResponse> Import(const v1::ImportHeader& header,
                                                      const std::vector<UploadFile>& files,
                                                      const UploadProgress& progress);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "server/base/sha256.h"
@@ -86,8 +87,9 @@ absl::Status Unreadable(int error) {
 absl::StatusOr<Stored> CheckStored(const std::string& path, const Recording& r) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file.ok()) return Unreadable(errno);
-  // The disk may begin to write what has to be safe on it in the end.
-  sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+  // The disk writes what has to be safe on it in the end while the bytes are looked at.
+  const std::jthread writes(
+      [&file] { (void)sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE); });
   Sha256 digest;
   TrainCheck trains(r);
   std::vector<char> piece(kPiece);

@@ -56,8 +56,11 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
     } else if (message.part_case() == v1::ImportRecordingRequest::kChunk) {
       context.metrics.BytesReceived(static_cast<int64_t>(message.chunk().size()));
       SAED_RETURN_IF_ERROR(upload.Append(message.chunk()));
+    } else if (message.part_case() == v1::ImportRecordingRequest::kSha256) {
+      SAED_RETURN_IF_ERROR(upload.Digest(message.sha256()));
     } else {
-      return InvalidField("part", "is a second header or empty; send file headers and chunks");
+      return InvalidField("part",
+                          "is a second header or empty; send file headers, chunks and digests");
     }
   }
   moving.reset();

@@ -50,9 +50,12 @@ absl::Status CheckName(const std::string& name, recordings::Role role) {
   return absl::OkStatus();
 }
 
-bool Hexadecimal(const std::string& text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(),
-                                          [](unsigned char c) { return std::isxdigit(c) != 0; });
+absl::Status CheckDigest(const char* field, const std::string& file, const std::string& text) {
+  const bool hexadecimal =
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
+  if (hexadecimal && text.size() == 64) return absl::OkStatus();
+  return InvalidField(field, fmt::format("of '{}' is '{}'; must be 64 hexadecimal digits", file,
+                                         ValidUtf8(text.substr(0, 100))));
 }
 
 }  // namespace
@@ -70,10 +73,8 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
     return InvalidField("file.size", fmt::format("of '{}' is {} bytes; must be 0 to {}", name,
                                                  header.size(), max_file_bytes_));
   }
-  if (!Hexadecimal(header.sha256())) {
-    return InvalidField("file.sha256",
-                        fmt::format("of '{}' is '{}'; must be 64 hexadecimal digits", name,
-                                    ValidUtf8(header.sha256().substr(0, 100))));
+  if (!header.sha256().empty()) {
+    SAED_RETURN_IF_ERROR(CheckDigest("file.sha256", name, header.sha256()));
   }
   if (files_.size() == kMaxFiles) {
     return InvalidField("file",
@@ -112,6 +113,17 @@ absl::Status Upload::Append(const std::string& chunk) {
   return absl::OkStatus();
 }
 
+absl::Status Upload::Digest(const std::string& sha256) {
+  if (digest_ == nullptr) return InvalidField("sha256", "comes before any file header");
+  if (!header_.sha256().empty()) {
+    return InvalidField("sha256",
+                        fmt::format("of '{}' comes once more; its header has it", header_.name()));
+  }
+  SAED_RETURN_IF_ERROR(CheckDigest("sha256", header_.name(), sha256));
+  header_.set_sha256(sha256);
+  return CloseFile();
+}
+
 absl::Status Upload::CloseFile() {
   if (digest_ == nullptr) return absl::OkStatus();
   out_.close();
@@ -119,6 +131,12 @@ absl::Status Upload::CloseFile() {
   if (received_ != header_.size()) {
     return InvalidField("chunk", fmt::format("data of '{}' ended after {} of {} bytes",
                                              header_.name(), received_, header_.size()));
+  }
+  if (header_.sha256().empty()) {
+    return InvalidField("file.sha256",
+                        fmt::format("of '{}' is missing; must be 64 hexadecimal digits in the "
+                                    "file's header or behind its last chunk",
+                                    header_.name()));
   }
   const std::string got = digest_->Hex();
   digest_.reset();

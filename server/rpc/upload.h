@@ -28,6 +28,8 @@ class Upload {
 
   absl::Status Begin(const v1::FileHeader& header);
   absl::Status Append(const std::string& chunk);
+  // Of the file whose chunks are all there, where its header did not say it.
+  absl::Status Digest(const std::string& sha256);
   // After the last message: the last file must be whole.
   absl::Status End();
 

@@ -179,6 +179,34 @@ TEST_F(BadInput, Uploads) {
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"../c.npy", npy}}, 0, 0.02), "file.name");
   EXPECT_BAD(Import(v1::FORMAT_COUNTS_NPY, {{"c.npy", npy}}, 0, 0.02, int64_t{1} << 40),
              "file.size");
+  // The digest behind the chunks is as good as one before them, and one there must be.
+  const auto behind = [&](const std::vector<std::string>& digests, bool in_header = false) {
+    grpc::ClientContext context;
+    v1::ImportRecordingResponse response;
+    const auto stream = client_->recordings().ImportRecording(&context, &response);
+    v1::ImportRecordingRequest message;
+    message.mutable_header()->set_format(v1::FORMAT_COUNTS_NPY);
+    message.mutable_header()->set_bin_width(0.02);
+    stream->Write(message);
+    message.mutable_file()->set_name("c.npy");
+    message.mutable_file()->set_size(static_cast<int64_t>(npy.size()));
+    if (in_header) message.mutable_file()->set_sha256(Sha256Hex(npy));
+    stream->Write(message);
+    message.set_chunk(npy);
+    stream->Write(message);
+    for (const std::string& digest : digests) {
+      message.set_sha256(digest);
+      stream->Write(message);
+    }
+    stream->WritesDone();
+    return OutcomeOf(stream->Finish());
+  };
+  EXPECT_EQ(behind({Sha256Hex(npy)}).code, StatusCode::OK);
+  EXPECT_BAD(behind({}), "file.sha256");
+  EXPECT_BAD(behind({std::string(64, 'a')}), "file.sha256");
+  EXPECT_BAD(behind({""}), "sha256");
+  EXPECT_BAD(behind({Sha256Hex(npy), Sha256Hex(npy)}), "sha256");
+  EXPECT_BAD(behind({Sha256Hex(npy)}, true), "sha256");
   // A client that goes away in the middle leaves nothing behind.
   {
     grpc::ClientContext context;

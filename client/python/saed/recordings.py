@@ -10,10 +10,11 @@ import warnings
 import numpy as np
 
 from saed.choose import choose_files, warn_of_unread
+from saed.errors import Error
 from saed.v1 import recordings_pb2
 from saed.values import Series
 
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10  # bytes; stays in the cache at both ends
 
 
 def _name_of(path):
@@ -37,6 +38,22 @@ def _warn_of_ignored(recording, name, private):
     if private and not recording.private:
         warnings.warn(f"{recording.name} was there already and stays shared; private is for "
                       "recordings that are new", stacklevel=3)
+
+
+def _file_messages(role, name, path):
+    """Header, chunks and digest of a file, which is read once."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as data:
+        before = os.fstat(data.fileno())
+        yield recordings_pb2.ImportRecordingRequest(file=recordings_pb2.FileHeader(
+            role=role, name=name, size=before.st_size))
+        while chunk := data.read(_CHUNK):
+            digest.update(chunk)
+            yield recordings_pb2.ImportRecordingRequest(chunk=chunk)
+        after = os.fstat(data.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise IOError(f"{path} changed while it was sent; import it when it is finished")
+    yield recordings_pb2.ImportRecordingRequest(sha256=digest.hexdigest())
 
 
 class RecordingCalls:
@@ -64,21 +81,23 @@ class RecordingCalls:
         if units is not None:
             files.append((roles.ROLE_UNITS, pathlib.Path(units).name, units))
 
+        unreadable = []
+
         def messages():
             yield recordings_pb2.ImportRecordingRequest(header=header)
-            for role, file_name, file in files:
-                digest = hashlib.sha256()
-                with open(file, "rb") as data:
-                    while chunk := data.read(_CHUNK):
-                        digest.update(chunk)
-                    yield recordings_pb2.ImportRecordingRequest(file=roles(
-                        role=role, name=file_name, size=os.path.getsize(file),
-                        sha256=digest.hexdigest()))
-                    data.seek(0)
-                    while chunk := data.read(_CHUNK):
-                        yield recordings_pb2.ImportRecordingRequest(chunk=chunk)
+            try:
+                for role, file_name, file in files:
+                    yield from _file_messages(role, file_name, file)
+            except OSError as error:
+                unreadable.append(error)  # gRPC would say no more than that there was one
+                raise
 
-        answer = self._call(self.recordings.ImportRecording, messages())
+        try:
+            answer = self._call(self.recordings.ImportRecording, messages())
+        except Error:
+            if unreadable:
+                raise unreadable[0] from None
+            raise
         warn_of_unread(tables, [f for role, _, f in files if role != roles.ROLE_MAIN],
                        answer.recording)
         if not answer.created:
