@@ -11,9 +11,9 @@
 namespace saed::recordings {
 
 // Sorts trains that are not ascending; drops spikes that are no finite time, before 0 or after
-// `end` (s; infinity where it is not known). Trains with nothing wrong are read at most once; where
-// one in a file has to be mended, all go to a new file, in bounded memory. An error where there is
-// no room for it.
+// `end` (s; infinity where it is not known). Trains are read at most once; those in a file are
+// mended there, or where others hold parts of the file all go to a new one, in bounded memory. An
+// error where there is no room for it.
 absl::Status CleanSpikes(double end, Recording& recording, Notes& notes);
 
 // Ids that come twice: all units are numbered from 0, and the column `original_id` has their own.

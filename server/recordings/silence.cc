@@ -49,7 +49,7 @@ bool NeverSilent(const Recording& r, double least) {
     const SpikeTrain& train = unit.spike_times;
     if (train.empty()) continue;
     if (file == nullptr) file = train.gathered().get();
-    if (file == nullptr || train.gathered().get() != file) return false;
+    if (file == nullptr || train.gathered().get() != file || !train.look()->good) return false;
     spikes += train.size();
   }
   return file != nullptr && spikes == file->spikes() &&

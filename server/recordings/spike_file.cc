@@ -112,6 +112,8 @@ std::span<double> SpikeFile::Mapped(size_t first, size_t count) {
 absl::Status SpikeFile::Complete(std::string_view before, std::string_view behind) {
   SAED_RETURN_IF_ERROR(WriteAt(file_, before.data(), before.size(), 0));
   SAED_RETURN_IF_ERROR(WriteAt(file_, behind.data(), behind.size(), PlaceOf(spikes_)));
+  const size_t end = PlaceOf(spikes_) + behind.size();
+  if (ftruncate(file_, static_cast<off_t>(end)) != 0) return Failed("cannot store spikes", errno);
   complete_ = true;
   return absl::OkStatus();
 }

@@ -39,13 +39,18 @@ class SpikeFile {
   std::span<double> Mapped(size_t first, size_t count);
   const std::shared_ptr<CountFile>& map() const { return map_; }
   size_t spikes() const { return spikes_; }
-  // Of all spikes in it, by those who write them.
+  // It holds no more than its first so many from now on.
+  void Shrink(size_t spikes) { spikes_ = spikes; }
+  // Of how many of them trains were made, by who wrote them.
+  void Took(size_t spikes) { taken_ = spikes; }
+  size_t taken() const { return taken_; }
+  // Of all spikes of trains that are good (TrainLook), by those who write them.
   ActivityMap& activity() { return activity_; }
   const ActivityMap& activity() const { return activity_; }
 
   // Whether its file is one of PutSpikesInto()'s, and so can outlive it.
   bool keeps() const { return lent_; }
-  // Writes what comes before and behind the spikes; the file then stays as it is.
+  // Writes what comes before and behind the spikes, where it ends; the file then stays as it is.
   absl::Status Complete(std::string_view before, std::string_view behind);
 
  private:
@@ -54,7 +59,7 @@ class SpikeFile {
 
   int file_;
   bool lent_, complete_ = false;
-  size_t spikes_;
+  size_t spikes_, taken_ = 0;
   std::shared_ptr<CountFile> map_;
   ActivityMap activity_;
 };

@@ -9,8 +9,9 @@
 namespace saed::recordings {
 namespace {
 
-constexpr size_t kHeldBack = size_t{16} << 20;       // bytes, of all units
-constexpr size_t kMostHeld = 4096, kLeastHeld = 16;  // spikes of a unit
+constexpr size_t kHeldBack = size_t{16} << 20;  // bytes, of all units
+// Spikes of a unit; no power of two, or those of all units would fall into few sets of the cache.
+constexpr size_t kMostHeld = 4072, kLeastHeld = 16;
 constexpr size_t kSortedInMemory = size_t{4} << 20;  // spikes
 constexpr size_t kAtOnce = size_t{1} << 17;          // spikes
 
@@ -97,23 +98,7 @@ void SpikeBuffer::Sort(size_t unit) {
   Flush(unit);
   if (!status_.ok()) return;
   if (!file_) return SortTimes(times_[unit]);
-  const size_t first = first_[unit], size = next_[unit] - first;
-  looks_[unit] = TrainLook();
-  if (size <= kSortedInMemory) {
-    std::vector<double> times(size);
-    if (Failed(file_->Read(first, times))) return;
-    SortTimes(times);
-    next_[unit] = first;
-    Put(unit, times);
-    return;
-  }
-  SortTimes(file_->Mapped(first, size));
-  for (size_t at = 0; at < size; at += kAtOnce) {
-    const std::span<const double> times = file_->Mapped(first + at, std::min(kAtOnce, size - at));
-    looks_[unit].See(times);
-    if (looks_[unit].good) file_->activity().Add(times);
-  }
-  file_->map()->Release();
+  Failed(SortInFile(*file_, first_[unit], next_[unit] - first_[unit], looks_[unit]));
 }
 
 absl::StatusOr<std::vector<SpikeTrain>> SpikeBuffer::Take() {
@@ -121,10 +106,13 @@ absl::StatusOr<std::vector<SpikeTrain>> SpikeBuffer::Take() {
   SAED_RETURN_IF_ERROR(status_);
   std::vector<SpikeTrain> out;
   for (auto& times : times_) out.emplace_back(std::move(times));
+  size_t taken = 0;
   for (size_t n = 0; file_ && n < first_.size(); ++n) {
-    if (!looks_[n].good) file_->activity().Forget();
-    out.emplace_back(file_, first_[n], next_[n] - first_[n], looks_[n]);
+    const size_t size = next_[n] - first_[n];
+    out.emplace_back(file_, first_[n], size, looks_[n]);
+    taken += size;
   }
+  if (file_) file_->Took(taken);
   return out;
 }
 
@@ -161,6 +149,27 @@ void SortTimes(std::span<double> times) {
       strays.pop_back();
     }
   }
+}
+
+absl::Status SortInFile(SpikeFile& file, size_t first, size_t size, TrainLook& look) {
+  look = TrainLook();
+  const auto see = [&](std::span<const double> times) {
+    look.See(times);
+    if (look.good) file.activity().Add(times);
+  };
+  if (size <= kSortedInMemory) {
+    std::vector<double> times(size);
+    SAED_RETURN_IF_ERROR(file.Read(first, times));
+    SortTimes(times);
+    see(times);
+    return file.Write(first, times);
+  }
+  SortTimes(file.Mapped(first, size));
+  for (size_t at = 0; at < size; at += kAtOnce) {
+    see(file.Mapped(first + at, std::min(kAtOnce, size - at)));
+  }
+  file.map()->Release();
+  return absl::OkStatus();
 }
 
 }  // namespace saed::recordings

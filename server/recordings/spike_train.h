@@ -147,4 +147,7 @@ class SpikeBuffer {
 // Sorts; quickly where few times are out of order.
 void SortTimes(std::span<double> times);
 
+// Sorts `size` spikes of a file from `first` on, in bounded memory, and looks at them.
+absl::Status SortInFile(SpikeFile& file, size_t first, size_t size, TrainLook& look);
+
 }  // namespace saed::recordings

@@ -159,6 +159,81 @@ TEST(CleanSpikes, ManyDamagedStayInAFile) {
   EXPECT_NE(lines[1].find("in 1 unit out of order and sorted"), std::string::npos) << lines[1];
 }
 
+std::string BytesOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+TEST(CleanSpikes, MendsInTheFileThatIsStored) {
+  test_tools::TempDir dir;
+  const int file = open((dir / "a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  PutSpikesInto({file});
+  {
+    auto [r, mended] = ManyDamaged();
+    Notes notes;
+    ASSERT_TRUE(CleanSpikes(INFINITY, r, notes).ok());
+    r.duration = mended.duration = 5001;
+    const SpikeFile& gathered = *r.units[0].spike_times.gathered();
+    EXPECT_EQ(gathered.spikes(), 9'999'998U);
+    EXPECT_TRUE(gathered.activity().NeverSilent(5000, 1));
+    for (const double least : {0.5, 1e-4}) {
+      EXPECT_EQ(Silences(r, least), Silences(mended, least)) << least;
+    }
+    const std::string bytes = Serialise(mended);
+    EXPECT_TRUE(Serialise(r) == bytes);
+    const auto complete = CompleteInPlace(r);
+    ASSERT_TRUE(complete.ok() && *complete);
+    r = Recording();
+    EXPECT_TRUE(BytesOf(dir / "a") == bytes);
+  }
+  PutSpikesInto({});
+  close(file);
+}
+
+// A train that somebody else has too is not written.
+TEST(CleanSpikes, LeavesCopiesAlone) {
+  auto [r, mended] = ManyDamaged();
+  const SpikeTrain copy = r.units[0].spike_times;
+  Notes notes;
+  ASSERT_TRUE(CleanSpikes(INFINITY, r, notes).ok());
+  EXPECT_EQ(copy[30], -1);
+  EXPECT_EQ(copy.size(), 5'000'000U);
+  for (size_t n = 0; n < 3; ++n) {
+    EXPECT_EQ(r.units[n].spike_times, mended.units[n].spike_times) << n;
+  }
+}
+
+// Spikes past a known end, in the middle of what is else good, and places that nobody took.
+TEST(CleanSpikes, CutsAtTheEndInPlace) {
+  Recording r;
+  r.units.resize(3);
+  std::vector<double> times(4'999'000);
+  for (size_t i = 0; i < times.size(); ++i) times[i] = static_cast<double>(i) / 1000;
+  {
+    auto buffer = SpikeBuffer::Make({5'000'000, 5'000'000, 100});
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    for (size_t n = 0; n < 2; ++n) buffer->Add(n, times);
+    buffer->Add(2, std::vector<double>{1, 1, 2000});
+    auto trains = buffer->Take();
+    ASSERT_TRUE(trains.ok()) << trains.status();
+    for (size_t n = 0; n < 3; ++n) r.units[n].spike_times = (*trains)[n];
+  }
+  Notes notes;
+  ASSERT_TRUE(CleanSpikes(4000, r, notes).ok());
+  times.resize(4'000'001);
+  EXPECT_EQ(r.units[0].spike_times, SpikeTrain(times));
+  EXPECT_EQ(r.units[1].spike_times, SpikeTrain(times));
+  EXPECT_EQ(r.units[2].spike_times, (SpikeTrain{1, 1, 2000}));
+  ASSERT_EQ(notes.Lines().size(), 1U);
+  EXPECT_NE(notes.Lines()[0].find("1997998 spikes in 2 units dropped, the first is spike 4000002"),
+            std::string::npos)
+      << notes.Lines()[0];
+  ASSERT_NE(r.units[0].spike_times.gathered(), nullptr);
+  EXPECT_EQ(r.units[0].spike_times.gathered()->spikes(), 8'000'005U);
+}
+
 TEST(Silences, AreTheSameWhetherSeenOrRead) {
   for (const double pause : {0.0, 100.0}) {
     auto buffer = SpikeBuffer::Make({9'000'000, 0});
@@ -198,13 +273,6 @@ TEST(StoreFormat, ManySpikesStayInTheFile) {
   EXPECT_EQ(mapped->units[1].label, "odd length");
   std::filesystem::resize_file(dir / "r", std::filesystem::file_size(dir / "r") - 8);
   EXPECT_EQ(ParseFile(dir / "r").status().code(), absl::StatusCode::kDataLoss);
-}
-
-std::string BytesOf(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
 }
 
 // Spikes gathered in a file that was lent are stored where they are, as the same bytes.
