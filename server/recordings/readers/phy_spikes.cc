@@ -84,7 +84,7 @@ absl::Status CountClusters(const NpyRows& clusters, std::vector<int64_t>& ids,
     for (size_t i = 0; i < values.size() && status.ok(); ++i) {
       const double id = values[i];
       if (std::isnan(id) || id < 0) continue;
-      if (id != std::floor(id) || id >= kMostWhole) {
+      if (id >= kMostWhole || static_cast<double>(static_cast<int64_t>(id)) != id) {
         status = InvalidField(clusters.name(),
                               fmt::format("holds {} for spike {}; must be whole numbers below 2^53",
                                           id, first + static_cast<int64_t>(i)));
@@ -150,10 +150,9 @@ ClusterPlaces::ClusterPlaces(std::vector<int64_t> ids) : ids_(std::move(ids)) {
 
 ClusterPlaces::ClusterPlaces(const Recording& recording) : ClusterPlaces(IdsOf(recording)) {}
 
-int64_t ClusterPlaces::Of(double cluster) const {
+int64_t ClusterPlaces::OfLarge(double cluster) const {
   if (!(cluster >= 0) || cluster >= kMostWhole) return -1;
   const auto id = static_cast<int64_t>(cluster);
-  if (id < static_cast<int64_t>(places_.size())) return places_[static_cast<size_t>(id)];
   const auto at = std::lower_bound(ids_.begin(), ids_.end(), id);
   return at != ids_.end() && *at == id ? at - ids_.begin() : -1;
 }
@@ -163,7 +162,7 @@ absl::StatusOr<Recording> ReadPhySpikes(const FileSet& files, const std::string&
   SAED_ASSIGN_OR_RETURN(const SpikeFiles spikes, OpenSpikes(files, folder, notes));
   const TimeLook look = spikes.times.integer() ? TimeLook() : LookAt(spikes.times);
   SAED_ASSIGN_OR_RETURN(const bool samples, InSamples(spikes.times, look, options, notes));
-  double rate = 1;
+  double rate = 1;  // times in a second
   Recording out;
   if (samples) {
     SAED_ASSIGN_OR_RETURN(rate, FindSampleRate(options, files, folder + "params.py", notes));
@@ -189,7 +188,7 @@ absl::StatusOr<Recording> ReadPhySpikes(const FileSet& files, const std::string&
       } else if (!(t >= 0) || !std::isfinite(t) || (samples && t >= kMostWhole)) {
         outside.Add([&] { return where(samples ? "at sample" : "at second", t); });
       } else {
-        buffer.Add(static_cast<size_t>(unit), samples ? t / rate : t);
+        buffer.Add(static_cast<size_t>(unit), t / rate);
       }
     }
     spikes.clusters.Release();

@@ -29,9 +29,16 @@ class ClusterPlaces {
   explicit ClusterPlaces(const Recording& recording);
 
   // -1 for what is none of them.
-  int64_t Of(double cluster) const;
+  int64_t Of(double cluster) const {
+    if (cluster >= 0 && cluster < static_cast<double>(places_.size())) {
+      return places_[static_cast<size_t>(cluster)];
+    }
+    return OfLarge(cluster);
+  }
 
  private:
+  int64_t OfLarge(double cluster) const;
+
   std::vector<int64_t> ids_;
   std::vector<int32_t> places_;  // of the small ids, which come first
 };
