@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/recordings/readers/matlab_file.h"
+#include "server/recordings/readers/matlab_nesting.h"
 
 namespace saed::recordings {
 namespace {
@@ -315,6 +316,7 @@ class Mat5 : public MatFile {
 
 absl::StatusOr<std::unique_ptr<MatFile>> OpenMat5(const std::string& name, const std::string& path,
                                                   int64_t bytes) {
+  SAED_RETURN_IF_ERROR(CheckMatNesting(name, path));
   mat_t* file = Mat_Open(path.c_str(), MAT_ACC_RDONLY);
   if (file == nullptr || Mat_GetVersion(file) != MAT_FT_MAT5) {
     if (file != nullptr) Mat_Close(file);

@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 #include <matio.h>
+#include <zlib.h>
 
 #include <cmath>
 
 #include "server/base/faults.h"
 #include "server/recordings/import.h"
 #include "server/recordings/readers/matlab_file.h"
+#include "server/recordings/readers/matlab_nesting.h"
 #include "tests/tools/mat_writer.h"
 #include "tests/tools/temp_dir.h"
 
@@ -175,6 +177,75 @@ TEST_P(Matlab, EveryTruncationEndsWell) {
   for (size_t cut = 0; cut < bytes.size(); cut += step) {
     dir_.Write("a.mat", bytes.substr(0, cut));
     (void)Get();
+  }
+}
+
+// A variable of cells in cells, of which only the innermost is empty. `told`: bytes that each says
+// it has; 0: as many as it has.
+std::string NestedCells(int depth, uint32_t told = 0) {
+  const auto words = [](std::initializer_list<uint32_t> values) {
+    return std::string(reinterpret_cast<const char*>(values.begin()), values.size() * 4);
+  };
+  std::string out;
+  for (int level = 0; level < depth; ++level) {
+    const auto within = static_cast<uint32_t>(40 + 48 * (depth - 1 - level));
+    out += words(
+        {14, told == 0 ? within : told, 6, 8, 1, 0, 5, 8, 1, level + 1 < depth ? 1U : 0U, 1, 0});
+  }
+  return out;
+}
+
+std::string Mat5File(const std::string& variables) {
+  std::string out(128, ' ');
+  out.replace(124, 4, std::string("\0\1IM", 4));
+  return out + variables;
+}
+
+std::string CompressedVariable(const std::string& variable) {
+  std::string packed(compressBound(variable.size()), '\0');
+  uLongf size = packed.size();
+  EXPECT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+                     reinterpret_cast<const Bytef*>(variable.data()), variable.size()),
+            Z_OK);
+  const uint32_t tag[] = {15, static_cast<uint32_t>(size)};
+  return std::string(reinterpret_cast<const char*>(tag), sizeof tag) + packed.substr(0, size);
+}
+
+// The library would call itself for each level until its stack is full.
+TEST(MatlabFile, DeepNestingIsRefused) {
+  TempDir dir;
+  const auto check = [&](const std::string& variables) {
+    dir.Write("a.mat", Mat5File(variables));
+    return CheckMatNesting("a.mat", dir / "a.mat");
+  };
+  const std::string flat = NestedCells(1) + NestedCells(3);
+  EXPECT_TRUE(check(NestedCells(64)).ok());
+  EXPECT_TRUE(check(CompressedVariable(NestedCells(64)) + flat).ok());
+  for (const std::string& deep :
+       {NestedCells(65), flat + NestedCells(50'000), NestedCells(50'000, 40),
+        flat + CompressedVariable(NestedCells(65)), CompressedVariable(NestedCells(50'000))}) {
+    const absl::Status status = check(deep);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(FaultsOf(status)[0].field, "a.mat");
+    EXPECT_NE(status.message().find("more than 64 deep"), std::string::npos) << status;
+    const auto got = Import({"matlab"}, {{Role::kMain, "a.mat", dir / "a.mat"}});
+    EXPECT_EQ(got.status().message(), status.message());
+    // Cut anywhere, it is the same or another refusal.
+    dir.Write("a.mat", Mat5File(deep.substr(0, deep.size() / 2)));
+    (void)CheckMatNesting("a.mat", dir / "a.mat");
+  }
+  // Structs, and as many variables beside one another as there may be.
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += NestedCells(2);
+  EXPECT_TRUE(check(many).ok());
+  for (const int depth : {60, 70}) {
+    matvar_t* inner = Doubles(nullptr, 1, 1, {1});
+    for (int i = 0; i < depth; ++i) inner = Struct(i + 1 < depth ? "a" : "top", {"a"}, {inner});
+    mat_t* file = Mat_CreateVer((dir / "s.mat").c_str(), nullptr, MAT_FT_MAT5);
+    ASSERT_EQ(Mat_VarWrite(file, inner, MAT_COMPRESSION_ZLIB), 0);
+    Mat_VarFree(inner);
+    Mat_Close(file);
+    EXPECT_EQ(CheckMatNesting("s.mat", dir / "s.mat").ok(), depth == 60);
   }
 }
 
