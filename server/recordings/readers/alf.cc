@@ -169,7 +169,7 @@ absl::Status CountSpikes(const Spikes& spikes, AlfProbe& probe, Notes& notes) {
       if (cluster >= 0) {
         ++counts[cluster];
       } else {
-        dropped.Add([&] { return fmt::format("spike {}", i); });
+        dropped.Add([&] { return fmt::format("spike {}", i + 1); });
       }
     });
     many = static_cast<int64_t>(counts.size()) > kMaxUnits;

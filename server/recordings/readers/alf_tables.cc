@@ -148,7 +148,7 @@ void AddSeries(const std::string& name, const Content& content, Recording& recor
   for (size_t i = 0; i < content.times.size(); ++i) {
     const double t = content.times[i];
     if (!std::isfinite(t) || t < last) {
-      dropped.Add([&] { return fmt::format("sample {} at {} s after {} s", i, t, last); });
+      dropped.Add([&] { return fmt::format("sample {} at {} s after {} s", i + 1, t, last); });
       continue;
     }
     last = t;

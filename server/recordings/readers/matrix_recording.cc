@@ -56,7 +56,7 @@ absl::StatusOr<BinGrid> PlaceRows(const MatrixFile& matrix, double bin_width) {
       return InvalidField(matrix.source.name,
                           fmt::format("has the number {} in its row {}; the first column must "
                                       "count the rows from {}, or be called time and hold seconds",
-                                      matrix.rows[i], i, first));
+                                      matrix.rows[i], i + 1, first));
     }
     out.places.push_back(static_cast<int64_t>(i));
   }

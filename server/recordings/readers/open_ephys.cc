@@ -229,7 +229,9 @@ void ForEachSpike(const Part& part, const Clock& clock, Tally& strange, Tally& t
       [&](int64_t at, std::span<const double> times, std::span<const int64_t> ids,
           std::span<const int64_t> electrodes) {
         for (size_t i = 0; i < times.size(); ++i) {
-          const auto where = [&] { return fmt::format("spike {}", at + static_cast<int64_t>(i)); };
+          const auto where = [&] {
+            return fmt::format("spike {}", at + static_cast<int64_t>(i) + 1);
+          };
           if (std::min(ids[i], electrodes[i]) < 0 || std::max(ids[i], electrodes[i]) > kMaxIndex) {
             strange.Add([&] {
               return fmt::format("{} of sorted id {} on electrode {}", where(), ids[i],

@@ -87,7 +87,7 @@ absl::Status CountClusters(const NpyRows& clusters, std::vector<int64_t>& ids,
       if (id >= kMostWhole || static_cast<double>(static_cast<int64_t>(id)) != id) {
         status = InvalidField(clusters.name(),
                               fmt::format("holds {} for spike {}; must be whole numbers below 2^53",
-                                          id, first + static_cast<int64_t>(i)));
+                                          id, first + static_cast<int64_t>(i) + 1));
       } else if (id < kSmallIds) {
         const auto place = static_cast<size_t>(id);
         if (place >= small.size()) small.resize(2 * place + 1);
@@ -181,7 +181,7 @@ absl::StatusOr<Recording> ReadPhySpikes(const FileSet& files, const std::string&
       const double t = values[i];
       const int64_t unit = places.Of(clusters[i]);
       const auto where = [&](const char* what, double value) {
-        return fmt::format("spike {} {} {}", first + static_cast<int64_t>(i), what, value);
+        return fmt::format("spike {} {} {}", first + static_cast<int64_t>(i) + 1, what, value);
       };
       if (unit < 0) {
         none.Add([&] { return where("of cluster", clusters[i]); });

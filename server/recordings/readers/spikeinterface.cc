@@ -202,8 +202,8 @@ std::vector<int64_t> Count(const NpyFile& file, const SpikeFields& fields, size_
     const bool named = unit >= 0 && unit < static_cast<int64_t>(units) && segment >= 0 &&
                        segment < static_cast<int64_t>(segments.size());
     (named ? outside : strange).Add([&] {
-      return fmt::format("spike {} at sample {} of unit_index {} in segment {}", i, sample, unit,
-                         segment);
+      return fmt::format("spike {} at sample {} of unit_index {} in segment {}", i + 1, sample,
+                         unit, segment);
     });
   });
   strange.Mend(notes, file.name(), "spikes", "dropped because their unit or segment is not there");

@@ -68,7 +68,7 @@ void AddColumnsById(Recording& recording, std::string_view part, const Table& ta
   std::vector<size_t> row_of(recording.units.size(), ids.size());
   for (size_t i = 0; i < ids.size(); ++i) {
     const auto where = [&] {
-      return fmt::format("row {}: {} '{}'", i, table.columns[key].name, ids[i]);
+      return fmt::format("row {}: {} '{}'", i + 1, table.columns[key].name, ids[i]);
     };
     const auto it = units.find(ids[i]);
     if (it == units.end()) {

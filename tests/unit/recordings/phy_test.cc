@@ -109,7 +109,7 @@ TEST(Phy, ArraysOfAnyTypeAndShape) {
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_THAT(got->recording.units[1].spike_times, ElementsAre(0.5, 1.5));
   folder.Write("spike_clusters.npy", Npy<double>("<f8", "(3,)", {9, 2.5, 9}));
-  EXPECT_THAT(folder.Refusal(), HasSubstr("spike_clusters.npy holds 2.5 for spike 1"));
+  EXPECT_THAT(folder.Refusal(), HasSubstr("spike_clusters.npy holds 2.5 for spike 2"));
   folder.Write("spike_clusters.npy", Npy<uint16_t>("<u2", "(2,)", {9, 2}));
   EXPECT_THAT(folder.Refusal(), HasSubstr("has 2 items but spike_times.npy has 3"));
   folder.Write("spike_times.npy", Npy<int64_t>("<i8", "()", {5}));
@@ -127,8 +127,8 @@ TEST(Phy, SentinelsAndSpikesOfNoCluster) {
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_THAT(got->recording.units[1].spike_times, ElementsAre(0.7, 0.9));
   EXPECT_THAT(Lines(*got), HasSubstr("spike_times.npy: 2 spikes outside the recording dropped, the "
-                                     "first is spike 0 at sample -10"));
-  EXPECT_THAT(Lines(*got), HasSubstr("1 spike of no cluster dropped, the first is spike 1"));
+                                     "first is spike 1 at sample -10"));
+  EXPECT_THAT(Lines(*got), HasSubstr("1 spike of no cluster dropped, the first is spike 2"));
   ImportSpec strict;
   strict.strict = true;
   EXPECT_THAT(std::string(folder.Read(strict).status().message()), HasSubstr("sample -10"));
