@@ -239,7 +239,26 @@ absl::StatusOr<std::variant<Numbers, Texts>> Hdf5File::Read(const std::string& p
     return NamesOf(values, MembersOf(type.get()));
   }
   if (n > 0) SAED_RETURN_IF_ERROR(ReadTexts(path, type.get(), n, read, texts));
+  MendTexts(path, texts);
   return texts;
+}
+
+void Hdf5File::MendTexts(const std::string& part, Texts& texts) const {
+  int64_t mended = 0;
+  for (std::string& text : texts) {
+    std::string valid = ValidUtf8(text);
+    if (valid == text) continue;
+    text = std::move(valid);
+    ++mended;
+  }
+  if (mended > 0) mended_[ValidUtf8(part)] = mended;
+}
+
+void Hdf5File::NoteTexts(Notes& notes) const {
+  for (const auto& [part, count] : mended_) {
+    notes.Mended(part, fmt::format("{} text{} not UTF-8; bytes that are no letter are replaced",
+                                   count, count == 1 ? " is" : "s are"));
+  }
 }
 
 absl::StatusOr<Numbers> Hdf5File::ReadNumbers(const std::string& path) const {
@@ -362,6 +381,7 @@ Texts Hdf5File::TextAttribute(const std::string& path, const std::string& name) 
              !ReadAttributeTexts(path, attribute->get(), type.get(), space.get(), n, out).ok()) {
     out.clear();
   }
+  MendTexts(path.empty() ? name : path + "/" + name, out);
   return out;
 }
 

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/recordings/readers/hierarchy.h"
+#include "server/recordings/readers/notes.h"
 
 namespace saed::recordings {
 
@@ -65,6 +66,9 @@ class Hdf5File : public Hierarchy {
   double NumberAttribute(const std::string& path, const std::string& name,
                          double fallback) const override;
 
+  // Notes the texts that were read so far and are not UTF-8, of which the rest was replaced.
+  void NoteTexts(Notes& notes) const;
+
  private:
   explicit Hdf5File(hid_t id) : file_(id, H5Fclose) {}
   // A data set whose values are inside the file, not yet known to be readable.
@@ -75,7 +79,10 @@ class Hdf5File : public Hierarchy {
   // The attribute, where it and what it belongs to are there.
   std::optional<Handle> OpenAttribute(const std::string& path, const std::string& name) const;
 
+  void MendTexts(const std::string& part, Texts& texts) const;
+
   Handle file_;
+  mutable std::map<std::string, int64_t> mended_;  // texts that are not UTF-8, by the part
   mutable std::optional<std::map<haddr_t, std::string>> paths_;   // made when first asked
   mutable std::optional<std::pair<std::string, Handle>> ranged_;  // what ReadRange() has open
 };

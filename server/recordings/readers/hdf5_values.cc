@@ -69,7 +69,7 @@ absl::Status ReadFixedTexts(const std::string& path, hid_t type, int64_t n, cons
     const char* p = bytes.data() + static_cast<size_t>(i) * size;
     std::string_view text(p, strnlen(p, size));
     while (spaces && text.ends_with(' ')) text.remove_suffix(1);
-    out.push_back(ValidUtf8(text));
+    out.emplace_back(text);
   }
   return absl::OkStatus();
 }
@@ -150,7 +150,7 @@ absl::Status ReadTexts(const std::string& path, hid_t type, int64_t n, const Rea
   if (read(memory.get(), transfer.get(), pointers.data()) < 0) {
     return arena.full() ? TooMuch(path) : Damaged(path);
   }
-  for (const char* p : pointers) out.push_back(ValidUtf8(p == nullptr ? "" : p));
+  for (const char* p : pointers) out.emplace_back(p == nullptr ? "" : p);
   return absl::OkStatus();
 }
 
@@ -166,7 +166,7 @@ absl::Status ReadAttributeTexts(const std::string& path, hid_t attribute, hid_t 
   for (const char* p : pointers) {
     bytes += p == nullptr ? 0 : strnlen(p, kMostAttributeBytes);
     if (!good || bytes > kMostAttributeBytes) break;
-    out.push_back(ValidUtf8(p == nullptr ? "" : p));
+    out.emplace_back(p == nullptr ? "" : p);
   }
   H5Dvlen_reclaim(memory.get(), space, H5P_DEFAULT, pointers.data());
   if (bytes > kMostAttributeBytes) return TooMuch(path);

@@ -28,7 +28,7 @@ bool IsBoolean(hid_t type);
 // How values get to memory: (memory type, transfer list, buffer).
 using ReadFn = std::function<herr_t(hid_t, hid_t, void*)>;
 
-// `n` texts of fixed or variable length. INVALID_ARGUMENT on `path` where they are too many or too
+// `n` texts of fixed or variable length, as their bytes are. INVALID_ARGUMENT on `path` where they are too many or too
 // long, or the file is damaged.
 absl::Status ReadTexts(const std::string& path, hid_t type, int64_t n, const ReadFn& read,
                        Texts& out);

@@ -128,7 +128,9 @@ absl::StatusOr<Recording> ReadNwb(const FileSet& files, const ImportOptions& opt
   SAED_ASSIGN_OR_RETURN(const std::string path, files.PathOf(names[0]));
   const std::lock_guard lock(Hdf5Mutex());
   SAED_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(names[0], path));
-  return ReadNwbFrom(file, options, notes);
+  auto recording = ReadNwbFrom(file, options, notes);
+  file.NoteTexts(notes);
+  return recording;
 }
 
 }  // namespace

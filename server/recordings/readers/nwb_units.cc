@@ -42,11 +42,13 @@ Electrodes ReadElectrodes(const Hierarchy& file, Notes& notes) {
   return out;
 }
 
-// Rows of the electrodes table, the first that each unit names; -1 where it names none.
+constexpr int64_t kNoElectrode = std::numeric_limits<int64_t>::min();
+
+// Rows of the electrodes table, the first that each unit names; kNoElectrode where it names none.
 std::vector<int64_t> FirstElectrodes(const Hierarchy& file, const Part& part,
                                      const Electrodes& electrodes, Notes& notes) {
   const size_t units = part.spikes.units.size();
-  std::vector<int64_t> out(units, -1);
+  std::vector<int64_t> out(units, kNoElectrode);
   const std::string path = part.path + "/electrodes";
   if (file.Exists(path)) {
     const auto left_out = [&](const std::string& why) {
@@ -108,8 +110,8 @@ void DescribeUnits(const Hierarchy& file, const Electrodes& electrodes, Part& pa
     if (label != nullptr) unit.label = (*label)[i];
     if (region != nullptr) unit.region = (*region)[i];
     if (depth != nullptr) unit.depth = (*depth)[i];
-    const auto row = static_cast<size_t>(first[i]);  // of -1 beyond every table
-    if (!electrodes.table.columns.empty() && first[i] != -1 &&
+    const auto row = static_cast<size_t>(first[i]);  // of what is below 0 beyond every table
+    if (!electrodes.table.columns.empty() && first[i] != kNoElectrode &&
         row >= electrodes.table.columns[0].rows()) {
       outside.Add([&] { return fmt::format("row {} of unit {}", first[i], unit.id); });
     }

@@ -80,6 +80,12 @@ absl::Status ReadCells(const FileSet& files, bool all, Notes& notes, Plane& plan
                                             ShapeText(shape), rows, plane.signals[0].name()));
     }
     columns = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
+    if (columns == 1) {
+      notes.Mended(name,
+                   fmt::format("has the shape {}, not [{}, 2]: taken as which rows are cells, "
+                               "without probabilities",
+                               ShapeText(shape), rows));
+    }
     table = AllDoubles(array);
   } else {
     notes.Said(name,
