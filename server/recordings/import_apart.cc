@@ -52,13 +52,17 @@ absl::Status TookDisk(int64_t most) {
                   most >> 20));
 }
 
+// How long a reader may take, s: a slow disk takes its time without the processor.
+int64_t Patience(const ReaderLimits& limits) { return 60 + 4 * limits.cpu_seconds; }
+
 // What a death by a signal means, in words.
 absl::Status DiedOf(int signal, bool too_long, const ReaderLimits& limits) {
   if (too_long || signal == SIGXCPU) {
     return Exhausted(
-        fmt::format("reading the files took more than the {} s that files of "
+        fmt::format("reading the files took more than the {} s{} that files of "
                     "this size are given; send less at once",
-                    limits.cpu_seconds));
+                    too_long ? Patience(limits) : limits.cpu_seconds,
+                    too_long ? ", most of them without the processor," : ""));
   }
   switch (signal) {
     case SIGXFSZ:
@@ -146,14 +150,13 @@ absl::StatusOr<Ending> RunInTurn(const std::string& program, const std::string& 
   if (admission.places != nullptr) {
     SAED_ASSIGN_OR_RETURN(place, admission.places->Take(limits.memory_bytes, stop));
   }
-  // A slow disk takes its time without the processor.
-  const double patience = 60 + 4 * static_cast<double>(limits.cpu_seconds);
   SAED_ASSIGN_OR_RETURN(const Descriptor folder, OpenFolder(directory));
   // The limits that the reader has are of each file.
   const int64_t most = std::min(limits.disk_bytes, RoomOnDisk(folder.get()));
   bool too_much = false;
   const auto look = [&] { return stop() || (too_much = DiskUse(folder.get()) > most); };
-  auto ending = RunReader(program, {"--read-recording", directory}, patience, look);
+  auto ending = RunReader(program, {"--read-recording", directory},
+                          static_cast<double>(Patience(limits)), look);
   if (too_much) return TookDisk(most);
   return ending;
 }
