@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
@@ -121,16 +122,17 @@ void SortTimes(std::span<double> times) {
   // merged in.
   std::vector<double> strays;
   size_t kept = 0;
+  double latest = -std::numeric_limits<double>::infinity();  // of those kept
   const size_t most = times.size() / 8;
   for (size_t i = 0; i < times.size(); ++i) {
     const double t = times[i];
-    if (kept == 0 || t >= times[kept - 1]) {
-      times[kept++] = t;
+    if (t >= latest) {
+      times[kept++] = latest = t;
       continue;
     }
     if (kept > 1 && t >= times[kept - 2]) {
-      strays.push_back(times[kept - 1]);
-      times[kept - 1] = t;
+      strays.push_back(latest);
+      times[kept - 1] = latest = t;
     } else {
       strays.push_back(t);
     }
