@@ -10,9 +10,9 @@
 namespace saed::recordings {
 namespace {
 
-constexpr size_t kHeldBack = size_t{16} << 20;  // bytes, of all units
+constexpr size_t kHeldBack = size_t{32} << 20;  // bytes, of all units
 // Spikes of a unit; no power of two, or those of all units would fall into few sets of the cache.
-constexpr size_t kMostHeld = 4072, kLeastHeld = 16;
+constexpr size_t kMostHeld = 8168, kLeastHeld = 16;
 constexpr size_t kSortedInMemory = size_t{4} << 20;  // spikes
 constexpr size_t kAtOnce = size_t{1} << 17;          // spikes
 
