@@ -28,8 +28,8 @@ bool IsBoolean(hid_t type);
 // How values get to memory: (memory type, transfer list, buffer).
 using ReadFn = std::function<herr_t(hid_t, hid_t, void*)>;
 
-// `n` texts of fixed or variable length, as their bytes are. INVALID_ARGUMENT on `path` where they are too many or too
-// long, or the file is damaged.
+// `n` texts of fixed or variable length, as their bytes are. INVALID_ARGUMENT on `path` where they
+// are too many or too long, or the file is damaged.
 absl::Status ReadTexts(const std::string& path, hid_t type, int64_t n, const ReadFn& read,
                        Texts& out);
 // The same of an attribute, which takes no transfer list.
