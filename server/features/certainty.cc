@@ -222,8 +222,7 @@ int64_t NullLabels::stretches() const {
 
 int AffordableDraws(int64_t latents, int64_t stretches) {
   constexpr int64_t kMost = 1'000'000;
-  constexpr int kFewer = 1000;
-  return latents * stretches > kMost ? kFewer : kShifts;
+  return latents * stretches > kMost ? kFewerShifts : kShifts;
 }
 
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p) {

@@ -15,6 +15,8 @@ namespace saed::features {
 // Draws of rearranged labels are at most this many: enough for a small q among many pairs, and
 // nearly all pairs are decided long before.
 inline constexpr int kShifts = 10000;
+// Where there are very many, and for pairs that nobody looks at first.
+inline constexpr int kFewerShifts = 1000;
 // A pair whose rearranged AUROC has reached the true one this often is decided (Besag & Clifford
 // 1991).
 inline constexpr int kEnoughExceedances = 100;
@@ -64,7 +66,7 @@ class NullLabels {
   std::vector<Condition> conditions_;
 };
 
-// How many draws fit the work of a dictionary: kShifts, or 1,000 where the latents times the
+// How many draws fit the work of a dictionary: kShifts, or kFewerShifts where the latents times the
 // stretches of the labels are more than 10⁶.
 int AffordableDraws(int64_t latents, int64_t stretches);
 

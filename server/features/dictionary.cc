@@ -320,18 +320,22 @@ class Builder {
   // the held-out values whose largest speak for the condition.
   void CertifyPairs(std::optional<sae::EvidenceKind> kind, bool falls, const Activations& values,
                     Feature& f) const {
-    std::vector<bool> wanted(conditions());
+    std::vector<bool> shown(conditions()), others(conditions());
     for (size_t c = 0; c < conditions(); ++c) {
       const Judged& judged = f.judged[c];
-      wanted[c] = supported_[f.latent][c] && judged.kind == kind && judged.falls == falls;
+      if (!supported_[f.latent][c] || judged.kind != kind || judged.falls != falls) continue;
+      (wants_interval_[f.latent][c] ? shown : others)[c] = true;
     }
     const auto stream = static_cast<uint64_t>(f.latent);
-    const auto p = null_->PValues(values, wanted, stream, Draws());
+    const auto p = null_->PValues(values, shown, stream, Draws());
+    const auto rough = null_->PValues(values, others, stream, std::min(Draws(), kFewerShifts));
     for (size_t c = 0; c < conditions(); ++c) {
-      if (!wanted[c]) continue;
-      f.certainty[c].p = p[c];
-      if (!wants_interval_[f.latent][c]) continue;
-      f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
+      if (shown[c]) {
+        f.certainty[c].p = p[c];
+        f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
+      } else if (others[c]) {
+        f.certainty[c].p = rough[c];
+      }
     }
   }
 
