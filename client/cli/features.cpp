@@ -276,10 +276,13 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
 
   auto* show = group->add_subcommand(
       "show",
-      "Everything about one feature. TRAIN and HELD OUT are AUROCs of its activation against a "
-      "condition; 95 % is the held-out one's interval over blocks of time, Q its p-value corrected "
-      "for all pairs of the dictionary, BEST UNIT the held-out AUROC of the single unit (its id) "
-      "that does best in training.");
+      "Everything about one feature. TRAIN and HELD OUT are AUROCs against a condition of what "
+      "tells "
+      "it best in training, JUDGED BY: the feature's code or a kind of evidence, falls where the "
+      "condition lowers it. 95 % is the held-out one's interval over blocks of time, Q its p-value "
+      "corrected for all pairs of the dictionary, BEST UNIT the held-out AUROC of the single unit "
+      "(its id) that does best in training, UNITS those that most make the feature tell the "
+      "condition. COVERAGE and PRECISION are of the code.");
   auto dictionary = std::make_shared<std::string>();
   auto latent = std::make_shared<int>(0);
   show->add_option("dictionary", *dictionary, "Its name or id")->required();
@@ -290,9 +293,11 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
   auto* conditions = group->add_subcommand(
       "conditions",
       "The conditions of a dictionary: in how many windows they hold, the feature and the unit "
-      "with "
-      "the highest training AUROC, and the held-out balanced accuracy of logistic probes on that "
-      "feature, on all features and on all counts");
+      "(falls "
+      "where it fires less) with the highest training AUROC and their held-out ones, what the best "
+      "of "
+      "as many random rows reaches, and the held-out balanced accuracy of logistic probes on that "
+      "feature's code, on all codes and on all counts");
   auto of = std::make_shared<std::string>();
   conditions->add_option("dictionary", *of, "Its name or id")->required();
   Run(conditions, session, [&session, of] { return Conditions(session, *of); });
