@@ -280,7 +280,7 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
       "tells "
       "it best in training, JUDGED BY: the feature's code or a kind of evidence, falls where the "
       "condition lowers it. 95 % is the held-out one's interval over blocks of time, Q its p-value "
-      "corrected for all pairs of the dictionary, BEST UNIT the held-out AUROC of the single unit "
+      "corrected for conditions and then features, BEST UNIT the held-out AUROC of the single unit "
       "(its id) that does best in training, UNITS those that most make the feature tell the "
       "condition. COVERAGE and PRECISION are of the code.");
   auto dictionary = std::make_shared<std::string>();

@@ -239,6 +239,38 @@ std::vector<double> BenjaminiHochberg(const std::vector<double>& p) {
   return q;
 }
 
+std::vector<std::vector<double>> FamilyQValues(const std::vector<std::vector<double>>& p) {
+  std::vector<std::vector<double>> within;
+  std::vector<double> simes;  // of the families that have members
+  std::vector<size_t> place;
+  for (const auto& family : p) {
+    within.push_back(BenjaminiHochberg(family));
+    place.push_back(simes.size());
+    if (!family.empty()) {
+      simes.push_back(*std::min_element(within.back().begin(), within.back().end()));
+    }
+  }
+  const std::vector<double> q = BenjaminiHochberg(simes);
+  std::vector<double> ordered = q;
+  std::sort(ordered.begin(), ordered.end());
+  const auto families = static_cast<double>(ordered.size());
+  for (size_t f = 0; f < p.size(); ++f) {
+    for (double& member : within[f]) {
+      double level = 1;
+      for (size_t found = 1; found <= ordered.size(); ++found) {
+        // Between the level at which this many families are found and that of one more.
+        const double least = std::max(
+            {ordered[found - 1], q[place[f]], member * families / static_cast<double>(found)});
+        if (found < ordered.size() && least >= ordered[found]) continue;
+        level = std::min(1.0, least);
+        break;
+      }
+      member = level;
+    }
+  }
+  return within;
+}
+
 std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts) {
   const auto n = static_cast<int64_t>(starts.size());
   std::vector<int64_t> out;

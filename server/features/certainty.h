@@ -73,6 +73,12 @@ int AffordableDraws(int64_t latents, int64_t stretches);
 // Benjamini & Hochberg 1995: the smallest false discovery rate at which each p would be called.
 std::vector<double> BenjaminiHochberg(const std::vector<double>& p);
 
+// Benjamini & Bogomolov 2014: families first, each by Simes' p-value, then their members, at a
+// level that shrinks with the fraction of families found. Entry [family][member]: the smallest
+// level at which the member would be called. In families in which nothing is true, nearly nothing
+// is called, however much is true in others.
+std::vector<std::vector<double>> FamilyQValues(const std::vector<std::vector<double>>& p);
+
 // First windows of blocks that are drawn as a whole, then the number of windows: stretches without
 // a gap, cut to at most a fiftieth of all windows. `starts` ascend.
 std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts);

@@ -25,20 +25,36 @@ namespace {
 constexpr double kWideBins = 1;  // s; wider ones are unlikely
 constexpr int64_t kLatentsAtOnce = 64;
 
-// q-values over every pair that has a p-value; `member` is what a feature has p and q in.
-template <class Pairs>
-void Correct(std::vector<Feature>& features, Pairs Feature::*member) {
+// q-values of the variables, over every pair that has a p-value.
+void CorrectVariables(std::vector<Feature>& features) {
   std::vector<double> p;
   for (const Feature& f : features) {
-    for (const auto& pair : f.*member) {
+    for (const auto& pair : f.variables) {
       if (pair.p) p.push_back(*pair.p);
     }
   }
   const std::vector<double> q = BenjaminiHochberg(p);
   size_t at = 0;
   for (Feature& f : features) {
-    for (auto& pair : f.*member) {
+    for (auto& pair : f.variables) {
       if (pair.p) pair.q = q[at++];
+    }
+  }
+}
+
+// q-values of the conditions, each a family: see FamilyQValues.
+void CorrectByCondition(size_t conditions, std::vector<Feature>& features) {
+  std::vector<std::vector<double>> p(conditions);
+  for (const Feature& f : features) {
+    for (size_t c = 0; c < conditions; ++c) {
+      if (f.certainty[c].p) p[c].push_back(*f.certainty[c].p);
+    }
+  }
+  const auto q = FamilyQValues(p);
+  std::vector<size_t> at(conditions, 0);
+  for (Feature& f : features) {
+    for (size_t c = 0; c < conditions; ++c) {
+      if (f.certainty[c].p) f.certainty[c].q = q[c][at[c]++];
     }
   }
 }
@@ -141,6 +157,11 @@ class Builder {
 
   // About the bins and the first `users` conditions.
   void Warn(size_t users) {
+    if (sides_.in_sample) {
+      out_.warnings.emplace_back(
+          "held-out windows are the training windows, so AUROCs are optimistic and there are no "
+          "p-values of conditions; choose a split");
+    }
     if (view_.bin_width > kWideBins) {
       out_.warnings.push_back(fmt::format(
           "bins are {} s wide; is the width in milliseconds instead of seconds?", view_.bin_width));
@@ -223,7 +244,7 @@ class Builder {
           f.certainty.resize(conditions());
           f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
         }));
-    Correct(out_.features, &Feature::variables);
+    CorrectVariables(out_.features);
     return absl::OkStatus();
   }
 
@@ -302,6 +323,7 @@ class Builder {
     std::stable_sort(out.begin(), out.end(),
                      [](const TopUnit& a, const TopUnit& b) { return a.drive > b.drive; });
     out.resize(std::min(out.size(), kDrivers));
+    std::erase_if(out, [](const TopUnit& unit) { return unit.drive <= 0; });
     for (TopUnit& unit : out) unit.share = total > 0 ? unit.drive / total : 0;
     return out;
   }
@@ -327,15 +349,16 @@ class Builder {
       (wants_interval_[f.latent][c] ? shown : others)[c] = true;
     }
     const auto stream = static_cast<uint64_t>(f.latent);
+    for (size_t c = 0; c < conditions(); ++c) {
+      if (!shown[c]) continue;
+      f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
+    }
+    // Where held-out windows are those on which kind and sign were chosen, nothing could be tested.
+    if (sides_.in_sample) return;
     const auto p = null_->PValues(values, shown, stream, Draws());
     const auto rough = null_->PValues(values, others, stream, std::min(Draws(), kFewerShifts));
     for (size_t c = 0; c < conditions(); ++c) {
-      if (shown[c]) {
-        f.certainty[c].p = p[c];
-        f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
-      } else if (others[c]) {
-        f.certainty[c].p = rough[c];
-      }
+      if (shown[c] || others[c]) f.certainty[c].p = shown[c] ? p[c] : rough[c];
     }
   }
 
@@ -391,7 +414,7 @@ class Builder {
             });
           }));
     }
-    Correct(out_.features, &Feature::certainty);
+    CorrectByCondition(conditions(), out_.features);
     return absl::OkStatus();
   }
 

@@ -38,7 +38,7 @@ struct Exemplar {
 // How sure the judged held-out AUROC of a pair with support is (see kMinimumSupport).
 struct Certainty {
   // See NullLabels; of at most kShifts draws for pairs with an interval, of kFewerShifts for
-  // others. q after correction over all pairs with p.
+  // others. q after correction over all pairs with p, conditions first (FamilyQValues).
   std::optional<double> p, q;
   std::optional<Interval> interval;  // of the conditions that stand out in training
 };

@@ -51,12 +51,14 @@ absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
 
 std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
                                  const std::vector<int64_t>& starts) {
-  std::vector<int64_t> out;
+  std::vector<int64_t> out = {0};
+  int32_t last = -1;
   for (size_t w = 0; w < starts.size() && !view.blocks.empty(); ++w) {
-    const auto block = [&](size_t i) { return view.blocks[starts[i] + view.window - 1]; };
-    if (w == 0 || block(w) != block(w - 1)) out.push_back(static_cast<int64_t>(w));
+    const int32_t block = view.blocks[starts[w] + view.window - 1];
+    if (block < 0 || block == last) continue;
+    if (last >= 0) out.push_back(static_cast<int64_t>(w));
+    last = block;
   }
-  if (out.empty()) out.push_back(0);
   out.push_back(static_cast<int64_t>(starts.size()));
   return out;
 }

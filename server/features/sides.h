@@ -35,7 +35,7 @@ absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
                                  std::vector<std::string>& warnings);
 
 // First windows of the stretches of one block of the split's column, by last bins; then their
-// number.
+// number. A window whose last bin lies across two blocks belongs to the stretch before it.
 std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
                                  const std::vector<int64_t>& starts);
 

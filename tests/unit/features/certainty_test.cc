@@ -188,6 +188,70 @@ TEST(Certainty, BenjaminiHochbergByHand) {
   EXPECT_TRUE(BenjaminiHochberg({}).empty());
 }
 
+// The smallest level of a fine grid at which the definition calls a member.
+TEST(Certainty, FamilyQValuesAreTheSmallestLevelsThatCall) {
+  const sae::CounterRandom random(17, 2);
+  for (uint64_t draw = 0; draw < 20; ++draw) {
+    std::vector<std::vector<double>> p(6);
+    for (uint64_t f = 0; f < 6; ++f) {
+      for (uint64_t i = 0; i < (f == 4 ? 0 : 3 + f); ++i) {
+        const double u = random.Uniform(draw * 100 + f * 10 + i);
+        p[f].push_back(f < 2 ? u * u * u * 0.1 : u);
+      }
+    }
+    const auto q = FamilyQValues(p);
+    std::vector<std::vector<double>> within;
+    std::vector<double> simes;  // of the five families that have members
+    for (const auto& family : p) {
+      within.push_back(BenjaminiHochberg(family));
+      if (family.empty()) continue;
+      simes.push_back(*std::min_element(within.back().begin(), within.back().end()));
+    }
+    const auto families = BenjaminiHochberg(simes);
+    for (size_t f = 0; f < 6; ++f) {
+      const double own = f == 4 ? 2 : families[f > 4 ? f - 1 : f];
+      for (size_t i = 0; i < p[f].size(); ++i) {
+        double want = 1;
+        for (int step = 1; step < 2000; ++step) {
+          const double level = step / 2000.0;
+          const auto found =
+              std::count_if(families.begin(), families.end(), [&](double c) { return c <= level; });
+          if (own <= level && within[f][i] <= static_cast<double>(found) * level / 5) {
+            want = level;
+            break;
+          }
+        }
+        EXPECT_NEAR(q[f][i], want, 0.00051) << draw << " " << f << " " << i;
+      }
+    }
+  }
+  EXPECT_TRUE(FamilyQValues({{}, {}})[0].empty());
+}
+
+// Many true families do not make a family of noise be called.
+TEST(Certainty, FamiliesOfNoiseAreNotCalledBesideTrueOnes) {
+  const sae::CounterRandom random(23, 2);
+  int called = 0, pooled = 0;
+  constexpr int kRuns = 400, kTrue = 20, kMembers = 40;
+  for (uint64_t run = 0; run < kRuns; ++run) {
+    std::vector<std::vector<double>> p(kTrue + 1, std::vector<double>(kMembers, 1e-4));
+    std::vector<double> all(kTrue * kMembers, 1e-4);
+    for (uint64_t i = 0; i < kMembers; ++i) {
+      p[kTrue][i] = random.Uniform(run * kMembers + i);
+      all.push_back(p[kTrue][i]);
+    }
+    const auto q = FamilyQValues(p);
+    const auto flat = BenjaminiHochberg(all);
+    for (int i = 0; i < kMembers; ++i) {
+      called += q[kTrue][i] < 0.05;
+      pooled += flat[kTrue * kMembers + i] < 0.05;
+    }
+    EXPECT_LT(q[0][0], 0.001);
+  }
+  EXPECT_GT(pooled, kRuns * kMembers / 25);
+  EXPECT_LT(called, kRuns * kMembers / 200);
+}
+
 TEST(Certainty, BlocksEndAtGapsAndAreShort) {
   std::vector<int64_t> starts;
   for (int w = 0; w < 200; ++w) starts.push_back(2 * w + (w >= 97 ? 50 : 0));

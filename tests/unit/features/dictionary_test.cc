@@ -5,6 +5,7 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
+#include "server/features/sides.h"
 #include "server/recordings/readers/time_tables.h"
 
 namespace saed::features {
@@ -132,6 +133,31 @@ TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   EXPECT_FALSE(f.test[0].auroc.has_value());
   ASSERT_TRUE(f.best_condition.has_value());
   EXPECT_EQ(d->conditions[*f.best_condition].name, "trials.kind=a");
+}
+
+// Rows that touch: a bin across two rows belongs to no block, and makes none of its own.
+TEST(Dictionary, WindowsAcrossTwoBlocksAreNoBlockOfTheirOwn) {
+  recordings::ViewData view;
+  view.window = 2;
+  view.blocks = {0, 0, 0, -1, 1, 1, -1, 2, 2, 2};
+  EXPECT_EQ(SplitBlocks(view, {0, 1, 2, 3, 4, 5, 6, 7, 8}), (std::vector<int64_t>{0, 3, 6, 9}));
+  view.blocks[1] = view.blocks[0] = -1;
+  EXPECT_EQ(SplitBlocks(view, {0, 1, 2, 3}), (std::vector<int64_t>{0, 3, 4}));
+  view.blocks.clear();
+  EXPECT_EQ(SplitBlocks(view, {0, 1, 2}), (std::vector<int64_t>{0, 3}));
+  EXPECT_EQ(SplitBlocks(view, {}), (std::vector<int64_t>{0, 0}));
+}
+
+TEST(Dictionary, InSampleThereIsNothingToTest) {
+  TwoUnits s;
+  s.view.test = s.view.train;
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  ASSERT_TRUE(d.ok());
+  EXPECT_TRUE(d->features[0].certainty[0].interval.has_value());
+  EXPECT_FALSE(d->features[0].certainty[0].p || d->features[0].certainty[0].q);
+  ASSERT_FALSE(d->warnings.empty());
+  EXPECT_NE(d->warnings[0].find("no p-values"), std::string::npos);
 }
 
 TEST(Dictionary, SameForAnyNumberOfThreads) {
