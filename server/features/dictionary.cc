@@ -443,8 +443,8 @@ class Builder {
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
   Encoded encoded_;
-  std::vector<int64_t> active_;  // training windows in which each latent is active
-  std::vector<double> best_auroc_;
+  std::vector<int64_t> active_;     // training windows in which each latent is active
+  std::vector<double> best_auroc_;  // per condition; less kFallingMargin where the feature falls
   std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]
   Dictionary out_;
 };

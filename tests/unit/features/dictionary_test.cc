@@ -135,6 +135,49 @@ TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   EXPECT_EQ(d->conditions[*f.best_condition].name, "trials.kind=a");
 }
 
+// Whatever judges: unit 0 is silent where kind is b, which tells b as well as unit 1's spikes do.
+void ExpectJudgedInBothDirections(const Dictionary& d) {
+  for (const Feature& f : d.features) {
+    for (size_t c = 0; c < 2; ++c) {
+      EXPECT_EQ(f.judged[c].falls, f.latent != static_cast<int>(c));
+      EXPECT_DOUBLE_EQ(*f.judged[c].train_auroc, 0.75);
+      EXPECT_DOUBLE_EQ(*f.judged[c].test_auroc, 0.75) << "whatever its sign";
+      ASSERT_TRUE(f.certainty[c].interval.has_value());
+      EXPECT_LE(f.certainty[c].interval->low, 0.75);
+      EXPECT_GE(f.certainty[c].interval->high, 0.75);
+      EXPECT_LT(*f.certainty[c].p, 0.2);
+      // What makes it so: the unit that fires, and of what falls the one that is silent.
+      ASSERT_EQ(f.drivers[c].size(), 1U);
+      EXPECT_EQ(f.drivers[c][0].unit_id, f.latent == 0 ? 50 : 60);
+    }
+  }
+  EXPECT_EQ(d.best_features[0], 0);
+  EXPECT_EQ(d.best_features[1], 1) << "the one that rises";
+}
+
+TEST(Dictionary, CodesJudgeInBothDirections) {
+  const TwoUnits s;
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  ASSERT_TRUE(d.ok());
+  EXPECT_FALSE(d->features[0].judged[1].kind.has_value()) << "first among equals";
+  ExpectJudgedInBothDirections(*d);
+}
+
+TEST(Dictionary, EvidenceJudgesInBothDirections) {
+  TwoUnits s;
+  // Codes that are the same in every window tell nothing.
+  s.model.parameters.encoder = {0, 0, 0, 0};
+  s.model.parameters.encoder_bias = {1, 1};
+  s.model.training = sae::MeasureTarget(s.view.counts(), {}, s.view.train, 1);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  ASSERT_TRUE(d.ok());
+  EXPECT_EQ(d->features[0].train[1].auroc, 0.5);
+  EXPECT_TRUE(d->features[0].judged[1].kind.has_value());
+  ExpectJudgedInBothDirections(*d);
+}
+
 // Rows that touch: a bin across two rows belongs to no block, and makes none of its own.
 TEST(Dictionary, WindowsAcrossTwoBlocksAreNoBlockOfTheirOwn) {
   recordings::ViewData view;

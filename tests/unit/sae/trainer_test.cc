@@ -119,21 +119,26 @@ TEST(Trainer, SameBitsForAnyNumberOfThreadsWithEveryOption) {
   }
 }
 
+// Saved in the middle, and gone on with by another trainer.
+void ExpectTheSameBitsAfterAnInterruption(const Toy& toy) {
+  Trainer<float> whole(toy.spec, toy.data());
+  std::string middle;
+  while (!whole.done()) {
+    if (whole.step() == 37) middle = whole.Save();
+    ASSERT_TRUE(whole.Next().ok());
+  }
+  Trainer<float> resumed(toy.spec, toy.data());
+  ASSERT_TRUE(resumed.Restore(middle).ok());
+  EXPECT_EQ(resumed.step(), 37);
+  while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
+  EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save())) << Name(toy.spec.model.selection);
+}
+
 TEST(Trainer, GoesOnFromASavedStateToTheSameBits) {
   for (Selection s : kAll) {
     Toy toy(s);
     toy.spec.optimiser.average = 0.99;
-    Trainer<float> whole(toy.spec, toy.data());
-    std::string middle;
-    while (!whole.done()) {
-      if (whole.step() == 37) middle = whole.Save();
-      ASSERT_TRUE(whole.Next().ok());
-    }
-    Trainer<float> resumed(toy.spec, toy.data());
-    ASSERT_TRUE(resumed.Restore(middle).ok());
-    EXPECT_EQ(resumed.step(), 37);
-    while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
-    EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save())) << Name(s);
+    ExpectTheSameBitsAfterAnInterruption(toy);
   }
 }
 
@@ -146,16 +151,7 @@ TEST(Trainer, HiddenInputsNeitherDependOnThreadsNorOnInterruptions) {
     const std::string one = TrainIn(1, toy);
     EXPECT_NE(one, plain) << Name(s);
     for (int threads : {2, 5}) EXPECT_EQ(one, TrainIn(threads, toy)) << Name(s);
-    Trainer<float> whole(toy.spec, toy.data());
-    std::string middle;
-    while (!whole.done()) {
-      if (whole.step() == 37) middle = whole.Save();
-      ASSERT_TRUE(whole.Next().ok());
-    }
-    Trainer<float> resumed(toy.spec, toy.data());
-    ASSERT_TRUE(resumed.Restore(middle).ok());
-    while (!resumed.done()) ASSERT_TRUE(resumed.Next().ok());
-    EXPECT_EQ(Sha256Hex(whole.Save()), Sha256Hex(resumed.Save())) << Name(s);
+    ExpectTheSameBitsAfterAnInterruption(toy);
   }
 }
 
