@@ -39,8 +39,11 @@ void ChooseSize(int64_t units, int64_t windows, sae::ModelSpec& model,
 int FeaturesFor(int64_t units, int64_t windows) {
   const int doublings =
       std::max(Doublings(units, kUsualUnits, 4), Doublings(windows, kUsualWindows, 10));
-  const int64_t features = std::min(kUsualFeatures << doublings, kMostFeatures);
-  return static_cast<int>(std::max<int64_t>(kFewestFeatures, std::min(features, 4 * units)));
+  const int64_t usual = std::min(kUsualFeatures << doublings, kMostFeatures);
+  // In steps of 8, so that a few windows more or less make no other dictionary.
+  const int64_t learned = windows / kWindowsPerFeature / 8 * 8;
+  return static_cast<int>(
+      std::max<int64_t>(kFewestFeatures, std::min({usual, 4 * units, learned})));
 }
 
 int ActiveFor(int features) {
@@ -50,8 +53,9 @@ int ActiveFor(int features) {
 std::string SizeReason(int64_t units, int64_t windows) {
   return fmt::format(
       "{} unit{} and {} windows that train ({} up to {} units and {} windows, more for "
-      "more, at most four for a unit)",
-      units, units == 1 ? "" : "s", windows, kUsualFeatures, kUsualUnits, kUsualWindows);
+      "more, at most four for a unit and one for {} windows)",
+      units, units == 1 ? "" : "s", windows, kUsualFeatures, kUsualUnits, kUsualWindows,
+      kWindowsPerFeature);
 }
 
 int BatchFor(int64_t windows) { return windows < kManyWindows ? 256 : 1024; }

@@ -21,10 +21,11 @@ int EpochsFor(int64_t windows, int batch_size);
 
 // F: 48 for up to kUsualUnits units and kUsualWindows training windows. It doubles for every
 // further factor of four in units or of ten in windows, at most to 384; never over four times the
-// units, but at least 16. Small dictionaries have features that stand for conditions; large ones
-// split them.
+// units or one for kWindowsPerFeature windows, but at least 16. Small dictionaries have features
+// that stand for conditions; large ones split them, and where few windows train they learn these
+// windows by heart: held out, far more latents are active.
 inline constexpr int kUsualFeatures = 48, kMostFeatures = 384, kFewestFeatures = 16;
-inline constexpr int64_t kUsualUnits = 300, kUsualWindows = 100'000;
+inline constexpr int64_t kUsualUnits = 300, kUsualWindows = 100'000, kWindowsPerFeature = 12;
 int FeaturesFor(int64_t units, int64_t windows);
 // √(4F/3): 8 of 48, 16 of 192.
 int ActiveFor(int features);

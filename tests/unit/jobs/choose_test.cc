@@ -34,7 +34,8 @@ TEST(Choose, SaysWhatAndWhy) {
   fit.batch_size = fit.epochs = 0;
   EXPECT_THAT(Choose(98, 1600, fit),
               ElementsAre("features 48, k 8: 98 units and 1600 windows that train (48 up to 300 "
-                          "units and 100000 windows, more for more, at most four for a unit)",
+                          "units and 100000 windows, more for more, at most four for a unit and "
+                          "one for 12 windows)",
                           "batch 256: 1600 windows train, fewer than 50000",
                           "epochs 143: 7 steps each, at least 20 epochs and 1000 steps"));
 }
@@ -64,6 +65,10 @@ TEST(Choose, FeaturesGrowWithUnitsAndWindows) {
   EXPECT_EQ(FeaturesFor(1201, 9000), 192);
   EXPECT_EQ(FeaturesFor(1'000'000, 1'000'000'000), 384);
   EXPECT_EQ(FeaturesFor(10, 9000), 40);
+  EXPECT_EQ(FeaturesFor(688, 680), 56);
+  EXPECT_EQ(FeaturesFor(594, 456), 32);
+  EXPECT_EQ(FeaturesFor(98, 576), 48);
+  EXPECT_EQ(FeaturesFor(98, 575), 40);
   EXPECT_EQ(FeaturesFor(1, 1), 16);
   EXPECT_EQ(FeaturesFor(1, 1'000'000'000), 16);
   EXPECT_EQ(ActiveFor(48), 8);
