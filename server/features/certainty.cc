@@ -214,6 +214,25 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
   return out;
 }
 
+double NullLabels::SmallestP(size_t c) const {
+  const Condition& condition = conditions_[c];
+  if (!deals() || condition.positive == 0 || condition.positive == windows_) return 0;
+  const auto blocks = static_cast<int64_t>(blocks_.size()) - 1;
+  int64_t whole = 0;
+  for (const Stretch& s : condition.stretches) {
+    if (!std::binary_search(blocks_.begin(), blocks_.end(), s.begin) ||
+        !std::binary_search(blocks_.begin(), blocks_.end(), s.end)) {
+      return 0;
+    }
+    ++whole;
+  }
+  double ways = 1;
+  for (int64_t i = 0; i < whole; ++i) {
+    ways *= static_cast<double>(blocks - i) / static_cast<double>(i + 1);
+  }
+  return 1 / ways;
+}
+
 int64_t NullLabels::stretches() const {
   int64_t out = 0;
   for (const Condition& c : conditions_) out += static_cast<int64_t>(c.stretches.size());

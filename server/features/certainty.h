@@ -20,16 +20,16 @@ inline constexpr int kFewerShifts = 1000;
 // A pair whose rearranged AUROC has reached the true one this often is decided (Besag & Clifford
 // 1991).
 inline constexpr int kEnoughExceedances = 100;
-// Fewer blocks than this are too few to deal out.
+// Fewer blocks than this are too few to draw from with replacement, or to deal a variable's values.
 inline constexpr size_t kBlocksToDeal = 10;
 
 // Labels of the windows [0, n), prepared for any number of latents.
 //
-// Where there are at least kBlocksToDeal blocks, labels are dealt out: each block gets the labels
-// of another, all of them at random, and each block's labels are turned by a random amount. A shift
-// would move labels across the blocks' borders and so never do as well as labels that keep to them.
-// With fewer blocks the labels are shifted around the end, by different amounts drawn from all that
-// exist, or by all where there are fewer.
+// Where there are blocks, labels are dealt out: each block gets the labels of another, all of them
+// at random, and each block's labels are turned by a random amount. A shift would move labels
+// across the blocks' borders and so never do as well as labels that keep to them. With one block
+// the labels are shifted around the end, by different amounts drawn from all that exist, or by all
+// where there are fewer.
 class NullLabels {
  public:
   // labels[c][w] is 1 where condition c holds in window w. `blocks` as from TimeBlocks.
@@ -45,7 +45,11 @@ class NullLabels {
                                              const std::vector<bool>& wanted, uint64_t stream,
                                              int draws = kShifts) const;
 
-  bool deals() const { return blocks_.size() > kBlocksToDeal; }
+  // What no p-value of condition c can be below, whatever a latent does: of a label that keeps to
+  // whole blocks, P of B, it is one over the ways to choose them, B!/(P!·(B − P)!). Else 0.
+  double SmallestP(size_t c) const;
+
+  bool deals() const { return blocks_.size() > 2; }
   // Stretches of all conditions together.
   int64_t stretches() const;
 

@@ -22,7 +22,8 @@
 namespace saed::features {
 namespace {
 
-constexpr double kWideBins = 1;  // s; wider ones are unlikely
+constexpr double kWideBins = 1;   // s; wider ones are unlikely
+constexpr double kCalled = 0.05;  // q below which a pair is usually called
 constexpr int64_t kLatentsAtOnce = 64;
 
 // q-values of the variables, over every pair that has a p-value.
@@ -96,7 +97,9 @@ class Builder {
         train_starts_(sides_.TrainStarts()),
         test_starts_(sides_.TestStarts()),
         split_blocks_(SplitBlocks(view, test_starts_)),
-        time_blocks_(TimeBlocks(test_starts_)) {
+        // Windows of one trial are alike, so that trials are drawn where there are enough of them.
+        drawn_blocks_(split_blocks_.size() > kBlocksToDeal ? split_blocks_
+                                                           : TimeBlocks(test_starts_)) {
     if (!target) return;
     columns_.emplace(encoder, view.counts(), *target);
     kinds_ = columns_->Kinds();
@@ -152,7 +155,17 @@ class Builder {
     out_.test_positive = test_.positive;
     for (const auto& label : test_labels_) onsets_.push_back(Onsets(label, test_starts_));
     null_.emplace(test_labels_, sides_.test(), split_blocks_);
+    for (size_t c = 0; c < user_conditions.size(); ++c) WarnOfFewBlocks(c);
     return absl::OkStatus();
+  }
+
+  void WarnOfFewBlocks(size_t c) {
+    const double least = null_->SmallestP(c);
+    if (least <= kCalled || sides_.in_sample) return;
+    out_.warnings.push_back(fmt::format(
+        "condition '{}' keeps to whole held-out trials or blocks of the split, {} in all: no p or "
+        "q can be below {:.2g}, whatever a feature does; hold out more of them",
+        out_.conditions[c].name, split_blocks_.size() - 1, least));
   }
 
   // About the bins and the first `users` conditions.
@@ -351,7 +364,7 @@ class Builder {
     const auto stream = static_cast<uint64_t>(f.latent);
     for (size_t c = 0; c < conditions(); ++c) {
       if (!shown[c]) continue;
-      f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], time_blocks_, stream);
+      f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], drawn_blocks_, stream);
     }
     // Where held-out windows are those on which kind and sign were chosen, nothing could be tested.
     if (sides_.in_sample) return;
@@ -434,7 +447,7 @@ class Builder {
   const Progress& progress_;
   const int64_t held_;
   const Sides sides_;
-  const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, time_blocks_;
+  const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, drawn_blocks_;
   std::optional<EvidenceColumns> columns_;  // where there is a target
   std::vector<sae::EvidenceKind> kinds_;
 

@@ -122,6 +122,49 @@ TEST(Certainty, DealtPValuesAreUniformInBlocks) {
   ExpectUniform(p);
 }
 
+// Labels that keep to two of five blocks can be chosen in ten ways: nothing is called, and the
+// smallest p comes as often as it says.
+TEST(Certainty, FewBlocksCallNothing) {
+  constexpr int kPairs = 600, kBlocks = 5;
+  int smallest = 0;
+  for (uint64_t seed = 0; seed < kPairs; ++seed) {
+    const sae::CounterRandom random(seed, 17);
+    std::vector<int64_t> blocks = {0};
+    Activations sparse;
+    std::vector<std::vector<uint8_t>> labels(1);
+    for (int b = 0; b < kBlocks; ++b) {
+      const double rate = 0.6 * random.Uniform(b);
+      for (int i = 0; i < 50; ++i) {
+        const int64_t w = 50 * b + i;
+        if (random.Uniform(1000 + w) < rate) sparse.emplace_back(w, 1.0F);
+        labels[0].push_back(b == 1 || b == 3);
+      }
+      blocks.push_back(50 * (b + 1));
+    }
+    const NullLabels null(labels, blocks.back(), blocks);
+    ASSERT_DOUBLE_EQ(null.SmallestP(0), 0.1);
+    const double p = *null.PValues(sparse, {true}, seed)[0];
+    ASSERT_GT(p, 0.07);
+    smallest += p < 0.14;
+  }
+  EXPECT_NEAR(smallest / double(kPairs), 0.1, 3 * std::sqrt(0.09 / kPairs));
+}
+
+TEST(Certainty, OnlyLabelsThatKeepToBlocksHaveASmallestP) {
+  const std::vector<int64_t> blocks = {0, 3, 5, 9, 12};
+  const std::vector<std::vector<uint8_t>> labels = {
+      {1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0},  // one of four
+      {0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0},  // two, side by side
+      {0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0},  // a block in part
+      std::vector<uint8_t>(12, 1),
+      std::vector<uint8_t>(12, 0)};
+  const NullLabels dealt(labels, 12, blocks);
+  EXPECT_DOUBLE_EQ(dealt.SmallestP(0), 1.0 / 4);
+  EXPECT_DOUBLE_EQ(dealt.SmallestP(1), 1.0 / 6);
+  for (size_t c = 2; c < labels.size(); ++c) EXPECT_EQ(dealt.SmallestP(c), 0);
+  EXPECT_EQ(NullLabels(labels, 12, {0, 12}).SmallestP(0), 0);
+}
+
 // Blocks of different lengths: a label that follows the activation window by window is found, and
 // one that never changes is not tested.
 TEST(Certainty, DealsFindARelation) {
