@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
+#include "server/base/largest_value.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/inference/spec_json.h"
@@ -58,9 +59,10 @@ absl::StatusOr<CountView> FromProto(const v1::Tensor& m, const std::string& fiel
     for (int64_t i = 0; i < elements; ++i) {
       float v;
       std::memcpy(&v, m.data().data() + i * sizeof(float), sizeof(float));
-      if (!std::isfinite(v)) {
-        return InvalidField(field + ".data",
-                            fmt::format("holds {} at element {}; must be finite", v, i));
+      if (!(std::abs(v) <= static_cast<float>(kLargestValue))) {
+        return InvalidField(
+            field + ".data",
+            fmt::format("holds {} at element {}; must be finite and at most 1e30 in size", v, i));
       }
     }
   }

@@ -361,6 +361,10 @@ TEST_F(BadInput, Encode) {
   values[7] = std::numeric_limits<float>::quiet_NaN();
   const std::string nan(reinterpret_cast<const char*>(values.data()), 160);
   EXPECT_BAD(Encode(job.model(), v1::DATA_TYPE_F32, {1, 40}, nan), "counts.data");
+  // Sums of products with weights would overflow, and codes be NaN.
+  values[7] = 5e37F;
+  const std::string huge(reinterpret_cast<const char*>(values.data()), 160);
+  EXPECT_BAD(Encode(job.model(), v1::DATA_TYPE_F32, {1, 40}, huge), "counts.data");
   EXPECT_EQ(Encode("models/nothing", v1::DATA_TYPE_U8, {1, 40}, std::string(40, 1)).code,
             StatusCode::NOT_FOUND);
   auto request = TrainRequest(Simulate());

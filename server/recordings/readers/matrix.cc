@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "server/base/faults.h"
+#include "server/base/largest_value.h"
 #include "server/base/status_macros.h"
 #include "server/recordings/readers/rates.h"
 
@@ -56,7 +57,9 @@ absl::StatusOr<Range> RangeOf(const MatrixSource& source, MatrixRules rules) {
         ++out.missing[static_cast<size_t>(unit)];
         continue;
       }
-      if (!(std::abs(v) <= 3e38)) return Refused(source, v, bin, unit, "finite");
+      if (!(std::abs(v) <= kLargestValue)) {
+        return Refused(source, v, bin, unit, "finite and at most 1e30 in size");
+      }
       if (v < 0 && !rules.negative) {
         return Refused(source, v, bin, unit,
                        "a count of 0 or more (signals that go below 0 are the format traces)");

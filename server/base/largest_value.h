@@ -1,0 +1,9 @@
+// What goes into a model is at most this in size: far beyond, sums of products with weights
+// overflow.
+#pragma once
+
+namespace saed {
+
+inline constexpr double kLargestValue = 1e30;
+
+}  // namespace saed
