@@ -29,16 +29,17 @@ bool IsTime(const std::string& name) {
   return name == "start_time" || name == "stop_time" || name == "duration" || name == "id";
 }
 
-// How many of the view's windows there are, and in how many the condition holds.
-std::pair<int64_t, int64_t> Windows(const recordings::ViewData& view, const BinLabels& labels) {
-  int64_t all = 0, holding = 0;
-  for (const auto* side : {&view.train, &view.test}) {
-    for (int64_t start : *side) {
-      ++all;
-      holding += labels.holds[start + view.window - 1];
-    }
-  }
-  return {all, holding};
+struct Holding {
+  int64_t windows = 0, all = 0;
+  bool none_or_all() const { return all > 0 && (windows == 0 || windows == all); }
+};
+
+// In how many of the windows the condition holds.
+Holding In(const std::vector<int64_t>& starts, const recordings::ViewData& view,
+           const BinLabels& labels) {
+  Holding out{0, static_cast<int64_t>(starts.size())};
+  for (const int64_t start : starts) out.windows += labels.holds[start + view.window - 1];
+  return out;
 }
 
 }  // namespace
@@ -92,7 +93,9 @@ absl::Status Validate(const recordings::Recording& recording,
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);
     faults.Merge(labels.status(), at);
     if (!labels.ok() || view == nullptr) continue;
-    const auto [all, holding] = Windows(*view, *labels);
+    const Holding train = In(view->scored_train(), *view, *labels);
+    const Holding test = In(view->test, *view, *labels);
+    const int64_t all = train.all + test.all, holding = train.windows + test.windows;
     if (all > 0 && (holding == 0 || holding == all)) {
       faults.Add(
           at + ".expression",
@@ -103,6 +106,27 @@ absl::Status Validate(const recordings::Recording& recording,
     }
   }
   return faults.ToStatus();
+}
+
+std::vector<std::string> Separated(const recordings::Recording& recording,
+                                   const std::vector<Condition>& conditions,
+                                   const recordings::ViewData& view) {
+  std::vector<std::string> out;
+  for (const Condition& c : conditions) {
+    const auto labels = Evaluate(c.expression, recording, view);
+    if (!labels.ok()) continue;
+    for (const auto& [side, holding] :
+         {std::pair("training", In(view.scored_train(), view, *labels)),
+          std::pair("held-out", In(view.test, view, *labels))}) {
+      if (!holding.none_or_all()) continue;
+      out.push_back(fmt::format(
+          "condition '{}' holds in {} of the {} {} windows, so nothing can be scored against it: "
+          "the split keeps its times apart; hold out trials of every kind, for instance "
+          "interleaved ones stratified by the column that it is about",
+          c.name, holding.windows == 0 ? "none" : "all", holding.all, side));
+    }
+  }
+  return out;
 }
 
 }  // namespace saed::features

@@ -26,9 +26,15 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
                                            std::vector<std::string>& warnings);
 
 // Faults of user conditions, each on "conditions[i].…". Where a view is given also of those that
-// hold in none or in all of its windows' last bins: nothing could be scored against them.
+// hold in none or in all of the scored windows' last bins: nothing could be scored against them.
 absl::Status Validate(const recordings::Recording& recording,
                       const std::vector<Condition>& conditions,
                       const recordings::ViewData* view = nullptr);
+
+// A line for each side of the split in which a condition holds in none or in all of the windows
+// that are scored; nothing for conditions that Validate refuses.
+std::vector<std::string> Separated(const recordings::Recording& recording,
+                                   const std::vector<Condition>& conditions,
+                                   const recordings::ViewData& view);
 
 }  // namespace saed::features

@@ -9,8 +9,8 @@ namespace saed::features {
 
 Sides Sides::Of(const recordings::ViewData& view) {
   Sides out;
-  out.starts = view.train;
-  out.train = static_cast<int64_t>(view.train.size());
+  out.starts = view.scored_train();
+  out.train = static_cast<int64_t>(out.starts.size());
   out.in_sample = !view.train.empty() && view.test == view.train;
   if (!out.in_sample) out.starts.insert(out.starts.end(), view.test.begin(), view.test.end());
   return out;

@@ -13,7 +13,7 @@
 namespace saed::features {
 
 struct Sides {
-  std::vector<int64_t> starts;  // training windows, then held-out ones
+  std::vector<int64_t> starts;  // training windows that are scored, then held-out ones
   int64_t train = 0;
   bool in_sample = false;  // the held-out side is the training side
 
@@ -34,8 +34,8 @@ absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
                                  const std::vector<int64_t>& starts,
                                  std::vector<std::string>& warnings);
 
-// First windows of the stretches of one block of the split's column, by last bins; then their
-// number. A window whose last bin lies across two blocks belongs to the stretch before it.
+// First windows of the stretches of one block of the split, by last bins; then their number. A
+// window whose last bin lies across two blocks belongs to the stretch before it.
 std::vector<int64_t> SplitBlocks(const recordings::ViewData& view,
                                  const std::vector<int64_t>& starts);
 

@@ -4,71 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <variant>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
-#include "server/recordings/binning.h"
 #include "server/recordings/observed.h"
+#include "server/recordings/table_bins.h"
 #include "server/recordings/table_filter.h"
+#include "server/recordings/time_split.h"
+#include "server/recordings/trial_split.h"
+#include "server/recordings/value_range.h"
 
 namespace saed::recordings {
 namespace {
-
-Spans RowsOf(const IntervalTable& table, const std::vector<uint8_t>& rows) {
-  Spans out;
-  for (size_t i = 0; i < table.rows(); ++i) {
-    if (rows[i]) out.emplace_back(table.start[i], table.stop[i]);
-  }
-  return Merge(std::move(out));
-}
-
-std::string TableNames(const Recording& r) {
-  std::string out;
-  for (const auto& t : r.intervals) out += (out.empty() ? "" : ", ") + t.table.name;
-  return out.empty() ? "none" : out;
-}
-
-absl::StatusOr<const IntervalTable*> FindTable(const Recording& r, const std::string& name,
-                                               std::string_view field) {
-  if (const IntervalTable* t = r.FindIntervals(name)) return t;
-  return InvalidField(
-      field, fmt::format("is '{}'; the recording's interval tables are: {}", name, TableNames(r)));
-}
-
-// Calls fn for the bins that lie wholly inside [start, stop).
-template <class Fn>
-void ForBinsInside(const ViewData& view, double start, double stop, const Fn& fn) {
-  const double first = std::ceil((start - kTimeTolerance - view.start_time) / view.bin_width);
-  for (auto bin = static_cast<int64_t>(std::clamp(first, 0.0, static_cast<double>(view.bins)));
-       bin < view.bins && view.bin_start(bin + 1) <= stop + kTimeTolerance; ++bin) {
-    fn(bin);
-  }
-}
-
-// The bins that lie wholly inside one of the spans.
-std::vector<uint8_t> BinsInside(const ViewData& view, const Spans& spans) {
-  std::vector<uint8_t> inside(view.bins, 0);
-  for (const auto& [start, stop] : spans) {
-    ForBinsInside(view, start, stop, [&](int64_t bin) { inside[bin] = 1; });
-  }
-  return inside;
-}
-
-// One value or, for numbers, an inclusive range "low-high".
-absl::StatusOr<std::pair<double, double>> NumberRange(const std::string& text) {
-  char* end = nullptr;
-  const double low = std::strtod(text.c_str(), &end);
-  if (end != text.c_str() && *end == '\0') return std::pair(low, low);
-  if (end != text.c_str() && *end == '-') {
-    const char* second = end + 1;
-    const double high = std::strtod(second, &end);
-    if (end != second && *end == '\0' && high >= low) return std::pair(low, high);
-  }
-  return absl::InvalidArgumentError(
-      fmt::format("'{}' is neither a number nor a range such as 0-22", text));
-}
 
 absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const IntervalTable& table,
                                                     const Column& column,
@@ -77,14 +25,12 @@ absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const IntervalTable& table,
   std::vector<uint8_t> rows(table.rows(), 0);
   for (const std::string& value : values) {
     if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
-      const auto range = NumberRange(value);
+      const auto range = ValueRange::Parse(value);
       if (!range.ok()) {
         return InvalidField(field, fmt::format("holds {} (the column '{}' is numeric)",
                                                std::string(range.status().message()), column.name));
       }
-      for (size_t i = 0; i < rows.size(); ++i) {
-        rows[i] |= (*numbers)[i] >= range->first && (*numbers)[i] <= range->second;
-      }
+      for (size_t i = 0; i < rows.size(); ++i) rows[i] |= range->Has((*numbers)[i]);
     } else if (const auto* texts = std::get_if<Texts>(&column.values)) {
       for (size_t i = 0; i < rows.size(); ++i) rows[i] |= (*texts)[i] == value;
     } else {
@@ -146,6 +92,26 @@ absl::Status LeaveOutUnobserved(const Recording& r, const ViewData& data, const 
   return absl::OkStatus();
 }
 
+// Numbers the rows of the view's segments and takes out of `valid` the bins outside. Where rows
+// overlap the later one has the bins.
+absl::Status NumberSegments(const Recording& r, const DataView& view, ViewData& data,
+                            std::vector<uint8_t>& valid) {
+  if (view.segments.empty()) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, view.segments, "segments"));
+  data.segments.assign(data.bins, -1);
+  int32_t number = 0;
+  for (const size_t row : InTime(*table)) {
+    const auto [first, end] = BinsBetween(data, table->start[row], table->stop[row]);
+    std::fill(data.segments.begin() + first, data.segments.begin() + end, number++);
+  }
+  for (int64_t i = 0; i < data.bins; ++i) valid[i] &= data.segments[i] >= 0;
+  if (std::find(valid.begin(), valid.end(), uint8_t{1}) != valid.end()) return absl::OkStatus();
+  return InvalidField("segments",
+                      fmt::format("is '{}', of whose rows none has a bin of {} s that is observed "
+                                  "and in the mask",
+                                  view.segments, data.bin_width));
+}
+
 // A missing number is the same as another one.
 bool SameValue(const Column& column, size_t a, size_t b) {
   if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
@@ -157,10 +123,7 @@ bool SameValue(const Column& column, size_t a, size_t b) {
 // Rows in time that have the same value are a block.
 void NumberBlocks(const IntervalTable& table, const Column& column, ViewData& data) {
   data.blocks.assign(data.bins, -1);
-  std::vector<size_t> order(table.rows());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return table.start[a] < table.start[b]; });
+  const std::vector<size_t> order = InTime(table);
   int32_t block = 0;
   for (size_t i = 0; i < order.size(); ++block) {
     const double start = table.start[order[i]];
@@ -169,20 +132,15 @@ void NumberBlocks(const IntervalTable& table, const Column& column, ViewData& da
     for (; i < order.size() && SameValue(column, first, order[i]); ++i) {
       stop = std::max(stop, table.stop[order[i]]);
     }
-    ForBinsInside(data, start, stop, [&](int64_t bin) { data.blocks[bin] = block; });
+    const auto [first_bin, end] = BinsBetween(data, start, stop);
+    std::fill(data.blocks.begin() + first_bin, data.blocks.begin() + end, block);
   }
 }
 
 absl::Status SplitByColumn(const Recording& r, const Split& split,
                            const std::vector<uint8_t>& valid, ViewData& data) {
   SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, split.table, "split.table"));
-  const Column* column = table->table.Find(split.column);
-  if (column == nullptr) {
-    std::string names;
-    for (const Column& c : table->table.columns) names += (names.empty() ? "" : ", ") + c.name;
-    return InvalidField("split.column", fmt::format("is '{}'; the table '{}' has {}", split.column,
-                                                    split.table, names));
-  }
+  SAED_ASSIGN_OR_RETURN(const Column* column, FindColumn(*table, split.column, "split.column"));
   SAED_ASSIGN_OR_RETURN(const auto train,
                         RowsWithValues(*table, *column, split.train_values, "split.train_values"));
   SAED_ASSIGN_OR_RETURN(const auto test,
@@ -208,6 +166,8 @@ absl::Status SplitBins(const Recording& r, const Split& split, const std::vector
                        ViewData& data) {
   data.sides.assign(data.bins, Side::kNone);
   if (split.kind == SplitKind::kColumn) return SplitByColumn(r, split, valid, data);
+  if (split.kind == SplitKind::kTrials) return SplitByTrials(r, split.trials, valid, data);
+  if (split.kind == SplitKind::kTime) return SplitByTime(split.time, valid, data);
   const int64_t usable = std::count(valid.begin(), valid.end(), uint8_t{1});
   const auto train =
       split.kind == SplitKind::kInSample
@@ -218,6 +178,28 @@ absl::Status SplitBins(const Recording& r, const Split& split, const std::vector
     if (valid[i]) data.sides[i] = seen++ < train ? Side::kTrain : Side::kTest;
   }
   return absl::OkStatus();
+}
+
+// Every so-manyth of the stretches of training windows, or of the trials.
+std::vector<int64_t> ValidationWindows(int64_t every, const ViewData& data) {
+  constexpr int64_t kValidationStretches = 50;
+  std::vector<int64_t> out;
+  const auto n = static_cast<int64_t>(data.train.size());
+  if (!data.scored) {
+    for (int64_t i = 0; i < n; ++i) {
+      if (i * kValidationStretches / n % every == every - 1) out.push_back(data.train[i]);
+    }
+    return out;
+  }
+  int32_t last = -1;
+  int64_t trials = 0;
+  for (const int64_t start : *data.scored) {
+    const int32_t trial = data.blocks[start + data.window - 1];
+    trials += trial != last;
+    last = trial;
+    if (trials % every == 0) out.push_back(start);
+  }
+  return out;
 }
 
 }  // namespace
@@ -231,13 +213,15 @@ absl::Status AssignSides(const Recording& r, const DataView& view, ViewData& dat
     valid = std::vector<uint8_t>(data.bins, 1);
   }
   faults.Merge(LeaveOutUnobserved(r, data, also, *valid));
+  faults.Merge(NumberSegments(r, view, data, *valid));
   faults.Merge(SplitBins(r, view.split, *valid, data));
   return faults.ToStatus();
 }
 
-absl::Status AssignAll(const Recording& r, ViewData& data) {
+absl::Status AssignAll(const Recording& r, const DataView& view, ViewData& data) {
   std::vector<uint8_t> valid(data.bins, 1);
   SAED_RETURN_IF_ERROR(LeaveOutUnobserved(r, data, nullptr, valid));
+  SAED_RETURN_IF_ERROR(NumberSegments(r, view, data, valid));
   data.sides.assign(data.bins, Side::kNone);
   for (int64_t i = 0; i < data.bins; ++i) {
     if (valid[i]) data.sides[i] = Side::kTest;
@@ -245,31 +229,41 @@ absl::Status AssignAll(const Recording& r, ViewData& data) {
   return absl::OkStatus();
 }
 
+void FindScored(ViewData& data) {
+  if (!data.scored) return;
+  data.scored->clear();
+  int64_t inside = 0, bin = 0;  // bins of trials in a row before `bin`
+  for (const int64_t start : data.train) {
+    for (; bin < start + data.window; ++bin) inside = data.blocks[bin] < 0 ? 0 : inside + 1;
+    if (inside >= data.window) data.scored->push_back(start);
+  }
+}
+
 absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& data) {
   if (!(fraction > 0 && fraction <= 0.5)) {
     return InvalidField("validation_fraction",
                         fmt::format("is {}; must be above 0 and at most 0.5", fraction));
   }
-  constexpr int64_t kStretches = 50;
   const int64_t every = std::llround(1 / fraction);
   const auto n = static_cast<int64_t>(data.train.size());
-  std::vector<int64_t> validation, train;
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t stretch = i * kStretches / n;
-    (stretch % every == every - 1 ? validation : train).push_back(data.train[i]);
-  }
+  const std::vector<int64_t> validation = ValidationWindows(every, data);
+  std::vector<int64_t> train;
+  std::set_difference(data.train.begin(), data.train.end(), validation.begin(), validation.end(),
+                      std::back_inserter(train));
+  const int64_t reach = data.window + data.embargo;
   std::erase_if(train, [&](int64_t start) {
     const auto next = std::lower_bound(validation.begin(), validation.end(), start);
-    return (next != validation.end() && *next - start < data.window) ||
-           (next != validation.begin() && start - *(next - 1) < data.window);
+    return (next != validation.end() && *next - start < reach) ||
+           (next != validation.begin() && start - *(next - 1) < reach);
   });
-  if (train.empty() || validation.empty()) {
+  data.train = std::move(train);
+  FindScored(data);
+  if (data.scored_train().empty() || validation.empty()) {
     return InvalidField("validation_fraction",
                         fmt::format("is {}, which leaves {} of {} training windows to train and {} "
                                     "to validate; use a longer recording or a shorter window",
-                                    fraction, train.size(), n, validation.size()));
+                                    fraction, data.scored_train().size(), n, validation.size()));
   }
-  data.train = std::move(train);
   return validation;
 }
 

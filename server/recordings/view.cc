@@ -10,17 +10,23 @@
 #include "server/recordings/binning.h"
 #include "server/recordings/observed.h"
 #include "server/recordings/split.h"
+#include "server/recordings/time_split.h"
+#include "server/recordings/trial_split.h"
 
 namespace saed::recordings {
 namespace {
 
-// Window starts: each run of bins of one side, strided from its first bin.
+// Window starts: each run of bins of one side and segment, strided from its first bin.
 void FindWindows(int stride, ViewData& data, int64_t& longest_run) {
   longest_run = 0;
   for (int64_t i = 0; i < data.bins;) {
     const Side side = data.sides[i];
     const int64_t begin = i;
-    while (i < data.bins && data.sides[i] == side) ++i;
+    const auto same = [&](int64_t bin) {
+      return data.sides[bin] == side &&
+             (data.segments.empty() || data.segments[bin] == data.segments[begin]);
+    };
+    while (i < data.bins && same(i)) ++i;
     if (side == Side::kNone) continue;
     longest_run = std::max(longest_run, i - begin);
     auto& starts = side == Side::kTrain ? data.train : data.test;
@@ -82,6 +88,20 @@ bool AnyNegative(const ViewData& data) {
   return false;
 }
 
+// The field that leaves no held-out bins, or no training bins.
+std::string FieldOf(const Split& split, bool held_out) {
+  switch (split.kind) {
+    case SplitKind::kColumn:
+      return held_out ? "split.test_values" : "split.train_values";
+    case SplitKind::kTrials:
+      return held_out ? "split.trials.held_out" : "split.trials.embargo";
+    case SplitKind::kTime:
+      return held_out ? "split.time.held_out" : "split.time.embargo";
+    default:
+      return "split.train_fraction";
+  }
+}
+
 }  // namespace
 
 absl::Status Validate(const DataView& view) {
@@ -117,6 +137,8 @@ absl::Status Validate(const DataView& view) {
                fmt::format("is {}; must be between 0 and 1, so that both sides have rows",
                            split.train_fraction));
   }
+  if (split.kind == SplitKind::kTrials) faults.Merge(Validate(split.trials));
+  if (split.kind == SplitKind::kTime) faults.Merge(Validate(split.time));
   if (split.kind == SplitKind::kColumn) {
     if (split.train_values.empty())
       faults.Add("split.train_values",
@@ -142,8 +164,7 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view, con
   const bool in_sample = view.split.kind == SplitKind::kInSample;
   if (!has(Side::kTrain) || (!has(Side::kTest) && !in_sample)) {
     const char* side = has(Side::kTrain) ? "test" : "train";
-    return InvalidField(view.split.kind == SplitKind::kColumn ? fmt::format("split.{}_values", side)
-                                                              : "split.train_fraction",
+    return InvalidField(FieldOf(view.split, has(Side::kTrain)),
                         fmt::format("leaves no bin of {} bins on the {} side", data.bins, side));
   }
   int64_t longest = 0;
@@ -155,13 +176,20 @@ absl::StatusOr<ViewData> BuildView(const Recording& r, const DataView& view, con
   }
   if (in_sample) data.test = data.train;
   if (data.train.empty() || data.test.empty()) {
-    return InvalidField(
-        view.split.kind == SplitKind::kColumn
-            ? (data.train.empty() ? "split.train_values" : "split.test_values")
-            : "split.train_fraction",
-        fmt::format("leaves {} training and {} held-out windows; each side needs at "
-                    "least one",
-                    data.train.size(), data.test.size()));
+    return InvalidField(FieldOf(view.split, !data.train.empty()),
+                        fmt::format("leaves {} training and {} held-out windows; each side needs "
+                                    "at least one",
+                                    data.train.size(), data.test.size()));
+  }
+  if (view.split.kind == SplitKind::kTrials) {
+    data.scored.emplace();
+    FindScored(data);
+    if (data.scored->empty()) {
+      return InvalidField("split.trials.embargo",
+                          fmt::format("leaves no training window of {} bins inside trials; give a "
+                                      "shorter embargo or hold out fewer trials",
+                                      view.window));
+    }
   }
   FitNormaliser(view.normaliser, data);
   data.negative_target = AnyNegative(data);
@@ -190,6 +218,8 @@ absl::StatusOr<ViewData> BuildTarget(const Recording& r, const DataView& view,
   data.sides = input.sides;
   data.train = input.train;
   data.test = input.test;
+  data.scored = input.scored;
+  data.blocks = input.blocks;
   FitNormaliser(view.normaliser, data);
   data.negative_target = AnyNegative(data);
   return data;
@@ -206,6 +236,7 @@ absl::StatusOr<ViewData> BuildAnalysisView(const Recording& r, const DataView& v
   all.minimum_rate = 0;
   all.mask_table.clear();
   all.mask_filter.clear();
+  if (r.FindIntervals(all.segments) == nullptr) all.segments.clear();
   all.start_time = all.stop_time = 0;
   ViewData data;
   data.window = view.window;
@@ -216,7 +247,7 @@ absl::StatusOr<ViewData> BuildAnalysisView(const Recording& r, const DataView& v
       return InvalidField("unit_ids", "come in another order in this recording");
     }
   }
-  SAED_RETURN_IF_ERROR(AssignAll(r, data));
+  SAED_RETURN_IF_ERROR(AssignAll(r, all, data));
   int64_t longest = 0;
   FindWindows(view.stride, data, longest);
   if (data.test.empty()) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,24 +11,11 @@
 #include "server/base/counts.h"
 #include "server/recordings/count_file.h"
 #include "server/recordings/recording.h"
+#include "server/recordings/split_spec.h"
 
 namespace saed::recordings {
 
 enum class NormaliserKind { kNone, kZscore, kMinmax };
-
-enum class SplitKind {
-  kChronological,  // the first fraction of the valid bins trains
-  kColumn,         // by the values of an interval table's column
-  kInSample,       // every bin trains; "held-out" scores are then those of the training bins
-};
-
-struct Split {
-  SplitKind kind = SplitKind::kChronological;
-  double train_fraction = 0.8;
-  std::string table, column;
-  // Values, or for numeric columns also inclusive ranges such as "0-22".
-  std::vector<std::string> train_values, test_values;
-};
 
 struct DataView {
   double bin_width = 0.02;                // s
@@ -39,8 +27,9 @@ struct DataView {
   double stop_time = 0;                   // s; 0: the recording's end
   std::string mask_table;                 // only bins inside these intervals; empty: all bins
   std::string mask_filter;
-  int window = 1;  // S, bins
-  int stride = 1;  // bins between window starts
+  std::string segments;  // an interval table: windows lie inside one of its rows; empty: anywhere
+  int window = 1;        // S, bins
+  int stride = 1;        // bins between window starts
   NormaliserKind normaliser = NormaliserKind::kNone;
   Split split;
 };
@@ -62,10 +51,17 @@ struct ViewData {
   size_t file_offset = 0;            // of the first bin in it, bytes
   std::vector<Side> sides;           // [bins]
   std::vector<int64_t> train, test;  // first bins of windows, ascending
-  // For a split by a column: rows of its table with one value, one after another, are a block; of
-  // each bin the block's number, ascending in time, -1 for none. Empty for other splits.
+  // For a split by trials: the training windows whose bins are all inside trials. See
+  // scored_train().
+  std::optional<std::vector<int64_t>> scored;
+  int64_t embargo = 0;  // bins beside held-out ones that train nothing
+  // For a split by trials each is a block; for one by a column rows of its table with one value,
+  // one after another, are. Of each bin the block's number, ascending in time, -1 for none. Empty
+  // for other splits.
   std::vector<int32_t> blocks;  // [bins]
   int window = 1;
+  // Of each bin the number of the segment it is wholly inside, -1 for none; empty without segments.
+  std::vector<int32_t> segments;
   std::vector<float> offset, scale;  // normaliser per unit; empty for none
   bool negative_target = false;      // some normalised training or test value is below 0
 
@@ -77,6 +73,9 @@ struct ViewData {
   void Release() const {
     if (file) file->Release();
   }
+  // Training windows by which features are chosen and judged: time between trials trains, but is no
+  // easy opposite of a condition.
+  const std::vector<int64_t>& scored_train() const { return scored ? *scored : train; }
   double bin_start(int64_t bin) const { return start_time + static_cast<double>(bin) * bin_width; }
 };
 

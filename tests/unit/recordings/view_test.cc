@@ -90,6 +90,32 @@ TEST(View, WindowsNeverCrossAMaskEdgeOrASplit) {
   EXPECT_EQ(BuildView(r, view)->train, (std::vector<int64_t>{0, 3, 6}));
 }
 
+TEST(View, WindowsLieInsideOneSegment) {
+  const Recording r = Small();
+  DataView view = Bins(0.1);
+  view.window = 4;
+  view.segments = "trials";
+  view.split = {SplitKind::kColumn, 0, "trials", "block", {"even"}, {"1-3/2"}};
+  auto v = BuildView(r, view);
+  ASSERT_TRUE(v.ok()) << v.status();
+  EXPECT_EQ(v->train.size(), 7u + 2);
+  view.split.train_values = {"0-1"};
+  view.split.test_values = {"2-3"};
+  v = BuildView(r, view);
+  EXPECT_EQ(v->train, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16}));
+  EXPECT_EQ(v->test.size(), 2u + 7);
+  EXPECT_EQ(v->segments[24], -1);
+  view.split = {};
+  v = BuildView(r, view);  // 35 bins are in a segment; the gap's five are on no side
+  EXPECT_EQ(std::count(v->sides.begin(), v->sides.end(), Side::kNone), 5);
+  view.segments = "laps";
+  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"segments"});
+  view.segments = "trials";
+  view.mask_table = "trials";
+  view.mask_filter = "block > 7";
+  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"segments"});
+}
+
 TEST(View, ChronologicalSplitAndNormaliserOfTrainingRowsOnly) {
   const Recording r = Small();
   DataView view = Bins(0.1);
