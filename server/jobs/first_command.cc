@@ -1,104 +1,27 @@
 #include "server/jobs/first_command.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <set>
 
 #include "server/base/text.h"
 #include "server/jobs/choose.h"
+#include "server/jobs/trial_table.h"
+#include "server/recordings/split_spec.h"
 
 namespace saed::jobs {
 namespace {
 
-using recordings::Column;
 using recordings::IntervalTable;
 using recordings::Recording;
-using recordings::Spans;
 
-constexpr double kBin = 0.02, kWideBin = 0.05;   // s
-constexpr double kLowRate = 1;                   // Hz
-constexpr double kMostOutside = 0.5;             // of the observed time, above which a mask is due
-constexpr size_t kFewestRows = 8;                // of a table that trials are split by
-constexpr size_t kMostLookedAt = 400000;         // pairs of a table's row and a unit, for rates
-constexpr size_t kStretches = 5;                 // of which each gives rows to both sides
+constexpr double kBin = 0.02, kWideBin = 0.05;  // s
+constexpr double kLowRate = 1;                  // Hz
+constexpr double kMostOutside = 0.5;  // of the observed time, above which rates are those inside
 constexpr int64_t kMostRead = int64_t{1} << 20;  // counts that are looked at for their sign
-constexpr double kTrains = 0.8;                  // of the windows
-
-double Length(const Spans& spans) {
-  double out = 0;
-  for (const auto& [start, stop] : spans) out += stop - start;
-  return out;
-}
-
-// The parts of [0, duration) that are in some row and were observed.
-Spans Covered(const IntervalTable& table, const Recording& r) {
-  Spans rows;
-  for (size_t i = 0; i < table.rows(); ++i) {
-    if (table.stop[i] > table.start[i]) rows.emplace_back(table.start[i], table.stop[i]);
-  }
-  std::sort(rows.begin(), rows.end());
-  Spans out;
-  double reached = 0;
-  const Spans all = {{0, r.duration}};
-  const Spans& observed = r.observed ? *r.observed : all;
-  size_t at = 0;
-  for (const auto& [start, stop] : rows) {
-    const double from = std::max(start, reached);
-    reached = std::max(reached, stop);
-    while (at < observed.size() && observed[at].second <= from) ++at;
-    for (size_t i = at; i < observed.size() && observed[i].first < stop; ++i) {
-      const double a = std::max(from, observed[i].first), b = std::min(stop, observed[i].second);
-      if (b > a) out.emplace_back(a, b);
-    }
-  }
-  return out;
-}
-
-bool Contains(const std::string& name, std::string_view word) {
-  std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return lower.find(word) != std::string::npos;
-}
-
-// How likely a table is the one an experiment is made of; 0: not at all.
-int Rank(const IntervalTable& table) {
-  const std::string& name = table.table.name;
-  if (Contains(name, "invalid") || table.rows() < kFewestRows) return 0;
-  if (Contains(name, "trial") || Contains(name, "lap")) return 3;
-  if (Contains(name, "stim") || Contains(name, "presentation")) return 2;
-  return 1;
-}
-
-struct Chosen {
-  const IntervalTable* table = nullptr;
-  double covered = 0;  // of the observed time
-};
-
-// The likeliest table, among equals the one that covers most. Its rows hold bins.
-Chosen ChooseTable(const Recording& r, double bin, double observed) {
-  Chosen best;
-  int best_rank = 0;
-  for (const IntervalTable& table : r.intervals) {
-    std::vector<double> lengths;
-    for (size_t i = 0; i < table.rows(); ++i) lengths.push_back(table.stop[i] - table.start[i]);
-    const int rank = Rank(table);
-    if (rank == 0) continue;
-    std::nth_element(lengths.begin(), lengths.begin() + lengths.size() / 2, lengths.end());
-    const double covered = Length(Covered(table, r)) / observed;
-    if (lengths[lengths.size() / 2] < 2 * bin || covered * observed < 200 * bin) continue;
-    if (rank > best_rank || (rank == best_rank && covered > best.covered)) {
-      best = {&table, covered};
-      best_rank = rank;
-    }
-  }
-  return best;
-}
 
 // In a shell's words.
 std::string Quoted(const std::string& text) {
@@ -109,61 +32,6 @@ std::string Quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
-}
-
-// Numbers that ascend with the rows' starts, in at least kFewestRows steps.
-bool Counts(const IntervalTable& table, const Column& column) {
-  const auto* values = std::get_if<recordings::Numbers>(&column.values);
-  if (values == nullptr) return false;
-  std::vector<size_t> order(table.rows());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return table.start[a] < table.start[b]; });
-  size_t steps = 1;
-  for (size_t i = 0; i < order.size(); ++i) {
-    const double value = (*values)[order[i]];
-    if (!std::isfinite(value) || value < 0) return false;
-    if (i == 0) continue;
-    const double before = (*values)[order[i - 1]];
-    if (value < before) return false;
-    steps += value > before;
-  }
-  return steps >= kFewestRows;
-}
-
-// A column that numbers trials or blocks, else the rows' starts; null where neither ascends.
-const Column* SplitColumn(const IntervalTable& table) {
-  for (const char* word : {"block", "trial", "lap", "run", "index", "start_time"}) {
-    for (const Column& column : table.table.columns) {
-      if (column.name != "stop_time" && Contains(column.name, word) && Counts(table, column)) {
-        return &column;
-      }
-    }
-  }
-  return nullptr;
-}
-
-// The number of fewest decimals in [low, high].
-double Shortest(double low, double high) {
-  for (double scale = 1; scale < 1e9; scale *= 10) {
-    const double rounded = std::ceil(low * scale) / scale;
-    if (rounded >= low && rounded <= high) return rounded;
-  }
-  return low;
-}
-
-// Values [first, last] as the flag has them: a range with short numbers that holds these alone.
-std::string Range(const std::vector<double>& values, size_t first, size_t last) {
-  const auto whole = [](double v) { return v == std::floor(v); };
-  const bool alone = first == last && whole(values[first]);
-  if (alone) return NumberText(values[first]);
-  // Half the way to the values beside is the furthest.
-  const double before = first == 0 ? 0 : (values[first - 1] + values[first]) / 2;
-  const double after =
-      last + 1 == values.size() ? std::ceil(values[last]) : (values[last] + values[last + 1]) / 2;
-  const double low = whole(values[first]) ? values[first] : Shortest(before, values[first]);
-  const double high = whole(values[last]) ? values[last] : Shortest(values[last], after);
-  return fmt::format("{}-{}", NumberText(low), NumberText(high));
 }
 
 // Whether one of a sample of the bins, spread over the recording, has a negative value.
@@ -184,19 +52,18 @@ class Maker {
  public:
   Maker(const Recording& recording, const std::vector<double>& spikes)
       : recording_(recording), spikes_(spikes) {
-    observed_ =
-        std::max(recording.observed ? Length(*recording.observed) : recording.duration, 1e-9);
+    observed_ = ObservedSeconds(recording);
   }
 
   FirstCommand Make() {
     const double recorded = recording_.counts.bin_width;
     const double least =
         recorded > 0 ? recorded * std::max(1.0, std::ceil(kBin / 2 / recorded - 1e-9)) : kBin;
-    const Chosen chosen = ChooseTable(recording_, least, observed_);
+    const TrialTable chosen = FindTrialTable(recording_, least, 2 * least);
     const double bin = Bin(chosen, least);
     Add(fmt::format("--bin {}", NumberText(bin)));
     const size_t units = Label();
-    if (chosen.table != nullptr) {
+    if (Splits(chosen)) {
       Mask(chosen);
       SplitBy(*chosen.table);
     }
@@ -211,40 +78,25 @@ class Maker {
 
   // Of a unit on average, Hz, in the rows of a table; null: in all that was observed.
   double Rate(const IntervalTable* rows) const {
+    if (rows != nullptr) return RateIn(recording_, Covered(*rows, recording_));
     const auto units = static_cast<double>(std::max<size_t>(spikes_.size(), 1));
-    if (rows == nullptr) {
-      return std::accumulate(spikes_.begin(), spikes_.end(), 0.0) / (observed_ * units);
-    }
-    const Spans covered = Covered(*rows, recording_);
-    const size_t most = std::max<size_t>(1, kMostLookedAt / std::max<size_t>(1, spikes_.size()));
-    const size_t step = covered.size() / most + 1;
-    double spikes = 0, seconds = 0;
-    for (size_t i = 0; i < covered.size(); i += step) {
-      const auto& [start, stop] = covered[i];
-      seconds += stop - start;
-      for (const auto& unit : recording_.units) {
-        const auto& train = unit.spike_times;
-        spikes += static_cast<double>(std::lower_bound(train.begin(), train.end(), stop) -
-                                      std::lower_bound(train.begin(), train.end(), start));
-      }
-    }
-    return seconds > 0 ? spikes / (seconds * units) : 0;
+    return std::accumulate(spikes_.begin(), spikes_.end(), 0.0) / (observed_ * units);
   }
 
-  double Bin(const Chosen& chosen, double least) {
+  double Bin(const TrialTable& chosen, double least) {
     if (const double recorded = recording_.counts.bin_width; recorded > 0) {
       Because(fmt::format("--bin: the counts came in bins of {} s; bins may be whole multiples",
                           NumberText(recorded)));
       return least;
     }
-    const bool masked = Masks(chosen);
-    const double rate = Rate(masked ? chosen.table : nullptr);
+    const bool inside = Splits(chosen) && chosen.covered <= 1 - kMostOutside;
+    const double rate = Rate(inside ? chosen.table : nullptr);
     // Rows that are too short for wide bins have narrow ones.
     const bool wide =
-        rate < kLowRate && ChooseTable(recording_, kWideBin, observed_).table == chosen.table;
+        rate < kLowRate && FindTrialTable(recording_, kWideBin, 2 * kWideBin).table == chosen.table;
     const double bin = wide ? kWideBin : kBin;
     Because(fmt::format("--bin: units have {:.2g} spikes/s{}, {:.2g} a bin", rate,
-                        masked ? " in " + chosen.table->table.name : "", rate * bin));
+                        inside ? " in " + chosen.table->table.name : "", rate * bin));
     return bin;
   }
 
@@ -259,50 +111,36 @@ class Maker {
     return good;
   }
 
-  static bool Masks(const Chosen& chosen) {
-    return chosen.table != nullptr && chosen.covered <= 1 - kMostOutside &&
-           chosen.table->table.name.find('[') == std::string::npos;
+  // Brackets are the flag's own.
+  static bool Splits(const TrialTable& chosen) {
+    return chosen.table != nullptr && chosen.table->table.name.find('[') == std::string::npos;
   }
 
-  void Mask(const Chosen& chosen) {
-    if (!Masks(chosen)) return;
+  // Time outside trials trains, too, but not where nothing was recorded then.
+  void Mask(const TrialTable& chosen) {
+    if (!SilentOutside(recording_, *chosen.table)) return;
     const std::string& name = chosen.table->table.name;
     Add("--mask " + Quoted(name));
-    Because(fmt::format("--mask: {:.0f} % of the time is outside {}", 100 * (1 - chosen.covered),
+    Because(fmt::format("--mask: units hardly spike outside {}, as if nothing was recorded there",
                         name));
   }
 
-  // Of each of a few stretches of the session the first four fifths of the trials train, so that
-  // both sides see all of it.
   void SplitBy(const IntervalTable& table) {
-    const Column* column = SplitColumn(table);
-    if (column == nullptr) return;
-    const auto& numbers = std::get<recordings::Numbers>(column->values);
-    const std::set<double> distinct(numbers.begin(), numbers.end());
-    const std::vector<double> values(distinct.begin(), distinct.end());
-    const size_t stretches = std::clamp<size_t>(values.size() / kStretches, 1, kStretches);
-    std::vector<std::string> train, test;
-    for (size_t i = 0; i < stretches; ++i) {
-      const size_t first = values.size() * i / stretches;
-      const size_t end = values.size() * (i + 1) / stretches;
-      const size_t cut = end - std::max<size_t>(1, (end - first) / 5);
-      train.push_back(Range(values, first, cut - 1));
-      test.push_back(Range(values, cut, end - 1));
-    }
-    Add(fmt::format("--split-column {} --train-values {} --test-values {}",
-                    Quoted(table.table.name + "." + column->name), fmt::join(train, " "),
-                    fmt::join(test, " ")));
+    Add("--split-trials " + Quoted(table.table.name));
     Because(
-        fmt::format("--split-column: a fifth of {} is held out, whole rows, from all of the "
-                    "session",
+        fmt::format("--split-trials: a third of {} is held out, whole rows, from all of the "
+                    "session; what lies around them trains, too",
                     table.table.name));
   }
 
-  // Windows that train are those of the rows that are split, else of all that was observed.
-  void Size(size_t units, double bin, const Chosen& chosen) {
-    const bool rows = Masks(chosen) || (chosen.table != nullptr && SplitColumn(*chosen.table));
-    const double seconds = rows ? chosen.covered * observed_ : observed_;
-    const auto windows = static_cast<int64_t>(seconds / bin * kTrains);
+  // Windows that train are those of the rows that are split, and those outside.
+  void Size(size_t units, double bin, const TrialTable& chosen) {
+    double trains = 1 - recordings::kHeldOutTime;
+    if (Splits(chosen)) {
+      const bool masked = SilentOutside(recording_, *chosen.table);
+      trains = (masked ? chosen.covered : 1) - chosen.covered * recordings::kHeldOutTrials;
+    }
+    const auto windows = static_cast<int64_t>(observed_ / bin * trains + 1e-6);
     const int features = FeaturesFor(static_cast<int64_t>(units), windows);
     const int k = ActiveFor(features);
     Add(fmt::format("--features {} --k {}", features, k));

@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/choose_split.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/sae/evaluate.h"
@@ -23,7 +24,11 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
   SAED_ASSIGN_OR_RETURN(const auto recording_row, stores.recordings.Get(spec.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
   Faults faults;
-  const auto view = recordings::BuildView(recording, spec.view);
+  TrainSpec train;
+  train.view = spec.view;
+  std::string split;
+  const auto view = ChooseSplit(
+      recording, train.view, [&] { return recordings::BuildView(recording, train.view); }, split);
   faults.Merge(view.status(), "view");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int units = static_cast<int>(view->units.size());
@@ -51,14 +56,14 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
         sae::MeasureTarget(view->counts(), model.normaliser, view->train, view->window);
   }
   const sae::Encoder encoder(model);
-  const auto mean = sae::MeanTarget(view->counts(), model.normaliser, view->train, view->window);
+  const auto mean =
+      sae::MeanTarget(view->counts(), model.normaliser, view->scored_train(), view->window);
   SAED_ASSIGN_OR_RETURN(const auto evaluation,
                         sae::EvaluateModel(encoder, view->counts(), view->counts(), view->test,
                                            mean, [] { return true; }));
-  TrainSpec train;
   train.recording_id = spec.recording_id;
   train.name = spec.name;
-  train.view = spec.view;
+  if (!split.empty()) train.choices.push_back(split);
   train.fit.model = model.spec;
   storage::ModelRow& row = imported.row;
   row.id = storage::NewId();

@@ -24,7 +24,8 @@ std::string Advice(const sae::FitSpec& fit, int64_t steps) {
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> Shortcomings(const sae::FitSpec& fit, int64_t steps,
-                                                      const sae::Evaluation& e) {
+                                                      const sae::Evaluation& e,
+                                                      bool outside_trains) {
   std::vector<std::string> out;
   if (e.windows == 0) return out;
   if (!(e.l0 > 0)) {
@@ -38,7 +39,9 @@ absl::StatusOr<std::vector<std::string>> Shortcomings(const sae::FitSpec& fit, i
     const bool on_training = e.l0 > k && steps >= kFewestSteps;
     out.push_back(fmt::format(
         "L0 is {:.2f} on held-out windows and should be {}; {}{}", e.l0, k, Advice(fit, steps),
-        !on_training            ? ""
+        !on_training     ? ""
+        : outside_trains ? "; the time outside trials trains, too, and has fewer active latents: "
+                           "leave it out, or ask for a smaller k"
         : fit.hidden_inputs > 0 ? "; more windows to train on, or fewer features, would help"
                                 : "; windows that trained have fewer active latents: "
                                   "hidden_inputs 0.5, more windows or fewer features would help"));

@@ -69,8 +69,9 @@ absl::StatusOr<sae::Evaluation> Evaluate(const recordings::ViewData& view, const
   const features::Progress go_on = reporter.Stage("evaluating");
   absl::StatusOr<sae::Evaluation> evaluation;
   arena.execute([&] {
-    const auto mean =
-        sae::MeanTarget(target, encoder.model().output_normaliser(), view.train, view.window);
+    // What is explained is what varies inside trials.
+    const auto mean = sae::MeanTarget(target, encoder.model().output_normaliser(),
+                                      view.scored_train(), view.window);
     evaluation = sae::EvaluateModel(encoder, view.counts(), target, view.test, mean,
                                     [&] { return go_on(0); });
   });
@@ -121,7 +122,8 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
       const auto evaluation,
       Evaluate(view, target ? target->counts() : view.counts(), encoder, arena, reporter));
   SAED_ASSIGN_OR_RETURN(const auto warnings,
-                        Shortcomings(spec.fit, trainer->total_steps(), evaluation));
+                        Shortcomings(spec.fit, trainer->total_steps(), evaluation,
+                                     view.scored_train().size() < view.train.size()));
   nlohmann::json scores = saed::ToJson(evaluation);
   scores["warnings"] = warnings;
 

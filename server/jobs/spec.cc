@@ -13,13 +13,63 @@ NLOHMANN_JSON_SERIALIZE_ENUM(NormaliserKind, {{NormaliserKind::kNone, "none"},
                                               {NormaliserKind::kMinmax, "minmax"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(SplitKind, {{SplitKind::kChronological, "chronological"},
                                          {SplitKind::kColumn, "column"},
-                                         {SplitKind::kInSample, "in_sample"}})
+                                         {SplitKind::kInSample, "in_sample"},
+                                         {SplitKind::kTrials, "trials"},
+                                         {SplitKind::kTime, "time"},
+                                         {SplitKind::kLeftOut, "left_out"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(TrialOrder, {{TrialOrder::kInterleaved, "interleaved"},
+                                          {TrialOrder::kRandom, "random"},
+                                          {TrialOrder::kBlocks, "blocks"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(Outside,
+                             {{Outside::kTrains, "trains"}, {Outside::kLeftOut, "left_out"}})
+
+// An embargo that is left out is no entry.
+template <class Split>
+void PutEmbargo(const Split& split, nlohmann::json& json) {
+  if (split.embargo) json["embargo"] = *split.embargo;
+}
+template <class Split>
+void GetEmbargo(const nlohmann::json& json, Split& split) {
+  if (json.contains("embargo")) split.embargo = json.at("embargo").get<double>();
+}
+
+void to_json(nlohmann::json& json, const TrialSplit& s) {
+  json = {{"table", s.table}, {"filter", s.filter},     {"order", s.order},
+          {"seed", s.seed},   {"held_out", s.held_out}, {"stratify", s.stratify},
+          {"folds", s.folds}, {"fold", s.fold},         {"outside", s.outside}};
+  PutEmbargo(s, json);
+}
+
+void from_json(const nlohmann::json& json, TrialSplit& s) {
+  s.table = json.value("table", s.table);
+  s.filter = json.value("filter", s.filter);
+  s.order = json.value("order", s.order);
+  s.seed = json.value("seed", s.seed);
+  s.held_out = json.value("held_out", s.held_out);
+  s.stratify = json.value("stratify", s.stratify);
+  s.folds = json.value("folds", s.folds);
+  s.fold = json.value("fold", s.fold);
+  s.outside = json.value("outside", s.outside);
+  GetEmbargo(json, s);
+}
+
+void to_json(nlohmann::json& json, const TimeSplit& s) {
+  json = {{"blocks", s.blocks}, {"held_out", s.held_out}};
+  PutEmbargo(s, json);
+}
+
+void from_json(const nlohmann::json& json, TimeSplit& s) {
+  s.blocks = json.value("blocks", s.blocks);
+  s.held_out = json.value("held_out", s.held_out);
+  GetEmbargo(json, s);
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Split, kind, train_fraction, table, column,
-                                                train_values, test_values)
+                                                train_values, test_values, trials, time)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataView, bin_width, unit_labels, unit_ids,
                                                 unit_regions, minimum_rate, start_time, stop_time,
-                                                mask_table, mask_filter, window, stride, normaliser,
-                                                split)
+                                                mask_table, mask_filter, segments, window, stride,
+                                                normaliser, split)
 
 }  // namespace saed::recordings
 
@@ -51,7 +101,7 @@ namespace saed::jobs {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Target, recording_id, unit_labels, unit_ids,
                                                 unit_regions, normaliser)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit, choices,
-                                                conditions, threads)
+                                                warnings, conditions, threads)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AnalyseSpec, model_id, recording_id, name,
                                                 conditions, threads)
 

@@ -30,6 +30,7 @@ struct TrainSpec {
   std::optional<Target> target;  // absent: the input itself
   sae::FitSpec fit;              // levels, batch_size, epochs may be missing until Check chooses
   std::vector<std::string> choices;             // what Check chose and why, a line each
+  std::vector<std::string> warnings;            // what Check found is likely not meant, too
   std::vector<features::Condition> conditions;  // beside the automatic ones
   int threads = 0;                              // 0: as many as the server gives one job
 };

@@ -10,6 +10,7 @@
 #include "server/features/dictionary.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/choose.h"
+#include "server/jobs/choose_split.h"
 #include "server/jobs/policy.h"
 #include "server/jobs/sweep_spec.h"
 #include "server/recordings/store_format.h"
@@ -197,9 +198,12 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
     // Without the recording the faults found so far are still worth saying.
     return faults.empty() ? recording.status() : faults.ToStatus();
   }
-  const auto view = recordings::Validate(spec.view).ok()
-                        ? InputOf(stores, spec, *recording)
-                        : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
+  std::string split;
+  const auto view =
+      recordings::Validate(spec.view).ok()
+          ? ChooseSplit(
+                *recording, spec.view, [&] { return InputOf(stores, spec, *recording); }, split)
+          : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
   faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
   if (!view.ok()) {
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
@@ -207,6 +211,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   }
   spec.choices = Choose(static_cast<int64_t>(view->units.size()),
                         static_cast<int64_t>(view->train.size()), spec.fit);
+  if (!split.empty()) spec.choices.push_back(split);
+  spec.warnings = features::Separated(*recording, spec.conditions, *view);
   const auto target = TargetOf(stores, spec, *recording, *view);
   faults.Merge(target.status());
   const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());

@@ -44,7 +44,8 @@ struct QueueOptions {
 };
 
 // Every fault of the spec, also those that show only with the recording; returns the bytes of
-// memory that the job is thought to need. Fills in what a training leaves to the server (choose.h).
+// memory that the job is thought to need. Fills in what a training leaves to the server (choose.h,
+// choose_split.h), and what is likely not meant.
 // Blocks on the disk.
 absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const SubmitLimits& limits);
 absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,

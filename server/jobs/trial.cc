@@ -68,12 +68,13 @@ absl::StatusOr<Outcome> RunTrial(const RunContext& context, const storage::JobRo
   absl::StatusOr<sae::Evaluation> evaluation;
   absl::StatusOr<std::optional<double>> auroc = std::optional<double>();
   arena.execute([&] {
-    const auto mean = sae::MeanTarget(output, model.output_normaliser(), view.train, view.window);
+    const auto mean =
+        sae::MeanTarget(output, model.output_normaliser(), view.scored_train(), view.window);
     evaluation = sae::EvaluateModel(encoder, view.counts(), output, validation, mean,
                                     [&] { return go_on(0); });
     if (spec.objective.kind == ObjectiveKind::kAuroc) {
       auroc = features::ChosenAuroc(encoder, recording, view, output, spec.objective.condition,
-                                    view.train, validation, go_on);
+                                    view.scored_train(), validation, go_on);
     }
   });
   SAED_RETURN_IF_ERROR(evaluation.status());

@@ -57,9 +57,106 @@ constexpr std::pair<NormaliserKind, v1::Normaliser> kNormalisers[] = {
     {NormaliserKind::kNone, v1::NORMALISER_NONE},
     {NormaliserKind::kZscore, v1::NORMALISER_ZSCORE},
     {NormaliserKind::kMinmax, v1::NORMALISER_MINMAX}};
+constexpr std::pair<recordings::TrialOrder, v1::TrialOrder> kTrialOrders[] = {
+    {recordings::TrialOrder::kInterleaved, v1::TRIAL_ORDER_INTERLEAVED},
+    {recordings::TrialOrder::kRandom, v1::TRIAL_ORDER_RANDOM},
+    {recordings::TrialOrder::kBlocks, v1::TRIAL_ORDER_BLOCKS}};
+constexpr std::pair<recordings::Outside, v1::Outside> kOutsides[] = {
+    {recordings::Outside::kTrains, v1::OUTSIDE_TRAINS},
+    {recordings::Outside::kLeftOut, v1::OUTSIDE_LEFT_OUT}};
 
 NormaliserKind NormaliserOf(v1::Normaliser value) { return FromWire(kNormalisers, value); }
 v1::Normaliser ToProto(NormaliserKind value) { return ToWire(kNormalisers, value); }
+
+recordings::Split SplitOf(const v1::Split& m, Faults& faults) {
+  recordings::Split out;
+  switch (m.kind_case()) {
+    case v1::Split::kColumn: {
+      const auto& c = m.column();
+      out.kind = SplitKind::kColumn;
+      out.table = c.table();
+      out.column = c.column();
+      out.train_values.assign(c.train_values().begin(), c.train_values().end());
+      out.test_values.assign(c.test_values().begin(), c.test_values().end());
+      break;
+    }
+    case v1::Split::kTrials: {
+      const auto& t = m.trials();
+      CheckEnum(t.order(), v1::TrialOrder_IsValid(t.order()), "view.split.trials.order", faults);
+      CheckEnum(t.outside(), v1::Outside_IsValid(t.outside()), "view.split.trials.outside", faults);
+      out.kind = SplitKind::kTrials;
+      out.trials = {t.table(),
+                    t.filter(),
+                    FromWire(kTrialOrders, t.order()),
+                    t.seed(),
+                    t.held_out(),
+                    t.stratify(),
+                    t.folds(),
+                    t.fold(),
+                    {},
+                    FromWire(kOutsides, t.outside())};
+      if (t.has_embargo()) out.trials.embargo = t.embargo();
+      break;
+    }
+    case v1::Split::kTime:
+      out.kind = SplitKind::kTime;
+      out.time = {m.time().blocks(), m.time().held_out(), {}};
+      if (m.time().has_embargo()) out.time.embargo = m.time().embargo();
+      break;
+    case v1::Split::kTrainFraction:
+      out.train_fraction = m.train_fraction();
+      break;
+    case v1::Split::kInSample:
+      // False says nothing, as a field of its own would.
+      out.kind = m.in_sample() ? SplitKind::kInSample : SplitKind::kLeftOut;
+      break;
+    case v1::Split::KIND_NOT_SET:
+      out.kind = SplitKind::kLeftOut;
+      break;
+  }
+  return out;
+}
+
+void SetSplit(const recordings::Split& split, v1::Split& m) {
+  switch (split.kind) {
+    case SplitKind::kColumn: {
+      auto* c = m.mutable_column();
+      c->set_table(split.table);
+      c->set_column(split.column);
+      c->mutable_train_values()->Assign(split.train_values.begin(), split.train_values.end());
+      c->mutable_test_values()->Assign(split.test_values.begin(), split.test_values.end());
+      break;
+    }
+    case SplitKind::kTrials: {
+      auto* t = m.mutable_trials();
+      const recordings::TrialSplit& from = split.trials;
+      t->set_table(from.table);
+      t->set_filter(from.filter);
+      t->set_order(ToWire(kTrialOrders, from.order));
+      t->set_seed(from.seed);
+      t->set_held_out(from.held_out);
+      t->set_stratify(from.stratify);
+      t->set_folds(from.folds);
+      t->set_fold(from.fold);
+      if (from.embargo) t->set_embargo(*from.embargo);
+      t->set_outside(ToWire(kOutsides, from.outside));
+      break;
+    }
+    case SplitKind::kTime:
+      m.mutable_time()->set_blocks(split.time.blocks);
+      m.mutable_time()->set_held_out(split.time.held_out);
+      if (split.time.embargo) m.mutable_time()->set_embargo(*split.time.embargo);
+      break;
+    case SplitKind::kInSample:
+      m.set_in_sample(true);
+      break;
+    case SplitKind::kChronological:
+      m.set_train_fraction(split.train_fraction);
+      break;
+    case SplitKind::kLeftOut:
+      break;
+  }
+}
 
 recordings::DataView View(const v1::DataView& m, Faults& faults) {
   recordings::DataView v;
@@ -76,18 +173,8 @@ recordings::DataView View(const v1::DataView& m, Faults& faults) {
   v.stride = m.stride() == 0 ? 1 : m.stride();
   CheckEnum(m.normaliser(), v1::Normaliser_IsValid(m.normaliser()), "view.normaliser", faults);
   v.normaliser = NormaliserOf(m.normaliser());
-  if (m.split().has_column()) {
-    const auto& c = m.split().column();
-    v.split.kind = SplitKind::kColumn;
-    v.split.table = c.table();
-    v.split.column = c.column();
-    v.split.train_values.assign(c.train_values().begin(), c.train_values().end());
-    v.split.test_values.assign(c.test_values().begin(), c.test_values().end());
-  } else if (m.split().in_sample()) {
-    v.split.kind = SplitKind::kInSample;
-  } else if (m.split().kind_case() == v1::Split::kTrainFraction) {
-    v.split.train_fraction = m.split().train_fraction();
-  }
+  v.segments = m.segments();
+  v.split = SplitOf(m.split(), faults);
   return v;
 }
 
@@ -106,17 +193,8 @@ void SetView(const recordings::DataView& v, v1::DataView& m) {
   m.set_window(v.window);
   m.set_stride(v.stride);
   m.set_normaliser(ToProto(v.normaliser));
-  if (v.split.kind == SplitKind::kColumn) {
-    auto* c = m.mutable_split()->mutable_column();
-    c->set_table(v.split.table);
-    c->set_column(v.split.column);
-    c->mutable_train_values()->Assign(v.split.train_values.begin(), v.split.train_values.end());
-    c->mutable_test_values()->Assign(v.split.test_values.begin(), v.split.test_values.end());
-  } else if (v.split.kind == SplitKind::kInSample) {
-    m.mutable_split()->set_in_sample(true);
-  } else {
-    m.mutable_split()->set_train_fraction(v.split.train_fraction);
-  }
+  m.set_segments(v.segments);
+  SetSplit(v.split, *m.mutable_split());
 }
 
 // `counts_as_they_are`: the target is not normalised, so that the likelihood of counts fits.
@@ -357,6 +435,7 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec) {
     t->set_normaliser(ToProto(spec.target->normaliser));
   }
   m.mutable_choices()->Assign(spec.choices.begin(), spec.choices.end());
+  m.mutable_warnings()->Assign(spec.warnings.begin(), spec.warnings.end());
   for (const auto& c : spec.conditions) *m.add_conditions() = ToProto(c);
   m.set_threads(spec.threads);
   return m;

@@ -308,6 +308,30 @@ TEST_F(BadInput, TrainSpecs) {
   EXPECT_BAD(split("planted", "feature", "f00", "nothing"), "view.split.test_values");
   EXPECT_BAD(split("planted", "colour", "f0", "f1"), "view.split.column");
   EXPECT_BAD(split("nothing", "feature", "f0", "f1"), "view.split.table");
+  EXPECT_BAD(split("planted", "feature", "f00", "f00"), "view.split.test_values");
+  const auto trials = [&](const std::function<void(v1::TrialSplit&)>& change) {
+    return with([&](auto& t) {
+      auto* s = t.mutable_view()->mutable_split()->mutable_trials();
+      s->set_table("planted");
+      change(*s);
+    });
+  };
+  EXPECT_BAD(trials([](auto& s) { s.clear_table(); }), "view.split.trials.table");
+  EXPECT_BAD(trials([](auto& s) { s.set_table("nothing"); }), "view.split.trials.table");
+  EXPECT_BAD(trials([](auto& s) { s.set_filter("colour = red"); }), "view.split.trials.filter");
+  EXPECT_BAD(trials([](auto& s) { s.set_order(static_cast<v1::TrialOrder>(9)); }),
+             "view.split.trials.order");
+  EXPECT_BAD(trials([](auto& s) { s.set_outside(static_cast<v1::Outside>(9)); }),
+             "view.split.trials.outside");
+  EXPECT_BAD(trials([](auto& s) { s.set_held_out(NAN); }), "view.split.trials.held_out");
+  EXPECT_BAD(trials([](auto& s) { s.set_embargo(-1); }), "view.split.trials.embargo");
+  EXPECT_BAD(trials([](auto& s) { s.set_folds(2), s.set_fold(2); }), "view.split.trials.fold");
+  EXPECT_BAD(trials([](auto& s) { s.set_stratify("colour"), s.set_filter("feature = f00"); }),
+             "view.split.trials.stratify");
+  EXPECT_BAD(
+      with([](auto& t) { t.mutable_view()->mutable_split()->mutable_time()->set_blocks(-1); }),
+      "view.split.time.blocks");
+  EXPECT_BAD(with([](auto& t) { t.mutable_view()->set_segments("nothing"); }), "view.segments");
   const auto mask = [&](const char* filter) {
     return with([&](auto& t) {
       t.mutable_view()->mutable_mask()->set_table("planted");

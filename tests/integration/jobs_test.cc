@@ -39,7 +39,8 @@ TEST_F(Jobs, TrainWatchAndFindAgain) {
   EXPECT_NEAR(response.model().evaluation().l0(), 3, 1.5);
 }
 
-// Of 2000 bins 1600 train, but for those whose window would not be whole.
+// Of 2000 bins five stretches train 320 each, but for eight beside each 80 held-out ones, and for
+// those whose window would not be whole.
 TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   auto request = TrainRequest(Simulate());
   request.set_request_id("chosen");
@@ -50,17 +51,55 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   ASSERT_TRUE(job.ok() && again.ok()) << job.status();
   EXPECT_EQ(job->name(), again->name());
   EXPECT_EQ(job->train().batch_size(), 256);
-  EXPECT_EQ(job->train().epochs(), 143);
+  EXPECT_EQ(job->train().epochs(), 167);
   ASSERT_EQ(job->train().model().levels_size(), 1);
   EXPECT_EQ(job->train().model().levels(0).features(), 48);
   EXPECT_EQ(job->train().model().levels(0).k(), 8);
-  ASSERT_EQ(job->train().choices_size(), 3);
-  EXPECT_EQ(job->train().choices(0).find("features 48, k 8: 20 units and 1599 windows that train"),
+  ASSERT_EQ(job->train().choices_size(), 4);
+  EXPECT_EQ(job->train().choices(0).find("features 48, k 8: 20 units and 1523 windows that train"),
             0U)
       << job->train().choices(0);
-  EXPECT_EQ(job->train().choices(2), "epochs 143: 7 steps each, at least 20 epochs and 1000 steps");
+  EXPECT_EQ(job->train().choices(2), "epochs 167: 6 steps each, at least 20 epochs and 1000 steps");
+  EXPECT_EQ(job->train().choices(3).find("split: the last fifth of each of 5 stretches"), 0U)
+      << job->train().choices(3);
+  EXPECT_TRUE(job->train().view().split().has_time());
   const auto ended = Watch(job->name()).back().job();
   EXPECT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();
+}
+
+// What is said before it trains comes with the answer, and the split is kept as it was asked for.
+TEST_F(Jobs, ASplitByTrialsAndWhatItKeepsApart) {
+  auto request = TrainRequest(Simulate());
+  auto* view = request.mutable_train()->mutable_view();
+  auto* trials = view->mutable_split()->mutable_trials();
+  trials->set_table("planted");
+  trials->set_filter("feature = f00 OR feature = f01");
+  trials->set_order(v1::TRIAL_ORDER_RANDOM);
+  trials->set_seed(3);
+  trials->set_folds(4);
+  trials->set_fold(1);
+  trials->set_embargo(0.1);
+  trials->set_outside(v1::OUTSIDE_LEFT_OUT);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->train().view().split().trials().SerializeAsString(), trials->SerializeAsString());
+  EXPECT_EQ(job->train().warnings_size(), 0);
+  EXPECT_EQ(Watch(job->name()).back().job().state(), v1::Job::STATE_SUCCEEDED);
+
+  auto* column = view->mutable_split()->mutable_column();
+  column->set_table("planted");
+  column->set_column("feature");
+  column->add_train_values("f00");
+  column->add_test_values("f01");
+  auto* condition = request.mutable_train()->add_conditions();
+  condition->set_name("first");
+  condition->set_expression("planted.feature = f00");
+  const auto apart = Create(request);
+  ASSERT_TRUE(apart.ok()) << apart.status();
+  ASSERT_GT(apart->train().warnings_size(), 0);
+  EXPECT_NE(apart->train().warnings(0).find("condition 'first' holds in all of the"),
+            std::string::npos)
+      << apart->train().warnings(0);
 }
 
 // A single step leaves half of all latents active.

@@ -41,6 +41,44 @@ TEST(FirstCommandTest, FeaturesFitUnitsAndWindows) {
   EXPECT_THAT(FlagsOf(r), Not(HasSubstr("--epochs")));
 }
 
+// `rows` trials of 1 s, one every 4 s.
+recordings::IntervalTable Trials(const std::string& name, int rows) {
+  recordings::IntervalTable out;
+  out.table.name = name;
+  for (int i = 0; i < rows; ++i) {
+    out.start.push_back(4.0 * i);
+    out.stop.push_back(4.0 * i + 1);
+  }
+  out.table.columns = {{"start_time", out.start}, {"stop_time", out.stop}};
+  return out;
+}
+
+TEST(FirstCommandTest, TrialsAreSplitWithoutAMask) {
+  Recording r = Lasting(400);
+  for (auto& unit : r.units) {
+    for (int i = 0; i < 4000; ++i) unit.spike_times.push_back(0.1 * i + 0.05);
+  }
+  r.intervals = {Trials("go trials", 100)};
+  EXPECT_EQ(FlagsOf(r), "--bin 0.02 --split-trials 'go trials' --features 40 --k 7");
+  // 400 s, of which a third of the 100 s of trials is held out.
+  r.units.resize(98);
+  EXPECT_THAT(FirstCommandFor(r, std::vector<double>(98, 4000.0)).reasons,
+              testing::Contains(HasSubstr("98 units and 18333 windows that train")));
+  r.intervals[0].table.name = "a[b]";  // which the flag cannot say
+  EXPECT_THAT(FlagsOf(r), Not(HasSubstr("--split-trials")));
+}
+
+TEST(FirstCommandTest, TimeWithoutARecordingIsMasked) {
+  Recording r = Lasting(400);
+  for (auto& unit : r.units) {
+    for (int i = 0; i < 1000; ++i) {
+      unit.spike_times.push_back(4 * (i / 10) + 0.1 * (i % 10) + 0.05);
+    }
+  }
+  r.intervals = {Trials("trials", 100)};
+  EXPECT_THAT(FlagsOf(r), HasSubstr("--mask trials --split-trials trials"));
+}
+
 TEST(FirstCommandTest, SignedTracesHaveNoPoissonLoss) {
   Recording r = Lasting(100);
   r.counts = {0.05, DType::kF32, 2000, std::vector<uint8_t>(2000 * 10 * sizeof(float)), nullptr};

@@ -66,6 +66,8 @@ TEST(Learned, TooManyActiveLatentsHaveAnotherCause) {
   sae::Evaluation e = Good();
   e.l0 = 17;
   EXPECT_THAT(Said(Asked(), e), ElementsAre(HasSubstr("hidden_inputs 0.5")));
+  EXPECT_THAT(*Shortcomings(Asked(), 1000, e, true),
+              ElementsAre(HasSubstr("the time outside trials trains, too")));
   sae::FitSpec fit = Asked();
   fit.hidden_inputs = 0.5;
   EXPECT_THAT(Said(fit, e), ElementsAre(HasSubstr("more windows to train on")));
