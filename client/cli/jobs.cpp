@@ -33,8 +33,10 @@ std::string Describe(const v1::JobProgress& p) {
 
 // Where nobody can miss them: last, each on its own.
 void PrintWarnings(const v1::Job& job) {
-  for (const auto& warning : job.warnings()) {
-    fmt::print("\n{}\n", Wrapped("WARNING: " + warning, TerminalWidth(), 2));
+  for (const auto* warnings : {&job.train().warnings(), &job.warnings()}) {
+    for (const auto& warning : *warnings) {
+      fmt::print("\n{}\n", Wrapped("WARNING: " + warning, TerminalWidth(), 2));
+    }
   }
 }
 

@@ -40,6 +40,23 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"LIKENESS_ACTIVATION", "--by activation"},
     {"LIKENESS_DECODER", "--by decoder"},
     {"LIKENESS_TUNING", "--by tuning"},
+    {"base.view", "view"},
+    {"view.segments", "--segments"},
+    {"view.split.column", "--split-column"},
+    {"view.split.table", "--split-column"},
+    {"view.split.test_values", "--test-values"},
+    {"view.split.time.blocks", "--split-time"},
+    {"view.split.time.embargo", "--embargo"},
+    {"view.split.time.held_out", "--held-out"},
+    {"view.split.train_fraction", "--split"},
+    {"view.split.train_values", "--train-values"},
+    {"view.split.trials.embargo", "--embargo"},
+    {"view.split.trials.filter", "--split-trials"},
+    {"view.split.trials.fold", "--fold"},
+    {"view.split.trials.folds", "the folds of --fold"},
+    {"view.split.trials.held_out", "--held-out"},
+    {"view.split.trials.stratify", "--stratify"},
+    {"view.split.trials.table", "--split-trials"},
 };
 
 std::string InWordsOfFlags(std::string text) {

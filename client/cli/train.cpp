@@ -50,6 +50,9 @@ absl::Status Submit(Session& session, const v1::CreateJobRequest& request, bool 
     for (const auto& choice : response.job().train().choices()) {
       fmt::print("chosen: {}\n", choice);
     }
+    for (const auto& warning : response.job().train().warnings()) {
+      fmt::print("{}\n", Wrapped(fmt::format("WARNING: {}", warning), TerminalWidth(), 2));
+    }
   }
   if (detach) return absl::OkStatus();
   return WatchJob(session, response.job().name());

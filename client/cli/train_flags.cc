@@ -22,30 +22,13 @@ absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
   view.set_window(f.window);
   view.set_stride(f.stride);
   view.set_normaliser(NormaliserOf(f.normaliser));
+  view.set_segments(f.segments);
   if (!f.mask.empty()) {
-    const size_t bracket = f.mask.find('[');
-    view.mutable_mask()->set_table(f.mask.substr(0, bracket));
-    if (bracket != std::string::npos && f.mask.back() == ']') {
-      view.mutable_mask()->set_filter(f.mask.substr(bracket + 1, f.mask.size() - bracket - 2));
-    }
+    SAED_ASSIGN_OR_RETURN(const auto rows, TableAndFilter(f.mask, "--mask"));
+    view.mutable_mask()->set_table(rows.first);
+    view.mutable_mask()->set_filter(rows.second);
   }
-  if (!f.split_column.empty()) {
-    const size_t dot = f.split_column.rfind('.');
-    if (dot == std::string::npos) {
-      return absl::InvalidArgumentError(
-          fmt::format("--split-column is '{}'; must be TABLE.COLUMN", f.split_column));
-    }
-    auto* column = view.mutable_split()->mutable_column();
-    column->set_table(f.split_column.substr(0, dot));
-    column->set_column(f.split_column.substr(dot + 1));
-    column->mutable_train_values()->Assign(f.train_values.begin(), f.train_values.end());
-    column->mutable_test_values()->Assign(f.test_values.begin(), f.test_values.end());
-  } else if (f.in_sample) {
-    view.mutable_split()->set_in_sample(true);
-  } else {
-    view.mutable_split()->set_train_fraction(f.split);
-  }
-  return absl::OkStatus();
+  return f.split.Fill(*view.mutable_split());
 }
 
 absl::Status SetModel(const TrainFlags& f, v1::ModelSpec& model) {
@@ -197,15 +180,12 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->check(CLI::IsMember({"none", "zscore", "minmax"}))
       ->group("Data")
       ->capture_default_str();
-  command.add_option("--split", split, "Fraction of bins that train, from the start")
-      ->group("Data")
-      ->capture_default_str();
-  command.add_option("--split-column", split_column, "Split by values of TABLE.COLUMN")
+  command
+      .add_option("--segments", segments,
+                  "Windows lie inside one row of TABLE, for rows joined end to end but not "
+                  "continuous")
       ->group("Data");
-  command.add_option("--train-values", train_values, "Values that train, e.g. 0-22")->group("Data");
-  command.add_option("--test-values", test_values, "Values that are held out")->group("Data");
-  command.add_flag("--in-sample", in_sample, "Train on everything; scores are not held out")
-      ->group("Data");
+  split.AddTo(command);
   command
       .add_option("--features", features,
                   "Latents in the dictionary, F; 0 (default): by units and windows")

@@ -7,16 +7,17 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/cli/split_flags.h"
 #include "saed/v1/jobs.pb.h"
 
 namespace saed::cli {
 
 struct TrainFlags {
-  std::string recording, mask, split_column, selection, loss, output, decoder_start,
+  std::string recording, mask, segments, selection, loss, output, decoder_start,
       normaliser = "none", schedule;
-  std::vector<std::string> labels, levels, conditions, train_values, test_values;
+  std::vector<std::string> labels, levels, conditions;
   std::vector<int64_t> unit_ids;
-  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, split = 0.8, learning_rate = 4e-3;
+  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, learning_rate = 4e-3;
   double hidden_inputs = 0, lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0,
          clip = 0, average = 0;
   std::string bias_start, revival, optimiser, target_recording, target_normaliser = "none";
@@ -29,7 +30,7 @@ struct TrainFlags {
   int dead_after = 0;
   int64_t max_steps = 0;
   uint64_t seed = 0;
-  bool in_sample = false;
+  SplitFlags split;
 
   void AddTo(CLI::App& command);
   // INVALID_ARGUMENT names the flag.

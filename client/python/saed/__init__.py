@@ -16,5 +16,6 @@ Arrays go in and come out as NumPy; errors are saed.Error with the fields that w
 """
 
 from saed.client import Client, Codes, Error, Series, connect
+from saed.splits import time_blocks, trials
 
-__all__ = ["Client", "Codes", "Error", "Series", "connect"]
+__all__ = ["Client", "Codes", "Error", "Series", "connect", "time_blocks", "trials"]

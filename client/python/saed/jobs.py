@@ -3,6 +3,7 @@
 import uuid
 import warnings
 
+from saed.splits import set_split
 from saed.v1 import jobs_pb2, types_pb2
 
 
@@ -17,27 +18,34 @@ class JobCalls:
               time_limit=0.0, **settings):
         """Queues a training job and returns it. settings: those of train_spec. priority: "low",
         "normal", "high" or "urgent"; after: jobs that must succeed before; time_limit: s of running
-        after which it fails, 0 for none."""
+        after which it fails, 0 for none. What is likely not meant is warned of."""
         spec = self.train_spec(recording, bin_width, **settings)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, train=spec, dependencies=after,
                                             priority=_priority(priority),
                                             time_limit_seconds=time_limit)
-        return self._call(self.jobs.CreateJob, request).job
+        job = self._call(self.jobs.CreateJob, request).job
+        for text in job.train.warnings:
+            warnings.warn(f"{job.name}: {text}", stacklevel=2)
+        return job
 
     @classmethod
     def train_spec(cls, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
                    selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
-                   unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=0.8,
+                   unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=None,
                    learning_rate=4e-3, batch_size=0, epochs=0, max_steps=0, seed=0,
                    conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
                    resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
-                   hidden_inputs=0.0, threads=0):
+                   hidden_inputs=0.0, segments="", threads=0):
         """What train() trains and a sweep varies, as a message.
 
         features, k: None leaves them to the server, by units and windows. levels: [(features, k),
-        …] for Matryoshka, instead of features and k. split: a fraction, "in sample", or {"table",
-        "column", "train", "test"}. conditions: a dict of names and expressions (see Condition in
+        …] for Matryoshka, instead of features and k. split: None leaves it to the server
+        (interleaved trials of the likeliest table, else stretches of time; the job's train.choices
+        say what); saed.trials(…) or saed.time_blocks(…); {"table", "column", "train", "test"} with values
+        such as "3", "0-22", "0-99/2", "even" or a text; the fraction that trains, from the start;
+        or "in sample". segments: a table whose rows are joined end to end but not continuous:
+        windows lie inside one. conditions: a dict of names and expressions (see Condition in
         types.proto), such as {"hits": "around_start(trials, outcome = hit, 0, 0.5)", "fast": "speed
         > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK,
         Resampling, Penalty and Optimiser. k_anneal: the part of training over which the k of TopK
@@ -63,14 +71,8 @@ class JobCalls:
         view.normaliser = types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper())
         if mask is not None:
             view.mask.table, view.mask.filter = mask
-        if isinstance(split, dict):
-            view.split.column.CopyFrom(types_pb2.ColumnSplit(
-                table=split["table"], column=split["column"], train_values=split["train"],
-                test_values=split["test"]))
-        elif split == "in sample":
-            view.split.in_sample = True
-        else:
-            view.split.train_fraction = split
+        view.segments = segments
+        set_split(view.split, split)
         for f, level_k in levels or ([(features, k)] if features or k else []):
             spec.model.levels.add(features=f, k=level_k)
         if selection is not None:
