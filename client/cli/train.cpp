@@ -48,7 +48,7 @@ absl::Status Submit(Session& session, const v1::CreateJobRequest& request, bool 
   if (!session.json) {
     fmt::print("{}\n", response.job().name());
     for (const auto& choice : response.job().train().choices()) {
-      fmt::print("chosen: {}\n", choice);
+      fmt::print("{}\n", Wrapped("chosen: " + choice, TerminalWidth(), 8));
     }
     for (const auto& warning : response.job().train().warnings()) {
       fmt::print("{}\n", Wrapped(fmt::format("WARNING: {}", warning), TerminalWidth(), 2));

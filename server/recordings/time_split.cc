@@ -22,8 +22,7 @@ absl::Status Validate(const TimeSplit& split) {
   }
   if (!(split.held_out >= 0 && split.held_out < 1)) {
     faults.Add("split.time.held_out",
-               fmt::format("is {}; must be above 0 and below 1, e.g. 0.2, or 0 for {}",
-                           split.held_out, kHeldOutTime));
+               fmt::format("is {}; must be above 0 and below 1, e.g. 0.2", split.held_out));
   }
   if (split.embargo && !(std::isfinite(*split.embargo) && *split.embargo >= 0)) {
     faults.Add("split.time.embargo", fmt::format("is {} s; must be 0 or more", *split.embargo));

@@ -125,8 +125,7 @@ absl::Status Validate(const TrialSplit& split) {
   };
   if (split.table.empty()) add("table", "is empty; name an interval table whose rows are trials");
   if (!(split.held_out >= 0 && split.held_out < 1)) {
-    add("held_out", fmt::format("is {}; must be above 0 and below 1, e.g. 0.2, or 0 for a third",
-                                split.held_out));
+    add("held_out", fmt::format("is {}; must be above 0 and below 1, e.g. 0.2", split.held_out));
   }
   if (split.folds != 0 && (split.folds < 2 || split.folds > 1'000'000)) {
     add("folds", fmt::format("are {}; there must be 2 or more", split.folds));
