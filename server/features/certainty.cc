@@ -334,13 +334,11 @@ double Percentile(const std::vector<double>& sorted, double fraction) {
   return sorted[i] + (x - static_cast<double>(i)) * (next - sorted[i]);
 }
 
-}  // namespace
-
-std::optional<Interval> BootstrapAuroc(const Activations& activations,
-                                       const std::vector<uint8_t>& label,
-                                       const std::vector<int64_t>& blocks, uint64_t stream) {
+// AUROCs of the draws that have both classes: the same draws for any activations.
+std::vector<double> DrawnAurocs(const Activations& activations, const std::vector<uint8_t>& label,
+                                const std::vector<int64_t>& blocks, uint64_t stream) {
   const auto count = static_cast<int64_t>(blocks.size()) - 1;
-  if (count < 1) return std::nullopt;
+  if (count < 1) return {};
   std::vector<int32_t> block_of(label.size());
   std::vector<double> positive(count, 0), negative(count, 0);
   for (int64_t b = 0; b < count; ++b) {
@@ -379,9 +377,30 @@ std::optional<Interval> BootstrapAuroc(const Activations& activations,
     }
     aurocs.push_back(won / (P * N));
   }
-  if (2 * aurocs.size() <= kReplicates) return std::nullopt;
-  std::sort(aurocs.begin(), aurocs.end());
-  return Interval{Percentile(aurocs, kTail), Percentile(aurocs, 1 - kTail)};
+  return aurocs;
+}
+
+std::optional<Interval> PercentileInterval(std::vector<double> draws) {
+  if (2 * draws.size() <= kReplicates) return std::nullopt;
+  std::sort(draws.begin(), draws.end());
+  return Interval{Percentile(draws, kTail), Percentile(draws, 1 - kTail)};
+}
+
+}  // namespace
+
+std::optional<Interval> BootstrapAuroc(const Activations& activations,
+                                       const std::vector<uint8_t>& label,
+                                       const std::vector<int64_t>& blocks, uint64_t stream) {
+  return PercentileInterval(DrawnAurocs(activations, label, blocks, stream));
+}
+
+std::optional<Interval> BootstrapDifference(const Activations& a, const Activations& b,
+                                            const std::vector<uint8_t>& label,
+                                            const std::vector<int64_t>& blocks, uint64_t stream) {
+  std::vector<double> differences = DrawnAurocs(a, label, blocks, stream);
+  const std::vector<double> of_b = DrawnAurocs(b, label, blocks, stream);
+  for (size_t i = 0; i < of_b.size(); ++i) differences[i] -= of_b[i];
+  return PercentileInterval(std::move(differences));
 }
 
 }  // namespace saed::features

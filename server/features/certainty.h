@@ -99,4 +99,9 @@ std::optional<Interval> BootstrapAuroc(const Activations& activations,
                                        const std::vector<uint8_t>& label,
                                        const std::vector<int64_t>& blocks, uint64_t stream);
 
+// The same of the AUROC of `a` less that of `b`, both in the same draws.
+std::optional<Interval> BootstrapDifference(const Activations& a, const Activations& b,
+                                            const std::vector<uint8_t>& label,
+                                            const std::vector<int64_t>& blocks, uint64_t stream);
+
 }  // namespace saed::features

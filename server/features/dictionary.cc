@@ -76,7 +76,7 @@ absl::Status AddReconstruction(const sae::Encoder& encoder, const recordings::Vi
 
 // The parts of progress that the steps take, in order.
 constexpr double kEncoded = 0.3, kDescribed = 0.4, kJudged = 0.55, kCertified = 0.7,
-                 kControlled = 0.8;
+                 kControlled = 0.75, kSetsFound = 0.8;
 
 Progress Within(const Progress& progress, double from, double to) {
   return [&progress, from, to](double fraction) { return progress(from + (to - from) * fraction); };
@@ -118,10 +118,11 @@ class Builder {
     SAED_RETURN_IF_ERROR(Certify());
     SAED_RETURN_IF_ERROR(Control());
     encoded_.activations = {};
+    SAED_RETURN_IF_ERROR(BesideUnits(user_conditions.size()));
     SAED_ASSIGN_OR_RETURN(out_.probes,
                           ReadOut(encoder_, view_, sides_.starts, sides_.train, sides_.in_sample,
                                   labels_, out_.best_features, best_auroc_, user_conditions.size(),
-                                  [&](double) { return progress_(kControlled); }));
+                                  [&](double) { return progress_(kSetsFound); }));
     if (target_ && !test_starts_.empty()) {
       SAED_RETURN_IF_ERROR(
           AddReconstruction(encoder_, view_, *target_, test_starts_, progress_, out_));
@@ -198,7 +199,9 @@ class Builder {
   void ScoreUnits() {
     for (const auto& best : BestUnits(view_, train_starts_, train_, test_starts_, test_)) {
       out_.best_units.emplace_back();
+      best_units_.emplace_back();
       if (!best) continue;
+      best_units_.back() = ViewUnit{best->unit, best->falls};
       out_.best_units.back() =
           Dictionary::BestUnit{recording_.units[view_.units[best->unit]].id, best->falls,
                                best->train_auroc, best->test_auroc};
@@ -440,6 +443,38 @@ class Builder {
     return absl::OkStatus();
   }
 
+  // What best features are worth, and the sets.
+  absl::Status BesideUnits(size_t users) {
+    const SetSearch search{encoder_,      view_,        columns_ ? &*columns_ : nullptr,
+                           train_starts_, test_starts_, labels_,
+                           test_labels_,  time_blocks_, sides_.in_sample,
+                           held_};
+    const Progress progress = Within(progress_, kControlled, kSetsFound);
+    std::vector<JudgedPair> pairs;
+    for (size_t c = 0; c < conditions(); ++c) {
+      const auto& best = out_.best_features[c];
+      if (best) pairs.push_back({*best, c, out_.features[*best].judged[c]});
+    }
+    SAED_ASSIGN_OR_RETURN(const auto margins,
+                          MarginsOverUnits(search, pairs, best_units_, progress));
+    out_.margins.resize(conditions());
+    for (size_t i = 0; i < pairs.size(); ++i) out_.margins[pairs[i].condition] = margins[i];
+    const auto chosen = ChosenConditions(out_.best_features, best_auroc_, users, kSetConditions);
+    std::vector<int32_t> alive;
+    for (const Feature& f : out_.features) {
+      if (static_cast<double>(active_[f.latent]) >= kMinimumSupport) alive.push_back(f.latent);
+    }
+    const auto judged = [&](int32_t latent, size_t c) -> const Judged& {
+      return out_.features[latent].judged[c];
+    };
+    out_.sets.resize(conditions());
+    if (chosen.empty()) return absl::OkStatus();
+    SAED_ASSIGN_OR_RETURN(auto sets,
+                          FindSets(search, chosen, alive, judged, best_units_, progress));
+    for (size_t i = 0; i < chosen.size(); ++i) out_.sets[chosen[i]] = std::move(sets[i]);
+    return absl::OkStatus();
+  }
+
   const sae::Encoder& encoder_;
   const recordings::Recording& recording_;
   const recordings::ViewData& view_;
@@ -456,7 +491,8 @@ class Builder {
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
   Encoded encoded_;
-  std::vector<int64_t> active_;     // training windows in which each latent is active
+  std::vector<int64_t> active_;  // training windows in which each latent is active
+  std::vector<std::optional<ViewUnit>> best_units_;
   std::vector<double> best_auroc_;  // per condition; less kFallingMargin where the feature falls
   std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]
   Dictionary out_;

@@ -12,6 +12,7 @@
 #include "server/features/association.h"
 #include "server/features/certainty.h"
 #include "server/features/conditions.h"
+#include "server/features/feature_sets.h"
 #include "server/features/judge.h"
 #include "server/features/response.h"
 #include "server/features/variables.h"
@@ -104,7 +105,10 @@ struct Dictionary {
   // that falls only where it is kFallingMargin above all that rise.
   std::vector<std::optional<int>> best_features;
   std::vector<Judged> random;  // per condition; see RandomControl
-  std::vector<Probes> probes;  // per condition; see kProbedConditions
+  // Per condition its best feature's held-out AUROC less the best unit's.
+  std::vector<std::optional<Margin>> margins;
+  std::vector<FeatureSet> sets;  // per condition; empty but for kSetConditions
+  std::vector<Probes> probes;    // per condition; see kProbedConditions
   std::vector<VariableSummary> variables;
   std::optional<sae::Spectra> spectra;  // of held-out windows
   std::vector<Feature> features;

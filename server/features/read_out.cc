@@ -13,14 +13,6 @@ namespace {
 
 constexpr int64_t kStretches = 10;  // of the training windows; the last of ten validates
 
-// Evenly spaced members of [begin, end), at most kProbeWindows.
-std::vector<int64_t> Some(int64_t begin, int64_t end) {
-  const int64_t all = end - begin, used = std::min(all, kProbeWindows);
-  std::vector<int64_t> out;
-  for (int64_t i = 0; i < used; ++i) out.push_back(begin + i * all / used);
-  return out;
-}
-
 // The windows in use, their rows in the matrices, and what each row is for.
 struct Plan {
   std::vector<int64_t> windows;  // of each row
@@ -28,7 +20,7 @@ struct Plan {
   ProbeRows rows;
 
   Plan(int64_t train, int64_t all, bool in_sample) : row(all, -1) {
-    const std::vector<int64_t> fit = Some(0, train);
+    const std::vector<int64_t> fit = EvenlySpaced(0, train, kProbeWindows);
     const auto count = static_cast<int64_t>(fit.size());
     for (int64_t i = 0; i < count; ++i) {
       // Ten stretches, each with a tenth of it, at its end, for validation.
@@ -37,7 +29,7 @@ struct Plan {
       (validates ? rows.validation : rows.fit).push_back(Row(fit[i]));
       if (in_sample) rows.test.push_back(Row(fit[i]));
     }
-    for (int64_t w : in_sample ? std::vector<int64_t>{} : Some(train, all)) {
+    for (int64_t w : in_sample ? std::vector<int64_t>{} : EvenlySpaced(train, all, kProbeWindows)) {
       rows.test.push_back(Row(w));
     }
   }
@@ -69,20 +61,34 @@ SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& 
 
 }  // namespace
 
+std::vector<size_t> ChosenConditions(const std::vector<std::optional<int>>& best,
+                                     const std::vector<double>& best_auroc, size_t users,
+                                     size_t most) {
+  std::vector<size_t> out(best.size());
+  std::iota(out.begin(), out.end(), size_t{0});
+  std::erase_if(out, [&](size_t c) { return !best[c]; });
+  std::stable_sort(out.begin(), out.end(), [&](size_t a, size_t b) {
+    if ((a < users) != (b < users)) return a < users;
+    return best_auroc[a] > best_auroc[b];
+  });
+  out.resize(std::min(out.size(), most));
+  return out;
+}
+
+std::vector<int64_t> EvenlySpaced(int64_t begin, int64_t end, int64_t most) {
+  const int64_t all = end - begin, used = std::min(all, most);
+  std::vector<int64_t> out;
+  for (int64_t i = 0; i < used; ++i) out.push_back(begin + i * all / used);
+  return out;
+}
+
 absl::StatusOr<std::vector<Probes>> ReadOut(
     const sae::Encoder& encoder, const recordings::ViewData& view,
     const std::vector<int64_t>& starts, int64_t train, bool in_sample,
     const std::vector<std::vector<uint8_t>>& labels, const std::vector<std::optional<int>>& best,
     const std::vector<double>& best_auroc, size_t users, const Progress& progress) {
   std::vector<Probes> out(labels.size());
-  std::vector<size_t> chosen(labels.size());
-  std::iota(chosen.begin(), chosen.end(), size_t{0});
-  std::erase_if(chosen, [&](size_t c) { return !best[c]; });
-  std::stable_sort(chosen.begin(), chosen.end(), [&](size_t a, size_t b) {
-    if ((a < users) != (b < users)) return a < users;
-    return best_auroc[a] > best_auroc[b];
-  });
-  chosen.resize(std::min(chosen.size(), kProbedConditions));
+  const std::vector<size_t> chosen = ChosenConditions(best, best_auroc, users, kProbedConditions);
   if (chosen.empty()) return out;
 
   const Plan plan(train, static_cast<int64_t>(starts.size()), in_sample);

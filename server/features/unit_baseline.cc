@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/recordings/binning.h"
 #include "server/sae/parallel.h"
 
 namespace saed::features {
@@ -72,6 +73,25 @@ void ForEachUnit(const recordings::ViewData& view,
           {columns.data() + i * counts.bins, counts.bins, view.window});
     });
   }
+}
+
+std::vector<Activations> CountsOf(const recordings::ViewData& view, const std::vector<int>& units,
+                                  const std::vector<int64_t>& starts) {
+  const CountView counts = view.counts();
+  std::vector<Activations> out(units.size(), Activations(starts.size()));
+  sae::ForBlocks(static_cast<int64_t>(starts.size()), kBinsAtOnce,
+                 [&](int64_t, int64_t begin, int64_t end) {
+                   for (int64_t w = begin; w < end; ++w) {
+                     for (size_t i = 0; i < units.size(); ++i) {
+                       double count = 0;
+                       for (int64_t t = starts[w]; t < starts[w] + view.window; ++t) {
+                         count += recordings::ValueAt(counts, t * counts.units + units[i]);
+                       }
+                       out[i][w] = {static_cast<int32_t>(w), static_cast<float>(count)};
+                     }
+                   }
+                 });
+  return out;
 }
 
 std::vector<std::optional<UnitScore>> BestUnits(const recordings::ViewData& view,

@@ -35,6 +35,11 @@ class UnitCounts {
 void ForEachUnit(const recordings::ViewData& view,
                  const std::function<void(int unit, const UnitCounts& counts)>& use);
 
+// Counts in the windows that begin at `starts` of the units (columns of the view), each with an
+// entry for every window. In one pass over the windows.
+std::vector<Activations> CountsOf(const recordings::ViewData& view, const std::vector<int>& units,
+                                  const std::vector<int64_t>& starts);
+
 // Per condition the unit whose spike count in the window, or whose lack of spikes, has the highest
 // AUROC on training windows (the lowest column among equals), scored on the held-out ones too.
 // Works in the caller's TBB arena; the same for any number of threads.

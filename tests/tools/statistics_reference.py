@@ -3,7 +3,8 @@
 
     statistics_reference.py OUT
 
-Needs python3-scipy and python3-sklearn. tests/unit/features/statistics_test.cc reads the file.
+Needs python3-scipy and python3-sklearn. tests/unit/features/statistics_test.cc and sets_test.cc read
+the file.
 """
 import json
 import sys
@@ -115,8 +116,54 @@ def bootstrap():
             "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
 
 
+def discriminant():
+    """Greedy sets of columns by a ridge discriminant with both classes weighing alike, contenders by
+    separation and their choice by AUROC, as server/features/sets.h has it; its generator is its own, so
+    that the others keep theirs."""
+    own = np.random.default_rng(20)
+    n, m, ridge, contenders = 240, 30, 0.03, 24
+    y = own.random(n) < 0.3
+    x = own.normal(size=(n, 12)) @ own.normal(size=(12, m)) + own.normal(size=(n, m))
+    x[:, :6] += np.outer(y, own.normal(size=6) * 1.5)
+    x = np.round(3 * x + 5, 1).astype(np.float32).astype(np.float64)
+    mean, sd = x.mean(0), x.std(0)
+    z = ((x - mean) / sd).astype(np.float32).astype(np.float64)
+    d = z[y].mean(0) - z[~y].mean(0)
+    within = (np.cov(z[y].T, bias=True) + np.cov(z[~y].T, bias=True)) / 2 + ridge * np.eye(m)
+    order, weights, aurocs = [], [], []
+    for _ in range(5):
+        fits = {}
+        for j in set(range(m)) - set(order):
+            q = order + [j]
+            fits[j] = np.linalg.solve(within[np.ix_(q, q)], d[q])
+        by_gain = sorted(fits, key=lambda j: (-d[order + [j]] @ fits[j], j))[:contenders]
+        best = max(by_gain, key=lambda j: roc_auc_score(y, z[:, order + [j]] @ fits[j]))
+        order.append(best)
+        weights.append(fits[best].tolist())
+        aurocs.append(roc_auc_score(y, z[:, order] @ fits[best]))
+    return {"columns": np.round(x.T, 1).tolist(), "label": y.astype(int).tolist(), "mean": mean.tolist(),
+            "sd": sd.tolist(), "order": order, "weights": weights, "auroc": aurocs}
+
+
+def difference():
+    """Percentiles of differences of two scores' AUROCs over draws of blocks, as `bootstrap`."""
+    own = np.random.default_rng(21)
+    n, size, draws = 1000, 20, 20000
+    c = np.repeat(own.random(n // size) < 0.4, size)
+    a = (own.normal(size=n) + 1.0 * c).astype(np.float32)
+    b = (0.5 * a + own.normal(size=n) + 0.2 * c).astype(np.float32)
+    blocks = np.arange(n).reshape(-1, size)
+    scores = []
+    for _ in range(draws):
+        rows = blocks[own.integers(len(blocks), size=len(blocks))].ravel()
+        if 0 < c[rows].sum() < n:
+            scores.append(roc_auc_score(c[rows], a[rows]) - roc_auc_score(c[rows], b[rows]))
+    return {"a": a.tolist(), "b": b.tolist(), "label": c.astype(int).tolist(), "block": size,
+            "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
+
+
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
-                                  bootstrap)}
+                                  bootstrap, discriminant, difference)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")

@@ -148,6 +148,30 @@ TEST(Statistics, BootstrapInterval) {
   EXPECT_NEAR(interval->high, c["high"].get<double>(), 0.015);
 }
 
+// The difference of two scores in the same draws.
+TEST(Statistics, BootstrapDifference) {
+  const json& c = Fixture("difference");
+  const auto label = c["label"].get<std::vector<uint8_t>>();
+  std::vector<int64_t> blocks;
+  for (size_t w = 0; w <= label.size(); w += c["block"].get<size_t>()) {
+    blocks.push_back(static_cast<int64_t>(w));
+  }
+  const auto dense = [](const json& values) {
+    Activations out;
+    for (const json& v : values) out.emplace_back(static_cast<int32_t>(out.size()), v.get<float>());
+    return out;
+  };
+  const Activations a = dense(c["a"]), b = dense(c["b"]);
+  const auto interval = BootstrapDifference(a, b, label, blocks, 1);
+  ASSERT_TRUE(interval.has_value());
+  EXPECT_NEAR(interval->low, c["low"].get<double>(), 0.015);
+  EXPECT_NEAR(interval->high, c["high"].get<double>(), 0.015);
+  const auto none = BootstrapDifference(a, a, label, blocks, 1);
+  EXPECT_EQ(none->low, 0);
+  EXPECT_EQ(none->high, 0);
+  EXPECT_FALSE(BootstrapDifference(a, b, std::vector<uint8_t>(label.size(), 1), blocks, 1));
+}
+
 TEST(Statistics, CorrelationsOfSparseActivations) {
   const Activations a = {{0, 1}, {2, 3}}, b = {{0, 2}, {1, 1}, {2, 4}}, none;
   const auto m = Correlations({a, none}, {b, a}, 4);
