@@ -69,7 +69,8 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
                       "SELECT c.position, c.name, c.spec, c.train_positive, c.test_positive, "
                       "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
                       "c.best_feature, c.probe_one, c.probe_all, c.probe_counts, a.train_auroc, "
-                      "a.test_auroc, c.best_unit_falls, c.random_train_auroc, c.random_test_auroc "
+                      "a.test_auroc, c.best_unit_falls, c.random_train_auroc, c.random_test_auroc, "
+                      "c.over_unit, c.over_unit_low, c.over_unit_high, c.feature_set "
                       "FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
                       "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
                       "WHERE c.dictionary_id = ? ORDER BY c.position");
@@ -94,6 +95,10 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
     c.best_unit_falls = s.getColumn(14).getInt() != 0;
     c.random_train_auroc = Real(s.getColumn(15));
     c.random_test_auroc = Real(s.getColumn(16));
+    c.over_unit = Real(s.getColumn(17));
+    c.over_unit_low = Real(s.getColumn(18));
+    c.over_unit_high = Real(s.getColumn(19));
+    c.feature_set = s.getColumn(20).getString();
   }
   return out;
 }

@@ -34,6 +34,9 @@ struct ConditionRow {
   std::optional<double> random_train_auroc, random_test_auroc;  // the best of random rows
   std::optional<int> best_feature;                              // latent, by training AUROC
   std::optional<double> probe_one, probe_all, probe_counts;     // held-out balanced accuracy
+  // The best feature's held-out AUROC less the best unit's, and the difference's interval.
+  std::optional<double> over_unit, over_unit_low, over_unit_high;
+  std::string feature_set;  // JSON; may be empty
   // Of the best feature; read only.
   std::optional<double> best_feature_train_auroc, best_feature_test_auroc;
 };

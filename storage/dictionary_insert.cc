@@ -7,7 +7,8 @@ namespace {
 
 void InsertConditions(SQLite::Database& db, const std::string& id,
                       const std::vector<ConditionRow>& conditions) {
-  SQLite::Statement s(db, "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  SQLite::Statement s(db,
+                      "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const ConditionRow& c : conditions) {
     s.reset();
     SQLite::bind(s, id, c.position, c.name, c.spec, c.train_positive, c.test_positive);
@@ -21,6 +22,10 @@ void InsertConditions(SQLite::Database& db, const std::string& id,
     s.bind(14, static_cast<int>(c.best_unit_falls));
     Bind(s, 15, c.random_train_auroc);
     Bind(s, 16, c.random_test_auroc);
+    Bind(s, 17, c.over_unit);
+    Bind(s, 18, c.over_unit_low);
+    Bind(s, 19, c.over_unit_high);
+    s.bind(20, c.feature_set);
     s.exec();
   }
 }

@@ -357,6 +357,13 @@ ALTER TABLE associations ADD COLUMN units TEXT NOT NULL DEFAULT ''; -- JSON: id,
 ALTER TABLE conditions ADD COLUMN best_unit_falls INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conditions ADD COLUMN random_train_auroc REAL;
 ALTER TABLE conditions ADD COLUMN random_test_auroc REAL;
+)sql",
+    // 9: what a condition's feature is worth beside the best unit; sets of features.
+    R"sql(
+ALTER TABLE conditions ADD COLUMN over_unit REAL;
+ALTER TABLE conditions ADD COLUMN over_unit_low REAL;
+ALTER TABLE conditions ADD COLUMN over_unit_high REAL;
+ALTER TABLE conditions ADD COLUMN feature_set TEXT NOT NULL DEFAULT ''; -- JSON; '': none
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

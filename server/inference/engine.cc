@@ -77,6 +77,14 @@ EncodeResult Engine::Encode(const LoadedModel& loaded, const EncodeRequest& requ
       out.evidence.resize(windows * scorer->latents());
       scorer->Score(request.counts, starts, out.codes, out.evidence.data());
     }
+    if (!request.sets.empty()) {
+      // Sets were made of codes by the model's own rule, whatever the request's.
+      sae::Codes<float> own;
+      const sae::CodeRule own_rule = sae::DefaultRule(model.spec);
+      if (rule != own_rule) loaded.encoder->Encode(request.counts, starts, own_rule, own);
+      out.set_scores = ScoreSets(model, request.sets, request.counts, starts,
+                                 rule != own_rule ? own : out.codes);
+    }
   };
   // A few windows are done sooner on this thread than handed over.
   constexpr int64_t kInline = 32;

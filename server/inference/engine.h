@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/base/counts.h"
+#include "server/inference/set_scores.h"
 #include "server/sae/evidence.h"
 #include "server/sae/model.h"
 #include "storage/models_table.h"
@@ -50,12 +51,14 @@ struct EncodeRequest {
   bool reconstruct = false;
   std::optional<sae::EvidenceKind> evidence;
   std::vector<int32_t> evidence_latents;  // empty: all
+  std::vector<Set> sets;
 };
 
 struct EncodeResult {
   sae::Codes<float> codes;
   std::vector<float> reconstruction;  // [windows, S, units] in normalised units; empty unless asked
   std::vector<float> evidence;        // [windows, latents]; empty unless asked
+  std::vector<float> set_scores;      // [windows, sets]
 };
 
 inline constexpr int64_t kMaxEncodeWindows = 1 << 16;

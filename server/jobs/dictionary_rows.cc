@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
 
 namespace saed::jobs {
@@ -110,6 +111,14 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     row.probe_counts = d.probes[c].counts;
     row.random_train_auroc = d.random[c].train_auroc;
     row.random_test_auroc = d.random[c].test_auroc;
+    if (const auto& margin = d.margins[c]) {
+      row.over_unit = margin->difference;
+      if (margin->interval) {
+        row.over_unit_low = margin->interval->low;
+        row.over_unit_high = margin->interval->high;
+      }
+    }
+    if (!d.sets[c].members.empty()) row.feature_set = ToJson(d.sets[c]).dump();
     if (const auto& best = d.best_units[c]) {
       row.best_unit = best->unit_id;
       row.best_unit_falls = best->falls;

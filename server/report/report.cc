@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/progress.h"
+#include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/report/feature_json.h"
@@ -46,15 +47,61 @@ absl::StatusOr<json> TrainingCurves(const jobs::Stores& stores, const std::strin
   return out;
 }
 
+const char* Word(features::Worth worth) {
+  switch (worth) {
+    case features::Worth::kAboveUnits:
+      return "above units";
+    case features::Worth::kLikeUnits:
+      return "like units";
+    case features::Worth::kBelowUnits:
+      return "below units";
+    case features::Worth::kUnknown:
+      break;
+  }
+  return "";
+}
+
+// [id, sign] of each; held-out AUROCs of 1, 2, … members.
+template <class Members, class Id>
+json Signed(const Members& members, const Id& id) {
+  json out = json::array();
+  for (const auto& m : members) out.push_back({id(m), m.weight < 0 ? -1 : 1});
+  return out;
+}
+
+template <class Sizes>
+json HeldOut(const Sizes& sizes) {
+  json out = json::array();
+  for (const auto& s : sizes) out.push_back(Short(s.test_auroc));
+  return out;
+}
+
+json SetJson(const std::string& text) {
+  const auto set = jobs::ParseFeatureSet(text);
+  if (!set) return nullptr;
+  return {{"features", Signed(set->members, [](const auto& m) { return m.latent; })},
+          {"units", Signed(set->units, [](const auto& m) { return m.unit_id; })},
+          {"aurocs", HeldOut(set->sizes)},
+          {"unit_aurocs", HeldOut(set->unit_sizes)},
+          {"low", set->interval ? Short(set->interval->low) : json(nullptr)},
+          {"high", set->interval ? Short(set->interval->high) : json(nullptr)},
+          {"worth", Word(set->worth())}};
+}
+
 json Conditions(const std::vector<storage::ConditionRow>& rows) {
   json out = json::array();
   for (const auto& c : rows) {
     const auto condition = jobs::ParseCondition(c.spec);
+    std::optional<features::Margin> margin;
+    if (c.over_unit_low && c.over_unit_high) {
+      margin = {c.over_unit.value_or(0), features::Interval{*c.over_unit_low, *c.over_unit_high}};
+    }
     out.push_back({c.name, condition.ok() ? condition->expression : "", c.train_positive,
                    c.test_positive, c.best_unit ? json(*c.best_unit) : json(nullptr),
                    Short(c.best_unit_test_auroc),
                    c.best_feature ? json(*c.best_feature) : json(nullptr), Short(c.probe_one),
-                   Short(c.probe_all), Short(c.probe_counts), Short(c.best_feature_test_auroc)});
+                   Short(c.probe_all), Short(c.probe_counts), Short(c.best_feature_test_auroc),
+                   Word(features::WorthOf(margin)), SetJson(c.feature_set)});
   }
   return out;
 }

@@ -46,6 +46,8 @@ absl::StatusOr<int> FromProto(v1::JobPriority priority);
 v1::JobProgress ToProto(const storage::JobsTable::Progress& progress);
 absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row);
 v1::Dictionary ToProto(const storage::DictionaryRow& row);
+// Sets what the condition's feature is worth, and its set.
+void AddBesideUnits(const storage::ConditionRow& row, v1::DictionaryCondition& out);
 v1::Scores ToProto(const storage::ScoreRow& row);
 // UNSPECIFIED for a name that is none, as "".
 v1::EvidenceKind EvidenceKindOf(std::string_view name);

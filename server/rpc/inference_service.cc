@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/jobs/set_json.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -45,6 +49,67 @@ absl::Status CheckEvidence(const v1::EvidenceRequest& request, const std::string
   return absl::OkStatus();
 }
 
+constexpr int kMostSets = 1000;
+
+// The members of a dictionary's set, as the engine takes them.
+absl::StatusOr<inference::Set> SetOf(const std::vector<storage::ConditionRow>& conditions,
+                                     const ConditionName& name, const std::string& field) {
+  const auto row = std::find_if(conditions.begin(), conditions.end(),
+                                [&](const auto& c) { return c.name == name.condition; });
+  if (row == conditions.end()) {
+    return InvalidField(field,
+                        fmt::format("names the condition '{}', which dictionaries/{} does not have",
+                                    name.condition, name.dictionary));
+  }
+  const auto set = jobs::ParseFeatureSet(row->feature_set);
+  if (!set) {
+    return InvalidField(field,
+                        fmt::format("names the condition '{}', for which dictionaries/{} has "
+                                    "no set of features; ask one whose "
+                                    "DictionaryCondition.set is there",
+                                    name.condition, name.dictionary));
+  }
+  inference::Set out;
+  for (const auto& m : set->members) {
+    out.push_back({m.kind, m.latent, m.mean, m.sd, m.weight});
+  }
+  return out;
+}
+
+// Which sets are asked for, checked against the model.
+absl::Status CheckSets(Context& context, const v1::EncodeRequest& request, const std::string& id,
+                       const sae::Model& model, inference::EncodeRequest& out) {
+  if (request.sets_size() > kMostSets) {
+    return InvalidField(
+        "sets", fmt::format("has {} names; must have {} at most", request.sets_size(), kMostSets));
+  }
+  std::map<std::string, std::vector<storage::ConditionRow>> conditions;
+  for (int i = 0; i < request.sets_size(); ++i) {
+    const std::string field = fmt::format("sets[{}]", i);
+    SAED_ASSIGN_OR_RETURN(const ConditionName name, ParseConditionName(request.sets(i), field));
+    if (!conditions.count(name.dictionary)) {
+      SAED_ASSIGN_OR_RETURN(const auto row, context.stores.dictionaries.Get(name.dictionary));
+      if (row.model_id != id) {
+        return InvalidField(field, fmt::format("is of models/{}; must be of a dictionary of "
+                                               "models/{}, which encodes",
+                                               row.model_id, id));
+      }
+      SAED_ASSIGN_OR_RETURN(conditions[name.dictionary],
+                            context.stores.dictionaries.Conditions(name.dictionary));
+    }
+    SAED_ASSIGN_OR_RETURN(auto set, SetOf(conditions[name.dictionary], name, field));
+    const bool evidence =
+        std::any_of(set.begin(), set.end(), [](const auto& m) { return m.kind.has_value(); });
+    if (evidence && model.paired()) {
+      return InvalidField(field, fmt::format("cannot be scored: models/{} predicts a paired "
+                                             "population, whose counts are not at hand",
+                                             id));
+    }
+    out.sets.push_back(std::move(set));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
                          v1::EncodeResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.model(), "models", "model"));
@@ -81,6 +146,11 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
     values += latents;
     weights = latents * model.outputs();
   }
+  SAED_RETURN_IF_ERROR(CheckSets(context, request, id, model, encode));
+  for (const inference::Set& set : encode.sets) {
+    values += static_cast<int64_t>(set.size()) + 1;
+    weights += static_cast<int64_t>(set.size()) * model.outputs();
+  }
   SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(
                                                16 * windows * (entries + values) + 12 * weights));
   encode.counts = {counts.data, counts.dtype, windows * model.S, model.units};
@@ -104,6 +174,10 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
     const auto latents =
         static_cast<int64_t>(result.evidence.size()) / std::max<int64_t>(1, windows);
     *response.mutable_evidence() = FloatTensor(result.evidence, {windows, latents});
+  }
+  if (!encode.sets.empty()) {
+    *response.mutable_set_scores() =
+        FloatTensor(result.set_scores, {windows, static_cast<int64_t>(encode.sets.size())});
   }
   return absl::OkStatus();
 }

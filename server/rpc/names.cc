@@ -67,6 +67,18 @@ absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name) {
   return FeatureName{*dictionary, std::stoi(latent)};
 }
 
+absl::StatusOr<ConditionName> ParseConditionName(std::string_view name, std::string_view field) {
+  constexpr std::string_view kCollection = "/conditions/";
+  const size_t at = name.find(kCollection);
+  const auto id = IdOf(name.substr(0, at), "dictionaries", field);
+  if (at == std::string_view::npos || !id.ok() || at + kCollection.size() == name.size()) {
+    return InvalidField(field, fmt::format("is '{}'; must be dictionaries/{{id}}/conditions/{{name "
+                                           "of a condition}}",
+                                           ValidUtf8(name)));
+  }
+  return ConditionName{*id, std::string(name.substr(at + kCollection.size()))};
+}
+
 absl::StatusOr<int> PageSize(int asked) {
   if (asked < 0 || asked > 1000) {
     return InvalidField("page_size", fmt::format("is {}; must be 0 (50 rows) to 1000", asked));

@@ -24,6 +24,12 @@ struct FeatureName {
 // Of "dictionaries/{id}/features/{latent}".
 absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name);
 
+struct ConditionName {
+  std::string dictionary, condition;
+};
+// Of "dictionaries/{id}/conditions/{the condition's name}"; INVALID_ARGUMENT on `field`.
+absl::StatusOr<ConditionName> ParseConditionName(std::string_view name, std::string_view field);
+
 // 0 is 50; INVALID_ARGUMENT below 0 or above 1000.
 absl::StatusOr<int> PageSize(int asked);
 

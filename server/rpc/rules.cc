@@ -28,7 +28,7 @@ constexpr Rule kRules[] = {
     {"FeatureService.MatchFeatures", kReader, Needs::kSee, "name others", false},
     {"FeatureService.ListNearestFeatures", kReader, Needs::kSee, "name dictionary", false},
     {"FeatureService.RenderReport", kReader, Needs::kSee, "name", false},
-    {"InferenceService.Encode", kReader, Needs::kSee, "model", false},
+    {"InferenceService.Encode", kReader, Needs::kSee, "model sets", false},
     {"JobService.CreateJob", kMember, Needs::kSee,
      "train.recording train.target.recording analyse.model analyse.recording dependencies", true},
     {"JobService.GetJob", kReader, Needs::kSee, "name", false},

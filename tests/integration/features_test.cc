@@ -92,6 +92,93 @@ TEST_F(Features, AssociationsSayWhatJudgesThem) {
   EXPECT_GT(judged, 0);
 }
 
+// What Encode gives for a set is the sum over its members of what it gives for them, and errors
+// name the set.
+TEST_F(Features, SetsAreScoredAsTheirMembers) {
+  const v1::Job job = Trained();
+  v1::GetDictionaryRequest ask;
+  ask.set_name(job.dictionary());
+  grpc::ClientContext ask_context;
+  v1::GetDictionaryResponse dictionary;
+  ASSERT_TRUE(client_->features().GetDictionary(&ask_context, ask, &dictionary).ok());
+  v1::EncodeRequest request;
+  request.set_model(job.model());
+  request.mutable_counts()->set_dtype(v1::DATA_TYPE_U8);
+  for (const int d : {2, 2, 20}) request.mutable_counts()->add_shape(d);
+  std::string counts(80, 0);
+  for (size_t i = 0; i < counts.size(); ++i) counts[i] = static_cast<char>(i * i % 5 / 2);
+  request.mutable_counts()->set_data(counts);
+  const auto encode = [&](std::string* error = nullptr) {
+    grpc::ClientContext context;
+    v1::EncodeResponse response;
+    const auto s = client_->inference().Encode(&context, request, &response);
+    EXPECT_EQ(s.ok(), error == nullptr) << s.error_message();
+    if (error) *error = client::FromGrpc(s).message();
+    return response;
+  };
+  const auto floats = [](const v1::Tensor& tensor) {
+    std::vector<float> out(tensor.data().size() / sizeof(float));
+    std::memcpy(out.data(), tensor.data().data(), tensor.data().size());
+    return out;
+  };
+  std::vector<const v1::DictionaryCondition*> with_set;
+  for (const auto& c : dictionary.dictionary().conditions()) {
+    if (!c.has_set()) continue;
+    with_set.push_back(&c);
+    EXPECT_LE(c.set().members_size(), 5);
+    EXPECT_EQ(c.set().units_size(), c.set().members_size());
+    EXPECT_TRUE(c.set().sizes(0).has_validated_auroc());
+    EXPECT_TRUE(c.has_over_unit_low());
+    EXPECT_NE(c.worth(), v1::WORTH_UNSPECIFIED);
+    request.add_sets(job.dictionary() + "/conditions/" + c.condition().name());
+  }
+  ASSERT_GE(with_set.size(), 2U);
+  request.set_rule(v1::CODE_RULE_TOP_K);  // sets are of codes by the model's own rule all the same
+  const v1::EncodeResponse all = encode();
+  const std::vector<float> scores = floats(all.set_scores());
+  ASSERT_EQ(scores.size(), 2 * with_set.size());
+  request.clear_rule();
+  request.clear_sets();
+  for (size_t i = 0; i < with_set.size(); ++i) {
+    std::vector<double> sum(2, 0);
+    for (const auto& m : with_set[i]->set().members()) {
+      std::vector<double> values(2, 0);
+      if (m.evidence() == v1::EVIDENCE_KIND_UNSPECIFIED) {
+        request.clear_evidence();
+        const auto codes = encode().codes();
+        for (int w = 0; w < 2; ++w) {
+          for (int64_t e = codes.row_offsets(w); e < codes.row_offsets(w + 1); ++e) {
+            if (codes.indices(static_cast<int>(e)) == m.feature()) {
+              values[w] = static_cast<double>(codes.values(static_cast<int>(e)));
+            }
+          }
+        }
+      } else {
+        request.mutable_evidence()->set_kind(m.evidence());
+        request.mutable_evidence()->clear_latents();
+        request.mutable_evidence()->add_latents(m.feature());
+        const std::vector<float> evidence = floats(encode().evidence());
+        values.assign(evidence.begin(), evidence.end());
+      }
+      for (int w = 0; w < 2; ++w) sum[w] += m.weight() * ((values[w] - m.mean()) / m.sd());
+    }
+    for (size_t w = 0; w < 2; ++w) {
+      EXPECT_EQ(scores[w * with_set.size() + i], static_cast<float>(sum[w]));
+    }
+  }
+  std::string error;
+  for (const auto& [name, said] :
+       {std::pair<std::string, std::string>("flash", "sets[0] is 'flash'; must be dictionaries/"),
+        {job.dictionary() + "/conditions/", "sets[0] is 'dictionaries/"},
+        {job.dictionary() + "/conditions/nobody", "sets[0] names the condition 'nobody'"},
+        {"dictionaries/nothing/conditions/a", "there is no dictionary 'dictionaries/nothing'"}}) {
+    request.clear_sets();
+    request.add_sets(name);
+    encode(&error);
+    EXPECT_NE(error.find(said), std::string::npos) << error;
+  }
+}
+
 TEST_F(Features, ListingPagesThroughAllFeaturesInOrder) {
   const v1::Job job = Trained();
   v1::ListFeaturesRequest request;

@@ -12,6 +12,9 @@ class FeatureCalls:
     """Of a Client."""
 
     def dictionary(self, name):
+        """The dictionary with its conditions: of each the best feature beside the best unit (`worth`,
+        `over_unit` with its interval) and, where there is one, the smallest set of features that
+        stands for it (`set`, see FeatureSet in features.proto; its scores: `set_scores`)."""
         return self._call(self.features.GetDictionary,
                           features_pb2.GetDictionaryRequest(name=name)).dictionary
 

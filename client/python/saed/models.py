@@ -33,6 +33,17 @@ class ModelCalls:
             kind=evidence_kind(kind), latents=latents)
         return tensor_to_array(self._encode(model, counts, evidence=request).evidence)
 
+    def set_scores(self, dictionary, counts, conditions):
+        """How strongly each window of counts (as for encode) speaks for conditions, by the sets of
+        features that stand for them (`dictionary(...).conditions[i].set`): float32
+        [windows, conditions], the scores that the dictionary's AUROCs are of. dictionary: its name;
+        its model encodes. conditions: names, as in `dictionary(...).conditions[i].condition.name`."""
+        if isinstance(conditions, str):
+            raise TypeError("conditions: is a str; must be a list of names")
+        model = self.dictionary(dictionary).model
+        sets = [f"{dictionary}/conditions/{name}" for name in conditions]
+        return tensor_to_array(self._encode(model, counts, sets=sets).set_scores)
+
     def _encode(self, model, counts, rule=None, **fields):
         counts = np.ascontiguousarray(counts)
         if counts.dtype not in DTYPES:

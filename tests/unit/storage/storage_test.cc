@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -201,6 +202,10 @@ class Features : public Storage {
                                0.75,
                                0.9,
                                0.8,
+                               -0.02,
+                               -0.05,
+                               0.01,
+                               "{\"members\":[]}",
                                {},
                                {}}},
                              features,
@@ -376,6 +381,10 @@ TEST_F(Features, CertaintyAndBestUnitComeBack) {
   EXPECT_EQ((*conditions)[0].best_unit_test_auroc, 0.7);
   EXPECT_TRUE((*conditions)[0].best_unit_falls);
   EXPECT_EQ((*conditions)[0].random_test_auroc, 0.55);
+  EXPECT_EQ((*conditions)[0].over_unit, -0.02);
+  EXPECT_EQ((*conditions)[0].over_unit_low, -0.05);
+  EXPECT_EQ((*conditions)[0].over_unit_high, 0.01);
+  EXPECT_EQ((*conditions)[0].feature_set, "{\"members\":[]}");
 }
 
 TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
@@ -513,6 +522,8 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   const auto conditions = dictionaries.Conditions(id);
   ASSERT_TRUE(conditions.ok());
   EXPECT_FALSE((*conditions)[0].best_unit.has_value());
+  EXPECT_FALSE((*conditions)[0].over_unit.has_value());
+  EXPECT_EQ((*conditions)[0].feature_set, "");
   FeatureQuery query;
   query.dictionary_id = id;
   query.filter = "q_value(\"" + (*conditions)[0].name + "\") < 0.05";
@@ -550,6 +561,16 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   const auto of = access.Of("dictionaries", id);
   ASSERT_TRUE(of.ok());
   EXPECT_TRUE(of->recording_private);
+  if (GetParam() < 8) return;
+  EXPECT_EQ((*conditions)[1].random_test_auroc, 0.55);
+  const auto judged = dictionaries.Associations(id, 1);
+  ASSERT_TRUE(judged.ok());
+  const auto pair = std::find_if(judged->begin(), judged->end(),
+                                 [](const AssociationRow& a) { return a.condition == 0; });
+  ASSERT_NE(pair, judged->end());
+  EXPECT_EQ(pair->evidence, "rate");
+  EXPECT_TRUE(pair->falls);
+  EXPECT_EQ(pair->code_test_auroc, 0.45);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
