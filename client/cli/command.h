@@ -48,6 +48,7 @@ void AddSweepCommands(CLI::App& app, Session& session);
 void AddJobCommands(CLI::App& app, Session& session);
 void AddModelCommands(CLI::App& app, Session& session);
 void AddFeatureCommands(CLI::App& app, Session& session);
+void AddConditionCommands(CLI::App& app, Session& session);
 // Below "features".
 void AddAnnotationCommands(CLI::App& group, Session& session);
 void AddCompareCommands(CLI::App& group, Session& session);

@@ -46,19 +46,21 @@ absl::StatusOr<v1::Tensor> ReadTensor(const std::string& path) {
 }
 
 struct Flags {
-  std::string model, path, rule, evidence;
+  std::string model, path, rule, evidence, dictionary;
   std::vector<int32_t> latents;
+  std::vector<std::string> sets;  // names of conditions
 };
 
-// A line for each window: latent=value, of the latents asked for.
-void PrintEvidence(const v1::Tensor& evidence, const std::vector<int32_t>& latents) {
-  const int64_t windows = evidence.shape(0), count = evidence.shape(1);
+// A line for each window: name=value of every column.
+template <class Name>
+void PrintColumns(const v1::Tensor& table, const Name& name) {
+  const int64_t windows = table.shape(0), count = table.shape(1);
   std::vector<float> values(windows * count);
-  std::memcpy(values.data(), evidence.data().data(), evidence.data().size());
+  std::memcpy(values.data(), table.data().data(), table.data().size());
   for (int64_t w = 0; w < windows; ++w) {
     fmt::print("window {}:", w);
     for (int64_t l = 0; l < count; ++l) {
-      fmt::print("  {}={:.3f}", latents.empty() ? l : latents[l], values[w * count + l]);
+      fmt::print("  {}={:.3f}", name(l), values[w * count + l]);
     }
     fmt::print("\n");
   }
@@ -75,18 +77,31 @@ absl::Status Encode(Session& session, const Flags& flags) {
     request.mutable_evidence()->mutable_latents()->Assign(flags.latents.begin(),
                                                           flags.latents.end());
   }
+  for (const std::string& condition : flags.sets) {
+    request.add_sets(FullName("dictionaries", flags.dictionary) + "/conditions/" + condition);
+  }
   grpc::ClientContext context;
   v1::EncodeResponse response;
-  SAED_RETURN_IF_ERROR(
-      client::FromGrpc(session.client->inference().Encode(&context, request, &response)));
+  absl::Status status =
+      client::FromGrpc(session.client->inference().Encode(&context, request, &response));
+  // In the words of the flag that names sets.
+  if (const std::string message(status.message()); message.starts_with("sets[")) {
+    status = absl::Status(status.code(), "--set " + message.substr(message.find(' ') + 1));
+  }
+  SAED_RETURN_IF_ERROR(status);
   if (session.json) {
-    fmt::print("{}", flags.evidence.empty() ? Json(response.codes()) : Json(response));
+    const bool codes_alone = flags.evidence.empty() && flags.sets.empty();
+    fmt::print("{}", codes_alone ? Json(response.codes()) : Json(response));
     return absl::OkStatus();
   }
   if (!flags.evidence.empty()) {
-    PrintEvidence(response.evidence(), flags.latents);
-    return absl::OkStatus();
+    PrintColumns(response.evidence(),
+                 [&](int64_t l) { return flags.latents.empty() ? l : flags.latents[l]; });
   }
+  if (!flags.sets.empty()) {
+    PrintColumns(response.set_scores(), [&](int64_t l) { return flags.sets[l]; });
+  }
+  if (!flags.evidence.empty() || !flags.sets.empty()) return absl::OkStatus();
   const auto& codes = response.codes();
   for (int w = 0; w + 1 < codes.row_offsets_size(); ++w) {
     fmt::print("window {}:", w);
@@ -114,6 +129,12 @@ void AddEncodeCommand(CLI::App& app, Session& session) {
       c->add_option("--evidence", f->evidence, "Graded scores of latents instead of codes")
           ->check(CLI::IsMember(kinds));
   c->add_option("--latents", f->latents, "Whose evidence; default: of all")->needs(evidence);
+  auto* set = c->add_option("--set", f->sets,
+                            "Scores of the set of features that stands for a condition, by its "
+                            "name (saectl conditions list); may be given again");
+  auto* dictionary = c->add_option("--dictionary", f->dictionary, "Whose conditions --set names");
+  set->needs(dictionary);
+  dictionary->needs(set);
   Run(c, session, [&session, f] { return Encode(session, *f); });
 }
 

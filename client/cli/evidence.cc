@@ -1,5 +1,8 @@
 #include "client/cli/evidence.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace saed::cli {
 
 const std::map<std::string, v1::EvidenceKind>& EvidenceKinds() {
@@ -14,11 +17,31 @@ const std::map<std::string, v1::EvidenceKind>& EvidenceKinds() {
   return kinds;
 }
 
-std::string JudgedBy(const v1::Association& association) {
-  std::string name = "code";
-  for (const auto& [kind_name, kind] : EvidenceKinds()) {
-    if (kind == association.evidence()) name = kind_name;
+std::string KindName(v1::EvidenceKind kind) {
+  if (kind == v1::EVIDENCE_KIND_UNSPECIFIED) return "code";
+  constexpr std::string_view kPrefix = "EVIDENCE_KIND_";
+  std::string name = v1::EvidenceKind_Name(kind);
+  if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+std::string WorthText(v1::Worth worth) {
+  switch (worth) {
+    case v1::WORTH_ABOVE_UNITS:
+      return "above units";
+    case v1::WORTH_LIKE_UNITS:
+      return "like units";
+    case v1::WORTH_BELOW_UNITS:
+      return "below units";
+    default:
+      return "-";
   }
+}
+
+std::string JudgedBy(const v1::Association& association) {
+  const std::string name = KindName(association.evidence());
   return association.falls() ? "falls: " + name : name;
 }
 

@@ -13,5 +13,9 @@ namespace saed::cli {
 const std::map<std::string, v1::EvidenceKind>& EvidenceKinds();
 // What judges a pair: "code", "core_3", …, with "falls: " before it where the condition lowers it.
 std::string JudgedBy(const v1::Association& association);
+// "code" where it is none.
+std::string KindName(v1::EvidenceKind kind);
+// "above units", "like units", "below units"; "-" where it is not known.
+std::string WorthText(v1::Worth worth);
 
 }  // namespace saed::cli

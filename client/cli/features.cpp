@@ -28,6 +28,32 @@ struct ListFlags {
   int limit = 20;
 };
 
+// Of the condition that the order or the filter names first, what its feature is worth.
+struct Asked {
+  std::string worth;
+  int feature = -1;
+};
+
+absl::StatusOr<Asked> AskedCondition(Session& session, const ListFlags& flags) {
+  Asked out;
+  const std::string text = flags.order_by + flags.filter;
+  if (flags.dictionary == "-" || text.find('"') == text.npos) return out;
+  grpc::ClientContext context;
+  v1::GetDictionaryRequest request;
+  request.set_name(FullName("dictionaries", flags.dictionary));
+  v1::GetDictionaryResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().GetDictionary(&context, request, &r)));
+  size_t first = text.npos;
+  for (const auto& c : r.dictionary().conditions()) {
+    const size_t at = text.find('"' + c.condition().name() + '"');
+    if (at >= first) continue;
+    first = at;
+    out = {WorthText(c.worth()), c.has_best_feature() ? c.best_feature() : -1};
+  }
+  return out;
+}
+
 absl::Status List(Session& session, const ListFlags& flags) {
   v1::ListFeaturesRequest request;
   request.set_parent(FullName("dictionaries", flags.dictionary));
@@ -47,6 +73,7 @@ absl::Status List(Session& session, const ListFlags& flags) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
   }
+  SAED_ASSIGN_OR_RETURN(const Asked asked, AskedCondition(session, flags));
   const bool all_dictionaries = flags.dictionary == "-";
   std::vector<std::vector<std::string>> rows;
   for (const auto& f : all.features()) {
@@ -58,11 +85,12 @@ absl::Status List(Session& session, const ListFlags& flags) {
                     fmt::format("{:.2f}", f.mean_activation()), said.empty() ? "-" : said,
                     f.has_best_condition() ? f.best_condition() : "-",
                     Score(f.has_best_train_auroc(), f.best_train_auroc()),
-                    Score(f.has_best_test_auroc(), f.best_test_auroc()), UnitsText(f, 3)});
+                    Score(f.has_best_test_auroc(), f.best_test_auroc()),
+                    f.latent() == asked.feature ? asked.worth : "-", UnitsText(f, 3)});
   }
-  std::vector<std::string> titles = {"DICTIONARY",  "FEATURE",  "ACTIVE",
-                                     "MEAN",        "LABEL",    "BEST CONDITION",
-                                     "AUROC TRAIN", "HELD OUT", "TOP UNITS"};
+  std::vector<std::string> titles = {"DICTIONARY", "FEATURE",        "ACTIVE",      "MEAN",
+                                     "LABEL",      "BEST CONDITION", "AUROC TRAIN", "HELD OUT",
+                                     "WORTH",      "TOP UNITS"};
   std::vector<size_t> right = {1, 2, 3, 6, 7};
   // Columns that say nothing go.
   const auto drop = [&](size_t column) {
@@ -72,6 +100,7 @@ absl::Status List(Session& session, const ListFlags& flags) {
   };
   const bool labels =
       std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row[4] != "-"; });
+  if (asked.feature < 0) drop(8);
   if (!labels) drop(4);
   if (!all_dictionaries) drop(0);
   fmt::print("{}", Table(titles, rows, TerminalWidth(), right));

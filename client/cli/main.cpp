@@ -152,6 +152,7 @@ int main(int argc, char** argv) {
   AddJobCommands(app, session);
   AddModelCommands(app, session);
   AddFeatureCommands(app, session);
+  AddConditionCommands(app, session);
   AddReportCommand(app, session);
   AddEncodeCommand(app, session);
   AddAdminCommands(app, session);

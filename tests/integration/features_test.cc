@@ -113,7 +113,7 @@ TEST_F(Features, SetsAreScoredAsTheirMembers) {
     v1::EncodeResponse response;
     const auto s = client_->inference().Encode(&context, request, &response);
     EXPECT_EQ(s.ok(), error == nullptr) << s.error_message();
-    if (error) *error = client::FromGrpc(s).message();
+    if (error) *error = std::string(client::FromGrpc(s).message());
     return response;
   };
   const auto floats = [](const v1::Tensor& tensor) {

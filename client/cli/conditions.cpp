@@ -1,0 +1,199 @@
+// saectl conditions: what stands for each condition, beside single units.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "client/cli/command.h"
+#include "client/cli/evidence.h"
+#include "client/cli/output.h"
+#include "server/base/status_macros.h"
+
+namespace saed::cli {
+namespace {
+
+std::string Score(bool there, double value) { return there ? fmt::format("{:.3f}", value) : "-"; }
+
+absl::StatusOr<v1::Dictionary> Get(Session& session, const std::string& dictionary) {
+  grpc::ClientContext context;
+  v1::GetDictionaryRequest request;
+  request.set_name(FullName("dictionaries", dictionary));
+  v1::GetDictionaryResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().GetDictionary(&context, request, &r)));
+  return r.dictionary();
+}
+
+// "+0.031 (0.010 to 0.052)".
+std::string Difference(double difference, bool interval, double low, double high) {
+  return fmt::format("{:+.3f}", difference) +
+         (interval ? fmt::format(" ({:+.3f} to {:+.3f})", low, high) : "");
+}
+
+// Held-out AUROC of the set that is shown, and of as many units.
+template <class Sizes>
+std::string OfSize(const Sizes& sizes, int size) {
+  if (size < 1 || size > sizes.size()) return "-";
+  return Score(sizes[size - 1].has_test_auroc(), sizes[size - 1].test_auroc());
+}
+
+absl::Status List(Session& session, const std::string& name) {
+  SAED_ASSIGN_OR_RETURN(const v1::Dictionary d, Get(session, name));
+  if (session.json) {
+    fmt::print("{}", Json(d));
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& c : d.conditions()) {
+    const int size = c.set().members_size();
+    rows.push_back(
+        {c.condition().name(), c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
+         Score(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
+         c.has_best_unit_id()
+             ? fmt::format("{}{}", c.best_unit_falls() ? "-" : "", c.best_unit_id())
+             : "-",
+         Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()), WorthText(c.worth()),
+         c.has_over_unit() ? fmt::format("{:+.3f}", c.over_unit()) : "-",
+         size > 0 ? std::to_string(size) : "-", OfSize(c.set().sizes(), size),
+         OfSize(c.set().unit_sizes(), c.set().units_size())});
+  }
+  fmt::print("{}: held-out AUROCs of {} windows\n\n{}", d.name(), d.test_windows(),
+             Table({"CONDITION", "FEATURE", "AUROC", "UNIT", "AUROC", "WORTH", "OVER", "SET",
+                    "AUROC", "UNITS"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 6, 7, 8, 9}));
+  for (const auto& w : d.warnings()) fmt::print("warning: {}\n", w);
+  return absl::OkStatus();
+}
+
+void PrintFeature(const v1::DictionaryCondition& c) {
+  if (!c.has_best_feature()) {
+    fmt::print("  feature   none has support\n");
+    return;
+  }
+  fmt::print("  feature   {}, held out {}\n", c.best_feature(),
+             Score(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()));
+  if (c.has_best_unit_id()) {
+    fmt::print("  unit      {}{}, held out {}\n", c.best_unit_id(),
+               c.best_unit_falls() ? " (fires less)" : "",
+               Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()));
+  }
+  if (c.has_over_unit()) {
+    fmt::print(
+        "  worth     {}: {} over the unit\n", WorthText(c.worth()),
+        Difference(c.over_unit(), c.has_over_unit_low(), c.over_unit_low(), c.over_unit_high()));
+  }
+}
+
+void PrintSet(const v1::FeatureSet& set) {
+  const int size = set.members_size();
+  fmt::print("\nset of {} feature{}, held out {}{}\n", size, size == 1 ? "" : "s",
+             OfSize(set.sizes(), size),
+             set.has_auroc_low()
+                 ? fmt::format(" ({:.3f} to {:.3f})", set.auroc_low(), set.auroc_high())
+                 : "");
+  if (set.has_over_unit()) {
+    fmt::print("  over the best unit  {}\n", Difference(set.over_unit(), set.has_over_unit_low(),
+                                                        set.over_unit_low(), set.over_unit_high()));
+  }
+  if (set.has_over_units()) {
+    fmt::print("  over {:<15}{}\n",
+               fmt::format("{} unit{}", set.units_size(), set.units_size() == 1 ? "" : "s"),
+               Difference(set.over_units(), set.has_over_units_low(), set.over_units_low(),
+                          set.over_units_high()));
+  }
+  fmt::print("  worth               {}\n\n", WorthText(set.worth()));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& m : set.members()) {
+    rows.push_back({std::to_string(m.feature()), KindName(m.evidence()),
+                    fmt::format("{:+.3f}", m.weight()), fmt::format("{:.4g}", m.mean()),
+                    fmt::format("{:.4g}", m.sd())});
+  }
+  fmt::print("{}\n", Table({"FEATURE", "SCORE", "WEIGHT", "MEAN", "SD"}, rows, TerminalWidth(),
+                           {0, 2, 3, 4}));
+  rows.clear();
+  for (int n = 0; n < std::max(set.sizes_size(), set.unit_sizes_size()); ++n) {
+    std::vector<std::string> row = {std::to_string(n + 1)};
+    const auto add = [&](const auto& sizes, const auto& id) {
+      if (n >= sizes.size()) {
+        row.insert(row.end(), 4, "-");
+        return;
+      }
+      const auto& s = sizes[n];
+      row.push_back(fmt::format("{}{}", s.added().weight() < 0 ? "-" : "+", id(s.added())));
+      row.push_back(Score(s.has_train_auroc(), s.train_auroc()));
+      row.push_back(Score(s.has_validated_auroc(), s.validated_auroc()));
+      row.push_back(Score(s.has_test_auroc(), s.test_auroc()));
+    };
+    add(set.sizes(), [](const auto& m) { return m.feature(); });
+    add(set.unit_sizes(), [](const auto& m) { return m.unit_id(); });
+    rows.push_back(std::move(row));
+  }
+  fmt::print("{}", Table({"SIZE", "FEATURE", "TRAIN", "FOLDS", "HELD OUT", "UNIT", "TRAIN", "FOLDS",
+                          "HELD OUT"},
+                         rows, TerminalWidth(), {0, 1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+absl::Status Show(Session& session, const std::string& name, const std::string& condition) {
+  SAED_ASSIGN_OR_RETURN(const v1::Dictionary d, Get(session, name));
+  const auto c = std::find_if(d.conditions().begin(), d.conditions().end(),
+                              [&](const auto& one) { return one.condition().name() == condition; });
+  if (c == d.conditions().end()) {
+    std::string names;
+    for (int i = 0; i < d.conditions_size() && i < 8; ++i) {
+      names += (i == 0 ? "" : ", ") + d.conditions(i).condition().name();
+    }
+    return absl::NotFoundError(fmt::format(
+        "{} has no condition '{}'; it has {}{}", d.name(), condition,
+        names.empty() ? "none" : names,
+        d.conditions_size() > 8
+            ? fmt::format(" and {} more, see saectl conditions list", d.conditions_size() - 8)
+            : ""));
+  }
+  if (session.json) {
+    fmt::print("{}", Json(*c));
+    return absl::OkStatus();
+  }
+  const std::string title = c->condition().name() + ": ";
+  fmt::print("{}{}\n", title, Wrapped(c->condition().expression(), TerminalWidth(), 2));
+  fmt::print("  holds in  {} of {} training and {} of {} held-out windows\n", c->train_positive(),
+             d.train_windows(), c->test_positive(), d.test_windows());
+  PrintFeature(*c);
+  if (c->has_set()) {
+    PrintSet(c->set());
+  } else {
+    fmt::print(
+        "\nno set of features: sets are looked for where a feature has support, of sixteen "
+        "conditions\nat most, those of the request first\n");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddConditionCommands(CLI::App& app, Session& session) {
+  auto* group =
+      app.add_subcommand("conditions", "Conditions of a dictionary: what stands for each of them");
+  group->require_subcommand(1);
+  auto dictionary = std::make_shared<std::string>();
+  auto condition = std::make_shared<std::string>();
+  auto* list = group->add_subcommand(
+      "list",
+      "Each condition's feature and best single unit (- where it fires less), both chosen on "
+      "training windows, with their held-out AUROCs. WORTH: whether the feature is above the unit, "
+      "like it or below, by the 95 % interval of the difference OVER over blocks of time. SET: how "
+      "many features stand for the condition together, their AUROC and that of as many UNITS.");
+  list->add_option("dictionary", *dictionary, "Its name or id")->required();
+  Run(list, session, [&session, dictionary] { return List(session, *dictionary); });
+  auto* show = group->add_subcommand(
+      "show",
+      "One condition: its feature beside the best unit, and the smallest set of features that "
+      "stands for it. A set's score is the sum of WEIGHT x (SCORE - MEAN) / SD over its features. "
+      "The second table has what each size adds (- where the condition lowers it) and its AUROC on "
+      "training windows, over folds of them (by which the size is chosen) and held out, for "
+      "features and for single units.");
+  show->add_option("dictionary", *dictionary, "Its name or id")->required();
+  show->add_option("condition", *condition, "Its name")->required();
+  Run(show, session,
+      [&session, dictionary, condition] { return Show(session, *dictionary, *condition); });
+}
+
+}  // namespace saed::cli
