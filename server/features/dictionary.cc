@@ -82,6 +82,11 @@ Progress Within(const Progress& progress, double from, double to) {
   return [&progress, from, to](double fraction) { return progress(from + (to - from) * fraction); };
 }
 
+std::vector<int64_t> DrawnBlocks(const std::vector<int64_t>& split_blocks,
+                                 const std::vector<int64_t>& starts) {
+  return split_blocks.size() > kBlocksToDeal ? split_blocks : TimeBlocks(starts);
+}
+
 class Builder {
  public:
   Builder(const sae::Encoder& encoder, const recordings::Recording& recording,
@@ -98,8 +103,8 @@ class Builder {
         test_starts_(sides_.TestStarts()),
         split_blocks_(SplitBlocks(view, test_starts_)),
         // Windows of one trial are alike, so that trials are drawn where there are enough of them.
-        drawn_blocks_(split_blocks_.size() > kBlocksToDeal ? split_blocks_
-                                                           : TimeBlocks(test_starts_)) {
+        drawn_blocks_(DrawnBlocks(split_blocks_, test_starts_)),
+        train_blocks_(DrawnBlocks(SplitBlocks(view, train_starts_), train_starts_)) {
     if (!target) return;
     columns_.emplace(encoder, view.counts(), *target);
     kinds_ = columns_->Kinds();
@@ -445,10 +450,10 @@ class Builder {
 
   // What best features are worth, and the sets.
   absl::Status BesideUnits(size_t users) {
-    const SetSearch search{encoder_,      view_,        columns_ ? &*columns_ : nullptr,
-                           train_starts_, test_starts_, labels_,
-                           test_labels_,  time_blocks_, sides_.in_sample,
-                           held_};
+    const SetSearch search{encoder_,         view_,         columns_ ? &*columns_ : nullptr,
+                           train_starts_,    test_starts_,  labels_,
+                           test_labels_,     train_blocks_, drawn_blocks_,
+                           sides_.in_sample, held_};
     const Progress progress = Within(progress_, kControlled, kSetsFound);
     std::vector<JudgedPair> pairs;
     for (size_t c = 0; c < conditions(); ++c) {
@@ -482,7 +487,8 @@ class Builder {
   const Progress& progress_;
   const int64_t held_;
   const Sides sides_;
-  const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, drawn_blocks_;
+  const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, drawn_blocks_,
+      train_blocks_;
   std::optional<EvidenceColumns> columns_;  // where there is a target
   std::vector<sae::EvidenceKind> kinds_;
 

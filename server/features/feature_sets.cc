@@ -48,9 +48,7 @@ absl::StatusOr<std::map<Source, Activations>> ValuesOf(const SetSearch& search,
 }
 
 // Deals the blocks of training windows out to folds, in random order; [rows].
-std::vector<uint8_t> Folds(const std::vector<int64_t>& train_starts,
-                           const std::vector<int64_t>& rows) {
-  const std::vector<int64_t> blocks = TimeBlocks(train_starts);
+std::vector<uint8_t> Folds(const std::vector<int64_t>& blocks, const std::vector<int64_t>& rows) {
   std::vector<int64_t> place(blocks.size() - 1);
   std::iota(place.begin(), place.end(), int64_t{0});
   const sae::CounterRandom random(kFoldSeed, 0);
@@ -96,7 +94,7 @@ Margin MarginOf(const SetSearch& search, size_t condition, const Activations& a,
   const auto& label = search.test_labels[condition];
   Margin out;
   out.difference = AurocOf(a, label).value_or(0) - AurocOf(b, label).value_or(0);
-  out.interval = BootstrapDifference(a, b, label, search.time_blocks, condition);
+  out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, condition);
   return out;
 }
 
@@ -134,7 +132,7 @@ class Finder {
         std::clamp(kSetValues / std::max<int64_t>(1, units), kFewestSetWindows, kSetWindows);
     rows_ = EvenlySpaced(0, static_cast<int64_t>(search.train_starts.size()), most);
     for (const int64_t r : rows_) starts_.push_back(search.train_starts[r]);
-    if (!rows_.empty()) folds_ = Folds(search.train_starts, rows_);
+    if (!rows_.empty()) folds_ = Folds(search.train_blocks, rows_);
   }
 
   absl::Status Search(std::vector<int32_t> latents,
@@ -293,7 +291,7 @@ class Finder {
     const Activations as_many =
         Sizes(units_[i], out.members.size(), condition, of_unit, out.units, out.unit_sizes);
     const auto& label = search_.test_labels[condition];
-    out.interval = BootstrapAuroc(scores, label, search_.time_blocks, condition);
+    out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, condition);
     if (!search_.in_sample && out.sizes[0].test_auroc) {
       if (best_unit) {
         Activations unit = *of_unit(UnitMember{best_unit->unit});

@@ -74,7 +74,8 @@ struct SetSearch {
   const std::vector<int64_t>&train_starts, &test_starts;
   // [condition][window]; of the first, only training windows are looked at.
   const std::vector<std::vector<uint8_t>>&labels, &test_labels;
-  const std::vector<int64_t>& time_blocks;  // of held-out windows
+  // Of training windows, which folds are dealt from, and of held-out ones, which are drawn.
+  const std::vector<int64_t>&train_blocks, &drawn_blocks;
   bool in_sample = false;
   int64_t held = 0;  // values held at once while held-out windows are scored
 };
