@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t kShiftSeed = 0x5348, kDealSeed = 0x4445, kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
-constexpr double kTail = 0.025;
+constexpr double kTail = 0.025, kOneSided = 1.645;
 
 // Entry w: the sum of 2·(rank − rank of the inactive windows), integers, over the windows before w.
 std::vector<int64_t> RankSums(const Activations& activations, int64_t windows) {
@@ -56,12 +56,25 @@ std::vector<int64_t> DrawShifts(int64_t n, int count, uint64_t stream) {
   return out;
 }
 
+// Whether there are significantly fewer runs of equal entries than in a random order.
+bool ComesInRuns(const std::vector<uint8_t>& sequence) {
+  const auto n = static_cast<double>(sequence.size());
+  const auto ones = static_cast<double>(std::count(sequence.begin(), sequence.end(), 1));
+  if (ones == 0 || ones == n) return false;
+  double runs = 1;
+  for (size_t i = 1; i < sequence.size(); ++i) runs += sequence[i] != sequence[i - 1];
+  const double mean = 1 + 2 * ones * (n - ones) / n;
+  const double variance = std::max(0.0, (mean - 1) * (mean - 2) / (n - 1));
+  return runs < mean - kOneSided * std::sqrt(variance);
+}
+
 }  // namespace
 
 NullLabels::NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t windows,
                        const std::vector<int64_t>& blocks)
     : windows_(windows), blocks_(blocks), conditions_(labels.size()) {
   const std::vector<int64_t> borders = deals() ? blocks_ : std::vector<int64_t>{0, windows};
+  std::vector<uint8_t> holding(borders.size() - 1);
   for (size_t c = 0; c < labels.size(); ++c) {
     Condition& condition = conditions_[c];
     for (size_t b = 0; b + 1 < borders.size(); ++b) {
@@ -75,7 +88,9 @@ NullLabels::NullLabels(const std::vector<std::vector<uint8_t>>& labels, int64_t 
         holds = labels[c][w];
       }
       condition.first_of.push_back(static_cast<int32_t>(condition.stretches.size()));
+      holding[b] = condition.first_of[b + 1] > condition.first_of[b];
     }
+    condition.in_runs = deals() && ComesInRuns(holding);
   }
 }
 
@@ -111,6 +126,7 @@ class NullLabels::Draws {
     for (int64_t b = blocks - 1; b > 0; --b) {
       std::swap(from_[b], from_[random_.Below((2 * draw) * blocks + b, b + 1)]);
     }
+    moved_ = static_cast<int64_t>(random_.Below((2 * draw) * blocks, blocks));
     for (int64_t b = 0; b < blocks; ++b) {
       turn_[b] = static_cast<int64_t>(random_.Below((2 * draw + 1) * blocks + b, Length(from_[b])));
     }
@@ -146,13 +162,16 @@ class NullLabels::Draws {
     return out;
   }
 
-  // Block b has the labels of block from_[b], from its turn on, round and round.
+  // Block b has the labels of block from_[b], or of that moved_ later, from its turn on, round and
+  // round.
   Held Dealt(const Condition& condition) const {
     Held out{0, 0};
-    for (size_t b = 0; b < from_.size(); ++b) {
+    const auto blocks = static_cast<int64_t>(from_.size());
+    for (int64_t b = 0; b < blocks; ++b) {
       const int64_t begin = labels_.blocks_[b], length = labels_.blocks_[b + 1] - begin;
-      const int64_t given = from_[b], round = Length(given);
-      const int64_t origin = labels_.blocks_[given] + turn_[b];
+      const int64_t given = condition.in_runs ? (b + moved_) % blocks : from_[b];
+      const int64_t round = Length(given);
+      const int64_t origin = labels_.blocks_[given] + turn_[b] % round;
       for (int32_t i = condition.first_of[given]; i < condition.first_of[given + 1]; ++i) {
         int64_t first = condition.stretches[i].begin - origin;
         int64_t last = condition.stretches[i].end - origin;
@@ -172,7 +191,7 @@ class NullLabels::Draws {
   sae::CounterRandom random_;
   double active_;
   std::vector<int64_t> shifts_, from_, turn_;
-  int64_t shift_ = 0, count_ = 0;
+  int64_t shift_ = 0, moved_ = 0, count_ = 0;
 };
 
 std::vector<std::optional<double>> NullLabels::PValues(const Activations& activations,
@@ -226,6 +245,7 @@ double NullLabels::SmallestP(size_t c) const {
     }
     ++whole;
   }
+  if (condition.in_runs) return 1 / static_cast<double>(blocks);
   double ways = 1;
   for (int64_t i = 0; i < whole; ++i) {
     ways *= static_cast<double>(blocks - i) / static_cast<double>(i + 1);

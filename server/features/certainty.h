@@ -27,9 +27,12 @@ inline constexpr size_t kBlocksToDeal = 10;
 //
 // Where there are blocks, labels are dealt out: each block gets the labels of another, all of them
 // at random, and each block's labels are turned by a random amount. A shift would move labels
-// across the blocks' borders and so never do as well as labels that keep to them. With one block
-// the labels are shifted around the end, by different amounts drawn from all that exist, or by all
-// where there are fewer.
+// across the blocks' borders and so never do as well as labels that keep to them. Where blocks in
+// which a condition holds come in fewer runs than dealing would make (Wald & Wolfowitz 1940,
+// one-sided 5 %), as contexts do that last for many trials, dealing would break up what belongs
+// together: all blocks' labels then move on by one random number of blocks, around the end, turned
+// as before. With one block the labels are shifted around the end, by different amounts drawn from
+// all that exist, or by all where there are fewer.
 class NullLabels {
  public:
   // labels[c][w] is 1 where condition c holds in window w. `blocks` as from TimeBlocks.
@@ -45,8 +48,9 @@ class NullLabels {
                                              const std::vector<bool>& wanted, uint64_t stream,
                                              int draws = kShifts) const;
 
-  // What no p-value of condition c can be below, whatever a latent does: of a label that keeps to
-  // whole blocks, P of B, it is one over the ways to choose them, B!/(P!·(B − P)!). Else 0.
+  // About what no p-value of condition c can be below, whatever a latent does: of a label that
+  // keeps to whole blocks, P of B, it is one over the ways to choose them, B!/(P!·(B − P)!), or 1/B
+  // where they come in runs. Else 0.
   double SmallestP(size_t c) const;
 
   bool deals() const { return blocks_.size() > 2; }
@@ -63,6 +67,7 @@ class NullLabels {
     int64_t positive = 0;
     std::vector<Stretch> stretches;       // ascending
     std::vector<int32_t> first_of = {0};  // the first stretch of each block, and their number
+    bool in_runs = false;                 // the blocks in which it holds come one after another
   };
 
   int64_t windows_;

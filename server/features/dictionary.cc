@@ -22,7 +22,10 @@
 namespace saed::features {
 namespace {
 
-constexpr double kWideBins = 1;   // s; wider ones are unlikely
+constexpr double kWideBins = 1;  // s; wider ones are unlikely
+// Where so many times as many latents are active in held-out windows as in training ones, codes of
+// training windows are no sample of codes: the model knows these windows by heart.
+constexpr double kByHeart = 1.75;
 constexpr double kCalled = 0.05;  // q below which a pair is usually called
 constexpr int64_t kLatentsAtOnce = 64;
 
@@ -162,7 +165,19 @@ class Builder {
     for (const auto& label : test_labels_) onsets_.push_back(Onsets(label, test_starts_));
     null_.emplace(test_labels_, sides_.test(), split_blocks_);
     for (size_t c = 0; c < user_conditions.size(); ++c) WarnOfFewBlocks(c);
+    WarnOfFewBlocksBeyond(user_conditions.size());
     return absl::OkStatus();
+  }
+
+  // Of the automatic conditions, all in one line.
+  void WarnOfFewBlocksBeyond(size_t users) {
+    int64_t few = 0;
+    for (size_t c = users; c < conditions(); ++c) few += null_->SmallestP(c) > kCalled;
+    if (few == 0 || sides_.in_sample) return;
+    out_.warnings.push_back(fmt::format(
+        "{} of {} automatic conditions keep to so few of the {} held-out trials or blocks that "
+        "their p and q cannot be below {}, whatever a feature does; hold out more of them",
+        few, conditions() - users, split_blocks_.size() - 1, kCalled));
   }
 
   void WarnOfFewBlocks(size_t c) {
@@ -253,6 +268,7 @@ class Builder {
     out_.variables = variables.summaries();
     out_.features.resize(encoded_.entries.size());
     active_.resize(out_.features.size());
+    active_held_out_.resize(out_.features.size());
     SAED_RETURN_IF_ERROR(ForLatents(
         Within(progress_, kEncoded, kDescribed), [&](int64_t j, const Activations& active) {
           Feature& f = out_.features[j];
@@ -260,6 +276,7 @@ class Builder {
           Describe(encoder_.model(), recording_, view_, sides_.starts, active, f);
           const Activations on_train = OnTrain(active), on_test = OnTest(active);
           active_[j] = static_cast<int64_t>(on_train.size());
+          active_held_out_[j] = static_cast<int64_t>(on_test.size());
           f.train = Score(on_train, train_);
           f.test = Score(on_test, test_);
           f.certainty.resize(conditions());
@@ -269,12 +286,37 @@ class Builder {
     return absl::OkStatus();
   }
 
+  // Leaves what depends on codes out of what features are judged by where codes of training windows
+  // say little of others (see kByHeart). Whether fixed filters alone judge.
+  bool JudgeByFiltersAlone() {
+    const auto mean = [](const std::vector<int64_t>& active, int64_t windows) {
+      const auto sum =
+          static_cast<double>(std::accumulate(active.begin(), active.end(), int64_t{0}));
+      return sum / static_cast<double>(std::max<int64_t>(1, windows));
+    };
+    const double train = mean(active_, sides_.train), test = mean(active_held_out_, sides_.test());
+    const bool filters = std::any_of(kinds_.begin(), kinds_.end(),
+                                     [](sae::EvidenceKind kind) { return !sae::NeedsCodes(kind); });
+    if (!filters || sides_.in_sample || test <= kByHeart * train) return false;
+    std::erase_if(kinds_, sae::NeedsCodes);
+    out_.warnings.push_back(fmt::format(
+        "{:.3g} latents are active in held-out windows and {:.3g} in training ones, which the "
+        "model "
+        "knows by heart: features are judged by fixed filters, not by codes; train more windows or "
+        "fewer features",
+        test, train));
+    return true;
+  }
+
   absl::Status Judge() {
+    const bool filters_alone = JudgeByFiltersAlone();
     std::vector<std::vector<Judged>> judged(out_.features.size());
     std::vector<int32_t> alive;
     for (const Feature& f : out_.features) {
       JudgeByCode(f.train, judged[f.latent]);
-      if (static_cast<double>(active_[f.latent]) >= kMinimumSupport) alive.push_back(f.latent);
+      if (static_cast<double>(active_[f.latent]) < kMinimumSupport) continue;
+      alive.push_back(f.latent);
+      if (filters_alone) judged[f.latent].assign(conditions(), {});
     }
     if (columns_) {
       SAED_RETURN_IF_ERROR(JudgeByEvidence(*columns_, kinds_, alive, train_starts_, train_, held_,
@@ -463,7 +505,14 @@ class Builder {
     SAED_ASSIGN_OR_RETURN(const auto margins,
                           MarginsOverUnits(search, pairs, best_units_, progress));
     out_.margins.resize(conditions());
-    for (size_t i = 0; i < pairs.size(); ++i) out_.margins[pairs[i].condition] = margins[i];
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      auto& margin = out_.margins[pairs[i].condition] = margins[i];
+      // What may be at chance itself is not worth more than a unit that is below.
+      const auto& own = out_.features[pairs[i].latent].certainty[pairs[i].condition].interval;
+      const bool sure = own && own->low > 0.5;
+      if (margin && margin->interval && margin->interval->low > 0 && !sure)
+        margin->interval.reset();
+    }
     const auto chosen = ChosenConditions(out_.best_features, best_auroc_, users, kSetConditions);
     std::vector<int32_t> alive;
     for (const Feature& f : out_.features) {
@@ -497,7 +546,8 @@ class Builder {
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
   Encoded encoded_;
-  std::vector<int64_t> active_;  // training windows in which each latent is active
+  // Windows in which each latent is active.
+  std::vector<int64_t> active_, active_held_out_;
   std::vector<std::optional<ViewUnit>> best_units_;
   std::vector<double> best_auroc_;  // per condition; less kFallingMargin where the feature falls
   std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
@@ -15,7 +16,7 @@ namespace saed::features {
 namespace {
 
 constexpr uint64_t kFoldSeed = 0x464f4c44;
-constexpr int64_t kFewestSetWindows = 1000;
+constexpr int64_t kFewestSetWindows = 1000, kFewestPositive = 200;
 
 // Where a latent's column comes from.
 using Source = std::pair<std::optional<sae::EvidenceKind>, int32_t>;
@@ -130,7 +131,9 @@ class Finder {
     const auto units = static_cast<int64_t>(search.view.units.size());
     const int64_t most =
         std::clamp(kSetValues / std::max<int64_t>(1, units), kFewestSetWindows, kSetWindows);
-    rows_ = EvenlySpaced(0, static_cast<int64_t>(search.train_starts.size()), most);
+    const auto all = static_cast<int64_t>(search.train_starts.size());
+    rows_ = EvenlySpaced(0, all, most);
+    if (most < all) AddRare();
     for (const int64_t r : rows_) starts_.push_back(search.train_starts[r]);
     if (!rows_.empty()) folds_ = Folds(search.train_blocks, rows_);
   }
@@ -251,6 +254,26 @@ class Finder {
     out.reserve(rows_.size());
     for (const int64_t r : rows_) out.push_back(search_.labels[condition][r]);
     return out;
+  }
+
+  // Windows of conditions that evenly spaced ones hardly meet. Both classes weigh alike in what
+  // weights are fitted to.
+  void AddRare() {
+    std::set<int64_t> rows(rows_.begin(), rows_.end());
+    for (const size_t condition : chosen_) {
+      const auto& label = search_.labels[condition];
+      std::vector<int64_t> positive;
+      int64_t met = 0;
+      for (int64_t w = 0; w < std::ssize(search_.train_starts); ++w) {
+        if (label[w]) positive.push_back(w);
+      }
+      for (const int64_t r : rows_) met += label[r];
+      if (met >= kFewestPositive) continue;
+      for (const int64_t i : EvenlySpaced(0, std::ssize(positive), kFewestPositive)) {
+        rows.insert(positive[i]);
+      }
+    }
+    rows_.assign(rows.begin(), rows.end());
   }
 
   static bool Supported(const std::vector<uint8_t>& label) {

@@ -145,7 +145,7 @@ class Search {
       const bool together = std::any_of(taken.begin(), taken.end(), [&](int32_t t) {
         return columns_.about(t).group == about.group;
       });
-      if (together || !(about.sd > 0) || !(variance_[j] > 0)) continue;
+      if (together || !(about.sd > 0)) continue;
       // What the column adds to dᵀ(W + ridge)⁻¹d, by the inverse of a bordered matrix.
       double rest = difference_[j], left = variance_[j] + kSetRidge;
       if (n > 0) {

@@ -37,12 +37,13 @@ bool OfTheSplit(const absl::Status& status) {
 
 // Of the table's rows the side of the bins inside; kNone for those without.
 std::vector<Side> SidesOf(const IntervalTable& table, const ViewData& data) {
+  // The first bin from each on that is on a side.
+  std::vector<int64_t> next(data.bins + 1, data.bins);
+  for (int64_t i = data.bins; i-- > 0;) next[i] = data.sides[i] == Side::kNone ? next[i + 1] : i;
   std::vector<Side> out;
   for (size_t row = 0; row < table.rows(); ++row) {
     const auto [first, end] = BinsBetween(data, table.start[row], table.stop[row]);
-    Side side = Side::kNone;
-    for (int64_t i = first; i < end && side == Side::kNone; ++i) side = data.sides[i];
-    out.push_back(side);
+    out.push_back(first < end && next[first] < end ? data.sides[next[first]] : Side::kNone);
   }
   return out;
 }
@@ -100,8 +101,10 @@ std::string TrialsInWords(const recordings::TrialSplit& split, const ViewData& d
 absl::StatusOr<ViewData> ChooseSplit(const recordings::Recording& recording,
                                      recordings::DataView& view,
                                      absl::FunctionRef<absl::StatusOr<ViewData>()> build,
+                                     absl::FunctionRef<absl::Status(const ViewData&)> suits,
                                      std::string& why) {
   why.clear();
+  std::string no_trials = "no table looks like trials";
   if (view.split.kind != SplitKind::kLeftOut) return build();
   const double window = view.bin_width * view.window;
   const TrialTable trials =
@@ -119,17 +122,22 @@ absl::StatusOr<ViewData> ChooseSplit(const recordings::Recording& recording,
       view.split.trials.stratify = apart->name;
       data = build();
     }
-    if (data.ok()) why = TrialsInWords(view.split.trials, *data);
-    if (data.ok() || !OfTheSplit(data.status())) return data;
+    const absl::Status status = data.ok() ? suits(*data) : data.status();
+    if (status.ok()) why = TrialsInWords(view.split.trials, *data);
+    if (status.ok() || (!data.ok() && !OfTheSplit(status))) return data;
+    const auto faults = FaultsOf(status);
+    no_trials = fmt::format("'{}' cannot be split by ({})", trials.table->table.name,
+                            faults.empty() ? std::string(status.message())
+                                           : faults[0].field + " " + faults[0].description);
   }
   view.split = {};
   view.split.kind = SplitKind::kTime;
   auto data = build();
   if (data.ok()) {
     why = fmt::format(
-        "split: the last fifth of each of {} stretches of time is held out, as no table looks like "
-        "trials; {:.3g} s beside it are left out",
-        recordings::kStretches, static_cast<double>(data->embargo) * data->bin_width);
+        "split: the last fifth of each of {} stretches of time is held out, as {}; {:.3g} s beside "
+        "it are left out",
+        recordings::kStretches, no_trials, static_cast<double>(data->embargo) * data->bin_width);
   }
   if (data.ok() || !OfTheSplit(data.status())) return data;
   view.split = {};

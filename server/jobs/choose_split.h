@@ -12,10 +12,12 @@ namespace saed::jobs {
 
 // Sets view.split where it is kLeftOut, and returns the view that `build` makes with it:
 // interleaved trials of the likeliest table (see trial_table.h), by the first column whose values
-// these would keep apart; where these do not fit the view, stretches of time, and in a recording
-// too short for them the first four fifths. `why` becomes a line that says what was chosen and why.
+// these would keep apart; where these do not fit the view, or `suits` is not OK of it, stretches of
+// time, and in a recording too short for them the first four fifths. `why` becomes a line that says
+// what was chosen and why.
 absl::StatusOr<recordings::ViewData> ChooseSplit(
     const recordings::Recording& recording, recordings::DataView& view,
-    absl::FunctionRef<absl::StatusOr<recordings::ViewData>()> build, std::string& why);
+    absl::FunctionRef<absl::StatusOr<recordings::ViewData>()> build,
+    absl::FunctionRef<absl::Status(const recordings::ViewData&)> suits, std::string& why);
 
 }  // namespace saed::jobs

@@ -28,7 +28,8 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
   train.view = spec.view;
   std::string split;
   const auto view = ChooseSplit(
-      recording, train.view, [&] { return recordings::BuildView(recording, train.view); }, split);
+      recording, train.view, [&] { return recordings::BuildView(recording, train.view); },
+      [](const recordings::ViewData&) { return absl::OkStatus(); }, split);
   faults.Merge(view.status(), "view");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int units = static_cast<int>(view->units.size());

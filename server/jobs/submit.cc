@@ -202,7 +202,11 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   const auto view =
       recordings::Validate(spec.view).ok()
           ? ChooseSplit(
-                *recording, spec.view, [&] { return InputOf(stores, spec, *recording); }, split)
+                *recording, spec.view, [&] { return InputOf(stores, spec, *recording); },
+                [&](const recordings::ViewData& chosen) {
+                  return features::Validate(*recording, spec.conditions, &chosen);
+                },
+                split)
           : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
   faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
   if (!view.ok()) {

@@ -160,6 +160,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const Submi
   // trial, whose windows may be others.
   spec.base.fit.model.levels = whole_base.fit.model.levels;
   spec.base.view.split = whole_base.view.split;
+  spec.base.warnings = whole_base.warnings;
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   int64_t trials = spec.trials;
   if (spec.method == SearchMethod::kGrid) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <queue>
 #include <variant>
 
 #include "server/base/faults.h"
@@ -99,11 +100,23 @@ absl::Status NumberSegments(const Recording& r, const DataView& view, ViewData& 
   if (view.segments.empty()) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, view.segments, "segments"));
   data.segments.assign(data.bins, -1);
+  std::priority_queue<std::pair<int32_t, int64_t>> open;  // number and end of rows, latest first
+  int64_t at = 0;
+  const auto fill_to = [&](int64_t to) {
+    while (at < to && !open.empty()) {
+      const auto [number, end] = open.top();
+      for (const int64_t until = std::min(end, to); at < until; ++at) data.segments[at] = number;
+      if (end <= at) open.pop();
+    }
+    at = std::max(at, to);
+  };
   int32_t number = 0;
   for (const size_t row : InTime(*table)) {
     const auto [first, end] = BinsBetween(data, table->start[row], table->stop[row]);
-    std::fill(data.segments.begin() + first, data.segments.begin() + end, number++);
+    fill_to(first);
+    open.emplace(number++, end);
   }
+  fill_to(data.bins);
   for (int64_t i = 0; i < data.bins; ++i) valid[i] &= data.segments[i] >= 0;
   if (std::find(valid.begin(), valid.end(), uint8_t{1}) != valid.end()) return absl::OkStatus();
   return InvalidField("segments",

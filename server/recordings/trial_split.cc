@@ -229,11 +229,14 @@ absl::Status SplitByTrials(const Recording& r, const TrialSplit& split,
               static_cast<int32_t>(t));
   }
   // Bins on a held-out trial's edges are never in a training window, whatever the embargo.
+  int64_t done = 0;  // a long embargo reaches over many trials, whose bins are taken out once
   for (size_t t = 0; t < trials.size(); ++t) {
     if (!held[t]) continue;
     const auto [first, end] =
         BinsTouching(data, trials[t].start - embargo, trials[t].stop + embargo);
-    std::fill(bin(first), bin(end), Side::kNone);
+    if (end <= done) continue;
+    std::fill(bin(std::max(first, done)), bin(end), Side::kNone);
+    done = end;
   }
   for (size_t t = 0; t < trials.size(); ++t) {
     if (held[t]) std::fill(bin(trials[t].first), bin(trials[t].end), Side::kTest);

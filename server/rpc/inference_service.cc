@@ -114,8 +114,11 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
                          v1::EncodeResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.model(), "models", "model"));
   SAED_ASSIGN_OR_RETURN(const auto loaded, Ready(context, id));
-  SAED_ASSIGN_OR_RETURN(CountView counts, FromProto(request.counts(), "counts"));
   const sae::Model& model = loaded->model;
+  // First, so that a wrong shape does not tell whether a dictionary is there.
+  inference::EncodeRequest encode;
+  SAED_RETURN_IF_ERROR(CheckSets(context, request, id, model, encode));
+  SAED_ASSIGN_OR_RETURN(CountView counts, FromProto(request.counts(), "counts"));
   const int64_t windows = counts.bins;
   if (counts.units != model.inputs()) {
     return InvalidField(
@@ -136,7 +139,6 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
   // A latent index and a value per entry, twice while the answer is made; architectures without a
   // k of their own have more entries where they were trained to.
   const int64_t entries = model.spec.k() > 0 ? 2 * model.spec.k() : model.spec.features() / 4;
-  inference::EncodeRequest encode;
   int64_t values = request.reconstruct() ? model.outputs() : 0, weights = 0;
   if (request.has_evidence()) {
     SAED_RETURN_IF_ERROR(CheckEvidence(request.evidence(), id, model, encode));
@@ -146,7 +148,6 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
     values += latents;
     weights = latents * model.outputs();
   }
-  SAED_RETURN_IF_ERROR(CheckSets(context, request, id, model, encode));
   for (const inference::Set& set : encode.sets) {
     values += static_cast<int64_t>(set.size()) + 1;
     weights += static_cast<int64_t>(set.size()) * model.outputs();

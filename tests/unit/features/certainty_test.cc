@@ -150,6 +150,33 @@ TEST(Certainty, FewBlocksCallNothing) {
   EXPECT_NEAR(smallest / double(kPairs), 0.1, 3 * std::sqrt(0.09 / kPairs));
 }
 
+// A context that lasts for many trials, and activity that drifts as slowly, without a relation: the
+// trials' labels move on together. Dealt one by one they called nearly half of such pairs.
+TEST(Certainty, ContextsOfManyBlocksAreNotDealtApart) {
+  constexpr int kPairs = 400, kBlocks = 60, kWindows = 20;
+  int called = 0;
+  for (uint64_t seed = 0; seed < kPairs; ++seed) {
+    const sae::CounterRandom random(seed, 23);
+    std::vector<int64_t> blocks = {0};
+    Activations active;
+    std::vector<std::vector<uint8_t>> labels(1);
+    double drift = 0;
+    for (int b = 0; b < kBlocks; ++b) {
+      drift = 0.95 * drift + random.Uniform(b) - 0.5;
+      for (int i = 0; i < kWindows; ++i) {
+        const auto w = int64_t{kWindows} * b + i;
+        active.emplace_back(w, static_cast<float>(drift + random.Uniform(10000 + w)));
+        labels[0].push_back(b / 15 % 2);
+      }
+      blocks.push_back(int64_t{kWindows} * (b + 1));
+    }
+    const NullLabels null(labels, blocks.back(), blocks);
+    ASSERT_DOUBLE_EQ(null.SmallestP(0), 1.0 / kBlocks);
+    called += *null.PValues(active, {true}, seed)[0] <= 0.05;
+  }
+  EXPECT_LE(called / double(kPairs), 0.1);
+}
+
 TEST(Certainty, OnlyLabelsThatKeepToBlocksHaveASmallestP) {
   const std::vector<int64_t> blocks = {0, 3, 5, 9, 12};
   const std::vector<std::vector<uint8_t>> labels = {

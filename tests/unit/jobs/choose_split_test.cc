@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "server/base/faults.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/trial_table.h"
 
@@ -70,12 +71,23 @@ struct Answer {
   std::string why;
 };
 
-Answer Choose(const Recording& r, DataView view = {}) {
+Answer Choose(const Recording& r, DataView view = {}, const absl::Status& of_trials = {}) {
   if (view.split.kind == SplitKind::kChronological) view.split.kind = SplitKind::kLeftOut;
   Answer out{absl::UnknownError(""), view, ""};
   out.data = ChooseSplit(
-      r, out.view, [&] { return recordings::BuildView(r, out.view); }, out.why);
+      r, out.view, [&] { return recordings::BuildView(r, out.view); },
+      [&](const recordings::ViewData&) { return of_trials; }, out.why);
   return out;
+}
+
+// As where a condition that was asked for never holds inside trials.
+TEST(ChooseSplit, TimeWhereTrialsDoNotSuit) {
+  Recording r = Lasting(400);
+  r.intervals = {Rows("trials", 100, 4, 2)};
+  const Answer a = Choose(r, {}, InvalidField("conditions[0].expression", "holds in none"));
+  ASSERT_TRUE(a.data.ok()) << a.data.status();
+  EXPECT_EQ(a.view.split.kind, SplitKind::kTime);
+  EXPECT_THAT(a.why, HasSubstr("'trials' cannot be split by (conditions[0].expression holds in"));
 }
 
 TEST(ChooseSplit, TrialsWhereThereIsATableOfThem) {
