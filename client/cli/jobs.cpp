@@ -162,8 +162,8 @@ absl::Status WatchJob(Session& session, const std::string& name) {
   if (session.json) {
     fmt::print("{}", Json(last));
   } else {
-    fmt::print("{}\n{}\n\nNext: saectl features list {}\n", last.model(), last.dictionary(),
-               last.dictionary());
+    fmt::print("{0}\n{1}\n\nNext: saectl features list {1}\n      saectl conditions list {1}\n",
+               last.model(), last.dictionary());
     PrintWarnings(last);
   }
   return absl::OkStatus();

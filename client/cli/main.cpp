@@ -23,7 +23,7 @@ absl::Status ReadAll(const std::string& path, std::string& out) {
 
 // What the server calls by names of the protocol, in words of this command line.
 constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-    {"list them with ListDictionaries", "saectl jobs list shows each job's dictionary"},
+    {"list them with ListDictionaries", "saectl jobs show JOB gives its dictionary"},
     {"ListAnnotations", "saectl features show"},
     {"ListDictionaries", "saectl jobs list"},
     {"ListFeatures", "saectl features list"},

@@ -21,19 +21,26 @@ size_t Length(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+// Characters [from, to) of UTF-8 text.
+std::string Characters(const std::string& text, size_t from, size_t to) {
+  std::string out;
+  size_t n = 0;
+  for (const char c : text) {
+    n += (c & 0xC0) != 0x80;
+    if (n > from && n <= to) out += c;
+  }
+  return out;
+}
+
 std::string Fit(const std::string& text, size_t width, bool right) {
   const size_t length = Length(text);
   if (length <= width) {
     const std::string pad(width - length, ' ');
     return right ? pad + text : text + pad;
   }
-  std::string out;
-  size_t n = 0;
-  for (char c : text) {
-    if ((c & 0xC0) != 0x80 && ++n == width) break;
-    out += c;
-  }
-  return out + "…";
+  // Of "trials.stimulus=left" what differs from row to row stands at the end.
+  const size_t tail = text.find('=') != std::string::npos ? 2 * (width - 1) / 3 : 0;
+  return Characters(text, 0, width - 1 - tail) + "…" + Characters(text, length - tail, length);
 }
 
 double Now() {
@@ -76,10 +83,19 @@ class Columns {
   }
 
   const std::vector<size_t>& shown() const { return shown_; }
+  // Titles of columns with content that are not shown.
+  std::string LeftOut() const {
+    std::string out;
+    for (size_t c = 0; c < titles_.size(); ++c) {
+      const bool shown = std::find(shown_.begin(), shown_.end(), c) != shown_.end();
+      if (!shown && !Empty(c)) out += (out.empty() ? "" : ", ") + titles_[c];
+    }
+    return out;
+  }
   size_t width(size_t c) const { return widths_[c]; }
 
  private:
-  static constexpr size_t kNarrowest = 6;
+  static constexpr size_t kNarrowest = 10;
 
   size_t Total() const {
     size_t sum = 2 * (shown_.size() - 1);
@@ -136,6 +152,11 @@ std::string Table(const std::vector<std::string>& titles,
   };
   line(titles);
   for (const auto& row : rows) line(row);
+  if (const std::string more = columns.LeftOut(); !more.empty()) {
+    const std::string text =
+        fmt::format("(for {} there is no room here: pipe it, or --output json)", more);
+    out += Wrapped(text, width, 0) + "\n";
+  }
   return out;
 }
 

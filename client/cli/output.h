@@ -10,7 +10,8 @@
 namespace saed::cli {
 
 // Rows of text under titles. Columns are as wide as their content. Where the terminal is too
-// narrow, columns without content go, then the widest ones are cut with "…", then the last ones go;
+// narrow, columns without content go, then the widest ones are cut with "…", then the last ones go,
+// which a line below says;
 // the first, and names of things ("jobs/…"), stay whole, so that they can be copied. Numbers
 // (columns named in `right`) align right.
 std::string Table(const std::vector<std::string>& titles,

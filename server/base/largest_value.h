@@ -4,6 +4,6 @@
 
 namespace saed {
 
-inline constexpr double kLargestValue = 1e30;
+inline constexpr double kLargestValue = 1e30F;  // as it is stored
 
 }  // namespace saed

@@ -16,6 +16,8 @@ namespace saed::features {
 namespace {
 
 constexpr uint64_t kFoldSeed = 0x464f4c44;
+// Of all intervals, so that conditions that hold in the same windows have the same.
+constexpr uint64_t kDraws = 0;
 constexpr int64_t kFewestSetWindows = 1000, kFewestPositive = 200;
 
 // Where a latent's column comes from.
@@ -95,7 +97,7 @@ Margin MarginOf(const SetSearch& search, size_t condition, const Activations& a,
   const auto& label = search.test_labels[condition];
   Margin out;
   out.difference = AurocOf(a, label).value_or(0) - AurocOf(b, label).value_or(0);
-  out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, condition);
+  out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, kDraws);
   return out;
 }
 
@@ -314,7 +316,7 @@ class Finder {
     const Activations as_many =
         Sizes(units_[i], out.members.size(), condition, of_unit, out.units, out.unit_sizes);
     const auto& label = search_.test_labels[condition];
-    out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, condition);
+    out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, kDraws);
     if (!search_.in_sample && out.sizes[0].test_auroc) {
       if (best_unit) {
         Activations unit = *of_unit(UnitMember{best_unit->unit});

@@ -129,8 +129,9 @@ class Maker {
     Add("--split-trials " + Quoted(table.table.name));
     Because(
         fmt::format("--split-trials: a third of {} is held out, whole rows, from all of the "
-                    "session; what lies around them trains, too",
-                    table.table.name));
+                    "session{}",
+                    table.table.name,
+                    SilentOutside(recording_, table) ? "" : "; what lies around them trains, too"));
   }
 
   // Windows that train are those of the rows that are split, and those outside.

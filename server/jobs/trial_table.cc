@@ -19,6 +19,7 @@ using recordings::Spans;
 constexpr size_t kFewestRows = 8;         // of a table that trials are split by
 constexpr size_t kMostLookedAt = 400000;  // pairs of a span and a unit, for rates
 constexpr double kHardly = 0.05;          // of the rate inside
+constexpr double kHardlyAny = 0.02;       // of the time, which is too little to say
 constexpr double kMost = 0.8;             // of the observed time
 constexpr double kOverlap = 0.01;         // of the time in rows, as rounded times have it
 
@@ -117,7 +118,7 @@ bool SilentOutside(const Recording& r, const IntervalTable& table) {
   }
   if (r.duration > reached) gaps.emplace_back(reached, r.duration);
   if (r.observed) gaps = recordings::Intersect(gaps, *r.observed);
-  if (recordings::Length(gaps) <= 0) return false;
+  if (recordings::Length(gaps) < kHardlyAny * r.duration) return false;
   return RateIn(r, gaps) < kHardly * RateIn(r, inside);
 }
 

@@ -8,6 +8,9 @@ import numpy as np
 from saed.v1 import inference_pb2, models_pb2, recordings_pb2, types_pb2
 from saed.values import DTYPES, Codes, evidence_kind, tensor_to_array
 
+# What is sent at once: half of a message and as many windows as servers take.
+_MESSAGE_BYTES, _MOST_WINDOWS = 32 << 20, 1 << 16
+
 
 class ModelCalls:
     """Of a Client."""
@@ -17,13 +20,18 @@ class ModelCalls:
 
     def encode(self, model, counts, rule=None, reconstruct=False):
         """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
-        uint16 as they are, other types as float32. rule: None (the model's own), "threshold" or
+        uint16 as they are, other types as float32. Any number of windows. rule: None (the model's own), "threshold" or
         "top_k"."""
-        answer = self._encode(model, counts, rule, reconstruct=reconstruct)
-        codes = answer.codes
-        return Codes(np.array(codes.row_offsets, np.int64), np.array(codes.indices, np.int32),
-                     np.array(codes.values, np.float32), self._features(model),
-                     tensor_to_array(answer.reconstruction) if reconstruct else None)
+        offsets, indices, values, reconstructions = [np.zeros(1, np.int64)], [], [], []
+        for answer in self._encode(model, counts, rule, reconstruct=reconstruct):
+            offsets.append(np.array(answer.codes.row_offsets[1:], np.int64) + offsets[-1][-1])
+            indices.append(np.array(answer.codes.indices, np.int32))
+            values.append(np.array(answer.codes.values, np.float32))
+            if reconstruct:
+                reconstructions.append(tensor_to_array(answer.reconstruction))
+        return Codes(np.concatenate(offsets), np.concatenate(indices), np.concatenate(values),
+                     self._features(model),
+                     np.concatenate(reconstructions) if reconstruct else None)
 
     def evidence(self, model, counts, kind, latents=()):
         """How strongly each window of counts (as for encode) speaks for latents: float32
@@ -31,7 +39,8 @@ class ModelCalls:
         "marginal", "rate", "core_3", "core_10" or "core_30". latents: empty means all."""
         request = inference_pb2.EvidenceRequest(
             kind=evidence_kind(kind), latents=latents)
-        return tensor_to_array(self._encode(model, counts, evidence=request).evidence)
+        return np.concatenate([tensor_to_array(answer.evidence)
+                               for answer in self._encode(model, counts, evidence=request)])
 
     def set_scores(self, dictionary, counts, conditions):
         """How strongly each window of counts (as for encode) speaks for conditions, by the sets of
@@ -42,21 +51,29 @@ class ModelCalls:
             raise TypeError("conditions: is a str; must be a list of names")
         model = self.dictionary(dictionary).model
         sets = [f"{dictionary}/conditions/{name}" for name in conditions]
-        return tensor_to_array(self._encode(model, counts, sets=sets).set_scores)
+        return np.concatenate([tensor_to_array(answer.set_scores)
+                               for answer in self._encode(model, counts, sets=sets)])
 
     def _encode(self, model, counts, rule=None, **fields):
+        """Answers for windows one after another, as many at once as one message holds."""
         counts = np.ascontiguousarray(counts)
         if counts.dtype not in DTYPES:
             small = (np.issubdtype(counts.dtype, np.integer) and counts.size
                      and counts.min() >= 0 and counts.max() < 65536)
             counts = counts.astype("<u2" if small else "<f4")
-        request = inference_pb2.EncodeRequest(
-            model=model, **fields,
-            counts=types_pb2.Tensor(dtype=DTYPES[counts.dtype], shape=counts.shape,
-                                    data=counts.tobytes()))
-        if rule is not None:
-            request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
-        return self._call(self.inference.Encode, request)
+        windows = counts.shape[0] if counts.ndim else 0
+        # Of a window: its counts, and what may come back, codes or scores of all latents.
+        row = 4 * (counts.size // max(windows, 1)) + 8 * self._features(model)
+        at_once = min(max(1, _MESSAGE_BYTES // row), _MOST_WINDOWS)
+        for first in range(0, max(windows, 1), at_once):
+            some = counts[first:first + at_once] if counts.ndim else counts
+            request = inference_pb2.EncodeRequest(
+                model=model, **fields,
+                counts=types_pb2.Tensor(dtype=DTYPES[counts.dtype], shape=some.shape,
+                                        data=some.tobytes()))
+            if rule is not None:
+                request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
+            yield self._call(self.inference.Encode, request)
 
     def _features(self, model):
         cache = self.__dict__.setdefault("_feature_counts", {})
