@@ -19,11 +19,18 @@ std::string Quoted(const std::string& text) {
   return out + "'";
 }
 
-absl::Status NoRecording(const std::string& id) {
-  return absl::NotFoundError(fmt::format("there is no 'recordings/{}'", id));
-}
+absl::Status NoRecording(const std::string& id) { return NoSuch("recordings", id); }
 
 }  // namespace
+
+absl::Status NoSuch(const std::string& collection, const std::string& id) {
+  const std::string one =
+      collection == "dictionaries" ? "dictionary" : collection.substr(0, collection.size() - 1);
+  std::string many = collection;
+  if (!many.empty()) many[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(many[0])));
+  return absl::NotFoundError(
+      fmt::format("there is no {} '{}/{}'; list them with List{}", one, collection, id, many));
+}
 
 std::string Visible(const Viewer& viewer, const std::string& column) {
   if (viewer.all) return "";
@@ -46,7 +53,7 @@ absl::StatusOr<Access> AccessTable::Of(const std::string& collection, const std:
     SQLite::Statement s(db, sql);
     s.bind(1, id);
     if (!s.executeStep()) {
-      return absl::NotFoundError(fmt::format("there is no '{}/{}'", collection, id));
+      return NoSuch(collection, id);
     }
     return Access{s.getColumn(0).getString(), s.getColumn(1).getInt() != 0,
                   s.getColumn(2).getString()};

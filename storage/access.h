@@ -21,6 +21,9 @@ struct Viewer {
 // " AND column IN (…)" with the recordings that the viewer may see; empty where that is all.
 std::string Visible(const Viewer& viewer, const std::string& column);
 
+// What is said of an id that a collection lacks, and of one that the caller may not see.
+absl::Status NoSuch(const std::string& collection, const std::string& id);
+
 struct Access {
   std::string owner;  // of the thing itself
   bool recording_private = false;

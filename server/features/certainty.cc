@@ -225,7 +225,8 @@ std::vector<std::optional<double>> NullLabels::PValues(const Activations& activa
         ++i;
         continue;
       }
-      out[pair.condition] = PValue(pair.exceedances, draw + 1, null.count());
+      out[pair.condition] =
+          std::max(PValue(pair.exceedances, draw + 1, null.count()), SmallestP(pair.condition));
       if (i + 1 < open.size()) pair = open.back();
       open.pop_back();
     }

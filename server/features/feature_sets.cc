@@ -18,6 +18,7 @@ namespace {
 constexpr uint64_t kFoldSeed = 0x464f4c44;
 // Of all intervals, so that conditions that hold in the same windows have the same.
 constexpr uint64_t kDraws = 0;
+constexpr int64_t kFewestDrawn = 10;  // trials, or blocks of time, with and without the condition
 constexpr int64_t kFewestSetWindows = 1000, kFewestPositive = 200;
 
 // Where a latent's column comes from.
@@ -92,11 +93,27 @@ std::optional<double> AurocOf(const Activations& values, const std::vector<uint8
   return AurocWhere(all, label, std::vector<uint8_t>(label.size(), 1));
 }
 
+// Of the blocks that are drawn as many as hold a window where the label is `value`.
+int64_t BlocksWith(const std::vector<uint8_t>& label, const std::vector<int64_t>& blocks,
+                   uint8_t value) {
+  int64_t out = 0;
+  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+    out += std::find(label.begin() + blocks[b], label.begin() + blocks[b + 1], value) !=
+           label.begin() + blocks[b + 1];
+  }
+  return out;
+}
+
 Margin MarginOf(const SetSearch& search, size_t condition, const Activations& a,
                 const Activations& b) {
   const auto& label = search.test_labels[condition];
   Margin out;
   out.difference = AurocOf(a, label).value_or(0) - AurocOf(b, label).value_or(0);
+  // Of fewer trials a bootstrap is far too sure.
+  if (BlocksWith(label, search.drawn_blocks, 0) < kFewestDrawn ||
+      BlocksWith(label, search.drawn_blocks, 1) < kFewestDrawn) {
+    return out;
+  }
   out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, kDraws);
   return out;
 }

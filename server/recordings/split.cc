@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <queue>
+#include <string_view>
+#include <unordered_set>
 #include <variant>
 
 #include "server/base/faults.h"
@@ -19,26 +21,57 @@
 namespace saed::recordings {
 namespace {
 
-absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const IntervalTable& table,
-                                                    const Column& column,
+// At most so many ranges, each of which is held against every row.
+constexpr size_t kMostRanges = 1000;
+
+absl::StatusOr<std::vector<uint8_t>> RowsInRanges(const Numbers& numbers, const Column& column,
+                                                  const std::vector<std::string>& values,
+                                                  std::string_view field) {
+  std::vector<double> alone;
+  std::vector<ValueRange> ranges;
+  for (const std::string& value : values) {
+    const auto range = ValueRange::Parse(value);
+    if (!range.ok()) {
+      return InvalidField(field, fmt::format("holds {} (the column '{}' is numeric)",
+                                             std::string(range.status().message()), column.name));
+    }
+    if (range->alone()) {
+      alone.push_back(range->number());
+    } else {
+      ranges.push_back(*range);
+    }
+  }
+  if (ranges.size() > kMostRanges) {
+    return InvalidField(field, fmt::format("holds {} ranges; at most {} are taken, and any number "
+                                           "of single values",
+                                           ranges.size(), kMostRanges));
+  }
+  std::sort(alone.begin(), alone.end());
+  std::vector<uint8_t> rows;
+  for (const double number : numbers) {
+    // NaN, of a missing cell, is in no order.
+    rows.push_back(
+        (!std::isnan(number) && std::binary_search(alone.begin(), alone.end(), number)) ||
+        std::any_of(ranges.begin(), ranges.end(),
+                    [&](const ValueRange& range) { return range.Has(number); }));
+  }
+  return rows;
+}
+
+absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const Column& column,
                                                     const std::vector<std::string>& values,
                                                     std::string_view field) {
-  std::vector<uint8_t> rows(table.rows(), 0);
-  for (const std::string& value : values) {
-    if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
-      const auto range = ValueRange::Parse(value);
-      if (!range.ok()) {
-        return InvalidField(field, fmt::format("holds {} (the column '{}' is numeric)",
-                                               std::string(range.status().message()), column.name));
-      }
-      for (size_t i = 0; i < rows.size(); ++i) rows[i] |= range->Has((*numbers)[i]);
-    } else if (const auto* texts = std::get_if<Texts>(&column.values)) {
-      for (size_t i = 0; i < rows.size(); ++i) rows[i] |= (*texts)[i] == value;
-    } else {
-      const auto& lists = std::get<TextLists>(column.values);
-      for (size_t i = 0; i < rows.size(); ++i) {
-        rows[i] |= std::find(lists[i].begin(), lists[i].end(), value) != lists[i].end();
-      }
+  if (const auto* numbers = std::get_if<Numbers>(&column.values)) {
+    return RowsInRanges(*numbers, column, values, field);
+  }
+  const std::unordered_set<std::string_view> wanted(values.begin(), values.end());
+  const auto has = [&](const std::string& text) { return wanted.contains(text); };
+  std::vector<uint8_t> rows;
+  if (const auto* texts = std::get_if<Texts>(&column.values)) {
+    for (const std::string& text : *texts) rows.push_back(has(text));
+  } else {
+    for (const auto& list : std::get<TextLists>(column.values)) {
+      rows.push_back(std::any_of(list.begin(), list.end(), has));
     }
   }
   return rows;
@@ -155,9 +188,9 @@ absl::Status SplitByColumn(const Recording& r, const Split& split,
   SAED_ASSIGN_OR_RETURN(const IntervalTable* table, FindTable(r, split.table, "split.table"));
   SAED_ASSIGN_OR_RETURN(const Column* column, FindColumn(*table, split.column, "split.column"));
   SAED_ASSIGN_OR_RETURN(const auto train,
-                        RowsWithValues(*table, *column, split.train_values, "split.train_values"));
+                        RowsWithValues(*column, split.train_values, "split.train_values"));
   SAED_ASSIGN_OR_RETURN(const auto test,
-                        RowsWithValues(*table, *column, split.test_values, "split.test_values"));
+                        RowsWithValues(*column, split.test_values, "split.test_values"));
   for (size_t i = 0; i < train.size(); ++i) {
     if (train[i] && test[i]) {
       return InvalidField("split.test_values", fmt::format("and train_values both hold row {} of "

@@ -14,6 +14,10 @@ class ValueRange {
   // INVALID_ARGUMENT says what is wrong with the text.
   static absl::StatusOr<ValueRange> Parse(const std::string& text);
 
+  // Whether it is one number, which is `number`.
+  bool alone() const { return low_ == high_ && step_ == 0; }
+  double number() const { return low_; }
+
   // False for NaN. A value within a millionth of a step of one that is in the range is, too.
   bool Has(double value) const;
 

@@ -272,7 +272,7 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
       continue;
     }
     if (access->recording_private && access->recording_owner != caller.user) {
-      return absl::NotFoundError(fmt::format("there is no '{}/{}'", parts[0], parts[1]));
+      return storage::NoSuch(parts[0], parts[1]);
     }
     if (rule->needs == Rule::Needs::kChange && access->owner != caller.user) {
       return absl::PermissionDeniedError(fmt::format(

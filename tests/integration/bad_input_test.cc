@@ -385,6 +385,15 @@ TEST_F(BadInput, Encode) {
   values[7] = std::numeric_limits<float>::quiet_NaN();
   const std::string nan(reinterpret_cast<const char*>(values.data()), 160);
   EXPECT_BAD(Encode(job.model(), v1::DATA_TYPE_F32, {1, 40}, nan), "counts.data");
+  // A refusal fits the metadata that clients take, whatever was sent.
+  auto many = TrainRequest(Simulate());
+  for (int i = 0; i < 200; ++i) {
+    auto* condition = many.mutable_train()->add_conditions();
+    condition->set_name("c" + std::to_string(i));
+    condition->set_expression("during(" + std::string(3000, 'x') + ")");
+  }
+  const auto refused = Create(many);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
   // Sums of products with weights would overflow, and codes be NaN.
   values[7] = 5e37F;
   const std::string huge(reinterpret_cast<const char*>(values.data()), 160);

@@ -128,8 +128,8 @@ TEST_F(Features, SetsAreScoredAsTheirMembers) {
     EXPECT_LE(c.set().members_size(), 5);
     EXPECT_EQ(c.set().units_size(), c.set().members_size());
     EXPECT_TRUE(c.set().sizes(0).has_validated_auroc());
-    EXPECT_TRUE(c.has_over_unit_low());
-    EXPECT_NE(c.worth(), v1::WORTH_UNSPECIFIED);
+    EXPECT_TRUE(c.has_over_unit());
+    EXPECT_EQ(c.has_over_unit_low(), c.worth() != v1::WORTH_UNSPECIFIED);
     request.add_sets(job.dictionary() + "/conditions/" + c.condition().name());
   }
   ASSERT_GE(with_set.size(), 2U);
