@@ -180,7 +180,7 @@ void AddConditionCommands(CLI::App& app, Session& session) {
       "Each condition's feature and best single unit (- where it fires less), both chosen on "
       "training windows, with their held-out AUROCs. WORTH: whether the feature is above the unit, "
       "like it or below, by the 95 % interval of the difference OVER over trials or blocks of "
-      "time. SET: how "
+      "time; - where fewer than ten of these hold it, or are without it: hold out more. SET: how "
       "many features stand for the condition together, their AUROC and that of as many UNITS.");
   list->add_option("dictionary", *dictionary, "Its name or id")->required();
   Run(list, session, [&session, dictionary] { return List(session, *dictionary); });

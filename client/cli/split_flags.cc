@@ -32,6 +32,10 @@ absl::StatusOr<std::pair<std::string, std::string>> TableAndFilter(const std::st
   return std::pair(text.substr(0, bracket), text.substr(bracket + 1, text.size() - bracket - 2));
 }
 
+std::string NotEmpty(const std::string& value) {
+  return value.empty() ? "is empty; leave the flag out, or name a table" : "";
+}
+
 void SplitFlags::AddTo(CLI::App& command) {
   constexpr const char* kGroup = "Split (left out: the server chooses and says what)";
   const auto add = [&](const char* name, auto& value, const char* help) {
@@ -39,7 +43,8 @@ void SplitFlags::AddTo(CLI::App& command) {
   };
   add("--split-trials", trials,
       "Whole rows of TABLE or TABLE[FILTER] train or are held out; the time around them trains, "
-      "too, but is not scored");
+      "too, but is not scored")
+      ->check(NotEmpty);
   add("--held-out", held_out,
       "Fraction that is held out; default: a third of the trials, 0.2 of each stretch of time");
   add("--order", order,
@@ -56,7 +61,7 @@ void SplitFlags::AddTo(CLI::App& command) {
       ->check(CLI::IsMember({"trains", "left-out"}));
   add("--split-time", time, "So many equal stretches of time, of which each holds out its end");
   add("--split", fraction, "Fraction of bins that train, from the start");
-  add("--split-column", column, "Split by values of TABLE.COLUMN");
+  add("--split-column", column, "Split by values of TABLE.COLUMN")->check(NotEmpty);
   add("--train-values", train_values,
       "Values that train: 3, 0-22, 0-99/2 (every second), even, odd, or a text");
   add("--test-values", test_values, "Values that are held out");

@@ -14,6 +14,9 @@
 
 namespace saed::cli {
 
+// Of a flag: refuses '', as an unset variable of a shell gives it.
+std::string NotEmpty(const std::string& value);
+
 struct SplitFlags {
   std::optional<double> fraction;  // --split
   std::string trials, column;      // TABLE or TABLE[FILTER], TABLE.COLUMN

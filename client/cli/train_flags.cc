@@ -175,6 +175,7 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--start", start, "Start of the time range, s")->group("Data");
   command.add_option("--stop", stop, "End of the time range, s")->group("Data");
   command.add_option("--mask", mask, "Only bins inside intervals: TABLE or TABLE[FILTER]")
+      ->check(NotEmpty)
       ->group("Data");
   command.add_option("--normaliser", normaliser, "Fitted on training bins")
       ->check(CLI::IsMember({"none", "zscore", "minmax"}))
@@ -184,6 +185,7 @@ void TrainFlags::AddTo(CLI::App& command) {
       .add_option("--segments", segments,
                   "Windows lie inside one row of TABLE, for rows joined end to end but not "
                   "continuous")
+      ->check(NotEmpty)
       ->group("Data");
   split.AddTo(command);
   command

@@ -86,9 +86,13 @@ absl::Status Validate(const recordings::Recording& recording,
   for (size_t i = 0; i < conditions.size(); ++i) {
     const Condition& c = conditions[i];
     const std::string at = fmt::format("conditions[{}]", i);
-    if (c.name.empty() || c.name.size() > 200 || !names.insert(c.name).second) {
+    const bool control = std::any_of(c.name.begin(), c.name.end(),
+                                     [](unsigned char x) { return x < ' ' || x == 0x7f; });
+    if (c.name.empty() || c.name.size() > 200 || control || !names.insert(c.name).second) {
       faults.Add(at + ".name",
-                 fmt::format("is '{}'; must be 1 to 200 bytes and used once", c.name));
+                 fmt::format("is '{}'; must be 1 to 200 bytes without line breaks or other control "
+                             "characters, and used once",
+                             c.name));
     }
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);
     faults.Merge(labels.status(), at);

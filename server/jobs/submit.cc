@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
+#include "server/features/feature_sets.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/choose.h"
 #include "server/jobs/choose_split.h"
 #include "server/jobs/policy.h"
 #include "server/jobs/sweep_spec.h"
 #include "server/recordings/store_format.h"
+#include "server/sae/evidence.h"
 
 namespace saed::jobs {
 namespace {
@@ -21,8 +24,9 @@ namespace {
 constexpr size_t kMaxName = 200;
 
 // Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
-// the recording, as far as it is not mapped; what a dictionary holds for every window, and the
-// activations from which it is built.
+// the recording, as far as it is not mapped; what a dictionary holds for every window, the
+// activations from which it is built, and the columns among which it looks for sets, of features
+// and of units, while they grow.
 int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
                      const recordings::Recording& recording, const recordings::ViewData& view,
                      int64_t outputs, int64_t features, int64_t batch, int64_t active) {
@@ -30,7 +34,14 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
   const auto row = stores.recordings.Get(recording_id);
   const int64_t held = row.ok() && !recording.counts.file ? 2 * row->bytes : 0;
   const auto windows = static_cast<int64_t>(view.train.size() + view.test.size());
-  return 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
+  const auto searched =
+      std::min(static_cast<int64_t>(view.train.size()), 2 * features::kSetWindows);
+  const auto kinds = static_cast<int64_t>(std::size(sae::kEvidenceKinds)) + 1;
+  const int64_t columns =
+      2 * 4 *
+      std::min(searched * (kinds * features + static_cast<int64_t>(view.units.size())),
+               2 * features::kSetValues);
+  return columns + 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
          8 * batch * (features + inputs + outputs) + held + 128 * windows +
          32 * std::min(windows * active, features::kHeldActivations) + (int64_t{64} << 20);
 }

@@ -97,7 +97,9 @@ std::vector<uint8_t> Dealt(const TrialSplit& split, size_t trials) {
     if (folds > 0 && run % folds != fold) continue;
     if (folds == 0) {
       const auto part = std::lround(static_cast<double>(end - from) * f);
-      from = end - std::clamp<size_t>(static_cast<size_t>(part), 1, end - from);
+      // Where a stretch has two trials or more, one of them trains.
+      from = end -
+             std::clamp<size_t>(static_cast<size_t>(part), 1, std::max<size_t>(1, end - from - 1));
     }
     std::fill(out.begin() + static_cast<int64_t>(from), out.begin() + static_cast<int64_t>(end), 1);
   }
@@ -128,7 +130,8 @@ absl::Status Validate(const TrialSplit& split) {
     add("held_out", fmt::format("is {}; must be above 0 and below 1, e.g. 0.2", split.held_out));
   }
   if (split.folds != 0 && (split.folds < 2 || split.folds > 1'000'000)) {
-    add("folds", fmt::format("are {}; there must be 2 or more", split.folds));
+    add("folds",
+        fmt::format("are {}; there must be 2 to 1,000,000, and no more than trials", split.folds));
   } else if (split.folds != 0 && split.held_out != 0) {
     add("held_out", "is given beside folds, which hold out one part in as many; give one of them");
   }

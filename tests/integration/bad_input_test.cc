@@ -392,6 +392,9 @@ TEST_F(BadInput, Encode) {
     condition->set_name("c" + std::to_string(i));
     condition->set_expression("during(" + std::string(3000, 'x') + ")");
   }
+  auto broken = TrainRequest(Simulate());
+  broken.mutable_train()->add_conditions()->set_name("two\nlines");
+  EXPECT_TRUE(absl::IsInvalidArgument(Create(broken).status()));
   const auto refused = Create(many);
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
   // Sums of products with weights would overflow, and codes be NaN.

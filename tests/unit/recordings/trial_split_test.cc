@@ -108,6 +108,9 @@ TEST(TrialSplit, BlocksAreRunsFromAllOfTheSession) {
   EXPECT_EQ(HeldOut(Session(50), split), (std::vector<int>{8, 9, 18, 19, 28, 29, 38, 39, 48, 49}));
   // Two stretches give a trial each.
   EXPECT_EQ(HeldOut(Session(12), split), (std::vector<int>{5, 11}));
+  // One trial of each stretch trains, whatever the fraction.
+  split.held_out = 0.9;
+  EXPECT_EQ(HeldOut(Session(10), split), (std::vector<int>{1, 3, 5, 7, 9}));
   split.held_out = 0;
   split.folds = 5;
   split.fold = 0;
