@@ -301,9 +301,8 @@ class Builder {
     std::erase_if(kinds_, sae::NeedsCodes);
     out_.warnings.push_back(fmt::format(
         "{:.3g} latents are active in held-out windows and {:.3g} in training ones, which the "
-        "model "
-        "knows by heart: features are judged by fixed filters, not by codes; train more windows or "
-        "fewer features",
+        "model knows by heart: features are judged by fixed filters, not by codes; train more "
+        "windows or fewer features",
         test, train));
     return true;
   }
@@ -510,8 +509,8 @@ class Builder {
       // What may be at chance itself is not worth more than a unit that is below.
       const auto& own = out_.features[pairs[i].latent].certainty[pairs[i].condition].interval;
       const bool sure = own && own->low > 0.5;
-      if (margin && margin->interval && margin->interval->low > 0 && !sure)
-        margin->interval.reset();
+      const bool above = margin && margin->interval && margin->interval->low > 0;
+      if (above && !sure) margin->interval.reset();
     }
     const auto chosen = ChosenConditions(out_.best_features, best_auroc_, users, kSetConditions);
     std::vector<int32_t> alive;

@@ -20,8 +20,8 @@ class ModelCalls:
 
     def encode(self, model, counts, rule=None, reconstruct=False):
         """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
-        uint16 as they are, other types as float32. Any number of windows. rule: None (the model's own), "threshold" or
-        "top_k"."""
+        uint16 as they are, other types as float32. Any number of windows. rule: None (the model's
+        own), "threshold" or "top_k"."""
         offsets, indices, values, reconstructions = [np.zeros(1, np.int64)], [], [], []
         for answer in self._encode(model, counts, rule, reconstruct=reconstruct):
             offsets.append(np.array(answer.codes.row_offsets[1:], np.int64) + offsets[-1][-1])

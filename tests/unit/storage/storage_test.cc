@@ -575,6 +575,19 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
 
+// Else what may not be seen could be told from what is not there.
+TEST(Access, NothingIsMissingInWordsOfItsOwn) {
+  saed::test_tools::TempDir dir;
+  auto db = Database::Open(dir / "x.db");
+  ASSERT_TRUE(db.ok());
+  EXPECT_EQ(RecordingsTable(**db).Get("x").status(), NoSuch("recordings", "x"));
+  EXPECT_EQ(JobsTable(**db).Get("x").status(), NoSuch("jobs", "x"));
+  EXPECT_EQ(SweepsTable(**db).Get("x").status(), NoSuch("sweeps", "x"));
+  EXPECT_EQ(ModelsTable(**db).Get("x").status(), NoSuch("models", "x"));
+  EXPECT_EQ(DictionariesTable(**db).Get("x").status(), NoSuch("dictionaries", "x"));
+  EXPECT_EQ(AccessTable(**db).Of("jobs", "x").status(), NoSuch("jobs", "x"));
+}
+
 TEST(Schema, RefusesADatabaseFromTheFuture) {
   saed::test_tools::TempDir dir;
   { ASSERT_TRUE(Database::Open(dir / "x.db").ok()); }
