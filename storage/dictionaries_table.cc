@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kDictionaryColumns =
     "id, model_id, recording_id, created_at, features, train_windows, test_windows, warnings, "
-    "spectra";
+    "spectra, details";
 constexpr const char* kFeatureColumns =
     "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
     "f.best_condition, f.best_train_auroc, f.best_test_auroc, f.details, f.importance";
@@ -34,6 +34,7 @@ DictionaryRow Dictionary(SQLite::Statement& s) {
   r.test_windows = s.getColumn(6).getInt64();
   r.warnings = s.getColumn(7).getString();
   r.spectra = s.getColumn(8).getString();
+  r.details = s.getColumn(9).getString();
   return r;
 }
 
@@ -70,7 +71,7 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
                       "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
                       "c.best_feature, c.probe_one, c.probe_all, c.probe_counts, a.train_auroc, "
                       "a.test_auroc, c.best_unit_falls, c.random_train_auroc, c.random_test_auroc, "
-                      "c.over_unit, c.over_unit_low, c.over_unit_high, c.feature_set "
+                      "c.over_unit, c.over_unit_low, c.over_unit_high, c.feature_set, c.details "
                       "FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
                       "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
                       "WHERE c.dictionary_id = ? ORDER BY c.position");
@@ -99,6 +100,7 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
     c.over_unit_low = Real(s.getColumn(18));
     c.over_unit_high = Real(s.getColumn(19));
     c.feature_set = s.getColumn(20).getString();
+    c.details = s.getColumn(21).getString();
   }
   return out;
 }
@@ -329,14 +331,14 @@ absl::StatusOr<std::vector<TuningRow>> DictionariesTable::Tunings(const std::str
     SQLite::Statement s(
         db,
         "SELECT variable, train_spearman, test_spearman, train_information, "
-        "test_information, p_value, q_value, curves FROM tunings INDEXED BY "
+        "test_information, p_value, q_value, curves, details FROM tunings INDEXED BY "
         "tunings_by_latent WHERE dictionary_id = ? AND latent = ? ORDER BY variable");
     SQLite::bind(s, id, latent);
     std::vector<TuningRow> out;
     while (s.executeStep()) {
       out.push_back({s.getColumn(0).getInt(), latent, Real(s.getColumn(1)), Real(s.getColumn(2)),
                      Real(s.getColumn(3)), Real(s.getColumn(4)), Real(s.getColumn(5)),
-                     Real(s.getColumn(6)), Floats(s.getColumn(7))});
+                     Real(s.getColumn(6)), Floats(s.getColumn(7)), s.getColumn(8).getString()});
     }
     return out;
   });

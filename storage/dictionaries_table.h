@@ -21,6 +21,7 @@ struct DictionaryRow {
   int64_t train_windows = 0, test_windows = 0;
   std::string warnings = "[]";  // JSON array
   std::string spectra = "{}";   // JSON
+  std::string details = "{}";   // JSON, what is only shown
 };
 
 struct ConditionRow {
@@ -36,7 +37,8 @@ struct ConditionRow {
   std::optional<double> probe_one, probe_all, probe_counts;     // held-out balanced accuracy
   // The best feature's held-out AUROC less the best unit's, and the difference's interval.
   std::optional<double> over_unit, over_unit_low, over_unit_high;
-  std::string feature_set;  // JSON; may be empty
+  std::string feature_set;     // JSON; may be empty
+  std::string details = "{}";  // JSON, what is only shown
   // Of the best feature; read only.
   std::optional<double> best_feature_train_auroc, best_feature_test_auroc;
 };
@@ -80,6 +82,7 @@ struct TuningRow {
   std::optional<double> train_spearman, test_spearman, train_information, test_information;
   std::optional<double> p_value, q_value;  // of the held-out Spearman
   std::vector<float> curves;               // [2, tuning bins]: training, held-out
+  std::string details = "{}";              // JSON, what is only shown
 };
 
 struct ResponseRow {

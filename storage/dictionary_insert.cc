@@ -8,7 +8,7 @@ namespace {
 void InsertConditions(SQLite::Database& db, const std::string& id,
                       const std::vector<ConditionRow>& conditions) {
   SQLite::Statement s(db,
-                      "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                      "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const ConditionRow& c : conditions) {
     s.reset();
     SQLite::bind(s, id, c.position, c.name, c.spec, c.train_positive, c.test_positive);
@@ -26,6 +26,7 @@ void InsertConditions(SQLite::Database& db, const std::string& id,
     Bind(s, 18, c.over_unit_low);
     Bind(s, 19, c.over_unit_high);
     s.bind(20, c.feature_set);
+    s.bind(21, c.details);
     s.exec();
   }
 }
@@ -89,7 +90,7 @@ void InsertVariables(SQLite::Database& db, const std::string& id, const Dictiona
     Bind(variable, 7, v.best_unit_test);
     variable.exec();
   }
-  SQLite::Statement tuning(db, "INSERT INTO tunings VALUES (?,?,?,?,?,?,?,?,?,?)");
+  SQLite::Statement tuning(db, "INSERT INTO tunings VALUES (?,?,?,?,?,?,?,?,?,?,?)");
   for (const TuningRow& t : rows.tunings) {
     tuning.reset();
     SQLite::bind(tuning, id, t.variable, t.latent);
@@ -98,7 +99,8 @@ void InsertVariables(SQLite::Database& db, const std::string& id, const Dictiona
                           &t.test_information, &t.p_value, &t.q_value}) {
       Bind(tuning, at++, *v);
     }
-    BindFloats(tuning, at, t.curves);
+    BindFloats(tuning, at++, t.curves);
+    tuning.bind(at, t.details);
     tuning.exec();
   }
   SQLite::Statement response(db, "INSERT INTO responses VALUES (?,?,?,?,?,?,?)");
@@ -118,11 +120,12 @@ absl::Status DictionariesTable::Insert(const DictionaryRows& rows) {
     SQLite::Statement s(
         db,
         "INSERT INTO dictionaries (id, model_id, recording_id, created_at, features, "
-        "train_windows, test_windows, warnings, spectra, owner) VALUES (?1,?,?,?,?,?,?,?,?, "
+        "train_windows, test_windows, warnings, spectra, details, owner) VALUES "
+        "(?1,?,?,?,?,?,?,?,?,?, "
         "coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "
         "ON CONFLICT (id) DO NOTHING");
     SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
-                 row.train_windows, row.test_windows, row.warnings, row.spectra);
+                 row.train_windows, row.test_windows, row.warnings, row.spectra, row.details);
     if (s.exec() == 0) return absl::OkStatus();
     InsertConditions(db, row.id, rows.conditions);
     InsertFeatures(db, row.id, rows.features);

@@ -364,6 +364,12 @@ ALTER TABLE conditions ADD COLUMN over_unit REAL;
 ALTER TABLE conditions ADD COLUMN over_unit_low REAL;
 ALTER TABLE conditions ADD COLUMN over_unit_high REAL;
 ALTER TABLE conditions ADD COLUMN feature_set TEXT NOT NULL DEFAULT ''; -- JSON; '': none
+)sql",
+    // 10: what is only shown: of dictionaries, conditions and tunings.
+    R"sql(
+ALTER TABLE dictionaries ADD COLUMN details TEXT NOT NULL DEFAULT '{}'; -- JSON
+ALTER TABLE conditions ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE tunings ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

@@ -75,7 +75,7 @@ void AddTunings(const features::Feature& f, storage::DictionaryRows& out) {
     const features::VariableScores& s = f.variables[v];
     out.tunings.push_back({static_cast<int>(v), f.latent, s.train_spearman, s.test_spearman,
                            s.train_information, s.test_information, s.p, s.q,
-                           Joined(s.train_tuning, s.test_tuning)});
+                           Joined(s.train_tuning, s.test_tuning), "{}"});
   }
   for (const auto& [condition, r] : f.responses) {
     out.responses.push_back(

@@ -88,7 +88,7 @@ absl::Status Fill(Database& db, int dictionaries, int features, int conditions) 
       }
       const double rho = 2 * uniform(random) - 1;
       rows.tunings.push_back(
-          {0, j, rho, rho, rho * rho, rho * rho, 0.5, 0.5, std::vector<float>(40, 0.5F)});
+          {0, j, rho, rho, rho * rho, rho * rho, 0.5, 0.5, std::vector<float>(40, 0.5F), "{}"});
       rows.features.push_back(std::move(f));
     }
     if (auto s = table.Insert(rows); !s.ok()) return s;

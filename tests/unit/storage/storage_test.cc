@@ -186,7 +186,7 @@ class Features : public Storage {
     }
     features[2].best_condition = 0;
     EXPECT_TRUE(dictionaries
-                    .Insert({{"d1", "m1", "r1", 2, 4, 10, 5, "[]", "{}"},
+                    .Insert({{"d1", "m1", "r1", 2, 4, 10, 5, "[]", "{}", R"({"a":1})"},
                              {{0,
                                "t.kind=a",
                                "{}",
@@ -206,13 +206,14 @@ class Features : public Storage {
                                -0.05,
                                0.01,
                                "{\"members\":[]}",
+                               R"({"scored":3})",
                                {},
                                {}}},
                              features,
                              associations,
                              {{0, "speed", "{}", 17, 0.3, 0.2}},
-                             {{0, 1, 0.5, 0.4, 0.1, 0.05, 0.01, 0.02, {1, 2}},
-                              {0, 2, -0.5, -0.4, 0.2, 0.15, 0.01, 0.02, {3, 4}}},
+                             {{0, 1, 0.5, 0.4, 0.1, 0.05, 0.01, 0.02, {1, 2}, R"({"kind":"rate"})"},
+                              {0, 2, -0.5, -0.4, 0.2, 0.15, 0.01, 0.02, {3, 4}, "{}"}},
                              {{1, 0, 7, 5, 0.1, {1, 2, 3, 4}}}})
                     .ok());
   }
@@ -385,6 +386,9 @@ TEST_F(Features, CertaintyAndBestUnitComeBack) {
   EXPECT_EQ((*conditions)[0].over_unit_low, -0.05);
   EXPECT_EQ((*conditions)[0].over_unit_high, 0.01);
   EXPECT_EQ((*conditions)[0].feature_set, "{\"members\":[]}");
+  EXPECT_EQ((*conditions)[0].details, R"({"scored":3})");
+  EXPECT_EQ(dictionaries.Get("d1")->details, R"({"a":1})");
+  EXPECT_EQ(dictionaries.Tunings("d1", 1)->at(0).details, R"({"kind":"rate"})");
 }
 
 TEST_F(Features, PagesByKeysetWithoutGapsOrRepeats) {
@@ -524,6 +528,7 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   EXPECT_FALSE((*conditions)[0].best_unit.has_value());
   EXPECT_FALSE((*conditions)[0].over_unit.has_value());
   EXPECT_EQ((*conditions)[0].feature_set, "");
+  EXPECT_EQ((*conditions)[0].details, "{}");
   FeatureQuery query;
   query.dictionary_id = id;
   query.filter = "q_value(\"" + (*conditions)[0].name + "\") < 0.05";
@@ -571,6 +576,9 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   EXPECT_EQ(pair->evidence, "rate");
   EXPECT_TRUE(pair->falls);
   EXPECT_EQ(pair->code_test_auroc, 0.45);
+  if (GetParam() < 9) return;
+  EXPECT_EQ((*conditions)[1].over_unit, 0.05);
+  EXPECT_NE((*conditions)[1].feature_set, "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
