@@ -36,6 +36,15 @@ std::string OfSize(const Sizes& sizes, int size) {
   return Score(sizes[size - 1].has_test_auroc(), sizes[size - 1].test_auroc());
 }
 
+// What labels that mean nothing reach.
+std::string ControlText(const v1::NegativeControl& n) {
+  return fmt::format(
+      "{} of {} dealt anew: AUROC {:.3f} on average, {:.3f} at most; q < 0.05 in {} of {} pairs",
+      n.labels() == 1 ? "the label" : fmt::format("{} labels", n.labels()),
+      n.family().empty() ? "conditions asked for" : n.family(), n.mean_auroc(), n.highest_auroc(),
+      n.called(), n.pairs());
+}
+
 absl::Status List(Session& session, const std::string& name) {
   SAED_ASSIGN_OR_RETURN(const v1::Dictionary d, Get(session, name));
   if (session.json) {
@@ -60,6 +69,10 @@ absl::Status List(Session& session, const std::string& name) {
              Table({"CONDITION", "FEATURE", "AUROC", "UNIT", "AUROC", "WORTH", "OVER", "SET",
                     "AUROC", "UNITS"},
                    rows, TerminalWidth(), {1, 2, 3, 4, 6, 7, 8, 9}));
+  for (const auto& n : d.controls()) {
+    if (!n.has_mean_auroc()) continue;
+    fmt::print("{}", Wrapped(ControlText(n), TerminalWidth(), 2) + "\n");
+  }
   for (const auto& w : d.warnings()) fmt::print("warning: {}\n", w);
   return absl::OkStatus();
 }
@@ -155,7 +168,8 @@ absl::Status Show(Session& session, const std::string& name, const std::string& 
   const std::string title = c->condition().name() + ": ";
   fmt::print("{}{}\n", title, Wrapped(c->condition().expression(), TerminalWidth(), 2));
   fmt::print("  holds in  {} of {} training and {} of {} held-out windows\n", c->train_positive(),
-             d.train_windows(), c->test_positive(), d.test_windows());
+             c->train_asked() > 0 ? c->train_asked() : d.train_windows(), c->test_positive(),
+             c->train_asked() > 0 ? c->test_asked() : d.test_windows());
   PrintFeature(*c);
   if (c->has_set()) {
     PrintSet(c->set());

@@ -41,6 +41,8 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"LIKENESS_DECODER", "--by decoder"},
     {"LIKENESS_TUNING", "--by tuning"},
     {"base.view", "view"},
+    {"condition_columns.excluded", "--exclude-columns"},
+    {"condition_columns.only", "--condition-columns"},
     {"view.segments", "--segments"},
     {"view.split.column", "--split-column"},
     {"view.split.table", "--split-column"},

@@ -91,7 +91,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
   auto* c = app.add_subcommand("analyse", "Build a dictionary of a model on another recording");
   struct Flags {
     std::string model, recording, name;
-    std::vector<std::string> conditions;
+    ConditionFlags conditions;
     bool detach = false;
     QueueFlags queue;
   };
@@ -99,7 +99,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
   c->add_option("model", f->model, "Its name or id")->required();
   c->add_option("recording", f->recording, "Its name or id")->required();
   c->add_option("--name", f->name, "Name for people");
-  c->add_option("--condition", f->conditions, "As of train (repeatable)");
+  f->conditions.AddTo(*c);
   c->add_flag("--detach", f->detach, "Do not wait for the job");
   f->queue.AddTo(*c);
   Run(c, session, [&session, f]() -> absl::Status {
@@ -108,8 +108,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
     request.set_display_name(f->name);
     request.mutable_analyse()->set_model(FullName("models", f->model));
     request.mutable_analyse()->set_recording(FullName("recordings", f->recording));
-    SAED_RETURN_IF_ERROR(
-        AddConditions(f->conditions, request.mutable_analyse()->mutable_conditions()));
+    SAED_RETURN_IF_ERROR(f->conditions.Fill(*request.mutable_analyse()));
     f->queue.Fill(request);
     return Submit(session, request, f->detach);
   });

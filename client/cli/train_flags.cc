@@ -111,12 +111,25 @@ absl::StatusOr<v1::Condition> ParseCondition(const std::string& text, const std:
   return out;
 }
 
-absl::Status AddConditions(const std::vector<std::string>& texts,
-                           google::protobuf::RepeatedPtrField<v1::Condition>* out) {
-  for (const auto& text : texts) {
-    SAED_ASSIGN_OR_RETURN(*out->Add(), ParseCondition(text, "--condition"));
-  }
-  return absl::OkStatus();
+void ConditionFlags::AddTo(CLI::App& command) {
+  command
+      .add_option(
+          "--condition", conditions,
+          "'NAME: EXPRESSION' beside the automatic conditions (repeatable), e.g. 'hits: "
+          "around_start(trials, outcome = hit, 0, 0.5)', 'side: contrast(trials.side, left, "
+          "right)' or 'fast: speed > 20 AND rising(speed)'; see the README")
+      ->group("Dictionary");
+  command
+      .add_option("--condition-columns", only,
+                  "Automatic conditions of these alone: TABLE.COLUMN, or TABLE for all of its")
+      ->delimiter(',')
+      ->check(NotEmpty)
+      ->group("Dictionary");
+  command
+      .add_option("--exclude-columns", excluded, "No automatic conditions of these, named as above")
+      ->delimiter(',')
+      ->check(NotEmpty)
+      ->group("Dictionary");
 }
 
 v1::Normaliser NormaliserOf(const std::string& name) {
@@ -158,8 +171,7 @@ absl::Status TrainFlags::Fill(v1::TrainSpec& spec) const {
   spec.set_seed(seed);
   spec.set_hidden_inputs(hidden_inputs);
   spec.set_threads(threads);
-  SAED_RETURN_IF_ERROR(AddConditions(conditions, spec.mutable_conditions()));
-  return absl::OkStatus();
+  return conditions.Fill(spec);
 }
 
 void TrainFlags::AddTo(CLI::App& command) {
@@ -295,12 +307,7 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->group("Training")
       ->capture_default_str();
   command.add_option("--threads", threads, "Results do not depend on it")->group("Training");
-  command
-      .add_option("--condition", conditions,
-                  "'NAME: EXPRESSION' beside the automatic conditions (repeatable), e.g. 'hits: "
-                  "around_start(trials, outcome = hit, 0, 0.5)' or 'fast: speed > 20 AND "
-                  "rising(speed)'; see the README")
-      ->group("Dictionary");
+  conditions.AddTo(command);
 }
 
 }  // namespace saed::cli

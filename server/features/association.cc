@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 
 namespace saed::features {
 namespace {
@@ -12,40 +13,54 @@ uint32_t Key(float value) {
   return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
 }
 
-// Sums of ranks and numbers of active positive windows, per condition.
+// Per condition the sum of ranks and the number of active windows in which it holds; the active
+// windows of which it asks.
 struct RankSums {
-  std::vector<double> ranks, hits;
+  std::vector<double> ranks, hits, active;
 };
 
-// The inactive windows are one tie at the bottom with the average rank (n₀ + 1)/2.
-RankSums AddRanks(const Activations& activations, const WindowConditions& conditions) {
-  const Activations sorted = SortedByValue(activations);
-  RankSums out;
-  out.ranks.assign(conditions.positive.size(), 0);
-  out.hits.assign(conditions.positive.size(), 0);
-  double below = static_cast<double>(conditions.windows()) - static_cast<double>(sorted.size());
+// `sorted` by value. The inactive windows are one tie at the bottom with the average rank
+// (n₀ + 1)/2.
+void AddRanks(const Activations& sorted, const WindowConditions::Part& part, RankSums& out) {
+  double below = static_cast<double>(part.of.scope.windows()) - static_cast<double>(sorted.size());
   for (size_t i = 0; i < sorted.size();) {
     size_t end = i;
     while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
     const double rank = below + (static_cast<double>(end - i) + 1) / 2;
     for (size_t e = i; e < end; ++e) {
       const int64_t w = sorted[e].first;
-      for (int64_t at = conditions.begin[w]; at < conditions.begin[w + 1]; ++at) {
-        out.ranks[conditions.condition[at]] += rank;
-        out.hits[conditions.condition[at]] += 1;
+      for (int64_t at = part.begin[w]; at < part.begin[w + 1]; ++at) {
+        out.ranks[part.condition[at]] += rank;
+        out.hits[part.condition[at]] += 1;
       }
     }
     below += static_cast<double>(end - i);
     i = end;
   }
+  for (const size_t c : part.of.conditions) out.active[c] = static_cast<double>(sorted.size());
+}
+
+RankSums AddRanks(const Activations& activations, const WindowConditions& conditions) {
+  const Activations sorted = SortedByValue(activations);
+  RankSums out;
+  const size_t count = conditions.positive.size();
+  out.ranks.assign(count, 0);
+  out.hits.assign(count, 0);
+  out.active.assign(count, 0);
+  for (const auto& part : conditions.parts) {
+    if (part.of.scope.whole()) {
+      AddRanks(sorted, part, out);
+    } else {
+      AddRanks(part.of.scope.Restrict(sorted), part, out);
+    }
+  }
   return out;
 }
 
-std::optional<double> AurocOf(const RankSums& sums, const WindowConditions& conditions,
-                              size_t active, size_t c) {
-  const auto windows = static_cast<double>(conditions.windows());
+std::optional<double> AurocOf(const RankSums& sums, const WindowConditions& conditions, size_t c) {
+  const auto windows = static_cast<double>(conditions.asked[c]);
   const auto positive = static_cast<double>(conditions.positive[c]);
-  const double negative = windows - positive, inactive = windows - static_cast<double>(active);
+  const double negative = windows - positive, inactive = windows - sums.active[c];
   if (positive == 0 || negative == 0) return std::nullopt;
   const double ranks = sums.ranks[c] + (positive - sums.hits[c]) * (inactive + 1) / 2;
   return (ranks - positive * (positive + 1) / 2) / (positive * negative);
@@ -86,30 +101,89 @@ Activations SortedByValue(const Activations& activations) {
   return out;
 }
 
-WindowConditions ByWindow(const std::vector<std::vector<uint8_t>>& labels, int64_t windows) {
+Scope::Scope(const std::vector<WindowLabel>& label) {
+  if (std::find(label.begin(), label.end(), kOutside) == label.end()) {
+    windows_ = static_cast<int64_t>(label.size());
+    return;
+  }
+  place_.assign(label.size(), -1);
+  for (size_t w = 0; w < label.size(); ++w) {
+    if (label[w] != kOutside) place_[w] = static_cast<int32_t>(windows_++);
+  }
+}
+
+Activations Scope::Restrict(const Activations& activations) const {
+  if (whole()) return activations;
+  Activations out;
+  for (const auto& [w, value] : activations) {
+    if (place_[w] >= 0) out.emplace_back(place_[w], value);
+  }
+  return out;
+}
+
+std::vector<WindowLabel> Scope::Restrict(const std::vector<WindowLabel>& label) const {
+  if (whole()) return label;
+  std::vector<WindowLabel> out;
+  for (size_t w = 0; w < label.size(); ++w) {
+    if (place_[w] >= 0) out.push_back(label[w]);
+  }
+  return out;
+}
+
+std::vector<int64_t> Scope::RestrictBlocks(const std::vector<int64_t>& blocks) const {
+  if (whole()) return blocks;
+  std::vector<int64_t> out = {0};
+  int64_t within = 0;
+  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+    for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) within += place_[w] >= 0;
+    if (within > out.back()) out.push_back(within);
+  }
+  return out;
+}
+
+std::vector<ScopeConditions> ByScope(const std::vector<std::vector<WindowLabel>>& labels,
+                                     int64_t windows) {
+  std::vector<ScopeConditions> out;
+  std::map<std::vector<bool>, size_t> known;
+  for (size_t c = 0; c < labels.size(); ++c) {
+    std::vector<bool> outside(windows);
+    for (int64_t w = 0; w < windows; ++w) outside[w] = labels[c][w] == kOutside;
+    const auto [at, added] = known.try_emplace(std::move(outside), out.size());
+    if (added) out.push_back({Scope(labels[c]), {}});
+    out[at->second].conditions.push_back(c);
+  }
+  return out;
+}
+
+WindowConditions ByWindow(const std::vector<std::vector<WindowLabel>>& labels, int64_t windows) {
   WindowConditions out;
-  out.begin.assign(windows + 1, 0);
   out.positive.assign(labels.size(), 0);
-  for (int64_t w = 0; w < windows; ++w) {
-    for (size_t c = 0; c < labels.size(); ++c) {
-      if (!labels[c][w]) continue;
-      out.condition.push_back(static_cast<int32_t>(c));
-      ++out.positive[c];
+  out.asked.assign(labels.size(), 0);
+  for (ScopeConditions& of : ByScope(labels, windows)) {
+    WindowConditions::Part& part =
+        out.parts.emplace_back(WindowConditions::Part{std::move(of), {0}, {}});
+    for (int64_t w = 0; w < windows; ++w) {
+      if (part.of.scope.Place(w) < 0) continue;
+      for (const size_t c : part.of.conditions) {
+        if (labels[c][w] != kHolds) continue;
+        part.condition.push_back(static_cast<int32_t>(c));
+        ++out.positive[c];
+      }
+      part.begin.push_back(static_cast<int64_t>(part.condition.size()));
     }
-    out.begin[w + 1] = static_cast<int64_t>(out.condition.size());
+    for (const size_t c : part.of.conditions) out.asked[c] = part.of.scope.windows();
   }
   return out;
 }
 
 std::vector<Scores> Score(const Activations& activations, const WindowConditions& conditions) {
-  const auto windows = static_cast<double>(conditions.windows());
-  const auto active = static_cast<double>(activations.size());
   const RankSums sums = AddRanks(activations, conditions);
   std::vector<Scores> out(conditions.positive.size());
   for (size_t c = 0; c < out.size(); ++c) {
     Scores& s = out[c];
+    const auto windows = static_cast<double>(conditions.asked[c]);
     const auto positive = static_cast<double>(conditions.positive[c]);
-    const double negative = windows - positive, hits = sums.hits[c];
+    const double negative = windows - positive, hits = sums.hits[c], active = sums.active[c];
     if (windows > 0) s.prevalence = positive / windows;
     if (active > 0) s.precision = hits / active;
     if (positive > 0) s.coverage = hits / positive;
@@ -117,7 +191,7 @@ std::vector<Scores> Score(const Activations& activations, const WindowConditions
     if (positive == 0 || negative == 0) continue;
     const double tpr = *s.coverage, fpr = (active - hits) / negative;
     s.selectivity = tpr + fpr > 0 ? tpr / (tpr + fpr) : 0;
-    s.auroc = AurocOf(sums, conditions, activations.size(), c);
+    s.auroc = AurocOf(sums, conditions, c);
   }
   return out;
 }
@@ -126,9 +200,7 @@ std::vector<std::optional<double>> Aurocs(const Activations& activations,
                                           const WindowConditions& conditions) {
   const RankSums sums = AddRanks(activations, conditions);
   std::vector<std::optional<double>> out(conditions.positive.size());
-  for (size_t c = 0; c < out.size(); ++c) {
-    out[c] = AurocOf(sums, conditions, activations.size(), c);
-  }
+  for (size_t c = 0; c < out.size(); ++c) out[c] = AurocOf(sums, conditions, c);
   return out;
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 WindowConditions OnWindows(const BinLabels& bins, const recordings::ViewData& view,
                            const std::vector<int64_t>& starts) {
-  std::vector<uint8_t> label(starts.size());
-  for (size_t w = 0; w < starts.size(); ++w) label[w] = bins.holds[starts[w] + view.window - 1];
+  std::vector<WindowLabel> label(starts.size());
+  for (size_t w = 0; w < starts.size(); ++w) label[w] = bins.At(starts[w] + view.window - 1);
   return ByWindow({label}, static_cast<int64_t>(starts.size()));
 }
 

@@ -1,6 +1,7 @@
 #include "server/features/conditions.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,16 +18,80 @@ using recordings::Column;
 using recordings::IntervalTable;
 using recordings::Numbers;
 
-bool Categorical(const Column& column) {
-  const auto* numbers = std::get_if<Numbers>(&column.values);
-  if (numbers == nullptr) return true;
-  return std::all_of(numbers->begin(), numbers->end(), [](double v) {
+bool WholeNumbers(const Numbers& numbers) {
+  return std::all_of(numbers.begin(), numbers.end(), [](double v) {
     return std::isnan(v) || (std::isfinite(v) && v == std::floor(v));
   });
 }
 
+bool Categorical(const Column& column) {
+  const auto* numbers = std::get_if<Numbers>(&column.values);
+  return numbers == nullptr || WholeNumbers(*numbers);
+}
+
 bool IsTime(const std::string& name) {
-  return name == "start_time" || name == "stop_time" || name == "duration" || name == "id";
+  return name == "start_time" || name == "stop_time" || name == "duration" || name == "id" ||
+         name.ends_with("_time") || name.ends_with("_times");
+}
+
+// The same or one more from row to row, as numbers of trials and blocks are.
+bool CountsUp(const Numbers& numbers) {
+  constexpr double kFew = 2;
+  double last = std::nan(""), first = last;
+  for (const double v : numbers) {
+    if (std::isnan(v)) continue;
+    if (std::isnan(first)) first = v;
+    if (!std::isnan(last) && v != last && v != last + 1) return false;
+    last = v;
+  }
+  return last - first >= kFew;
+}
+
+// Why a categorical column makes no conditions; empty: it does.
+std::string WhyNone(const Column& column, size_t values) {
+  constexpr size_t kFewRows = 5;
+  if (values > kMaxValuesPerColumn) {
+    return fmt::format("has more than {} values", kMaxValuesPerColumn);
+  }
+  if (values < 2) return "is the same in all rows";
+  const auto* numbers = std::get_if<Numbers>(&column.values);
+  if (numbers != nullptr && CountsUp(*numbers)) return "counts up from row to row";
+  if (values == column.rows() && values >= kFewRows) return "differs in all rows";
+  return "";
+}
+
+bool Names(const std::vector<std::string>& names, const std::string& table,
+           const std::string& column) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& n) { return n == table || n == table + "." + column; });
+}
+
+bool Lasts(const IntervalTable& table) {
+  for (size_t i = 0; i < table.rows(); ++i) {
+    if (table.stop[i] > table.start[i]) return true;
+  }
+  return false;
+}
+
+// The conditions of one column, or a warning.
+void AddColumn(const IntervalTable& table, const Column& column, bool chosen,
+               std::vector<Condition>& out, std::vector<std::string>& warnings) {
+  const bool number = std::holds_alternative<Numbers>(column.values);
+  const auto values = recordings::DistinctValues(column, kMaxValuesPerColumn + 1);
+  const std::string why = WhyNone(column, values.size());
+  if (!why.empty() && (!chosen || values.size() > kMaxValuesPerColumn || values.size() < 2)) {
+    warnings.push_back(
+        fmt::format("{}.{} {}; it made no conditions", table.table.name, column.name, why));
+    return;
+  }
+  for (const std::string& value : values) {
+    Condition c;
+    c.name = fmt::format("{}.{}={}", table.table.name, column.name, value);
+    c.expression = fmt::format("among({}, {} = {})", Quoted(table.table.name), Quoted(column.name),
+                               number ? value : Quoted(value));
+    c.family = table.table.name;
+    out.push_back(std::move(c));
+  }
 }
 
 struct Holding {
@@ -34,43 +99,71 @@ struct Holding {
   bool none_or_all() const { return all > 0 && (windows == 0 || windows == all); }
 };
 
-// In how many of the windows the condition holds.
+// In how many of the windows of which it asks the condition holds.
 Holding In(const std::vector<int64_t>& starts, const recordings::ViewData& view,
            const BinLabels& labels) {
-  Holding out{0, static_cast<int64_t>(starts.size())};
-  for (const int64_t start : starts) out.windows += labels.holds[start + view.window - 1];
+  Holding out;
+  for (const int64_t start : starts) {
+    const WindowLabel label = labels.At(start + view.window - 1);
+    out.windows += label == kHolds;
+    out.all += label != kOutside;
+  }
   return out;
 }
 
 }  // namespace
 
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
+                                           const ConditionColumns& columns,
                                            std::vector<std::string>& warnings) {
   std::vector<Condition> out;
   for (const IntervalTable& table : recording.intervals) {
+    const std::string& name = table.table.name;
+    const bool all = columns.only.empty();
+    if ((all || Names(columns.only, name, "")) && !Names(columns.excluded, name, "") &&
+        Lasts(table)) {
+      out.push_back({name, fmt::format("during({})", Quoted(name)), name});
+    }
     for (const Column& column : table.table.columns) {
-      if (IsTime(column.name) || !Categorical(column)) continue;
-      const bool number = std::holds_alternative<Numbers>(column.values);
-      const auto values = recordings::DistinctValues(column, kMaxValuesPerColumn + 1);
-      if (values.size() > kMaxValuesPerColumn) {
-        warnings.push_back(fmt::format("{}.{} has more than {} values; it made no conditions",
-                                       table.table.name, column.name, kMaxValuesPerColumn));
-        continue;
-      }
-      for (const std::string& value : values) {
-        if (out.size() == kMaxConditions) {
-          warnings.push_back(fmt::format("only the first {} conditions were made", kMaxConditions));
-          return out;
-        }
-        Condition c;
-        c.name = fmt::format("{}.{}={}", table.table.name, column.name, value);
-        c.expression = fmt::format("during({}, {} = {})", Quoted(table.table.name),
-                                   Quoted(column.name), number ? value : Quoted(value));
-        out.push_back(std::move(c));
-      }
+      const bool chosen = !all && Names(columns.only, name, column.name);
+      if ((!all && !chosen) || Names(columns.excluded, name, column.name)) continue;
+      if ((IsTime(column.name) && !chosen) || !Categorical(column)) continue;
+      AddColumn(table, column, chosen, out, warnings);
+      if (out.size() <= kMaxConditions) continue;
+      out.resize(kMaxConditions);
+      warnings.push_back(
+          fmt::format("only the first {} conditions were made; choose columns", kMaxConditions));
+      return out;
     }
   }
   return out;
+}
+
+absl::Status Validate(const recordings::Recording& recording, const ConditionColumns& columns) {
+  Faults faults;
+  const auto check = [&](const std::vector<std::string>& names, std::string_view field) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      std::vector<std::string> known;
+      for (const IntervalTable& table : recording.intervals) {
+        known.push_back(table.table.name);
+        for (const Column& c : table.table.columns) {
+          known.push_back(table.table.name + "." + c.name);
+        }
+      }
+      if (std::find(known.begin(), known.end(), names[i]) != known.end()) continue;
+      constexpr size_t kMost = 30;
+      const bool more = known.size() > kMost;
+      if (more) known.resize(kMost);
+      faults.Add(fmt::format("{}[{}]", field, i),
+                 fmt::format("is '{}'; must be a table, or TABLE.COLUMN, of {}{}", names[i],
+                             known.empty() ? "which the recording has none"
+                                           : fmt::format("{}", fmt::join(known, ", ")),
+                             more ? " …" : ""));
+    }
+  };
+  check(columns.only, "only");
+  check(columns.excluded, "excluded");
+  return faults.ToStatus();
 }
 
 absl::Status Validate(const recordings::Recording& recording,

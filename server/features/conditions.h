@@ -11,19 +11,32 @@
 namespace saed::features {
 
 struct Condition {
-  std::string name;        // unique in a dictionary
-  std::string expression;  // see expression.h
+  std::string name;         // unique in a dictionary
+  std::string expression;   // see expression.h
+  std::string family = {};  // the interval table that made it; empty: somebody asked for it
+};
+
+// Which columns make conditions by themselves, as "table.column", or "table" for all of its.
+struct ConditionColumns {
+  std::vector<std::string> only, excluded;  // only: empty is all
 };
 
 inline constexpr size_t kMaxConditions = 2000;
 inline constexpr size_t kMaxValuesPerColumn = 100;
 
 // One condition for every value of every categorical column of every interval table, named
-// "table.column=value". Categorical are texts, lists of texts (a row counts for each member) and
-// whole numbers with at most kMaxValuesPerColumn distinct values. Adds to `warnings` what was left
-// out.
+// "table.column=value", against the table's other rows; and one for the rows of each table whose
+// rows last, named "table", against everything else. Categorical are texts, lists of texts (a row
+// counts for each member) and whole numbers with at most kMaxValuesPerColumn distinct values. No
+// conditions make times and names of rows, columns that are the same in all rows, that differ in
+// all, or that count up from row to row, unless `columns.only` names them. Adds to `warnings` what
+// was left out.
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
+                                           const ConditionColumns& columns,
                                            std::vector<std::string>& warnings);
+
+// Faults of names that the recording does not have, on "only[i]" and "excluded[i]".
+absl::Status Validate(const recordings::Recording& recording, const ConditionColumns& columns);
 
 // Faults of user conditions, each on "conditions[i].…". Where a view is given also of those that
 // hold in none or in all of the scored windows' last bins: nothing could be scored against them.

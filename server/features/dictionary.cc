@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <tuple>
 
 #include "server/base/status_macros.h"
 #include "server/features/describe.h"
 #include "server/features/drivers.h"
+#include "server/features/labels.h"
 #include "server/features/offsets.h"
 #include "server/features/random_control.h"
 #include "server/features/read_out.h"
@@ -46,19 +48,20 @@ void CorrectVariables(std::vector<Feature>& features) {
   }
 }
 
-// q-values of the conditions, each a family: see FamilyQValues.
-void CorrectByCondition(size_t conditions, std::vector<Feature>& features) {
-  std::vector<std::vector<double>> p(conditions);
+// q-values of the labels `some`, a family of conditions: see FamilyQValues.
+void CorrectFamily(const std::vector<size_t>& some, std::vector<Feature>& features) {
+  std::vector<std::vector<double>> p(some.size());
   for (const Feature& f : features) {
-    for (size_t c = 0; c < conditions; ++c) {
-      if (f.certainty[c].p) p[c].push_back(*f.certainty[c].p);
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (const auto& of = f.certainty[some[i]].p) p[i].push_back(*of);
     }
   }
   const auto q = FamilyQValues(p);
-  std::vector<size_t> at(conditions, 0);
+  std::vector<size_t> at(some.size(), 0);
   for (Feature& f : features) {
-    for (size_t c = 0; c < conditions; ++c) {
-      if (f.certainty[c].p) f.certainty[c].q = q[c][at[c]++];
+    for (size_t i = 0; i < some.size(); ++i) {
+      Certainty& certainty = f.certainty[some[i]];
+      if (certainty.p) certainty.q = q[i][at[i]++];
     }
   }
 }
@@ -113,9 +116,11 @@ class Builder {
     kinds_ = columns_->Kinds();
   }
 
-  absl::StatusOr<Dictionary> Build(const std::vector<Condition>& user_conditions) {
-    SAED_RETURN_IF_ERROR(Label(user_conditions));
+  absl::StatusOr<Dictionary> Build(const std::vector<Condition>& user_conditions,
+                                   const ConditionColumns& columns) {
+    SAED_RETURN_IF_ERROR(Label(user_conditions, columns));
     Warn(user_conditions.size());
+    out_.warnings.insert(out_.warnings.end(), left_out_.begin(), left_out_.end());
     ScoreUnits();
     SAED_ASSIGN_OR_RETURN(
         encoded_, EncodeAll(encoder_, view_, sides_.starts, held_, Within(progress_, 0, kEncoded)));
@@ -125,6 +130,7 @@ class Builder {
     TraceBack();
     SAED_RETURN_IF_ERROR(Certify());
     SAED_RETURN_IF_ERROR(Control());
+    SumUpControls();
     encoded_.activations = {};
     SAED_RETURN_IF_ERROR(BesideUnits(user_conditions.size()));
     SAED_ASSIGN_OR_RETURN(out_.probes,
@@ -140,33 +146,103 @@ class Builder {
 
  private:
   size_t conditions() const { return out_.conditions.size(); }
+  // The conditions, then labels of negative controls, which are scored in the same way.
+  size_t labels() const { return labels_.size(); }
 
-  absl::Status Label(const std::vector<Condition>& user_conditions) {
-    out_.conditions = user_conditions;
-    for (Condition& c : AutomaticConditions(recording_, out_.warnings)) {
-      const bool taken = std::any_of(user_conditions.begin(), user_conditions.end(),
-                                     [&](const Condition& u) { return u.name == c.name; });
-      if (!taken && conditions() < kMaxConditions) out_.conditions.push_back(std::move(c));
-    }
-    SAED_ASSIGN_OR_RETURN(labels_,
-                          Labels(recording_, view_, out_.conditions, sides_.starts, out_.warnings));
+  absl::Status Label(const std::vector<Condition>& users, const ConditionColumns& columns) {
+    SAED_ASSIGN_OR_RETURN(
+        LabelledConditions labelled,
+        LabelConditions(recording_, view_, sides_.starts, users, columns, left_out_));
+    out_.conditions = std::move(labelled.conditions);
+    labels_ = std::move(labelled.labels);
+    for (size_t c = 0; c < conditions(); ++c) families_[out_.conditions[c].family].push_back(c);
+    if (!sides_.in_sample) DealControls();
     LabelRows train_labels;
-    const int64_t test = sides_.in_sample ? 0 : sides_.train;
     for (const auto& row : labels_) {
-      train_labels.emplace_back(row.begin(), row.begin() + sides_.train);
-      test_labels_.emplace_back(row.begin() + test, row.end());
+      train_labels.push_back(TrainLabel(row));
+      test_labels_.push_back(TestLabel(row));
     }
     train_ = ByWindow(train_labels, sides_.train);
     test_ = ByWindow(test_labels_, sides_.test());
+    CountTrials(train_labels);
     out_.train_windows = sides_.train;
     out_.test_windows = sides_.test();
-    out_.train_positive = train_.positive;
-    out_.test_positive = test_.positive;
+    const auto of_conditions = [&](const std::vector<int64_t>& all) {
+      return std::vector<int64_t>(all.begin(), all.begin() + std::ssize(out_.conditions));
+    };
+    out_.train_positive = of_conditions(train_.positive);
+    out_.test_positive = of_conditions(test_.positive);
+    out_.train_asked = of_conditions(train_.asked);
+    out_.test_asked = of_conditions(test_.asked);
     for (const auto& label : test_labels_) onsets_.push_back(Onsets(label, test_starts_));
     null_.emplace(test_labels_, sides_.test(), split_blocks_);
-    for (size_t c = 0; c < user_conditions.size(); ++c) WarnOfFewBlocks(c);
-    WarnOfFewBlocksBeyond(user_conditions.size());
+    for (size_t c = 0; c < users.size(); ++c) WarnOfFewBlocks(c);
+    WarnOfFewBlocksBeyond(users.size());
     return absl::OkStatus();
+  }
+
+  std::vector<WindowLabel> TrainLabel(const std::vector<WindowLabel>& row) const {
+    return {row.begin(), row.begin() + sides_.train};
+  }
+  std::vector<WindowLabel> TestLabel(const std::vector<WindowLabel>& row) const {
+    return {row.begin() + (sides_.in_sample ? 0 : sides_.train), row.end()};
+  }
+
+  // Of each family labels that mean nothing, evenly from its conditions.
+  void DealControls() {
+    LabelRows train, test;
+    for (const auto& row : labels_) {
+      train.push_back(TrainLabel(row));
+      test.push_back(TestLabel(row));
+    }
+    const NullLabels on_train(train, sides_.train, SplitBlocks(view_, train_starts_));
+    const NullLabels on_test(test, sides_.test(), split_blocks_);
+    for (const auto& [family, members] : families_) {
+      for (int i = 0; i < kControlLabels; ++i) {
+        const size_t c = members[i * members.size() / kControlLabels];
+        const auto stream = static_cast<uint64_t>(labels_.size());
+        std::vector<WindowLabel> label = on_train.Rearranged(c, 2 * stream);
+        const auto held_out = on_test.Rearranged(c, 2 * stream + 1);
+        label.insert(label.end(), held_out.begin(), held_out.end());
+        control_families_[family].push_back(labels_.size());
+        labels_.push_back(std::move(label));
+      }
+    }
+  }
+
+  // Training trials or blocks of time in which each label holds.
+  void CountTrials(const LabelRows& train_labels) {
+    for (const auto& label : train_labels) {
+      int64_t trials = 0;
+      for (size_t b = 0; b + 1 < train_blocks_.size(); ++b) {
+        const auto end = label.begin() + train_blocks_[b + 1];
+        trials += std::find(label.begin() + train_blocks_[b], end, kHolds) != end;
+      }
+      trials_.push_back(trials);
+    }
+    block_of_.resize(sides_.train);
+    for (size_t b = 0; b + 1 < train_blocks_.size(); ++b) {
+      std::fill(block_of_.begin() + train_blocks_[b], block_of_.begin() + train_blocks_[b + 1],
+                static_cast<int32_t>(b));
+    }
+  }
+
+  // Of each label the training trials in which the latent is active while it holds.
+  std::vector<int64_t> ActiveTrials(const Activations& on_train) const {
+    std::vector<int64_t> out(labels(), 0);
+    std::vector<int32_t> last(labels(), -1);
+    for (const auto& part : train_.parts) {
+      for (const auto& [w, value] : on_train) {
+        const int32_t place = part.of.scope.Place(w);
+        if (place < 0) continue;
+        for (int64_t at = part.begin[place]; at < part.begin[place + 1]; ++at) {
+          const int32_t c = part.condition[at];
+          out[c] += last[c] != block_of_[w];
+          last[c] = block_of_[w];
+        }
+      }
+    }
+    return out;
   }
 
   // Of the automatic conditions, all in one line.
@@ -205,12 +281,12 @@ class Builder {
         out_.warnings.push_back(fmt::format("condition '{}': {}", out_.conditions[c].name, line));
       }
       for (const auto& [side, positive, all] :
-           {std::tuple("training", train_.positive[c], out_.train_windows),
-            std::tuple("held-out", test_.positive[c], out_.test_windows)}) {
+           {std::tuple("training", train_.positive[c], train_.asked[c]),
+            std::tuple("held-out", test_.positive[c], test_.asked[c])}) {
         if (positive > 0 && positive < all) continue;
         out_.warnings.push_back(fmt::format(
-            "condition '{}' holds in {} of the {} windows, so there are no scores on that side; "
-            "choose another split, for instance by a column",
+            "condition '{}' holds in {} of the {} windows of which it asks, so there are no scores "
+            "on that side; choose another split, for instance by a column",
             out_.conditions[c].name, positive == 0 ? "none" : "all", side));
       }
     }
@@ -218,6 +294,7 @@ class Builder {
 
   void ScoreUnits() {
     for (const auto& best : BestUnits(view_, train_starts_, train_, test_starts_, test_)) {
+      if (out_.best_units.size() == conditions()) break;
       out_.best_units.emplace_back();
       best_units_.emplace_back();
       if (!best) continue;
@@ -269,6 +346,7 @@ class Builder {
     out_.features.resize(encoded_.entries.size());
     active_.resize(out_.features.size());
     active_held_out_.resize(out_.features.size());
+    active_trials_.resize(out_.features.size());
     SAED_RETURN_IF_ERROR(ForLatents(
         Within(progress_, kEncoded, kDescribed), [&](int64_t j, const Activations& active) {
           Feature& f = out_.features[j];
@@ -279,7 +357,8 @@ class Builder {
           active_held_out_[j] = static_cast<int64_t>(on_test.size());
           f.train = Score(on_train, train_);
           f.test = Score(on_test, test_);
-          f.certainty.resize(conditions());
+          active_trials_[j] = ActiveTrials(on_train);
+          f.certainty.resize(labels());
           f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
         }));
     CorrectVariables(out_.features);
@@ -315,7 +394,7 @@ class Builder {
       JudgeByCode(f.train, judged[f.latent]);
       if (static_cast<double>(active_[f.latent]) < kMinimumSupport) continue;
       alive.push_back(f.latent);
-      if (filters_alone) judged[f.latent].assign(conditions(), {});
+      if (filters_alone) judged[f.latent].assign(labels(), {});
     }
     if (columns_) {
       SAED_RETURN_IF_ERROR(JudgeByEvidence(*columns_, kinds_, alive, train_starts_, train_, held_,
@@ -323,7 +402,7 @@ class Builder {
     }
     for (Feature& f : out_.features) {
       f.judged = std::move(judged[f.latent]);
-      for (size_t c = 0; c < conditions(); ++c) {
+      for (size_t c = 0; c < labels(); ++c) {
         Judged& j = f.judged[c];
         if (j.kind || !f.test[c].auroc) continue;
         j.test_auroc = j.falls ? 1 - *f.test[c].auroc : *f.test[c].auroc;
@@ -332,32 +411,39 @@ class Builder {
     return absl::OkStatus();
   }
 
-  // See kMinimumSupport.
+  // See kMinimumSupport and kSupportTrials.
   bool Supported(const Feature& f, size_t c) const {
     const Judged& judged = f.judged[c];
     const auto positive = static_cast<double>(train_.positive[c]);
-    const double active = judged.kind || judged.falls ? static_cast<double>(active_[f.latent])
-                                                      : f.train[c].coverage.value_or(0) * positive;
-    return judged.train_auroc && f.test[c].auroc && positive >= kMinimumSupport &&
-           active >= kMinimumSupport;
+    if (!judged.train_auroc || !f.test[c].auroc || positive < kMinimumSupport ||
+        trials_[c] < std::min<int64_t>(kFewestTrials, std::ssize(train_blocks_) - 1)) {
+      return false;
+    }
+    if (judged.kind || judged.falls) {
+      return static_cast<double>(active_[f.latent]) >= kMinimumSupport;
+    }
+    const int64_t active = active_trials_[f.latent][c];
+    return f.train[c].coverage.value_or(0) * positive >= kMinimumSupport &&
+           active >= std::min(kSupportTrials, (trials_[c] + 1) / 2) &&
+           static_cast<double>(active) >= kSupportShare * static_cast<double>(trials_[c]);
   }
 
-  // The best condition of every feature, and the best feature of every condition.
+  // The best condition of every feature, and the best feature of every label.
   void ChooseBest() {
-    out_.best_features.assign(conditions(), std::nullopt);
-    best_auroc_.assign(conditions(), 0);
-    supported_.assign(out_.features.size(), std::vector<bool>(conditions()));
-    wants_interval_.assign(out_.features.size(), std::vector<bool>(conditions()));
+    best_of_.assign(labels(), std::nullopt);
+    best_auroc_.assign(labels(), 0);
+    supported_.assign(out_.features.size(), std::vector<bool>(labels()));
+    wants_interval_.assign(out_.features.size(), std::vector<bool>(labels()));
     for (Feature& f : out_.features) {
       std::vector<size_t> order;
-      for (size_t c = 0; c < conditions(); ++c) {
+      for (size_t c = 0; c < labels(); ++c) {
         if (!Supported(f, c)) continue;
         supported_[f.latent][c] = true;
-        order.push_back(c);
+        if (c < conditions()) order.push_back(c);
         const double auroc = *f.judged[c].train_auroc - (f.judged[c].falls ? kFallingMargin : 0);
-        if (!out_.best_features[c] || auroc > best_auroc_[c]) {
+        if (!best_of_[c] || auroc > best_auroc_[c]) {
           best_auroc_[c] = auroc;
-          out_.best_features[c] = f.latent;
+          best_of_[c] = f.latent;
         }
       }
       std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -367,6 +453,7 @@ class Builder {
       order.resize(std::min(order.size(), kIntervals));
       for (const size_t c : order) wants_interval_[f.latent][c] = true;
     }
+    out_.best_features.assign(best_of_.begin(), best_of_.begin() + std::ssize(out_.conditions));
     // A condition's feature has its interval even where other conditions suit that feature better.
     for (size_t c = 0; c < conditions(); ++c) {
       if (out_.best_features[c]) wants_interval_[*out_.best_features[c]][c] = true;
@@ -404,14 +491,14 @@ class Builder {
   // the held-out values whose largest speak for the condition.
   void CertifyPairs(std::optional<sae::EvidenceKind> kind, bool falls, const Activations& values,
                     Feature& f) const {
-    std::vector<bool> shown(conditions()), others(conditions());
-    for (size_t c = 0; c < conditions(); ++c) {
+    std::vector<bool> shown(labels()), others(labels());
+    for (size_t c = 0; c < labels(); ++c) {
       const Judged& judged = f.judged[c];
       if (!supported_[f.latent][c] || judged.kind != kind || judged.falls != falls) continue;
       (wants_interval_[f.latent][c] ? shown : others)[c] = true;
     }
     const auto stream = static_cast<uint64_t>(f.latent);
-    for (size_t c = 0; c < conditions(); ++c) {
+    for (size_t c = 0; c < labels(); ++c) {
       if (!shown[c]) continue;
       f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], drawn_blocks_, stream);
     }
@@ -419,7 +506,7 @@ class Builder {
     if (sides_.in_sample) return;
     const auto p = null_->PValues(values, shown, stream, Draws());
     const auto rough = null_->PValues(values, others, stream, std::min(Draws(), kFewerShifts));
-    for (size_t c = 0; c < conditions(); ++c) {
+    for (size_t c = 0; c < labels(); ++c) {
       if (shown[c] || others[c]) f.certainty[c].p = shown[c] ? p[c] : rough[c];
     }
   }
@@ -435,7 +522,7 @@ class Builder {
     if (falls) CertifyPairs(kind, true, Negated(values, sides_.test()), f);
     if (!kind) return;
     const auto aurocs = Aurocs(values, test_);
-    for (size_t c = 0; c < conditions(); ++c) {
+    for (size_t c = 0; c < labels(); ++c) {
       Judged& judged = f.judged[c];
       if (judged.kind != kind || !aurocs[c]) continue;
       judged.test_auroc = judged.falls ? 1 - *aurocs[c] : *aurocs[c];
@@ -476,12 +563,45 @@ class Builder {
             });
           }));
     }
-    CorrectByCondition(conditions(), out_.features);
+    for (const auto& [family, members] : families_) CorrectFamily(members, out_.features);
+    for (const auto& [family, members] : control_families_) CorrectFamily(members, out_.features);
     return absl::OkStatus();
   }
 
-  absl::Status Control() {
+  // What features reached for labels that mean nothing; then only conditions are left.
+  void SumUpControls() {
+    for (const auto& [family, members] : control_families_) {
+      NegativeControl& control = out_.controls.emplace_back();
+      control.family = family;
+      control.labels = static_cast<int>(members.size());
+      double sum = 0, scored = 0;
+      for (const size_t c : members) {
+        for (const Feature& f : out_.features) {
+          control.pairs += f.certainty[c].q.has_value();
+          control.called += f.certainty[c].q.value_or(1) < kCalled;
+        }
+        if (!best_of_[c]) continue;
+        const auto& auroc = out_.features[*best_of_[c]].judged[c].test_auroc;
+        if (!auroc) continue;
+        sum += *auroc;
+        scored += 1;
+        control.highest_auroc = std::max(control.highest_auroc.value_or(0), *auroc);
+      }
+      if (scored > 0) control.mean_auroc = sum / scored;
+    }
+    for (Feature& f : out_.features) {
+      f.train.resize(conditions());
+      f.test.resize(conditions());
+      f.judged.resize(conditions());
+      f.certainty.resize(conditions());
+    }
     out_.random.resize(conditions());
+    labels_.resize(conditions());
+    test_labels_.resize(conditions());
+  }
+
+  absl::Status Control() {
+    out_.random.resize(labels());
     if (!target_) return absl::OkStatus();
     SAED_ASSIGN_OR_RETURN(
         out_.random, RandomControl(encoder_.model(), *target_, train_starts_, train_, test_starts_,
@@ -540,7 +660,8 @@ class Builder {
   std::optional<EvidenceColumns> columns_;  // where there is a target
   std::vector<sae::EvidenceKind> kinds_;
 
-  LabelRows labels_, test_labels_;  // of all windows; of the held-out ones
+  std::vector<std::string> left_out_;  // what made no conditions
+  LabelRows labels_, test_labels_;  // of all windows; of the held-out ones; see labels()
   WindowConditions train_, test_;
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
@@ -548,7 +669,12 @@ class Builder {
   // Windows in which each latent is active.
   std::vector<int64_t> active_, active_held_out_;
   std::vector<std::optional<ViewUnit>> best_units_;
-  std::vector<double> best_auroc_;  // per condition; less kFallingMargin where the feature falls
+  std::map<std::string, std::vector<size_t>> families_, control_families_;  // their labels
+  std::vector<int64_t> trials_;                      // of each label; see CountTrials
+  std::vector<int32_t> block_of_;                    // of each training window
+  std::vector<std::vector<int64_t>> active_trials_;  // [latent][label]
+  std::vector<std::optional<int>> best_of_;          // per label, its feature
+  std::vector<double> best_auroc_;  // per label; less kFallingMargin where the feature falls
   std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]
   Dictionary out_;
 };
@@ -560,8 +686,9 @@ absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
                                            const recordings::ViewData& view,
                                            const std::optional<CountView>& target,
                                            const std::vector<Condition>& user_conditions,
+                                           const ConditionColumns& columns,
                                            const Progress& progress, int64_t held) {
-  return Builder(encoder, recording, view, target, progress, held).Build(user_conditions);
+  return Builder(encoder, recording, view, target, progress, held).Build(user_conditions, columns);
 }
 
 }  // namespace saed::features

@@ -39,7 +39,8 @@ struct Exemplar {
 // How sure the judged held-out AUROC of a pair with support is (see kMinimumSupport).
 struct Certainty {
   // See NullLabels; of at most kShifts draws for pairs with an interval, of kFewerShifts for
-  // others. q after correction over all pairs with p, conditions first (FamilyQValues).
+  // others. q after correction over all pairs with p of the conditions that somebody asked for, or
+  // of those of one table, conditions first (FamilyQValues).
   std::optional<double> p, q;
   std::optional<Interval> interval;  // of the conditions that stand out in training
 };
@@ -89,9 +90,20 @@ struct VariableSummary {
   std::optional<double> best_unit_train, best_unit_test;
 };
 
+// What features reach for labels that mean nothing: those of a family's conditions, dealt anew (see
+// NullLabels) on both sides of the split.
+struct NegativeControl {
+  std::string family;  // see Condition
+  int labels = 0;
+  // Over labels, of the held-out AUROC of each one's best feature, chosen as that of a condition.
+  std::optional<double> mean_auroc, highest_auroc;
+  int64_t pairs = 0, called = 0;  // of features and labels with a q; with q < 0.05
+};
+
 struct Dictionary {
   std::vector<Condition> conditions;
-  std::vector<int64_t> train_positive, test_positive;  // windows per condition
+  // Windows per condition in which it holds, and of which it asks.
+  std::vector<int64_t> train_positive, test_positive, train_asked, test_asked;
   int64_t train_windows = 0, test_windows = 0;
   // Per condition the single unit with the highest training AUROC, of its count or its negative.
   struct BestUnit {
@@ -110,7 +122,8 @@ struct Dictionary {
   std::vector<FeatureSet> sets;  // per condition; empty but for kSetConditions
   std::vector<Probes> probes;    // per condition; see kProbedConditions
   std::vector<VariableSummary> variables;
-  std::optional<sae::Spectra> spectra;  // of held-out windows
+  std::optional<sae::Spectra> spectra;    // of held-out windows
+  std::vector<NegativeControl> controls;  // of each family that has a condition; none in sample
   std::vector<Feature> features;
   std::vector<std::string> warnings;
 };
@@ -120,6 +133,15 @@ struct Dictionary {
 // is active in as many training windows; where its code judges it, in as many in which the
 // condition holds.
 inline constexpr double kMinimumSupport = 20;
+// Windows of one trial are alike, so trials (or blocks of time, where the split has none) are
+// counted too: a condition must hold in kFewestTrials of them on the training side. A feature that
+// its code judges must be active, while it holds, in kSupportTrials of them, or in half where there
+// are fewer than twice as many, and in kSupportShare of them.
+inline constexpr int64_t kFewestTrials = 5, kSupportTrials = 20;
+inline constexpr double kSupportShare = 0.05;
+
+// Labels that are dealt anew for a family's negative control.
+inline constexpr int kControlLabels = 8;
 
 inline constexpr size_t kDrivers = 5;
 
@@ -139,14 +161,12 @@ inline constexpr int64_t kHeldActivations = int64_t{1} << 26;
 // A window's label is that of its last bin (lag 0). `target`: the counts that the model
 // reconstructs, on the same bins; absent where they are not known, and then so are importance and
 // spectra. Works in the caller's TBB arena; the result is the same for any number of threads.
-// CANCELLED where progress says stop. `held`: see
-// kHeldActivations; the result does not depend on it.
-absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
-                                           const recordings::Recording& recording,
-                                           const recordings::ViewData& view,
-                                           const std::optional<CountView>& target,
-                                           const std::vector<Condition>& user_conditions,
-                                           const Progress& progress,
-                                           int64_t held = kHeldActivations);
+// CANCELLED where progress says stop. `columns`: what makes automatic conditions beside those of
+// the user. `held`: see kHeldActivations; the result does not depend on it.
+absl::StatusOr<Dictionary> BuildDictionary(
+    const sae::Encoder& encoder, const recordings::Recording& recording,
+    const recordings::ViewData& view, const std::optional<CountView>& target,
+    const std::vector<Condition>& user_conditions, const ConditionColumns& columns,
+    const Progress& progress, int64_t held = kHeldActivations);
 
 }  // namespace saed::features

@@ -5,6 +5,14 @@
 #include "server/sae/windows.h"
 
 namespace saed::features {
+namespace {
+
+struct Sum {
+  std::vector<double> total;  // [S·N]
+  int64_t windows = 0;
+};
+
+}  // namespace
 
 Contrasts::Contrasts(const sae::Model& model, const CountView& counts,
                      const std::vector<int64_t>& starts, const WindowConditions& conditions)
@@ -12,28 +20,37 @@ Contrasts::Contrasts(const sae::Model& model, const CountView& counts,
   const auto windows = static_cast<int64_t>(starts.size());
   const int64_t used = std::min(windows, kMost);
   const int inputs = model.inputs();
-  std::vector<double> all(inputs, 0);
-  std::vector<std::vector<double>> held(difference_.size());
-  std::vector<int64_t> number(difference_.size(), 0);
+  const auto add = [&](const std::vector<float>& x, Sum& sum) {
+    sum.total.resize(inputs, 0);
+    for (int n = 0; n < inputs; ++n) sum.total[n] += static_cast<double>(x[n]);
+    ++sum.windows;
+  };
+  std::vector<Sum> asked(conditions.parts.size()), held(difference_.size());
   std::vector<float> x(inputs);
   for (int64_t i = 0; i < used; ++i) {
     const int64_t w = i * windows / used;
     sae::ReadWindow(counts, model.normaliser, starts[w], model.S, x.data());
-    for (int n = 0; n < inputs; ++n) all[n] += static_cast<double>(x[n]);
-    for (int64_t at = conditions.begin[w]; at < conditions.begin[w + 1]; ++at) {
-      const int32_t c = conditions.condition[at];
-      held[c].resize(inputs, 0);
-      for (int n = 0; n < inputs; ++n) held[c][n] += static_cast<double>(x[n]);
-      ++number[c];
+    for (size_t p = 0; p < asked.size(); ++p) {
+      const auto& part = conditions.parts[p];
+      const int32_t place = part.of.scope.Place(w);
+      if (place < 0) continue;
+      add(x, asked[p]);
+      for (int64_t at = part.begin[place]; at < part.begin[place + 1]; ++at) {
+        add(x, held[part.condition[at]]);
+      }
     }
   }
-  for (size_t c = 0; c < held.size(); ++c) {
-    if (number[c] == 0 || number[c] == used) continue;
-    const auto inside = static_cast<double>(number[c]);
-    const auto outside = static_cast<double>(used - number[c]);
-    difference_[c].resize(inputs);
-    for (int n = 0; n < inputs; ++n) {
-      difference_[c][n] = static_cast<float>(held[c][n] / inside - (all[n] - held[c][n]) / outside);
+  for (size_t p = 0; p < asked.size(); ++p) {
+    for (const size_t c : conditions.parts[p].of.conditions) {
+      const Sum &all = asked[p], &inside = held[c];
+      if (inside.windows == 0 || inside.windows == all.windows) continue;
+      const auto in = static_cast<double>(inside.windows);
+      const auto out = static_cast<double>(all.windows - inside.windows);
+      difference_[c].resize(inputs);
+      for (int n = 0; n < inputs; ++n) {
+        difference_[c][n] =
+            static_cast<float>(inside.total[n] / in - (all.total[n] - inside.total[n]) / out);
+      }
     }
   }
 }

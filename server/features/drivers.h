@@ -10,7 +10,8 @@
 
 namespace saed::features {
 
-// Mean windows where each condition holds less the mean elsewhere, over training windows.
+// Mean windows where each condition holds less the mean of others of which it asks, over training
+// windows.
 class Contrasts {
  public:
   // Of at most kMost of the windows `starts` of `counts`, evenly spaced, in the model's normalised

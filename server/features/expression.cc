@@ -18,9 +18,6 @@ namespace saed::features {
 namespace {
 
 using recordings::IntervalTable;
-using recordings::Series;
-
-constexpr double kGapIntervals = 5, kGapBins = 2;
 
 absl::Status Fault(const FilterNode& node, std::string_view what) {
   return InvalidField("expression", fmt::format("at position {} {}", node.position + 1, what));
@@ -48,6 +45,31 @@ std::optional<double> Number(const std::string& text) {
   return value;
 }
 
+std::string SomeValues(const recordings::Column& column) {
+  constexpr size_t kMost = 10;
+  return fmt::format("{}", fmt::join(recordings::DistinctValues(column, kMost), ", "));
+}
+
+// A function of a table, with a filter of its rows if wanted.
+struct TableCall {
+  std::string_view name;
+  size_t times;     // arguments in seconds
+  bool point;       // the one bin at that time
+  bool at_stop;     // times are from the stop
+  bool among_rows;  // asks of the table's rows alone
+  std::string_view example;
+};
+
+constexpr TableCall kTableCalls[] = {
+    {"during", 0, false, false, false, "during(trials, outcome = hit)"},
+    {"among", 0, false, false, true, "among(trials, outcome = hit)"},
+    {"each", 1, true, false, true, "each(trials, outcome = hit, 0.2)"},
+    {"starts", 0, true, false, false, "starts(trials, outcome = hit)"},
+    {"stops", 0, true, true, false, "stops(trials, outcome = hit)"},
+    {"around_start", 2, false, false, false, "around_start(trials, outcome = hit, -0.1, 0.5)"},
+    {"around_stop", 2, false, true, false, "around_stop(trials, outcome = hit, -0.1, 0.5)"},
+};
+
 class Evaluator {
  public:
   Evaluator(const recordings::Recording& recording, const recordings::ViewData& view)
@@ -62,7 +84,8 @@ class Evaluator {
       case FilterNode::Kind::kNot: {
         SAED_ASSIGN_OR_RETURN(BinLabels out, Of(node.children[0]));
         for (size_t b = 0; b < out.holds.size(); ++b) {
-          out.holds[b] = !out.holds[b] && (out.known.empty() || out.known[b]);
+          out.holds[b] = !out.holds[b] && (out.known.empty() || out.known[b]) &&
+                         (out.asked.empty() || out.asked[b]);
         }
         return out;
       }
@@ -79,6 +102,18 @@ class Evaluator {
   }
 
  private:
+  // AND asks of what both ask of, OR of what either does; of all where nothing is said.
+  static void JoinAsked(const BinLabels& next, bool both, BinLabels& out) {
+    if (out.asked.empty() || next.asked.empty()) {
+      if (!both) out.asked.clear();
+      if (both && out.asked.empty()) out.asked = next.asked;
+      return;
+    }
+    for (size_t b = 0; b < out.asked.size(); ++b) {
+      out.asked[b] = both ? out.asked[b] && next.asked[b] : out.asked[b] || next.asked[b];
+    }
+  }
+
   // Kleene's logic: an unknown side matters only where the other does not decide.
   static void Join(const BinLabels& next, bool both, BinLabels& out) {
     const auto known = [](const BinLabels& l, size_t b) { return l.known.empty() || l.known[b]; };
@@ -93,12 +128,13 @@ class Evaluator {
       out.holds[b] = both ? a && c : a || c;
     }
     out.known = std::move(all);
+    JoinAsked(next, both, out);
   }
 
-  BinLabels Nothing() const { return {std::vector<uint8_t>(view_.bins, 0), {}}; }
+  BinLabels Nothing() const { return {std::vector<uint8_t>(view_.bins, 0), {}, {}}; }
 
   // Bins whose centre lies in [begin, end).
-  void Mark(double begin, double end, BinLabels& out) const {
+  void Mark(double begin, double end, std::vector<uint8_t>& out) const {
     const double first =
         (begin - recordings::kTimeTolerance - view_.start_time) / view_.bin_width - 0.5;
     const double last =
@@ -106,14 +142,14 @@ class Evaluator {
     const auto bins = static_cast<double>(view_.bins);
     const auto from = static_cast<int64_t>(std::ceil(std::clamp(first, 0.0, bins)));
     const auto to = static_cast<int64_t>(std::ceil(std::clamp(last, 0.0, bins)));
-    for (int64_t b = from; b < to; ++b) out.holds[b] = 1;
+    for (int64_t b = from; b < to; ++b) out[b] = 1;
   }
 
-  void MarkPoint(double time, BinLabels& out) const {
+  void MarkPoint(double time, std::vector<uint8_t>& out) const {
     const double bin =
         std::floor((time + recordings::kTimeTolerance - view_.start_time) / view_.bin_width);
     if (bin >= 0 && bin < static_cast<double>(view_.bins)) {
-      out.holds[static_cast<int64_t>(bin)] = 1;
+      out[static_cast<int64_t>(bin)] = 1;
     }
   }
 
@@ -131,54 +167,185 @@ class Evaluator {
   absl::StatusOr<BinLabels> Call(const FilterNode& node) const {
     const std::string& name = node.field;
     if (name == "rising" || name == "falling") return Slope(node);
-    const bool around = name == "around_start" || name == "around_stop";
-    if (!around && name != "during" && name != "starts" && name != "stops") {
-      return Fault(node, fmt::format("calls '{}'; known are during, around_start, around_stop, "
-                                     "starts, stops, rising and falling",
-                                     name));
+    if (name == "contrast") return Contrast(node);
+    if (name == "around") return AroundColumn(node);
+    std::vector<std::string_view> known = {"contrast", "around", "rising", "falling"};
+    for (const TableCall& call : kTableCalls) {
+      if (name == call.name) return OfTable(node, call);
+      known.push_back(call.name);
     }
+    return Fault(node, fmt::format("calls '{}'; known are {}", name, fmt::join(known, ", ")));
+  }
+
+  absl::StatusOr<const IntervalTable*> Table(const FilterNode& node,
+                                             const std::string& name) const {
+    const IntervalTable* table = recording_.FindIntervals(name);
+    if (table != nullptr) return table;
+    return Fault(node, fmt::format("names the table '{}'; the recording's interval tables are: {}",
+                                   name, TableNames(recording_)));
+  }
+
+  absl::StatusOr<BinLabels> OfTable(const FilterNode& node, const TableCall& call) const {
     const auto& arguments = node.arguments;
-    if (arguments.size() != (around ? 3 : 1) || node.children.size() > 1) {
-      return Fault(node, around ? fmt::format("{} takes a table, a filter if wanted, and two times "
-                                              "in seconds, e.g. {}(trials, outcome = hit, -0.1, "
-                                              "0.5)",
-                                              name, name)
-                                : fmt::format("{} takes a table and, if wanted, a filter, e.g. "
-                                              "{}(trials, outcome = hit)",
-                                              name, name));
+    if (arguments.size() != call.times + 1 || node.children.size() > 1) {
+      return Fault(node, fmt::format("{} takes a table, a filter if wanted{}, e.g. {}", call.name,
+                                     call.times == 0   ? ""
+                                     : call.times == 1 ? ", and a time in seconds"
+                                                       : ", and two times in seconds",
+                                     call.example));
     }
-    const IntervalTable* table = recording_.FindIntervals(arguments[0]);
-    if (table == nullptr) {
-      return Fault(node, fmt::format("names the table '{}'; the recording's interval tables are: "
-                                     "{}",
-                                     arguments[0], TableNames(recording_)));
-    }
-    std::optional<double> from, to;
-    if (around) {
-      from = Number(arguments[1]);
-      to = Number(arguments[2]);
-      if (!from || !to || *from >= *to) {
-        return Fault(node, fmt::format("{} goes from '{}' to '{}'; both are times in seconds, the "
-                                       "first before the second",
-                                       name, arguments[1], arguments[2]));
+    SAED_ASSIGN_OR_RETURN(const IntervalTable* table, Table(node, arguments[0]));
+    Offsets offsets;
+    if (call.times == 1) {
+      const auto at = Number(arguments[1]);
+      if (!at) {
+        return Fault(node, fmt::format("{} is at '{}'; give a time in seconds after the start",
+                                       call.name, arguments[1]));
       }
+      offsets.from = *at;
+    }
+    if (call.times == 2) {
+      SAED_ASSIGN_OR_RETURN(offsets, Between(node, 1));
     }
     const FilterNode* filter = node.children.empty() ? nullptr : node.children.data();
     SAED_ASSIGN_OR_RETURN(const auto rows, Rows(node, *table, filter));
-    BinLabels out = Nothing();
+    const auto mark = [&](size_t i, std::vector<uint8_t>& out) {
+      MarkRow(call, *table, i, offsets, out);
+    };
+    if (!call.among_rows) return {{MarkAll(rows, mark), {}, {}}};
+    const auto asked = filter == nullptr ? rows : recordings::AskedRows(table->table, *filter);
+    return Among(rows, asked, mark);
+  }
+
+  struct Offsets {
+    double from = 0, to = 0;  // s
+  };
+
+  // The two times from argument `first` on.
+  absl::StatusOr<Offsets> Between(const FilterNode& node, size_t first) const {
+    const auto from = Number(node.arguments[first]), to = Number(node.arguments[first + 1]);
+    if (from && to && *from < *to) return Offsets{*from, *to};
+    return Fault(node, fmt::format("{} goes from '{}' to '{}'; both are times in seconds, the "
+                                   "first before the second",
+                                   node.field, node.arguments[first], node.arguments[first + 1]));
+  }
+
+  void MarkRow(const TableCall& call, const IntervalTable& table, size_t i, const Offsets& offsets,
+               std::vector<uint8_t>& out) const {
+    const double start = table.start[i], stop = table.stop[i];
+    const double anchor = call.at_stop ? stop : start;
+    if (call.times == 2) {
+      Mark(anchor + offsets.from, anchor + offsets.to, out);
+    } else if (call.point) {
+      MarkPoint(anchor + offsets.from, out);
+    } else {
+      Mark(start, stop, out);
+    }
+  }
+
+  template <class MarkOne>
+  std::vector<uint8_t> MarkAll(const std::vector<uint8_t>& rows, const MarkOne& mark) const {
+    std::vector<uint8_t> out(view_.bins, 0);
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (!rows[i]) continue;
-      const double start = table->start[i], stop = table->stop[i];
-      if (around) {
-        const double anchor = name == "around_start" ? start : stop;
-        Mark(anchor + *from, anchor + *to, out);
-      } else if (name == "during") {
-        Mark(start, stop, out);
-      } else {
-        MarkPoint(name == "starts" ? start : stop, out);
-      }
+      if (rows[i]) mark(i, out);
     }
     return out;
+  }
+
+  // Holds in the bins of `rows`, asks of those of `asked`.
+  template <class MarkOne>
+  BinLabels Among(const std::vector<uint8_t>& rows, const std::vector<uint8_t>& asked,
+                  const MarkOne& mark) const {
+    BinLabels out{MarkAll(rows, mark), {}, MarkAll(asked, mark)};
+    for (size_t b = 0; b < out.holds.size(); ++b) out.holds[b] = out.holds[b] && out.asked[b];
+    return out;
+  }
+
+  struct TableColumn {
+    const IntervalTable* table = nullptr;
+    const recordings::Column* column = nullptr;
+  };
+
+  // What "table.column" names.
+  absl::StatusOr<TableColumn> FindColumn(const FilterNode& node, const std::string& name) const {
+    const IntervalTable* lacks = nullptr;
+    for (const IntervalTable& table : recording_.intervals) {
+      const std::string& prefix = table.table.name;
+      if (!name.starts_with(prefix) || name.size() <= prefix.size() || name[prefix.size()] != '.') {
+        continue;
+      }
+      const recordings::Column* found = table.table.Find(name.substr(prefix.size() + 1));
+      if (found != nullptr) return TableColumn{&table, found};
+      lacks = &table;
+    }
+    if (lacks != nullptr) {
+      std::vector<std::string_view> names;
+      for (const auto& c : lacks->table.columns) names.push_back(c.name);
+      return Fault(node, fmt::format("names '{}', which is no column of the table '{}'; it has {}",
+                                     name, lacks->table.name, fmt::join(names, ", ")));
+    }
+    return NoSuchName(node, name);
+  }
+
+  // Rows in which a column has a value.
+  absl::StatusOr<std::vector<uint8_t>> RowsWith(const FilterNode& node, const TableColumn& of,
+                                                const std::string& value) const {
+    FilterNode compare;
+    compare.position = node.position;
+    compare.field = of.column->name;
+    compare.op.push_back('=');
+    compare.text = value;
+    const auto number = Number(value);
+    compare.is_number = number.has_value();
+    compare.number = number.value_or(0);
+    return Rows(node, *of.table, &compare);
+  }
+
+  absl::StatusOr<BinLabels> Contrast(const FilterNode& node) const {
+    const auto& arguments = node.arguments;
+    if (arguments.size() != 3 || !node.children.empty() || arguments[1] == arguments[2]) {
+      return Fault(node,
+                   "contrast takes a table's column and two of its values, e.g. "
+                   "contrast(trials.side, left, right)");
+    }
+    SAED_ASSIGN_OR_RETURN(const TableColumn of, FindColumn(node, arguments[0]));
+    SAED_ASSIGN_OR_RETURN(const auto rows, RowsWith(node, of, arguments[1]));
+    SAED_ASSIGN_OR_RETURN(auto asked, RowsWith(node, of, arguments[2]));
+    for (const auto& [value, has] :
+         {std::pair(arguments[1], &rows), std::pair(arguments[2], &std::as_const(asked))}) {
+      if (std::find(has->begin(), has->end(), 1) != has->end()) continue;
+      return Fault(node, fmt::format("contrasts the value '{}', which no row of {} has; it has {}",
+                                     value, arguments[0], SomeValues(*of.column)));
+    }
+    for (size_t i = 0; i < rows.size(); ++i) asked[i] = asked[i] || rows[i];
+    return Among(rows, asked, [&](size_t i, std::vector<uint8_t>& out) {
+      Mark(of.table->start[i], of.table->stop[i], out);
+    });
+  }
+
+  // around(table.column, [filter,] from, to): a column of times.
+  absl::StatusOr<BinLabels> AroundColumn(const FilterNode& node) const {
+    if (node.arguments.size() != 3 || node.children.size() > 1) {
+      return Fault(node,
+                   "around takes a table's column of times, a filter if wanted, and two "
+                   "times in seconds, e.g. around(trials.press_time, -0.1, 0.1)");
+    }
+    SAED_ASSIGN_OR_RETURN(const TableColumn of, FindColumn(node, node.arguments[0]));
+    const auto* times = std::get_if<recordings::Numbers>(&of.column->values);
+    if (times == nullptr) {
+      return Fault(node, fmt::format("takes the column '{}' for times, but it has texts",
+                                     node.arguments[0]));
+    }
+    SAED_ASSIGN_OR_RETURN(const Offsets offsets, Between(node, 1));
+    const FilterNode* filter = node.children.empty() ? nullptr : node.children.data();
+    SAED_ASSIGN_OR_RETURN(const auto rows, Rows(node, *of.table, filter));
+    return {{MarkAll(rows,
+                     [&](size_t i, std::vector<uint8_t>& out) {
+                       const double time = (*times)[i];
+                       if (std::isfinite(time)) Mark(time + offsets.from, time + offsets.to, out);
+                     }),
+             {},
+             {}}};
   }
 
   absl::StatusOr<BinLabels> Slope(const FilterNode& node) const {
@@ -228,22 +395,14 @@ class Evaluator {
       }
       return out;
     }
-    for (const IntervalTable& table : recording_.intervals) {
-      const std::string& name = table.table.name;
-      if (node.field.size() <= name.size() + 1 || !node.field.starts_with(name) ||
-          node.field[name.size()] != '.') {
-        continue;
-      }
-      FilterNode inner = node;
-      inner.field = node.field.substr(name.size() + 1);
-      SAED_ASSIGN_OR_RETURN(const auto rows, Rows(node, table, &inner));
-      BinLabels out = Nothing();
-      for (size_t i = 0; i < rows.size(); ++i) {
-        if (rows[i]) Mark(table.start[i], table.stop[i], out);
-      }
-      return out;
-    }
-    return NoSuchName(node, node.field);
+    SAED_ASSIGN_OR_RETURN(const TableColumn of, FindColumn(node, node.field));
+    FilterNode inner = node;
+    inner.field = of.column->name;
+    SAED_ASSIGN_OR_RETURN(const auto rows, Rows(node, *of.table, &inner));
+    return Among(rows, recordings::AskedRows(of.table->table, inner),
+                 [&](size_t i, std::vector<uint8_t>& out) {
+                   Mark(of.table->start[i], of.table->stop[i], out);
+                 });
   }
 
   absl::Status NoSuchName(const FilterNode& node, const std::string& name) const {
@@ -259,14 +418,6 @@ class Evaluator {
   const recordings::Recording& recording_;
   const recordings::ViewData& view_;
 };
-
-double MedianInterval(const recordings::Numbers& times) {
-  std::vector<double> gaps;
-  for (size_t i = 1; i < times.size(); ++i) gaps.push_back(times[i] - times[i - 1]);
-  if (gaps.empty()) return 0;
-  std::nth_element(gaps.begin(), gaps.begin() + static_cast<int64_t>(gaps.size() / 2), gaps.end());
-  return gaps[gaps.size() / 2];
-}
 
 }  // namespace
 
@@ -284,60 +435,6 @@ std::string Quoted(std::string_view text) {
     out += c;
   }
   return out + "\"";
-}
-
-std::vector<double> OnBins(const Series& series, size_t channel, const recordings::ViewData& view) {
-  const size_t channels = series.channels.size();
-  const auto& times = series.timestamps;
-  std::vector<double> sum(view.bins, 0), count(view.bins, 0);
-  for (size_t i = 0; i < times.size(); ++i) {
-    const double value = series.values[i * channels + channel];
-    const double bin =
-        std::floor((times[i] + recordings::kTimeTolerance - view.start_time) / view.bin_width);
-    if (!std::isfinite(value) || !(bin >= 0) || bin >= static_cast<double>(view.bins)) continue;
-    sum[static_cast<int64_t>(bin)] += value;
-    count[static_cast<int64_t>(bin)] += 1;
-  }
-  const double gap =
-      std::max(kGapIntervals * MedianInterval(times), kGapBins * view.bin_width) + 1e-12;
-  std::vector<double> out(view.bins, std::numeric_limits<double>::quiet_NaN());
-  size_t next = 0;  // first sample after the bin's centre
-  for (int64_t b = 0; b < view.bins; ++b) {
-    if (count[b] > 0) {
-      out[b] = sum[b] / count[b];
-      continue;
-    }
-    const double centre = view.bin_start(b) + view.bin_width / 2;
-    while (next < times.size() && times[next] <= centre) ++next;
-    if (next == 0 || next == times.size() || times[next] - times[next - 1] > gap) continue;
-    const double share = (centre - times[next - 1]) / (times[next] - times[next - 1]);
-    out[b] = (1 - share) * series.values[(next - 1) * channels + channel] +
-             share * series.values[next * channels + channel];
-  }
-  return out;
-}
-
-std::pair<const Series*, size_t> FindChannel(const recordings::Recording& recording,
-                                             std::string_view name) {
-  for (const Series& s : recording.series) {
-    if (s.channels.size() == 1 && name == s.name) return {&s, 0};
-    if (!name.starts_with(s.name) || name.size() <= s.name.size() || name[s.name.size()] != '.') {
-      continue;
-    }
-    const auto at = std::find(s.channels.begin(), s.channels.end(), name.substr(s.name.size() + 1));
-    if (at != s.channels.end()) return {&s, static_cast<size_t>(at - s.channels.begin())};
-  }
-  return {nullptr, 0};
-}
-
-std::vector<std::string> ChannelNames(const recordings::Recording& recording) {
-  std::vector<std::string> out;
-  for (const Series& s : recording.series) {
-    for (const std::string& c : s.channels) {
-      out.push_back(s.channels.size() == 1 ? s.name : s.name + "." + c);
-    }
-  }
-  return out;
 }
 
 }  // namespace saed::features

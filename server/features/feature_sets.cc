@@ -87,10 +87,17 @@ Activations ScoresOf(const std::vector<Member>& members,
   return out;
 }
 
+// [windows] 1 where the condition asks.
+std::vector<uint8_t> Asked(const std::vector<WindowLabel>& label) {
+  std::vector<uint8_t> out(label.size());
+  for (size_t w = 0; w < label.size(); ++w) out[w] = label[w] != kOutside;
+  return out;
+}
+
 std::optional<double> AurocOf(const Activations& values, const std::vector<uint8_t>& label) {
   std::vector<float> all(label.size(), 0);
   for (const auto& [w, value] : values) all[w] = value;
-  return AurocWhere(all, label, std::vector<uint8_t>(label.size(), 1));
+  return AurocWhere(all, label, Asked(label));
 }
 
 // Of the blocks that are drawn as many as hold a window where the label is `value`.
@@ -284,9 +291,9 @@ class Finder {
       std::vector<int64_t> positive;
       int64_t met = 0;
       for (int64_t w = 0; w < std::ssize(search_.train_starts); ++w) {
-        if (label[w]) positive.push_back(w);
+        if (label[w] == kHolds) positive.push_back(w);
       }
-      for (const int64_t r : rows_) met += label[r];
+      for (const int64_t r : rows_) met += label[r] == kHolds;
       if (met >= kFewestPositive) continue;
       for (const int64_t i : EvenlySpaced(0, std::ssize(positive), kFewestPositive)) {
         rows.insert(positive[i]);
@@ -296,9 +303,9 @@ class Finder {
   }
 
   static bool Supported(const std::vector<uint8_t>& label) {
-    const auto positive = static_cast<double>(std::count(label.begin(), label.end(), 1));
-    return positive >= kMinimumSupport &&
-           static_cast<double>(label.size()) - positive >= kMinimumSupport;
+    const auto support = static_cast<int64_t>(kMinimumSupport);
+    return std::count(label.begin(), label.end(), kHolds) >= support &&
+           std::count(label.begin(), label.end(), kHoldsNot) >= support;
   }
 
   // Fills `sizes`; the scores of the set of `size` members, or of the largest.

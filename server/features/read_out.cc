@@ -44,6 +44,15 @@ struct Plan {
   }
 };
 
+// The rows of windows of which a condition asks.
+ProbeRows Asked(const Plan& plan, const std::vector<WindowLabel>& label) {
+  ProbeRows out = plan.rows;
+  for (auto* rows : {&out.fit, &out.validation, &out.test}) {
+    std::erase_if(*rows, [&](int64_t row) { return label[plan.windows[row]] == kOutside; });
+  }
+  return out;
+}
+
 // Spike counts of every bin and unit of the windows `starts`.
 SparseRows Counts(const recordings::ViewData& view, const std::vector<int64_t>& starts) {
   const CountView counts = view.counts();
@@ -102,10 +111,11 @@ absl::StatusOr<std::vector<Probes>> ReadOut(
   sae::ForBlocks(static_cast<int64_t>(chosen.size()), 1, [&](int64_t, int64_t i, int64_t) {
     const size_t c = chosen[i];
     std::vector<uint8_t> label;
-    for (int64_t w : plan.windows) label.push_back(labels[c][w]);
+    for (int64_t w : plan.windows) label.push_back(labels[c][w] == kHolds);
+    const ProbeRows used = Asked(plan, labels[c]);
     const SparseRows one = Transpose({activations[*best[c]]}, rows);
     const auto score = [&](const SparseRows& x) -> std::optional<double> {
-      const auto probe = Probe(x, label, plan.rows);
+      const auto probe = Probe(x, label, used);
       if (!probe) return std::nullopt;
       return probe->balanced_accuracy;
     };

@@ -14,7 +14,7 @@ constexpr int kMostLags = 200;  // on either side
 std::vector<int64_t> Onsets(const std::vector<uint8_t>& label, const std::vector<int64_t>& starts) {
   std::vector<int64_t> out;
   for (size_t w = 1; w < starts.size(); ++w) {
-    if (label[w] && !label[w - 1] && starts[w] == starts[w - 1] + 1) {
+    if (label[w] == kHolds && label[w - 1] != kHolds && starts[w] == starts[w - 1] + 1) {
       out.push_back(static_cast<int64_t>(w));
     }
   }

@@ -244,7 +244,8 @@ std::optional<double> AurocWhere(const std::vector<float>& scores,
 
 ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                     const std::vector<uint8_t>& fold) {
-  const std::vector<uint8_t> all(label.size(), 1);
+  std::vector<uint8_t> all(label.size());
+  for (size_t r = 0; r < label.size(); ++r) all[r] = label[r] != kOutside;
   ChosenSet out;
   out.growth = GrowSet(columns, label, all);
   const size_t sizes = out.growth.columns.size();
@@ -255,7 +256,7 @@ ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label
   std::vector<double> sum(sizes, 0), folds(sizes, 0);
   for (int f = 0; f < kSetFolds; ++f) {
     std::vector<uint8_t> others(label.size()), own(label.size());
-    for (size_t r = 0; r < label.size(); ++r) (fold[r] == f ? own : others)[r] = 1;
+    for (size_t r = 0; r < label.size(); ++r) (fold[r] == f ? own : others)[r] = all[r];
     const Growth growth = GrowSet(columns, label, others);
     for (size_t n = 0; n < std::min(sizes, growth.columns.size()); ++n) {
       const auto scores = SetScores(columns, growth.columns, growth.weights[n]);

@@ -60,8 +60,8 @@ struct Growth {
   std::vector<std::vector<double>> weights;  // weights[n]: of the first n + 1 of them
 };
 
-// From the rows where used[row] is 1, labelled label[row]. Empty where one class has no row or no
-// column varies.
+// From the rows where used[row] is 1, labelled label[row], none of them outside. Empty where one
+// class has no row or no column varies.
 Growth GrowSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                const std::vector<uint8_t>& used, size_t most = kMostMembers);
 
@@ -85,7 +85,7 @@ struct ChosenSet {
 
 // `fold` [rows], in [0, kSetFolds): rows of one stretch of time belong to one fold, because
 // neighbours are alike and a set that was fitted to one knows the other. Where no fold has both
-// classes, the size is 1. Single-threaded; thread-safe.
+// classes, the size is 1. Rows outside are left out. Single-threaded; thread-safe.
 ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                     const std::vector<uint8_t>& fold);
 

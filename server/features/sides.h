@@ -1,13 +1,9 @@
-// The two sides of a view's split and what holds on them, as a dictionary looks at them.
+// The two sides of a view's split, as a dictionary looks at them.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "server/features/conditions.h"
-#include "server/recordings/recording.h"
 #include "server/recordings/view.h"
 
 namespace saed::features {
@@ -23,16 +19,6 @@ struct Sides {
   std::vector<int64_t> TrainStarts() const;
   std::vector<int64_t> TestStarts() const;
 };
-
-using LabelRows = std::vector<std::vector<uint8_t>>;  // [condition][window]
-
-// Of the last bins of the windows `starts`. Adds to `warnings` which conditions hang on series with
-// gaps there.
-absl::StatusOr<LabelRows> Labels(const recordings::Recording& recording,
-                                 const recordings::ViewData& view,
-                                 const std::vector<Condition>& conditions,
-                                 const std::vector<int64_t>& starts,
-                                 std::vector<std::string>& warnings);
 
 // First windows of the stretches of one block of the split, by last bins; then their number. A
 // window whose last bin lies across two blocks belongs to the stretch before it.

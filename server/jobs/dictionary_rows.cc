@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/inference/spec_json.h"
 #include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
 
@@ -45,6 +46,24 @@ nlohmann::json SpectraJson(const features::Dictionary& d) {
   return {{"segments", s.segments},   {"segment_bins", s.segment_bins},
           {"bin_width", s.bin_width}, {"target", s.target},
           {"output", s.output},       {"relative_error", errors}};
+}
+
+// What is only shown of a condition.
+nlohmann::json ConditionDetails(const features::Dictionary& d, size_t c) {
+  return {{"train_asked", d.train_asked[c]}, {"test_asked", d.test_asked[c]}};
+}
+
+nlohmann::json DictionaryDetails(const features::Dictionary& d) {
+  nlohmann::json controls = nlohmann::json::array();
+  for (const features::NegativeControl& n : d.controls) {
+    controls.push_back({{"family", n.family},
+                        {"labels", n.labels},
+                        {"mean_auroc", OptionalJson(n.mean_auroc)},
+                        {"highest_auroc", OptionalJson(n.highest_auroc)},
+                        {"pairs", n.pairs},
+                        {"called", n.called}});
+  }
+  return {{"controls", controls}};
 }
 
 void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {
@@ -97,7 +116,8 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
                     d.train_windows,
                     d.test_windows,
                     nlohmann::json(d.warnings).dump(),
-                    SpectraJson(d).dump()};
+                    SpectraJson(d).dump(),
+                    DictionaryDetails(d).dump()};
   for (size_t c = 0; c < d.conditions.size(); ++c) {
     storage::ConditionRow& row = out.conditions.emplace_back();
     row.position = static_cast<int>(c);
@@ -111,6 +131,7 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     row.probe_counts = d.probes[c].counts;
     row.random_train_auroc = d.random[c].train_auroc;
     row.random_test_auroc = d.random[c].test_auroc;
+    row.details = ConditionDetails(d, c).dump();
     if (const auto& margin = d.margins[c]) {
       row.over_unit = margin->difference;
       if (margin->interval) {

@@ -83,12 +83,14 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
                            const recordings::Recording& recording, const recordings::ViewData& view,
                            const std::optional<CountView>& target,
                            const std::vector<features::Condition>& conditions,
+                           const features::ConditionColumns& columns,
                            const std::vector<std::string>& model_warnings, tbb::task_arena& arena,
                            Reporter& reporter) {
   absl::StatusOr<features::Dictionary> dictionary;
   const features::Progress progress = reporter.Stage("dictionary");
   arena.execute([&] {
-    dictionary = features::BuildDictionary(encoder, recording, view, target, conditions, progress);
+    dictionary =
+        features::BuildDictionary(encoder, recording, view, target, conditions, columns, progress);
   });
   SAED_RETURN_IF_ERROR(dictionary.status());
   dictionary->warnings.insert(dictionary->warnings.begin(), model_warnings.begin(),
@@ -142,8 +144,8 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
       Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
   SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
   return BuildAndStore(context, job, job.id, encoder, recording, view,
-                       target ? target->counts() : view.counts(), spec.conditions, warnings, arena,
-                       reporter);
+                       target ? target->counts() : view.counts(), spec.conditions,
+                       spec.condition_columns, warnings, arena, reporter);
 }
 
 absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
@@ -162,7 +164,8 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   std::optional<CountView> target;
   if (model.target_units == 0) target = view.counts();
   return BuildAndStore(context, job, spec.model_id, encoder, recording, view, target,
-                       spec.conditions, inference::Warnings(row), arena, reporter);
+                       spec.conditions, spec.condition_columns, inference::Warnings(row), arena,
+                       reporter);
 }
 
 }  // namespace

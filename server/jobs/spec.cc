@@ -77,11 +77,13 @@ namespace saed::features {
 
 void to_json(nlohmann::json& json, const Condition& c) {
   json = {{"name", c.name}, {"expression", c.expression}};
+  if (!c.family.empty()) json["family"] = c.family;
 }
 
 void from_json(const nlohmann::json& json, Condition& c) {
   c.name = json.value("name", "");
   c.expression = json.value("expression", "");
+  c.family = json.value("family", "");
   if (json.contains("expression")) return;
   // Stores of schema 2 have a table, a filter and a span.
   const std::string anchor = json.value("anchor", "whole"), filter = json.value("filter", "");
@@ -94,6 +96,8 @@ void from_json(const nlohmann::json& json, Condition& c) {
   c.expression += ")";
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConditionColumns, only, excluded)
+
 }  // namespace saed::features
 
 namespace saed::jobs {
@@ -101,9 +105,9 @@ namespace saed::jobs {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Target, recording_id, unit_labels, unit_ids,
                                                 unit_regions, normaliser)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSpec, recording_id, name, view, fit, choices,
-                                                warnings, conditions, threads)
+                                                warnings, conditions, condition_columns, threads)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AnalyseSpec, model_id, recording_id, name,
-                                                conditions, threads)
+                                                conditions, condition_columns, threads)
 
 namespace {
 

@@ -32,7 +32,8 @@ struct TrainSpec {
   std::vector<std::string> choices;             // what Check chose and why, a line each
   std::vector<std::string> warnings;            // what Check found is likely not meant, too
   std::vector<features::Condition> conditions;  // beside the automatic ones
-  int threads = 0;                              // 0: as many as the server gives one job
+  features::ConditionColumns condition_columns;
+  int threads = 0;  // 0: as many as the server gives one job
 };
 
 // Builds a dictionary of a stored model on a recording.
@@ -41,6 +42,7 @@ struct AnalyseSpec {
   std::string recording_id;
   std::string name;
   std::vector<features::Condition> conditions;
+  features::ConditionColumns condition_columns;
   int threads = 0;
 };
 

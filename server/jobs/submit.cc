@@ -220,6 +220,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
                 split)
           : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
   faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
+  faults.Merge(features::Validate(*recording, spec.condition_columns), "condition_columns");
   if (!view.ok()) {
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
     return faults.ToStatus();
@@ -271,6 +272,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
   const auto view =
       recordings::BuildAnalysisView(recording, trained.view, inference::UnitIds(model), {}, {});
   faults.Merge(features::Validate(recording, spec.conditions, view.ok() ? &*view : nullptr));
+  faults.Merge(features::Validate(recording, spec.condition_columns), "condition_columns");
   faults.Merge(view.status(), "recording");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int64_t inputs = int64_t{view->window} * static_cast<int64_t>(view->units.size());

@@ -112,6 +112,25 @@ absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterN
   return rows;
 }
 
+std::vector<uint8_t> AskedRows(const Table& table, const FilterNode& filter) {
+  Rows rows(table.columns.empty() ? 0 : table.columns[0].rows(), 1);
+  if (filter.kind != FilterNode::Kind::kCompare) {
+    for (const FilterNode& child : filter.children) {
+      const Rows of_child = AskedRows(table, child);
+      for (size_t i = 0; i < rows.size(); ++i) rows[i] = rows[i] && of_child[i];
+    }
+    return rows;
+  }
+  const Column* column = table.Find(filter.field);
+  if (column == nullptr) return rows;
+  if (const auto* numbers = std::get_if<Numbers>(&column->values)) {
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = !std::isnan((*numbers)[i]);
+  } else if (const auto* texts = std::get_if<Texts>(&column->values)) {
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = !(*texts)[i].empty() || filter.text.empty();
+  }
+  return rows;
+}
+
 Texts DistinctValues(const Column& column, size_t most) {
   Texts out;
   std::unordered_set<std::string> seen;

@@ -19,6 +19,10 @@ namespace saed::recordings {
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, std::string_view filter);
 absl::StatusOr<std::vector<uint8_t>> MatchRows(const Table& table, const FilterNode& filter);
 
+// One entry per row, 1 where the filter asks of nothing that is missing there: a NaN, an empty text
+// (unless compared with one). The filter fits the table, see MatchRows.
+std::vector<uint8_t> AskedRows(const Table& table, const FilterNode& filter);
+
 // The distinct values of a column as text, in order of first appearance; what is missing (NaN, an
 // empty text) is none. Lists give each member.
 Texts DistinctValues(const Column& column, size_t most);

@@ -47,6 +47,8 @@ v1::JobProgress ToProto(const storage::JobsTable::Progress& progress);
 absl::StatusOr<v1::Model> ToProto(const storage::ModelRow& row);
 v1::Dictionary ToProto(const storage::DictionaryRow& row);
 // Sets what the condition's feature is worth, and its set.
+// Of which windows it asks, and who asked.
+void AddScope(const storage::ConditionRow& row, v1::DictionaryCondition& out);
 void AddBesideUnits(const storage::ConditionRow& row, v1::DictionaryCondition& out);
 v1::Scores ToProto(const storage::ScoreRow& row);
 // UNSPECIFIED for a name that is none, as "".

@@ -13,6 +13,22 @@ namespace saed::rpc {
 
 using nlohmann::json;
 
+void AddControls(const storage::DictionaryRow& row, v1::Dictionary& out) {
+  const json details = json::parse(row.details, nullptr, false);
+  if (!details.is_object() || !details.contains("controls")) return;
+  for (const json& n : details["controls"]) {
+    auto* m = out.add_controls();
+    m->set_family(n.value("family", ""));
+    m->set_labels(n.value("labels", 0));
+    const auto mean = OptionalNumber(n, "mean_auroc");
+    const auto highest = OptionalNumber(n, "highest_auroc");
+    if (mean) m->set_mean_auroc(*mean);
+    if (highest) m->set_highest_auroc(*highest);
+    m->set_pairs(n.value("pairs", int64_t{0}));
+    m->set_called(n.value("called", int64_t{0}));
+  }
+}
+
 v1::Dictionary ToProto(const storage::DictionaryRow& row) {
   v1::Dictionary m;
   m.set_name("dictionaries/" + row.id);
@@ -26,7 +42,18 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row) {
   if (spectra.segments() > 0) *m.mutable_spectra() = std::move(spectra);
   const json warnings = json::parse(row.warnings, nullptr, false);
   for (const json& w : warnings) m.add_warnings(w.get<std::string>());
+  AddControls(row, m);
   return m;
+}
+
+void AddScope(const storage::ConditionRow& row, v1::DictionaryCondition& out) {
+  const json details = json::parse(row.details, nullptr, false);
+  if (details.is_object()) {
+    out.set_train_asked(details.value("train_asked", int64_t{0}));
+    out.set_test_asked(details.value("test_asked", int64_t{0}));
+  }
+  const json spec = json::parse(row.spec, nullptr, false);
+  if (spec.is_object()) out.set_family(spec.value("family", ""));
 }
 
 v1::EvidenceKind EvidenceKindOf(std::string_view name) {

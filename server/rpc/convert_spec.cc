@@ -352,6 +352,18 @@ std::string Id(const std::string& name, const char* collection, const char* fiel
   return id.ok() ? *id : "";
 }
 
+features::ConditionColumns Columns(const v1::ConditionColumns& m) {
+  return {{m.only().begin(), m.only().end()}, {m.excluded().begin(), m.excluded().end()}};
+}
+
+template <class Spec>
+void SetColumns(const features::ConditionColumns& columns, Spec& out) {
+  if (columns.only.empty() && columns.excluded.empty()) return;
+  auto& m = *out.mutable_condition_columns();
+  m.mutable_only()->Assign(columns.only.begin(), columns.only.end());
+  m.mutable_excluded()->Assign(columns.excluded.begin(), columns.excluded.end());
+}
+
 }  // namespace
 
 absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
@@ -368,6 +380,7 @@ absl::StatusOr<jobs::TrainSpec> FromProto(const v1::TrainSpec& m) {
   out.fit.seed = m.seed();
   out.fit.hidden_inputs = m.hidden_inputs();
   out.conditions = Conditions(m.conditions());
+  out.condition_columns = Columns(m.condition_columns());
   out.threads = m.threads();
   if (m.has_target()) {
     const auto& t = m.target();
@@ -392,6 +405,7 @@ absl::StatusOr<jobs::AnalyseSpec> FromProto(const v1::AnalyseSpec& m) {
   out.model_id = Id(m.model(), "models", "model", faults);
   out.recording_id = Id(m.recording(), "recordings", "recording", faults);
   out.conditions = Conditions(m.conditions());
+  out.condition_columns = Columns(m.condition_columns());
   out.threads = m.threads();
   if (!faults.empty()) return faults.ToStatus();
   return out;
@@ -437,6 +451,7 @@ v1::TrainSpec ToProto(const jobs::TrainSpec& spec) {
   m.mutable_choices()->Assign(spec.choices.begin(), spec.choices.end());
   m.mutable_warnings()->Assign(spec.warnings.begin(), spec.warnings.end());
   for (const auto& c : spec.conditions) *m.add_conditions() = ToProto(c);
+  SetColumns(spec.condition_columns, m);
   m.set_threads(spec.threads);
   return m;
 }
@@ -446,6 +461,7 @@ v1::AnalyseSpec ToProto(const jobs::AnalyseSpec& spec) {
   m.set_model("models/" + spec.model_id);
   m.set_recording("recordings/" + spec.recording_id);
   for (const auto& c : spec.conditions) *m.add_conditions() = ToProto(c);
+  SetColumns(spec.condition_columns, m);
   m.set_threads(spec.threads);
   return m;
 }

@@ -39,6 +39,7 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     if (c.probe_one) m->set_probe_one(*c.probe_one);
     if (c.probe_all) m->set_probe_all(*c.probe_all);
     if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
+    AddScope(c, *m);
     AddBesideUnits(c, *m);
   }
   SAED_ASSIGN_OR_RETURN(const auto variables, context.stores.dictionaries.Variables(id));

@@ -36,7 +36,8 @@ class JobCalls:
                    learning_rate=4e-3, batch_size=0, epochs=0, max_steps=0, seed=0,
                    conditions=None, aux=None, decoder_start=None, bias_start=None, revival=None,
                    resampling=None, penalty=None, subtract_bias=False, k_anneal=0.0, optimiser=None,
-                   hidden_inputs=0.0, segments="", threads=0):
+                   hidden_inputs=0.0, segments="", threads=0, condition_columns=(),
+                   exclude_columns=()):
         """What train() trains and a sweep varies, as a message.
 
         features, k: None leaves them to the server, by units and windows. levels: [(features, k),
@@ -47,7 +48,8 @@ class JobCalls:
         or "in sample". segments: a table whose rows are joined end to end but not continuous:
         windows lie inside one. conditions: a dict of names and expressions (see Condition in
         types.proto), such as {"hits": "around_start(trials, outcome = hit, 0, 0.5)", "fast": "speed
-        > 20"}. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK,
+        > 20"}. condition_columns: "table.column" or "table", which alone make conditions by
+        themselves; exclude_columns: which make none. aux, resampling, penalty, optimiser: None or dicts with the fields of AuxK,
         Resampling, Penalty and Optimiser. k_anneal: the part of training over which the k of TopK
         and BatchTopK falls to its value. batch_size, epochs: 0 leaves them to the server, which
         says in the job's train.choices what it chose. hidden_inputs: the fraction of the units that
@@ -103,27 +105,34 @@ class JobCalls:
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
-        cls._add_conditions(spec, conditions)
+        cls._add_conditions(spec, conditions, condition_columns, exclude_columns)
         return spec
 
     def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
-                priority="normal", after=()):
+                priority="normal", after=(), condition_columns=(), exclude_columns=()):
         """Queues the building of another dictionary of a stored model, on the recording it was
-        trained on or on another with its units, and returns the job. conditions: as of train."""
+        trained on or on another with its units, and returns the job. conditions,
+        condition_columns, exclude_columns: as of train."""
         spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
-        self._add_conditions(spec, conditions)
+        self._add_conditions(spec, conditions, condition_columns, exclude_columns)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, analyse=spec, dependencies=after,
                                             priority=_priority(priority))
         return self._call(self.jobs.CreateJob, request).job
 
     @staticmethod
-    def _add_conditions(spec, conditions):
+    def _add_conditions(spec, conditions, only=(), excluded=()):
         if not isinstance(conditions or {}, dict):
             raise TypeError(f"conditions: is a {type(conditions).__name__}; must be a dict of names "
                             "and expressions, such as {'fast': 'speed > 20'}")
         for label, expression in (conditions or {}).items():
             spec.conditions.add(name=label, expression=expression)
+        for given, out in ((only, spec.condition_columns.only),
+                           (excluded, spec.condition_columns.excluded)):
+            if isinstance(given, str):
+                raise TypeError(f"condition columns: is the text {given!r}; must be a list, such as "
+                                f"[{given!r}]")
+            out.extend(given)
 
     def job(self, name):
         return self._call(self.jobs.GetJob, jobs_pb2.GetJobRequest(name=name)).job

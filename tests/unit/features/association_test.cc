@@ -1,6 +1,9 @@
 #include "server/features/association.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <random>
 
 #include "server/features/conditions.h"
 #include "server/features/expression.h"
@@ -9,6 +12,12 @@
 
 namespace saed::features {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 // AUROC by its definition over all pairs.
 double PairAuroc(const std::vector<float>& a, const std::vector<uint8_t>& label) {
@@ -77,11 +86,85 @@ recordings::Recording Trials() {
   return r;
 }
 
+std::vector<std::string> Automatic(const recordings::Recording& r, const ConditionColumns& columns,
+                                   std::vector<std::string>& warnings) {
+  std::vector<std::string> names;
+  for (const auto& c : AutomaticConditions(r, columns, warnings)) {
+    names.push_back(c.name);
+    EXPECT_EQ(c.family, "trials");
+  }
+  return names;
+}
+
 TEST(Conditions, EveryValueOfEveryCategoricalColumnMakesOne) {
-  std::vector<std::string> warnings, names;
-  for (const auto& c : AutomaticConditions(Trials(), warnings)) names.push_back(c.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"trials.kind=a", "trials.kind=b", "trials.n=1",
-                                             "trials.n=2"}));
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Automatic(Trials(), {}, warnings),
+              ElementsAre("trials", "trials.kind=a", "trials.kind=b", "trials.n=1", "trials.n=2"));
+  EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST(Conditions, ColumnsThatSayNothingMakeNone) {
+  auto r = Trials();
+  auto& columns = r.intervals[0].table.columns;
+  columns.push_back({"trial", recordings::Numbers{4, 5, 6}});
+  columns.push_back({"block", recordings::Numbers{1, 1, 2}});  // two values may be two kinds
+  columns.push_back({"rig", recordings::Texts{"b", "b", ""}});
+  columns.push_back({"go_time", recordings::Numbers{1, 2, 1}});
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Automatic(r, {}, warnings),
+              ElementsAre("trials", "trials.kind=a", "trials.kind=b", "trials.n=1", "trials.n=2",
+                          "trials.block=1", "trials.block=2"));
+  EXPECT_THAT(warnings, ElementsAre("trials.trial counts up from row to row; it made no conditions",
+                                    "trials.rig is the same in all rows; it made no conditions"));
+  warnings.clear();
+  EXPECT_THAT(Automatic(r, {{"trials.trial", "trials.go_time"}, {}}, warnings),
+              ElementsAre("trials.trial=4", "trials.trial=5", "trials.trial=6", "trials.go_time=1",
+                          "trials.go_time=2"));
+  EXPECT_THAT(Automatic(r, {{}, {"trials"}}, warnings), IsEmpty());
+  warnings.clear();
+  EXPECT_THAT(Automatic(r, {{}, {"trials.n", "trials.block", "trials.kind"}}, warnings),
+              ElementsAre("trials"));
+}
+
+TEST(Conditions, ColumnsThatAreNotThereAreFaults) {
+  const auto status = Validate(Trials(), ConditionColumns{{"trials.side"}, {"laps", "trials"}});
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("only[0]: is 'trials.side'; must be a table, or TABLE.COLUMN, of "
+                              "trials, trials.start_time"),
+                    HasSubstr("excluded[0]: is 'laps'"), Not(HasSubstr("excluded[1]"))));
+  EXPECT_TRUE(Validate(Trials(), ConditionColumns{{"trials.kind"}, {"trials"}}).ok());
+}
+
+// Windows outside are as if they were not there.
+TEST(Association, AsksOfTheWindowsOfItsScopeAlone) {
+  std::mt19937 random(3);
+  constexpr int64_t kAll = 400;
+  Activations sparse, inside;
+  std::vector<WindowLabel> label(kAll), reduced, whole(kAll);
+  for (int64_t w = 0; w < kAll; ++w) {
+    label[w] = static_cast<WindowLabel>(random() % 3);
+    whole[w] = static_cast<WindowLabel>(random() % 2);
+    const auto value = static_cast<float>(random() % 5);
+    if (value > 0) sparse.emplace_back(static_cast<int32_t>(w), value);
+    if (label[w] == kOutside) continue;
+    if (value > 0) inside.emplace_back(static_cast<int32_t>(reduced.size()), value);
+    reduced.push_back(label[w]);
+  }
+  const auto both = ByWindow({label, whole, label}, kAll);
+  ASSERT_EQ(both.parts.size(), 2U);
+  EXPECT_THAT(both.parts[0].of.conditions, ElementsAre(0, 2));
+  EXPECT_THAT(both.asked, ElementsAre(std::ssize(reduced), kAll, std::ssize(reduced)));
+  const auto scores = Score(sparse, both);
+  const auto alone = Score(inside, ByWindow({reduced}, std::ssize(reduced)))[0];
+  for (const size_t c : {0, 2}) {
+    EXPECT_EQ(scores[c].auroc, alone.auroc);
+    EXPECT_EQ(scores[c].coverage, alone.coverage);
+    EXPECT_EQ(scores[c].specificity, alone.specificity);
+    EXPECT_EQ(scores[c].precision, alone.precision);
+    EXPECT_EQ(scores[c].prevalence, alone.prevalence);
+    EXPECT_EQ(Aurocs(sparse, both)[c], alone.auroc);
+  }
+  EXPECT_EQ(scores[1].auroc, Score(sparse, ByWindow({whole}, kAll))[0].auroc);
 }
 
 TEST(Conditions, LabelsBinsByTheirCentre) {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <set>
+#include <string>
 
 #include "server/sae/random.h"
 
@@ -229,6 +232,77 @@ TEST(Certainty, ManyConditionsAtOnceAreTheSameAsOneByOne) {
       EXPECT_EQ(all[c], one.PValues(made.sparse, {true}, 5)[0]) << c;
     }
   }
+}
+
+// Windows outside are as if they were not there, in draws and in the bootstrap.
+TEST(Certainty, AsksOfTheWindowsOfItsScopeAlone) {
+  constexpr int kWindows = 2000;
+  Made made = Make(kWindows, 23);
+  const sae::CounterRandom random(5, 5);
+  std::vector<WindowLabel> label(kWindows), reduced;
+  std::vector<int64_t> blocks = {0}, kept = {0};
+  Activations inside;
+  for (int w = 0; w < kWindows; ++w) {
+    const bool outside = random.Below(w, 3) == 0 || (w >= 400 && w < 500);
+    label[w] = outside ? kOutside : static_cast<WindowLabel>(made.labels[0][w]);
+    if (!outside) {
+      for (const auto& [at, value] : made.sparse) {
+        if (at == w) inside.emplace_back(static_cast<int32_t>(reduced.size()), value);
+      }
+      reduced.push_back(label[w]);
+    }
+    if ((w + 1) % 100 != 0) continue;
+    blocks.push_back(w + 1);
+    if (std::ssize(reduced) > kept.back()) kept.push_back(std::ssize(reduced));
+  }
+  const auto n = std::ssize(reduced);
+  ASSERT_EQ(kept.size(), blocks.size() - 1);
+  for (const bool deal : {true, false}) {
+    const NullLabels all({label, made.labels[0]}, kWindows,
+                         deal ? blocks : std::vector<int64_t>{0, kWindows});
+    const NullLabels alone({reduced}, n, deal ? kept : std::vector<int64_t>{0, n});
+    EXPECT_EQ(all.PValues(made.sparse, {true, true}, 4)[0], alone.PValues(inside, {true}, 4)[0]);
+    EXPECT_EQ(all.SmallestP(0), alone.SmallestP(0));
+    const auto dealt = all.Rearranged(0, 9);
+    std::vector<WindowLabel> of_scope;
+    for (int w = 0; w < kWindows; ++w) {
+      EXPECT_EQ(dealt[w] == kOutside, label[w] == kOutside);
+      if (dealt[w] != kOutside) of_scope.push_back(dealt[w]);
+    }
+    EXPECT_EQ(of_scope, alone.Rearranged(0, 9));
+    EXPECT_NE(of_scope, reduced);
+  }
+  // A block without any of its windows is drawn, but changes nothing.
+  const auto some = BootstrapAuroc(made.sparse, label, blocks, 2);
+  ASSERT_TRUE(some);
+  const double auroc = *Score(inside, ByWindow({reduced}, n))[0].auroc;
+  EXPECT_LT(some->low, auroc);
+  EXPECT_GT(some->high, auroc);
+  std::vector<WindowLabel> wrong = label;
+  for (auto& l : wrong) l = l == kOutside ? kHolds : l;
+  EXPECT_NE(BootstrapAuroc(made.sparse, wrong, blocks, 2)->low, some->low);
+}
+
+// Dealing keeps how often a label holds in blocks of one length, and its trials.
+TEST(Certainty, RearrangedLabelsKeepWhatBelongsTogether) {
+  std::vector<WindowLabel> label(60, kHoldsNot);
+  std::vector<int64_t> blocks;
+  for (int64_t b = 0; b <= 12; ++b) blocks.push_back(5 * b);
+  for (const int b : {1, 4, 5, 9}) std::fill_n(label.begin() + 5 * b, 5, kHolds);
+  const NullLabels null({label}, 60, blocks);
+  std::set<std::string> seen;
+  for (uint64_t stream = 0; stream < 20; ++stream) {
+    const auto dealt = null.Rearranged(0, stream);
+    int holding = 0;
+    for (int b = 0; b < 12; ++b) {
+      const auto sum = std::accumulate(dealt.begin() + 5 * b, dealt.begin() + 5 * b + 5, 0);
+      EXPECT_TRUE(sum == 0 || sum == 5);
+      holding += sum == 5;
+    }
+    EXPECT_EQ(holding, 4);
+    seen.emplace(dealt.begin(), dealt.end());
+  }
+  EXPECT_GT(seen.size(), 15U);
 }
 
 TEST(Certainty, ARelationIsFound) {

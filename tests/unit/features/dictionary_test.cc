@@ -1,6 +1,7 @@
 #include "server/features/dictionary.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -10,6 +11,8 @@
 
 namespace saed::features {
 namespace {
+
+using ::testing::ElementsAre;
 
 // Unit 0 fires in trials of kind a, unit 1 in the others; latent n copies unit n.
 struct TwoUnits {
@@ -51,7 +54,7 @@ const Progress kGoOn = [](double) { return true; };
 TEST(Dictionary, FindsConditionUnitAndExemplars) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok()) << d.status();
   ASSERT_EQ(d->conditions.size(), 2u);
   const Feature& f = d->features[0];
@@ -84,7 +87,7 @@ TEST(Dictionary, TimeThatWasNotObservedIsInNoScore) {
   spec.split.train_fraction = 0.5;
   s.view = *recordings::BuildView(s.recording, spec);
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok()) << d.status();
   EXPECT_EQ(d->train_windows, 475);
   EXPECT_EQ(d->test_windows, 475);
@@ -102,6 +105,111 @@ TEST(Dictionary, TimeThatWasNotObservedIsInNoScore) {
   EXPECT_EQ(f.responses[0].second.events, 23);
 }
 
+// Only the second half of the session is in trials; a condition of theirs is not scored against the
+// first.
+TEST(Dictionary, ConditionsOfATableAreScoredAmongItsRows) {
+  TwoUnits s;
+  auto& trials = s.recording.intervals[0];
+  trials.table.name = "stimuli";
+  recordings::IntervalTable late;
+  late.table.name = "late";
+  recordings::Texts kinds;
+  for (int trial = 25; trial < 75; ++trial) {
+    late.start.push_back(trial);
+    late.stop.push_back(trial + 1);
+    kinds.emplace_back(trial % 2 ? "odd" : "even");
+  }
+  late.table.columns = {{"start_time", late.start}, {"stop_time", late.stop}, {"kind", kinds}};
+  s.recording.intervals.push_back(late);
+  const sae::Encoder encoder(s.model);
+  const std::vector<Condition> asked = {{"mine", "during(late, kind = even)"}};
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), asked, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  std::vector<std::string> names, families;
+  for (const auto& c : d->conditions) {
+    names.push_back(c.name);
+    families.push_back(c.family);
+  }
+  EXPECT_THAT(names, ElementsAre("mine", "stimuli.kind=a", "stimuli.kind=b", "late",
+                                 "late.kind=odd", "late.kind=even"));
+  EXPECT_THAT(families, ElementsAre("", "stimuli", "stimuli", "late", "late", "late"));
+  EXPECT_THAT(d->train_asked, ElementsAre(500, 500, 500, 500, 250, 250));
+  EXPECT_THAT(d->train_positive, ElementsAre(120, 250, 250, 250, 130, 120));
+  // Half of the even windows have a spike of unit 0; of others, those of even trials outside.
+  const Feature& f = d->features[0];
+  EXPECT_DOUBLE_EQ(*f.test[5].auroc, 0.75);
+  EXPECT_DOUBLE_EQ(*f.test[0].auroc, 0.5 + (0.5 - 60.0 / 370) / 2);
+  EXPECT_DOUBLE_EQ(*f.test[5].specificity, 1);
+  ASSERT_EQ(d->controls.size(), 3U);
+  EXPECT_EQ(d->controls[0].family, "");
+  EXPECT_EQ(d->controls[1].family, "late");
+  for (const auto& control : d->controls) {
+    EXPECT_EQ(control.labels, kControlLabels);
+    ASSERT_TRUE(control.mean_auroc && control.highest_auroc);
+    EXPECT_LE(*control.mean_auroc, *control.highest_auroc);
+    EXPECT_EQ(control.called, 0);
+    EXPECT_GT(control.pairs, 0);
+  }
+  const std::string& said = d->warnings.back();
+  EXPECT_EQ(said,
+            "1 automatic conditions hold in none or in all of the windows and are left out: "
+            "stimuli");
+}
+
+// A label that says the same as another is one condition; q counts each family by itself.
+TEST(Dictionary, DoublesAreOneCondition) {
+  TwoUnits s;
+  auto& columns = s.recording.intervals[0].table.columns;
+  recordings::Numbers same;
+  for (const auto& kind : std::get<recordings::Texts>(columns[2].values)) {
+    same.push_back(kind == "a" ? 7 : 3);
+  }
+  columns.push_back({"code", same});
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  EXPECT_EQ(d->conditions.size(), 2U);
+  EXPECT_EQ(d->warnings.back(),
+            "2 automatic conditions hold in the same windows as others and are left out: "
+            "trials.code=7 (as trials.kind=a), trials.code=3 (as trials.kind=b)");
+  std::vector<Condition> many;
+  for (int i = 0; i < 30; ++i) {
+    many.push_back(
+        {fmt::format("late{}", i), fmt::format("during(trials, start_time > {})", 40 + i)});
+  }
+  const auto more = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), many, {}, kGoOn);
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(more->features[0].certainty[30].q, d->features[0].certainty[0].q);
+}
+
+// A condition that holds in few trials has no support, however many windows they have.
+TEST(Dictionary, TrialsAreWhatSupportCounts) {
+  TwoUnits s;
+  recordings::IntervalTable few;
+  few.table.name = "few";
+  for (const int trial : {3, 13, 23, 33, 60}) {
+    few.start.push_back(trial);
+    few.stop.push_back(trial + 1);
+  }
+  few.table.columns = {{"start_time", few.start}, {"stop_time", few.stop}};
+  s.recording.intervals.push_back(few);
+  recordings::DataView spec;
+  spec.bin_width = 0.1;
+  spec.split.kind = recordings::SplitKind::kTrials;
+  spec.split.trials.table = "trials";
+  s.view = *recordings::BuildView(s.recording, spec);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  const auto c = std::find_if(d->conditions.begin(), d->conditions.end(),
+                              [](const Condition& one) { return one.name == "few"; }) -
+                 d->conditions.begin();
+  ASSERT_LT(c, std::ssize(d->conditions));
+  EXPECT_GE(d->train_positive[c], 20);
+  EXPECT_FALSE(d->best_features[c]);
+  EXPECT_TRUE(d->best_features[0]);
+}
+
 TEST(Dictionary, WideBinsAndLongOffsetsAreSaid) {
   TwoUnits s;
   recordings::DataView spec;
@@ -109,7 +217,7 @@ TEST(Dictionary, WideBinsAndLongOffsetsAreSaid) {
   s.view = *recordings::BuildView(s.recording, spec);
   const sae::Encoder encoder(s.model);
   const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(),
-                                 {{"late", "around_start(trials, kind = a, 0, 50)"}}, kGoOn);
+                                 {{"late", "around_start(trials, kind = a, 0, 50)"}}, {}, kGoOn);
   ASSERT_TRUE(d.ok()) << d.status();
   ASSERT_GE(d->warnings.size(), 2U);
   EXPECT_EQ(d->warnings[0], "bins are 2 s wide; is the width in milliseconds instead of seconds?");
@@ -127,7 +235,7 @@ TEST(Dictionary, BestConditionAlsoHappensInHeldOutWindows) {
   const sae::Encoder encoder(s.model);
   const auto d = BuildDictionary(
       encoder, s.recording, s.view, s.view.counts(),
-      {{"spikes", "around_start(trials, kind = a AND start_time < 50, 0, 1)"}}, kGoOn);
+      {{"spikes", "around_start(trials, kind = a AND start_time < 50, 0, 1)"}}, {}, kGoOn);
   ASSERT_TRUE(d.ok());
   const Feature& f = d->features[0];
   EXPECT_FALSE(f.test[0].auroc.has_value());
@@ -158,7 +266,7 @@ void ExpectJudgedInBothDirections(const Dictionary& d) {
 TEST(Dictionary, CodesJudgeInBothDirections) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok());
   EXPECT_FALSE(d->features[0].judged[1].kind.has_value()) << "first among equals";
   ExpectJudgedInBothDirections(*d);
@@ -171,7 +279,7 @@ TEST(Dictionary, EvidenceJudgesInBothDirections) {
   s.model.parameters.encoder_bias = {1, 1};
   s.model.training = sae::MeasureTarget(s.view.counts(), {}, s.view.train, 1);
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok());
   EXPECT_EQ(d->features[0].train[1].auroc, 0.5);
   EXPECT_TRUE(d->features[0].judged[1].kind.has_value());
@@ -195,7 +303,7 @@ TEST(Dictionary, InSampleThereIsNothingToTest) {
   TwoUnits s;
   s.view.test = s.view.train;
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok());
   EXPECT_TRUE(d->features[0].certainty[0].interval.has_value());
   EXPECT_FALSE(d->features[0].certainty[0].p || d->features[0].certainty[0].q);
@@ -209,8 +317,9 @@ TEST(Dictionary, SameForAnyNumberOfThreads) {
   tbb::global_control control(tbb::global_control::max_allowed_parallelism, 4);
   const auto in = [&](int threads) {
     tbb::task_arena arena(threads);
-    return arena.execute(
-        [&] { return BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn); });
+    return arena.execute([&] {
+      return BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
+    });
   };
   const auto one = in(1), four = in(4);
   for (int j = 0; j < 2; ++j) {
@@ -229,7 +338,8 @@ TEST(Dictionary, SameForAnyNumberOfActivationsHeld) {
         {fmt::format("c{}", i), fmt::format("around_start(trials, kind = a, 0, 0.{})", i + 1)});
   }
   const auto build = [&](int64_t held) {
-    return *BuildDictionary(encoder, s.recording, s.view, s.view.counts(), conditions, kGoOn, held);
+    return *BuildDictionary(encoder, s.recording, s.view, s.view.counts(), conditions, {}, kGoOn,
+                            held);
   };
   const Dictionary whole = build(kHeldActivations), parts = build(1);
   EXPECT_EQ(whole.best_features, parts.best_features);
@@ -263,7 +373,7 @@ TEST(Dictionary, SameForAnyNumberOfActivationsHeld) {
 TEST(Dictionary, StopsWhenAsked) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {},
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {},
                                  [](double f) { return f < 0.4; });
   EXPECT_TRUE(absl::IsCancelled(d.status()));
 }

@@ -53,8 +53,11 @@ std::string Holds(std::string_view expression) {
   std::string out;
   for (size_t b = 0; b < labels->holds.size(); ++b) {
     const bool known = labels->known.empty() || labels->known[b];
-    EXPECT_TRUE(known || !labels->holds[b]);
-    out += known ? (labels->holds[b] ? '1' : '0') : '?';
+    const bool asked = labels->asked.empty() || labels->asked[b];
+    EXPECT_TRUE((known && asked) || !labels->holds[b]);
+    const WindowLabel at = labels->At(static_cast<int64_t>(b));
+    EXPECT_EQ(at, !known || !asked ? kOutside : labels->holds[b]);
+    out += !asked ? '-' : !known ? '?' : labels->holds[b] ? '1' : '0';
   }
   return out;
 }
@@ -63,7 +66,6 @@ TEST(Expression, RowsOfTables) {
   EXPECT_EQ(Holds("during(trials)"), "0110011100");
   EXPECT_EQ(Holds("during(trials, outcome = hit)"), "0110000000");
   EXPECT_EQ(Holds("during(trials, (outcome = hit OR level > 1) AND level < 2)"), "0110000000");
-  EXPECT_EQ(Holds("trials.level >= 2"), "0000011100");
   EXPECT_EQ(Holds("around_start(trials, -0.1, 0.1)"), "1100110000");
   EXPECT_EQ(Holds("around_start(trials, outcome = hit, 0, 0.1)"), "0100000000");
   EXPECT_EQ(Holds("around_stop(trials, outcome = miss, 0, 9)"), "0000000011");
@@ -71,10 +73,46 @@ TEST(Expression, RowsOfTables) {
   EXPECT_EQ(Holds("stops(trials, 'outcome' = \"hit\")"), "0001000000");
 }
 
+// What asks of the rows of a table alone.
+TEST(Expression, AmongTheRowsOfATable) {
+  EXPECT_EQ(Holds("trials.level >= 2"), "-00--111--");
+  EXPECT_EQ(Holds("among(trials, outcome = hit AND level < 2)"), "-11--000--");
+  EXPECT_EQ(Holds("among(trials)"), "-11--111--");
+  EXPECT_EQ(Holds("contrast(trials.outcome, miss, hit)"), "-00--111--");
+  EXPECT_EQ(Holds("contrast(trials.level, 1, 2)"), "-11--000--");
+  EXPECT_EQ(Holds("each(trials, outcome = hit, 0.1)"), "--1---0---");
+  EXPECT_EQ(Holds("each(trials, outcome = miss, -0.1)"), "0---1-----");
+  // A row without a value is neither.
+  auto r = Session();
+  r.intervals[0].table.columns[3].values = recordings::Numbers{1, kNan};
+  const auto missing = Evaluate("trials.level = 1", r, Bins());
+  ASSERT_TRUE(missing.ok());
+  EXPECT_THAT(missing->asked, ElementsAre(0, 1, 1, 0, 0, 0, 0, 0, 0, 0));
+  r.intervals[0].table.columns[2].values = recordings::Texts{"", "miss"};
+  const auto empty = Evaluate("among(trials, NOT outcome = hit)", r, Bins());
+  ASSERT_TRUE(empty.ok());
+  EXPECT_THAT(empty->asked, ElementsAre(0, 0, 0, 0, 0, 1, 1, 1, 0, 0));
+}
+
+TEST(Expression, AroundTimesInAColumn) {
+  auto r = Session();
+  r.intervals[0].table.columns.push_back({"press_time", recordings::Numbers{0.25, kNan}});
+  const auto labels = Evaluate("around(trials.press_time, -0.1, 0.1)", r, Bins());
+  ASSERT_TRUE(labels.ok()) << labels.status();
+  EXPECT_THAT(labels->holds, ElementsAre(0, 1, 1, 0, 0, 0, 0, 0, 0, 0));
+  EXPECT_TRUE(labels->asked.empty());
+  const auto none = Evaluate("around(trials.press_time, outcome = miss, -0.1, 0.1)", r, Bins());
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_THAT(none->holds, ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+}
+
 TEST(Expression, Logic) {
   EXPECT_EQ(Holds("NOT during(trials)"), "1001100011");
-  EXPECT_EQ(Holds("trials.outcome = hit OR trials.outcome = miss"), "0110011100");
-  EXPECT_EQ(Holds("during(trials) AND NOT trials.outcome = hit"), "0000011100");
+  EXPECT_EQ(Holds("trials.outcome = hit OR trials.outcome = miss"), "-11--111--");
+  EXPECT_EQ(Holds("during(trials) AND NOT trials.outcome = hit"), "-00--111--");
+  EXPECT_EQ(Holds("trials.outcome = hit OR starts(trials)"), "0110010000");
+  EXPECT_EQ(Holds("NOT (trials.outcome = hit AND during(trials))"), "-00--111--");
+  EXPECT_EQ(Holds("trials.outcome = hit AND position.y > 0"), "-11--000--");
   // OR binds tighter than AND.
   EXPECT_EQ(Holds("during(trials) AND starts(trials) OR stops(trials)"), "0100010000");
 }
@@ -113,7 +151,8 @@ TEST(Expression, SaysWhatIsWrongAndWhatThereIs) {
   EXPECT_THAT(Holds("acceleration > 2"), HasSubstr("series are: position.x, position.y, speed"));
   EXPECT_THAT(Holds("speed > fast"), HasSubstr("give a number"));
   EXPECT_THAT(Holds("around_start(trials, 0.2, 0.1)"), HasSubstr("first before the second"));
-  EXPECT_THAT(Holds("when(trials)"), HasSubstr("at position 1 calls 'when'; known are during"));
+  EXPECT_THAT(Holds("when(trials)"),
+              HasSubstr("at position 1 calls 'when'; known are contrast, around"));
   EXPECT_THAT(Holds("NOT ("), HasSubstr("expected a field name"));
   const auto status = Evaluate("when(trials)", Session(), Bins()).status();
   ASSERT_EQ(FaultsOf(status).size(), 1u);

@@ -64,7 +64,7 @@ struct Halves {
 
   Dictionary Build(const std::vector<Condition>& conditions = {}) const {
     const sae::Encoder encoder(model);
-    auto d = BuildDictionary(encoder, recording, view, view.counts(), conditions, kGoOn);
+    auto d = BuildDictionary(encoder, recording, view, view.counts(), conditions, {}, kGoOn);
     EXPECT_TRUE(d.ok()) << d.status();
     return *std::move(d);
   }

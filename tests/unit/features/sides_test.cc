@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/features/conditions.h"
+
 namespace saed::features {
 namespace {
 
