@@ -3,13 +3,14 @@
 
     statistics_reference.py OUT
 
-Needs python3-scipy and python3-sklearn. tests/unit/features/statistics_test.cc and sets_test.cc read
+Needs python3-scipy and python3-sklearn. tests/unit/features/{statistics,sets,movement}_test.cc read
 the file.
 """
 import json
 import sys
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import welch
 from scipy.stats import spearmanr
@@ -162,8 +163,34 @@ def difference():
             "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
 
 
+def movement():
+    """Speed and direction from noisy positions with a gap, in bins of 20 ms, as server/features/movement.h
+    has them."""
+    own = np.random.default_rng(22)
+    n, width, sd = 400, 0.02, 0.25
+    position = np.cumsum(own.normal(size=(n, 2)).cumsum(0) / 200 + 0.01, 0)
+    position[:60] = position[60]  # stands still
+    position[150:170] = np.nan
+    velocity = np.full((n, 2), np.nan)
+    for run in (slice(0, 150), slice(170, n)):
+        smooth = gaussian_filter1d(position[run], sd / width, axis=0, mode="nearest")
+        velocity[run] = np.gradient(smooth, width, axis=0)
+    speed = np.hypot(*velocity.T)
+    known = np.sort(speed[np.isfinite(speed)])
+    with np.errstate(invalid="ignore"):
+        moves = speed > 0.1 * known[int(0.95 * (len(known) - 1))]
+    direction = np.where(moves, np.arctan2(velocity[:, 1], velocity[:, 0]), np.nan)
+    sign = np.where(np.abs(velocity[:, 0]) > 0.1 * np.sort(np.abs(velocity[np.isfinite(speed), 0]))[
+        int(0.95 * (len(known) - 1))], np.sign(velocity[:, 0]), np.nan)
+
+    def plain(values):
+        return [float(v) if np.isfinite(v) else None for v in values]
+    return {"bin_width": width, "x": plain(position[:, 0]), "y": plain(position[:, 1]),
+            "speed": plain(speed), "direction": plain(direction), "sign": plain(sign)}
+
+
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
-                                  bootstrap, discriminant, difference)}
+                                  bootstrap, discriminant, difference, movement)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")
