@@ -40,9 +40,12 @@ std::string WorthText(v1::Worth worth) {
   }
 }
 
+std::string JudgedBy(v1::EvidenceKind kind, bool falls) {
+  return falls ? "falls: " + KindName(kind) : KindName(kind);
+}
+
 std::string JudgedBy(const v1::Association& association) {
-  const std::string name = KindName(association.evidence());
-  return association.falls() ? "falls: " + name : name;
+  return JudgedBy(association.evidence(), association.falls());
 }
 
 }  // namespace saed::cli

@@ -12,6 +12,7 @@ namespace saed::cli {
 // "core_3" and the like.
 const std::map<std::string, v1::EvidenceKind>& EvidenceKinds();
 // What judges a pair: "code", "core_3", …, with "falls: " before it where the condition lowers it.
+std::string JudgedBy(v1::EvidenceKind kind, bool falls);
 std::string JudgedBy(const v1::Association& association);
 // "code" where it is none.
 std::string KindName(v1::EvidenceKind kind);

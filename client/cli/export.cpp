@@ -76,7 +76,8 @@ absl::Status Scores(Session& session, const std::string& dictionary,
   scores << ",auroc_low,auroc_high,p_value,q_value,best_unit,best_unit_test_auroc,"
             "judged_by,code_train_auroc,code_test_auroc\n";
   variables << "feature,variable,train_spearman,test_spearman,train_information_bits,"
-               "test_information_bits,p_value,q_value\n";
+               "test_information_bits,p_value,q_value,judged_by,code_train_spearman,"
+               "code_test_spearman\n";
   ProgressLine line;
   for (int i = 0; i < features.features_size(); ++i) {
     const auto& f = features.features(i);
@@ -105,7 +106,9 @@ absl::Status Scores(Session& session, const std::string& dictionary,
                 << Cell(t.has_train_information(), t.train_information()) << ','
                 << Cell(t.has_test_information(), t.test_information()) << ','
                 << Cell(t.has_p_value(), t.p_value()) << ',' << Cell(t.has_q_value(), t.q_value())
-                << '\n';
+                << ',' << KindName(t.evidence()) << ','
+                << Cell(t.has_code_train_spearman(), t.code_train_spearman()) << ','
+                << Cell(t.has_code_test_spearman(), t.code_test_spearman()) << '\n';
     }
   }
   line.End();

@@ -166,11 +166,14 @@ void PrintTunings(const v1::GetFeatureResponse& r) {
     rows.push_back(
         {t->variable(), Score(true, t->train_spearman()),
          Score(t->has_test_spearman(), t->test_spearman()), Score(t->has_q_value(), t->q_value()),
+         KindName(t->evidence()), Score(t->has_code_test_spearman(), t->code_test_spearman()),
          Score(t->has_test_information(), t->test_information()), Sparkline(t->test_curve())});
   }
-  fmt::print("Spearman's correlation with continuous variables, held-out tuning curve\n{}\n",
-             Table({"VARIABLE", "TRAIN", "HELD OUT", "Q", "BITS", "TUNING"}, rows, TerminalWidth(),
-                   {1, 2, 3, 4}));
+  fmt::print(
+      "Spearman's correlation with continuous variables (CODE: of the code alone, held "
+      "out),\nheld-out tuning curve\n{}\n",
+      Table({"VARIABLE", "TRAIN", "HELD OUT", "Q", "JUDGED BY", "CODE", "BITS", "TUNING"}, rows,
+            TerminalWidth(), {1, 2, 3, 5, 6}));
 }
 
 void PrintResponses(const v1::GetFeatureResponse& r) {
@@ -182,12 +185,15 @@ void PrintResponses(const v1::GetFeatureResponse& r) {
     const int step = std::max(1, e.mean_size() / 40);
     for (int i = 0; i < e.mean_size(); i += step) thin.push_back(e.mean(i));
     rows.push_back({e.condition(), std::to_string(e.events()),
-                    fmt::format("{:.3f} s", e.peak_latency()), Sparkline(thin)});
+                    fmt::format("{:.3f} s", e.peak_latency()), JudgedBy(e.evidence(), e.falls()),
+                    Sparkline(thin)});
   }
   const auto& lags = r.responses(0).lags();
-  fmt::print("held-out activation around the start of conditions, {:.1f} to {:.1f} s\n{}\n",
-             *lags.begin(), *lags.rbegin(),
-             Table({"CONDITION", "EVENTS", "PEAK", "MEAN"}, rows, TerminalWidth(), {1, 2}));
+  fmt::print(
+      "held out around the start of conditions, {:.1f} to {:.1f} s (of what falls the "
+      "negative)\n{}\n",
+      *lags.begin(), *lags.rbegin(),
+      Table({"CONDITION", "EVENTS", "PEAK", "JUDGED BY", "MEAN"}, rows, TerminalWidth(), {1, 2}));
 }
 
 absl::Status Show(Session& session, const std::string& dictionary, int latent) {

@@ -339,10 +339,10 @@ class Builder {
 
   // What latents are and how their codes and the variables go together.
   absl::Status DescribeAll() {
-    const VariableTable variables(
-        AutomaticVariables(recording_, view_, sides_.starts, out_.warnings), recording_, view_,
-        sides_.starts, sides_.train, sides_.in_sample, split_blocks_);
-    out_.variables = variables.summaries();
+    variables_.emplace(AutomaticVariables(recording_, view_, sides_.starts, out_.warnings),
+                       recording_, view_, sides_.starts, sides_.train, sides_.in_sample,
+                       split_blocks_);
+    out_.variables = variables_->summaries();
     out_.features.resize(encoded_.entries.size());
     active_.resize(out_.features.size());
     active_held_out_.resize(out_.features.size());
@@ -359,9 +359,8 @@ class Builder {
           f.test = Score(on_test, test_);
           active_trials_[j] = ActiveTrials(on_train);
           f.certainty.resize(labels());
-          f.variables = variables.Score(on_train, on_test, static_cast<uint64_t>(j));
+          f.variables = variables_->ByCode(on_train, on_test);
         }));
-    CorrectVariables(out_.features);
     return absl::OkStatus();
   }
 
@@ -396,9 +395,17 @@ class Builder {
       alive.push_back(f.latent);
       if (filters_alone) judged[f.latent].assign(labels(), {});
     }
+    for (const int32_t j : alive) {
+      if (!filters_alone) break;
+      for (VariableScores& s : out_.features[j].variables) s.train_spearman.reset();
+    }
     if (columns_) {
-      SAED_RETURN_IF_ERROR(JudgeByEvidence(*columns_, kinds_, alive, train_starts_, train_, held_,
-                                           Within(progress_, kDescribed, kJudged), judged));
+      SAED_RETURN_IF_ERROR(
+          JudgeByEvidence(*columns_, kinds_, alive, train_starts_, train_, held_,
+                          Within(progress_, kDescribed, kJudged), judged,
+                          [&](sae::EvidenceKind kind, int32_t j, const Activations& column) {
+                            variables_->Judge(kind, column, out_.features[j].variables);
+                          }));
     }
     for (Feature& f : out_.features) {
       f.judged = std::move(judged[f.latent]);
@@ -487,8 +494,8 @@ class Builder {
     }
   }
 
-  // p-values, intervals and held-out AUROCs of the pairs that `kind` judges with this sign, from
-  // the held-out values whose largest speak for the condition.
+  // p-values, intervals, responses and held-out AUROCs of the pairs that `kind` judges with this
+  // sign, from the held-out values whose largest speak for the condition.
   void CertifyPairs(std::optional<sae::EvidenceKind> kind, bool falls, const Activations& values,
                     Feature& f) const {
     std::vector<bool> shown(labels()), others(labels());
@@ -502,6 +509,11 @@ class Builder {
       if (!shown[c]) continue;
       f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], drawn_blocks_, stream);
     }
+    for (size_t c = 0; c < conditions(); ++c) {
+      if (!shown[c] || onsets_[c].empty()) continue;
+      f.responses.emplace_back(static_cast<int>(c),
+                               PeriEvent(values, onsets_[c], test_starts_, view_.bin_width));
+    }
     // Where held-out windows are those on which kind and sign were chosen, nothing could be tested.
     if (sides_.in_sample) return;
     const auto p = null_->PValues(values, shown, stream, Draws());
@@ -511,7 +523,7 @@ class Builder {
     }
   }
 
-  // Both signs.
+  // Both signs, and the variables that it judges.
   void CertifyKind(std::optional<sae::EvidenceKind> kind, const Activations& values,
                    Feature& f) const {
     bool rises = false, falls = false;
@@ -520,6 +532,10 @@ class Builder {
     }
     if (rises) CertifyPairs(kind, false, values, f);
     if (falls) CertifyPairs(kind, true, Negated(values, sides_.test()), f);
+    if (static_cast<double>(active_[f.latent]) >= kMinimumSupport) {
+      variables_->Certify(kind, values, static_cast<uint64_t>(f.latent),
+                          static_cast<int64_t>(out_.features.size()), f.variables);
+    }
     if (!kind) return;
     const auto aurocs = Aurocs(values, test_);
     for (size_t c = 0; c < labels(); ++c) {
@@ -537,23 +553,16 @@ class Builder {
     const Progress progress = Within(progress_, kJudged, kCertified);
     SAED_RETURN_IF_ERROR(ForLatents(progress, [&](int64_t j, const Activations& active) {
       Feature& f = out_.features[j];
-      const Activations on_test = OnTest(active);
-      CertifyKind(std::nullopt, on_test, f);
-      for (size_t c = 0; c < conditions(); ++c) {
-        if (!wants_interval_[j][c] || onsets_[c].empty()) continue;
-        f.responses.emplace_back(static_cast<int>(c),
-                                 PeriEvent(on_test, onsets_[c], test_starts_, view_.bin_width));
-      }
-      std::stable_sort(f.responses.begin(), f.responses.end(), [&](const auto& a, const auto& b) {
-        return *f.judged[a.first].train_auroc > *f.judged[b.first].train_auroc;
-      });
+      CertifyKind(std::nullopt, OnTest(active), f);
     }));
     for (const sae::EvidenceKind kind : kinds_) {
       std::vector<int32_t> latents;
       for (const Feature& f : out_.features) {
-        const bool judges = std::any_of(f.judged.begin(), f.judged.end(),
-                                        [&](const Judged& j) { return j.kind == kind; });
-        if (judges) latents.push_back(f.latent);
+        const auto judges = [&](const auto& pair) { return pair.kind == kind; };
+        if (std::any_of(f.judged.begin(), f.judged.end(), judges) ||
+            std::any_of(f.variables.begin(), f.variables.end(), judges)) {
+          latents.push_back(f.latent);
+        }
       }
       SAED_RETURN_IF_ERROR(ForColumns(
           *columns_, kind, latents, test_starts_, held_, progress,
@@ -563,8 +572,15 @@ class Builder {
             });
           }));
     }
+    for (Feature& f : out_.features) {
+      std::stable_sort(f.responses.begin(), f.responses.end(), [&](const auto& a, const auto& b) {
+        const double left = *f.judged[a.first].train_auroc, right = *f.judged[b.first].train_auroc;
+        return left > right || (left == right && a.first < b.first);
+      });
+    }
     for (const auto& [family, members] : families_) CorrectFamily(members, out_.features);
     for (const auto& [family, members] : control_families_) CorrectFamily(members, out_.features);
+    CorrectVariables(out_.features);
     return absl::OkStatus();
   }
 
@@ -665,6 +681,7 @@ class Builder {
   WindowConditions train_, test_;
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
+  std::optional<VariableTable> variables_;
   Encoded encoded_;
   // Windows in which each latent is active.
   std::vector<int64_t> active_, active_held_out_;

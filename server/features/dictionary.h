@@ -15,7 +15,7 @@
 #include "server/features/feature_sets.h"
 #include "server/features/judge.h"
 #include "server/features/response.h"
-#include "server/features/variables.h"
+#include "server/features/variable_table.h"
 #include "server/recordings/recording.h"
 #include "server/recordings/view.h"
 #include "server/sae/model.h"
@@ -66,8 +66,8 @@ struct Feature {
   // that have an interval. See Contrasts.
   std::vector<std::vector<TopUnit>> drivers;
   std::optional<int> best_condition;  // highest judged training AUROC with support
-  // Held-out activation around the onsets of the kIntervals conditions with the highest judged
-  // training AUROC.
+  // What judges the pair, held out, around the onsets of the kIntervals conditions with the highest
+  // judged training AUROC; where the condition lowers it, of its negative.
   std::vector<std::pair<int, Response>> responses;
   std::vector<VariableScores> variables;  // per variable
   // See sae::AblationImportance, on held-out windows.
@@ -78,16 +78,6 @@ struct Feature {
 struct Probes {
   std::optional<double> one, all, counts;  // balanced accuracy from the condition's feature, from
                                            // all latents, from all counts of the window
-};
-
-struct VariableSummary {
-  std::string name;
-  std::vector<double> edges;                             // of the tuning bins
-  std::vector<int64_t> train_occupancy, test_occupancy;  // windows
-  int64_t train_windows = 0, test_windows = 0;           // with a value
-  // The single unit with the highest training |Spearman|.
-  std::optional<int64_t> best_unit;
-  std::optional<double> best_unit_train, best_unit_test;
 };
 
 // What features reach for labels that mean nothing: those of a family's conditions, dealt anew (see

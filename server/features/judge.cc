@@ -109,7 +109,7 @@ absl::Status JudgeByEvidence(const EvidenceColumns& columns,
                              const std::vector<int32_t>& latents,
                              const std::vector<int64_t>& starts, const WindowConditions& train,
                              int64_t held, const Progress& progress,
-                             std::vector<std::vector<Judged>>& out) {
+                             std::vector<std::vector<Judged>>& out, const AlsoJudge& also) {
   const auto judge = [&](sae::EvidenceKind kind, int32_t latent, const Activations& column) {
     const auto aurocs = Aurocs(column, train);
     for (size_t c = 0; c < aurocs.size(); ++c) {
@@ -128,8 +128,10 @@ absl::Status JudgeByEvidence(const EvidenceColumns& columns,
     SAED_RETURN_IF_ERROR(ForColumns(
         columns, kinds[k], latents, starts, held, at,
         [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
-          sae::ForBlocks(static_cast<int64_t>(some.size()), 1,
-                         [&](int64_t, int64_t i, int64_t) { judge(kinds[k], some[i], values[i]); });
+          sae::ForBlocks(static_cast<int64_t>(some.size()), 1, [&](int64_t, int64_t i, int64_t) {
+            judge(kinds[k], some[i], values[i]);
+            if (also) also(kinds[k], some[i], values[i]);
+          });
         }));
   }
   return absl::OkStatus();

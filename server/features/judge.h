@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -52,15 +53,19 @@ Activations Negated(const Activations& activations, int64_t windows);
 // `out`: by its code, in the direction that its AUROC on training windows has.
 void JudgeByCode(const std::vector<Scores>& train, std::vector<Judged>& out);
 
+// Called with what evidence a latent has in training windows, for latents side by side.
+using AlsoJudge = std::function<void(sae::EvidenceKind, int32_t latent, const Activations&)>;
+
 // Where a kind of evidence has a higher AUROC in the training windows `starts` than what judges the
 // latent so far, it takes its place; the first among equals stays. out[latent][condition]. At most
-// `held` values are in memory at once, or those of one latent.
+// `held` values are in memory at once, or those of one latent. `also` sees every column too, kinds
+// one after another.
 absl::Status JudgeByEvidence(const EvidenceColumns& columns,
                              const std::vector<sae::EvidenceKind>& kinds,
                              const std::vector<int32_t>& latents,
                              const std::vector<int64_t>& starts, const WindowConditions& train,
                              int64_t held, const Progress& progress,
-                             std::vector<std::vector<Judged>>& out);
+                             std::vector<std::vector<Judged>>& out, const AlsoJudge& also = {});
 
 // Calls use(latents, columns) for groups of the latents, each as large as `held` values allow.
 absl::Status ForColumns(

@@ -46,7 +46,7 @@ Response PeriEvent(const Activations& activations, const std::vector<int64_t>& o
     }
     ++out.events;
   }
-  double largest = -1;
+  double largest = -std::numeric_limits<double>::infinity();
   for (int lag = 0; lag < lags; ++lag) {
     const double n = count[lag], mean = sum[lag] / n;
     const double variance = n > 1 ? std::max(0.0, (square[lag] - n * mean * mean) / (n - 1)) : 0;

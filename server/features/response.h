@@ -1,4 +1,5 @@
-// Peri-event histograms: a feature's activation around the times at which a condition begins.
+// Peri-event histograms: a feature's activation, or what judges it, around the times at which a
+// condition begins.
 #pragma once
 
 #include <cstdint>

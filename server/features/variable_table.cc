@@ -1,30 +1,68 @@
 #include "server/features/variable_table.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "server/features/unit_baseline.h"
 
 namespace saed::features {
+namespace {
+
+// For each side the first one that has values in the same windows.
+std::vector<size_t> Like(const std::vector<VariableSide>& sides) {
+  std::vector<size_t> out;
+  for (size_t v = 0; v < sides.size(); ++v) {
+    size_t like = 0;
+    while (like < v && (out[like] != like || !sides[like].SameWindows(sides[v]))) ++like;
+    out.push_back(like);
+  }
+  return out;
+}
+
+}  // namespace
+
+class VariableTable::Ranks {
+ public:
+  Ranks(const std::vector<VariableSide>& sides, const std::vector<size_t>& like,
+        const Activations& every)
+      : sides_(sides), like_(like), graded_(every), made_(sides.size()) {}
+
+  const Ranked& Of(size_t v) {
+    auto& made = made_[like_[v]];
+    if (!made) made = sides_[v].Rank(graded_);
+    return *made;
+  }
+
+ private:
+  const std::vector<VariableSide>& sides_;
+  const std::vector<size_t>& like_;
+  const Graded graded_;
+  std::vector<std::optional<Ranked>> made_;
+};
 
 VariableTable::VariableTable(const std::vector<Variable>& variables,
                              const recordings::Recording& recording,
                              const recordings::ViewData& view, const std::vector<int64_t>& starts,
-                             int64_t train, bool in_sample, const std::vector<int64_t>& blocks) {
+                             int64_t train, bool in_sample, const std::vector<int64_t>& blocks)
+    : in_sample_(in_sample) {
   for (const Variable& v : variables) {
-    std::vector<double> on_train(v.values.begin(), v.values.begin() + train);
-    std::vector<double> on_test =
-        in_sample ? on_train : std::vector<double>(v.values.begin() + train, v.values.end());
+    Variable on_train{v.name, {v.values.begin(), v.values.begin() + train}, v.circular};
+    Variable on_test = on_train;
+    if (!in_sample) on_test.values.assign(v.values.begin() + train, v.values.end());
     VariableSummary summary;
     summary.name = v.name;
+    summary.circular = v.circular;
     summary.edges = TuningEdges(on_train);
-    train_.emplace_back(std::move(on_train), summary.edges, std::vector<int64_t>{});
-    test_.emplace_back(std::move(on_test), summary.edges, blocks);
+    train_.emplace_back(on_train, summary.edges, std::vector<int64_t>{});
+    test_.emplace_back(on_test, summary.edges, blocks);
     summary.train_occupancy = train_.back().occupancy();
     summary.test_occupancy = test_.back().occupancy();
     summary.train_windows = train_.back().windows();
     summary.test_windows = test_.back().windows();
     summaries_.push_back(std::move(summary));
   }
+  train_like_ = Like(train_);
+  test_like_ = Like(test_);
   if (variables.empty()) return;
   const std::vector<int64_t> train_starts(starts.begin(), starts.begin() + train);
   const std::vector<int64_t> test_starts =
@@ -50,23 +88,65 @@ VariableTable::VariableTable(const std::vector<Variable>& variables,
   }
 }
 
-std::vector<VariableScores> VariableTable::Score(const Activations& train, const Activations& test,
-                                                 uint64_t stream) const {
+std::vector<VariableScores> VariableTable::ByCode(const Activations& train,
+                                                  const Activations& test) const {
   std::vector<VariableScores> out(size());
   const std::vector<float> levels = ActivationLevels(train);
   for (size_t v = 0; v < size(); ++v) {
     VariableScores& s = out[v];
-    s.train_spearman = train_[v].Spearman(train);
-    s.test_spearman = test_[v].Spearman(test);
+    s.train_spearman = s.code_train_spearman = train_[v].Spearman(train);
+    s.test_spearman = s.code_test_spearman = test_[v].Spearman(test);
     s.train_information = train_[v].Information(train, levels);
     s.test_information = test_[v].Information(test, levels);
     s.train_tuning = train_[v].Tuning(train);
     s.test_tuning = test_[v].Tuning(test);
-    if (static_cast<double>(train.size()) >= kMinimumSupport) {
-      s.p = test_[v].PValue(test, stream * kMaxVariables + v);
-    }
   }
   return out;
+}
+
+void VariableTable::Judge(sae::EvidenceKind kind, const Activations& train,
+                          std::vector<VariableScores>& out) const {
+  if (size() == 0) return;
+  Ranks ranks(train_, train_like_, train);
+  for (size_t v = 0; v < size(); ++v) {
+    const Ranked& ranked = ranks.Of(v);
+    const auto spearman = train_[v].Spearman(ranked);
+    VariableScores& s = out[v];
+    if (!spearman || (s.train_spearman && std::abs(*spearman) <= std::abs(*s.train_spearman))) {
+      continue;
+    }
+    s.kind = kind;
+    s.train_spearman = spearman;
+    s.quartiles = ranked.quartiles;
+    s.train_information = train_[v].Information(ranked, s.quartiles);
+    s.train_tuning = train_[v].Tuning(ranked);
+  }
+}
+
+void VariableTable::Certify(std::optional<sae::EvidenceKind> kind, const Activations& test,
+                            uint64_t stream, int64_t features,
+                            std::vector<VariableScores>& out) const {
+  const auto by = [&](const VariableScores& s) { return s.kind == kind && s.train_spearman; };
+  if (std::none_of(out.begin(), out.end(), by)) return;
+  std::optional<Ranks> ranks;
+  if (kind) ranks.emplace(test_, test_like_, test);
+  for (size_t v = 0; v < size(); ++v) {
+    VariableScores& s = out[v];
+    if (!by(s)) continue;
+    const VariableSide& side = test_[v];
+    const uint64_t draws_of = stream * kMaxVariables + v;
+    if (!kind) {
+      if (!in_sample_) s.p = side.PValue(test, draws_of);
+      continue;
+    }
+    const Ranked& ranked = ranks->Of(v);
+    s.test_spearman = side.Spearman(ranked);
+    s.test_information = side.Information(ranked, s.quartiles);
+    s.test_tuning = side.Tuning(ranked);
+    const int64_t work = features * static_cast<int64_t>(size()) * side.windows();
+    const int draws = work > kManyShifted ? kFewerVariableShifts : kVariableShifts;
+    if (!in_sample_) s.p = side.PValue(ranked, draws_of, draws);
+  }
 }
 
 }  // namespace saed::features

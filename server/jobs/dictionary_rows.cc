@@ -63,7 +63,7 @@ nlohmann::json DictionaryDetails(const features::Dictionary& d) {
                         {"pairs", n.pairs},
                         {"called", n.called}});
   }
-  return {{"controls", controls}};
+  return {{"controls", controls}, {"responses", "judged"}};
 }
 
 void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {
@@ -71,7 +71,8 @@ void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {
     storage::VariableRow& row = out.variables.emplace_back();
     row.position = static_cast<int>(out.variables.size()) - 1;
     row.name = v.name;
-    row.details = nlohmann::json{{"edges", v.edges},
+    row.details = nlohmann::json{{"circular", v.circular},
+                                 {"edges", v.edges},
                                  {"train_occupancy", v.train_occupancy},
                                  {"test_occupancy", v.test_occupancy},
                                  {"train_windows", v.train_windows},
@@ -89,12 +90,22 @@ std::vector<float> Joined(const std::vector<float>& a, const std::vector<float>&
   return out;
 }
 
+// By what a pair is judged, and what its code has; null: nothing.
+nlohmann::json Details(const features::VariableScores& s) {
+  nlohmann::json out = {
+      {"code",
+       {s.code_train_spearman ? nlohmann::json(*s.code_train_spearman) : nlohmann::json(),
+        s.code_test_spearman ? nlohmann::json(*s.code_test_spearman) : nlohmann::json()}}};
+  if (s.kind) out["evidence"] = sae::Name(*s.kind);
+  return out;
+}
+
 void AddTunings(const features::Feature& f, storage::DictionaryRows& out) {
   for (size_t v = 0; v < f.variables.size(); ++v) {
     const features::VariableScores& s = f.variables[v];
     out.tunings.push_back({static_cast<int>(v), f.latent, s.train_spearman, s.test_spearman,
                            s.train_information, s.test_information, s.p, s.q,
-                           Joined(s.train_tuning, s.test_tuning), "{}"});
+                           Joined(s.train_tuning, s.test_tuning), Details(s).dump()});
   }
   for (const auto& [condition, r] : f.responses) {
     out.responses.push_back(
@@ -195,6 +206,11 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     }
   }
   return out;
+}
+
+bool ResponsesAreJudged(const std::string& details) {
+  const auto parsed = nlohmann::json::parse(details, nullptr, false);
+  return parsed.is_object() && parsed.value("responses", "") == "judged";
 }
 
 }  // namespace saed::jobs

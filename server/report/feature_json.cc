@@ -6,6 +6,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/dictionary_rows.h"
 #include "server/recordings/binning.h"
 
 namespace saed::report {
@@ -134,15 +135,26 @@ absl::StatusOr<json> FeatureJson(const FeatureContext& c, int latent) {
   for (size_t i = 0; i < tunings.size() && i < kVariables; ++i) {
     const auto& t = tunings[i];
     const size_t half = t.curves.size() / 2;
+    const json details = json::parse(t.details, nullptr, false);
+    const json judged = details.is_object() ? details : json::object();
     variables.push_back({t.variable, Short(t.train_spearman), Short(t.test_spearman),
                          Short(t.test_information), Short(t.q_value), Short(t.curves.data(), half),
-                         Short(t.curves.data() + half, half)});
+                         Short(t.curves.data() + half, half), judged.value("evidence", ""),
+                         judged.value("code", json::array({nullptr, nullptr})).at(1)});
   }
   json events = json::array();
+  SAED_ASSIGN_OR_RETURN(const auto dictionary, dictionaries.Get(c.dictionary_id));
+  std::map<int, const storage::AssociationRow*> by;
+  for (const auto& p : pairs) {
+    if (jobs::ResponsesAreJudged(dictionary.details)) by[p.condition] = &p;
+  }
   for (const auto& r : responses) {
+    const auto* judges = by[r.condition];
     const size_t half = r.curves.size() / 2;
     events.push_back({r.condition, r.events, r.before, Short(r.latency),
-                      Short(r.curves.data(), half), Short(r.curves.data() + half, half)});
+                      Short(r.curves.data(), half), Short(r.curves.data() + half, half),
+                      judges == nullptr ? "" : judges->evidence,
+                      judges != nullptr && judges->falls});
   }
   json units = json::array(), shares = json::array();
   if (details.is_object()) {

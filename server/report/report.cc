@@ -114,7 +114,8 @@ json Variables(const std::vector<storage::VariableRow>& rows) {
     for (const json& e : details.value("edges", json::array()))
       edges.push_back(Short(e.get<double>()));
     out.push_back({v.name, edges, details.value("test_occupancy", json::array()),
-                   v.best_unit ? json(*v.best_unit) : json(nullptr), Short(v.best_unit_test)});
+                   v.best_unit ? json(*v.best_unit) : json(nullptr), Short(v.best_unit_test),
+                   details.value("circular", false)});
   }
   return out;
 }

@@ -63,8 +63,9 @@ v1::Feature ToProto(const storage::ListedFeature& row);
 v1::Annotation ToProto(const std::string& dictionary_id, const storage::AnnotationRow& row);
 v1::Variable ToProto(const storage::VariableRow& row);
 v1::Tuning ToProto(const storage::TuningRow& row, const std::string& variable);
+// `judged`: the pair whose evidence and sign it is of; null: it is of the code.
 v1::Response ToProto(const storage::ResponseRow& row, const std::string& condition,
-                     double bin_width);
+                     const storage::AssociationRow* judged, double bin_width);
 // Empty where there are none.
 v1::Spectra SpectraOf(const storage::DictionaryRow& row);
 v1::Tensor FloatTensor(const std::vector<float>& values, const std::vector<int64_t>& shape);

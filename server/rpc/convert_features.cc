@@ -150,6 +150,7 @@ v1::Variable ToProto(const storage::VariableRow& row) {
     for (const json& n : details.value("test_occupancy", json::array())) {
       m.add_test_occupancy(n.get<int64_t>());
     }
+    m.set_circular(details.value("circular", false));
     m.set_train_windows(details.value("train_windows", int64_t{0}));
     m.set_test_windows(details.value("test_windows", int64_t{0}));
   }
@@ -171,13 +172,23 @@ v1::Tuning ToProto(const storage::TuningRow& row, const std::string& variable) {
   const auto half = static_cast<int64_t>(row.curves.size() / 2);
   m.mutable_train_curve()->Assign(row.curves.begin(), row.curves.begin() + half);
   m.mutable_test_curve()->Assign(row.curves.begin() + half, row.curves.end());
+  const json details = json::parse(row.details, nullptr, false);
+  if (!details.is_object()) return m;
+  m.set_evidence(EvidenceKindOf(details.value("evidence", "")));
+  const json code = details.value("code", json::array());
+  if (code.size() == 2 && code[0].is_number()) m.set_code_train_spearman(code[0].get<double>());
+  if (code.size() == 2 && code[1].is_number()) m.set_code_test_spearman(code[1].get<double>());
   return m;
 }
 
 v1::Response ToProto(const storage::ResponseRow& row, const std::string& condition,
-                     double bin_width) {
+                     const storage::AssociationRow* judged, double bin_width) {
   v1::Response m;
   m.set_condition(condition);
+  if (judged != nullptr) {
+    m.set_evidence(EvidenceKindOf(judged->evidence));
+    m.set_falls(judged->falls);
+  }
   m.set_events(row.events);
   m.set_peak_latency(row.latency);
   const auto half = static_cast<int64_t>(row.curves.size() / 2);

@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/activations.h"
+#include "server/jobs/dictionary_rows.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -163,8 +164,13 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   }
   SAED_ASSIGN_OR_RETURN(const jobs::TrainSpec spec, jobs::ParseTrainSpec(model->row.spec));
   SAED_ASSIGN_OR_RETURN(const auto responses, dictionaries.Responses(f.dictionary, f.latent));
+  std::map<int, const storage::AssociationRow*> judged;
+  for (const auto& a : associations) {
+    if (jobs::ResponsesAreJudged(dictionary.details)) judged[a.condition] = &a;
+  }
   for (const auto& r : responses) {
-    *response.add_responses() = ToProto(r, by_position[r.condition]->name, spec.view.bin_width);
+    *response.add_responses() =
+        ToProto(r, by_position[r.condition]->name, judged[r.condition], spec.view.bin_width);
   }
   SAED_ASSIGN_OR_RETURN(const auto annotations,
                         context.stores.annotations.List(dictionary.model_id, f.latent, false));

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import welch
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
@@ -163,6 +163,33 @@ def difference():
             "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
 
 
+def graded():
+    """A score of every window against a value and an angle, both missing in some: rank correlation,
+    multiple correlation of ranks with cosine and sine, information between quarters and 20 bins."""
+    own = np.random.default_rng(23)
+    n = 900
+    angle = own.vonmises(0.5, 0.7, n)
+    value = np.round(own.normal(size=n) * 8) / 4
+    score = np.round(2 * value + 3 * np.cos(angle - 1) + 2 * own.normal(size=n)).astype(np.float32)
+    known = own.random(n) >= 0.15
+    s, a, v = score[known], angle[known], value[known]
+    ranks = rankdata(s)
+    x = np.stack([np.ones(len(s)), np.cos(a), np.sin(a)], 1)
+    residual = ranks - x @ np.linalg.lstsq(x, ranks, rcond=None)[0]
+    y = np.clip(np.floor((a + np.pi) / (np.pi / 10)), 0, 19).astype(int)
+    quartiles = np.sort(s)[[len(s) // 4, 2 * len(s) // 4, 3 * len(s) // 4]]
+    level = (s[:, None] >= quartiles).sum(1)
+    cells = len(set(zip(level.tolist(), y.tolist())))
+    bias = (cells - len(set(level.tolist())) - len(set(y.tolist())) + 1) / (2 * len(s) * np.log(2))
+    plain = [[float(e) if k else None for e, k in zip(values, known)] for values in (value, angle)]
+    return {"score": score.tolist(), "value": plain[0], "angle": plain[1],
+            "spearman": spearmanr(s, v).statistic,
+            "circular": float(np.sqrt(1 - (residual ** 2).sum() / ((ranks - ranks.mean()) ** 2).sum())),
+            "quartiles": quartiles.tolist(),
+            "information": mutual_info_score(level, y) / np.log(2) - bias,
+            "tuning": [float(s[y == b].mean()) for b in range(20)]}
+
+
 def movement():
     """Speed and direction from noisy positions with a gap, in bins of 20 ms, as server/features/movement.h
     has them."""
@@ -190,7 +217,8 @@ def movement():
 
 
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
-                                  bootstrap, discriminant, difference, movement)}
+                                  bootstrap, discriminant, difference, graded,
+                                  movement)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")

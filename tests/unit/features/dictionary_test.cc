@@ -6,6 +6,8 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
+#include <numeric>
+
 #include "server/features/sides.h"
 #include "server/recordings/readers/time_tables.h"
 
@@ -284,6 +286,42 @@ TEST(Dictionary, EvidenceJudgesInBothDirections) {
   EXPECT_EQ(d->features[0].train[1].auroc, 0.5);
   EXPECT_TRUE(d->features[0].judged[1].kind.has_value());
   ExpectJudgedInBothDirections(*d);
+}
+
+// A variable that unit 0 follows, beside codes that say nothing.
+TEST(Dictionary, EvidenceJudgesVariablesAndResponses) {
+  TwoUnits s;
+  recordings::Series& series = s.recording.series.emplace_back();
+  series.name = "drive";
+  series.channels = {"value"};
+  for (int b = 0; b < 1000; ++b) {
+    series.timestamps.push_back((b + 0.5) * 0.1);
+    series.values.push_back(b / 10 % 2 == 0 ? (b % 2 == 0 ? 3 : 2) : 1);
+  }
+  s.model.parameters.encoder = {0, 0, 0, 0};
+  s.model.parameters.encoder_bias = {1, 1};
+  s.model.training = sae::MeasureTarget(s.view.counts(), {}, s.view.train, 1);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  ASSERT_TRUE(d.ok());
+  ASSERT_EQ(d->variables.size(), 1U);
+  for (const Feature& f : d->features) {
+    const VariableScores& v = f.variables[0];
+    ASSERT_TRUE(v.kind.has_value());
+    EXPECT_FALSE(v.code_train_spearman || v.code_test_spearman) << "constant";
+    EXPECT_GT((f.latent == 0 ? 1 : -1) * *v.train_spearman, 0.5);
+    EXPECT_NEAR(*v.test_spearman, *v.train_spearman, 0.01);
+    EXPECT_GT(*v.test_information, 0.3);
+    EXPECT_LT(*v.p, 0.3) << "shifts by whole periods do as well";
+    EXPECT_GT((f.latent == 0 ? 1 : -1) * (v.test_tuning[19] - v.test_tuning[0]), 0);
+    ASSERT_EQ(f.responses.size(), 2U);
+    for (const auto& [c, r] : f.responses) {
+      EXPECT_TRUE(f.judged[c].kind.has_value());
+      const auto at = r.mean.begin() + r.before;
+      EXPECT_GT(std::accumulate(at, at + 5, 0.0), std::accumulate(at - 5, at, 0.0))
+          << "as judged, rising or falling";
+    }
+  }
 }
 
 // Rows that touch: a bin across two rows belongs to no block, and makes none of its own.

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <numeric>
 #include <set>
 
@@ -13,7 +14,7 @@
 #include "server/features/matching.h"
 #include "server/features/probe.h"
 #include "server/features/response.h"
-#include "server/features/variables.h"
+#include "server/features/variable_side.h"
 #include "server/sae/random.h"
 #include "server/sae/spectrum.h"
 
@@ -55,7 +56,7 @@ TEST(Statistics, Auroc) {
 
 TEST(Statistics, Spearman) {
   for (const json& c : Fixture("spearman")) {
-    const VariableSide side(Values(c["value"]), {}, {});
+    const VariableSide side({"v", Values(c["value"])}, {}, {});
     EXPECT_NEAR(*side.Spearman(Active(c["activation"])), c["spearman"].get<double>(), 1e-12);
   }
 }
@@ -64,11 +65,83 @@ TEST(Statistics, InformationAndTuning) {
   const json& c = Fixture("information");
   const auto values = Values(c["value"]);
   const auto active = Active(c["activation"]);
-  const VariableSide side(values, TuningEdges(values), {});
+  const VariableSide side({"v", values}, TuningEdges({"v", values}), {});
   EXPECT_NEAR(*side.Information(active, ActivationLevels(active)), c["information"].get<double>(),
               1e-9);
   const auto tuning = side.Tuning(active);
   for (int b = 0; b < kTuningBins; ++b) EXPECT_NEAR(tuning[b], c["tuning"][b].get<double>(), 1e-6);
+}
+
+Activations Every(const json& values) {
+  Activations out;
+  for (const json& v : values) out.emplace_back(static_cast<int32_t>(out.size()), v.get<float>());
+  return out;
+}
+
+TEST(Statistics, GradedScores) {
+  const json& c = Fixture("graded");
+  const Graded scores(Every(c["score"]));
+  const VariableSide linear({"value", Values(c["value"])}, {}, {});
+  EXPECT_NEAR(*linear.Spearman(linear.Rank(scores)), c["spearman"].get<double>(), 1e-12);
+  EXPECT_FALSE(linear.Information(linear.Rank(scores), {1, 2, 3}));
+  const Variable angle{"angle", Values(c["angle"]), true};
+  const VariableSide circular(angle, TuningEdges(angle), {});
+  EXPECT_TRUE(circular.SameWindows(linear));
+  const Ranked ranked = circular.Rank(scores);
+  EXPECT_NEAR(*circular.Spearman(ranked), c["circular"].get<double>(), 1e-12);
+  EXPECT_EQ(ranked.quartiles, c["quartiles"].get<std::vector<float>>());
+  EXPECT_NEAR(*circular.Information(ranked, ranked.quartiles), c["information"].get<double>(),
+              1e-12);
+  const auto tuning = circular.Tuning(ranked);
+  for (int b = 0; b < kTuningBins; ++b) EXPECT_NEAR(tuning[b], c["tuning"][b].get<double>(), 1e-5);
+}
+
+// A code with its zeros written out is a graded score that says the same, shifted and dealt.
+TEST(Statistics, CodesAndGradedScoresAgree) {
+  const sae::CounterRandom random(8, 1);
+  std::vector<double> value, angle;
+  Activations code, every;
+  for (int64_t w = 0; w < 600; ++w) {
+    const bool known = random.Below(4 * w, 8) > 0;
+    const auto v = static_cast<double>(random.Below(4 * w + 1, 1000));
+    const double phase = static_cast<double>(w) / 40;
+    value.push_back(known ? v + 100 * std::sin(phase) : std::nan(""));
+    angle.push_back(known ? std::remainder(phase, 2 * std::numbers::pi) : std::nan(""));
+    const bool active = random.Below(4 * w + 2, 10) < 2 + 2 * std::sin(phase);
+    const float a = active ? static_cast<float>(1 + random.Below(4 * w + 3, 20)) : 0;
+    if (active) code.emplace_back(w, a);
+    every.emplace_back(w, a);
+  }
+  std::vector<int64_t> blocks;
+  for (int64_t w = 0; w < 600; w += 37) blocks.push_back(w);
+  blocks.push_back(600);
+  for (const auto& given : {std::vector<int64_t>{}, blocks}) {
+    for (const Variable& v : {Variable{"v", value}, Variable{"a", angle, true}}) {
+      const VariableSide side(v, {}, given);
+      const Ranked ranked = side.Rank(Graded(every));
+      EXPECT_NEAR(*side.Spearman(code), *side.Spearman(ranked), 1e-12);
+      for (const uint64_t stream : {1, 2, 3}) {
+        const double p = *side.PValue(code, stream);
+        EXPECT_NEAR(p, *side.PValue(ranked, stream), 1e-12);
+        EXPECT_EQ(side.PValue(ranked, stream, 50), side.PValue(code, stream, 50));
+        EXPECT_LE(p, 1);
+      }
+    }
+  }
+}
+
+TEST(Statistics, AnglesThatGoTogetherHaveOnePart) {
+  std::vector<double> angle;
+  Activations every;
+  for (int w = 0; w < 40; ++w) {
+    angle.push_back(w % 2 == 0 ? 0 : std::numbers::pi);
+    every.emplace_back(w, static_cast<float>(w % 2));
+  }
+  const VariableSide side({"a", angle, true}, {}, {});
+  EXPECT_NEAR(*side.Spearman(side.Rank(Graded(every))), 1, 1e-12);
+  const VariableSide still({"a", std::vector<double>(40, 1.0), true}, {}, {});
+  EXPECT_FALSE(still.Spearman(still.Rank(Graded(every))));
+  EXPECT_FALSE(still.PValue(still.Rank(Graded(every)), 1));
 }
 
 TEST(Statistics, WelchSpectrum) {
@@ -216,7 +289,7 @@ TEST(Statistics, VariableShiftsCallWhatFollows) {
   std::vector<int64_t> blocks;
   for (int64_t w = 0; w <= 4000; w += 100) blocks.push_back(w);
   for (const auto& given : {std::vector<int64_t>{}, blocks}) {
-    const VariableSide side(value, {}, given);
+    const VariableSide side({"v", value}, {}, given);
     EXPECT_LT(*side.PValue(follows, 1), 0.002);
     EXPECT_GT(*side.PValue(unrelated, 1), 0.01);
   }
