@@ -284,27 +284,46 @@ absl::StatusOr<FeatureRow> DictionariesTable::GetFeature(const std::string& id, 
   });
 }
 
+namespace {
+
+constexpr char kAssociation[] =
+    "SELECT condition, latent, train_coverage, train_specificity, train_selectivity, "
+    "train_precision, train_prevalence, train_auroc, test_coverage, test_specificity, "
+    "test_selectivity, test_precision, test_prevalence, test_auroc, p_value, q_value, auroc_low, "
+    "auroc_high, evidence, falls, code_train_auroc, code_test_auroc, units FROM associations ";
+
+AssociationRow ToAssociation(SQLite::Statement& s) {
+  return {s.getColumn(0).getInt(),       s.getColumn(1).getInt(), Scores(s, 2),
+          Scores(s, 2 + kScoreColumns),  Real(s.getColumn(14)),   Real(s.getColumn(15)),
+          Real(s.getColumn(16)),         Real(s.getColumn(17)),   s.getColumn(18).getString(),
+          s.getColumn(19).getInt() != 0, Real(s.getColumn(20)),   Real(s.getColumn(21)),
+          s.getColumn(22).getString()};
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(const std::string& id,
                                                                             int latent) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<AssociationRow>> {
-    SQLite::Statement s(db,
-                        "SELECT condition, latent, train_coverage, train_specificity, "
-                        "train_selectivity, train_precision, train_prevalence, train_auroc, "
-                        "test_coverage, test_specificity, test_selectivity, test_precision, "
-                        "test_prevalence, test_auroc, p_value, q_value, auroc_low, auroc_high, "
-                        "evidence, falls, code_train_auroc, code_test_auroc, units "
-                        "FROM associations INDEXED BY associations_by_latent WHERE "
-                        "dictionary_id = ? AND latent = ? ORDER BY test_auroc DESC, condition");
+    SQLite::Statement s(db, std::string(kAssociation) +
+                                "INDEXED BY associations_by_latent WHERE dictionary_id = ? AND "
+                                "latent = ? ORDER BY test_auroc DESC, condition");
     SQLite::bind(s, id, latent);
     std::vector<AssociationRow> out;
-    while (s.executeStep()) {
-      out.push_back({s.getColumn(0).getInt(), s.getColumn(1).getInt(), Scores(s, 2),
-                     Scores(s, 2 + kScoreColumns), Real(s.getColumn(14)), Real(s.getColumn(15)),
-                     Real(s.getColumn(16)), Real(s.getColumn(17)), s.getColumn(18).getString(),
-                     s.getColumn(19).getInt() != 0, Real(s.getColumn(20)), Real(s.getColumn(21)),
-                     s.getColumn(22).getString()});
-    }
+    while (s.executeStep()) out.push_back(ToAssociation(s));
     return out;
+  });
+}
+
+absl::StatusOr<std::optional<AssociationRow>> DictionariesTable::Association(const std::string& id,
+                                                                             int latent,
+                                                                             int condition) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::optional<AssociationRow>> {
+    SQLite::Statement s(
+        db, std::string(kAssociation) + "WHERE dictionary_id = ? AND condition = ? AND latent = ?");
+    SQLite::bind(s, id, condition, latent);
+    if (!s.executeStep()) return std::nullopt;
+    return ToAssociation(s);
   });
 }
 

@@ -147,6 +147,9 @@ class DictionariesTable {
   absl::StatusOr<FeatureRow> GetFeature(const std::string& id, int latent);
   // All conditions of one feature, best held-out AUROC first.
   absl::StatusOr<std::vector<AssociationRow>> Associations(const std::string& id, int latent);
+  // One of them; empty where the pair has none.
+  absl::StatusOr<std::optional<AssociationRow>> Association(const std::string& id, int latent,
+                                                            int condition);
   absl::StatusOr<std::vector<VariableRow>> Variables(const std::string& id);
   // Of one feature, in the variables' order.
   absl::StatusOr<std::vector<TuningRow>> Tunings(const std::string& id, int latent);

@@ -133,6 +133,7 @@ class Builder {
     SumUpControls();
     encoded_.activations = {};
     SAED_RETURN_IF_ERROR(BesideUnits(user_conditions.size()));
+    SAED_RETURN_IF_ERROR(BesideBaselines(user_conditions.size()));
     SAED_ASSIGN_OR_RETURN(out_.probes,
                           ReadOut(encoder_, view_, sides_.starts, sides_.train, sides_.in_sample,
                                   labels_, out_.best_features, best_auroc_, user_conditions.size(),
@@ -625,12 +626,25 @@ class Builder {
     return absl::OkStatus();
   }
 
+  SetSearch Search() const {
+    return {encoder_,         view_,         columns_ ? &*columns_ : nullptr,
+            train_starts_,    test_starts_,  labels_,
+            test_labels_,     train_blocks_, drawn_blocks_,
+            sides_.in_sample, held_};
+  }
+
+  absl::Status BesideBaselines(size_t users) {
+    const auto chosen =
+        ChosenConditions(out_.best_features, best_auroc_, users, kLogisticConditions);
+    SAED_ASSIGN_OR_RETURN(out_.baselines,
+                          ScoreBaselines(Search(), train_, test_, chosen,
+                                         [&](double) { return progress_(kSetsFound); }));
+    return absl::OkStatus();
+  }
+
   // What best features are worth, and the sets.
   absl::Status BesideUnits(size_t users) {
-    const SetSearch search{encoder_,         view_,         columns_ ? &*columns_ : nullptr,
-                           train_starts_,    test_starts_,  labels_,
-                           test_labels_,     train_blocks_, drawn_blocks_,
-                           sides_.in_sample, held_};
+    const SetSearch search = Search();
     const Progress progress = Within(progress_, kControlled, kSetsFound);
     std::vector<JudgedPair> pairs;
     for (size_t c = 0; c < conditions(); ++c) {

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "server/features/activate.h"
 #include "server/features/association.h"
+#include "server/features/baselines.h"
 #include "server/features/certainty.h"
 #include "server/features/conditions.h"
 #include "server/features/feature_sets.h"
@@ -109,8 +110,9 @@ struct Dictionary {
   std::vector<Judged> random;  // per condition; see RandomControl
   // Per condition its best feature's held-out AUROC less the best unit's.
   std::vector<std::optional<Margin>> margins;
-  std::vector<FeatureSet> sets;  // per condition; empty but for kSetConditions
-  std::vector<Probes> probes;    // per condition; see kProbedConditions
+  std::vector<FeatureSet> sets;      // per condition; empty but for kSetConditions
+  std::vector<Probes> probes;        // per condition; see kProbedConditions
+  std::vector<Baselines> baselines;  // per condition
   std::vector<VariableSummary> variables;
   std::optional<sae::Spectra> spectra;    // of held-out windows
   std::vector<NegativeControl> controls;  // of each family that has a condition; none in sample

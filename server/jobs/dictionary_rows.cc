@@ -50,7 +50,17 @@ nlohmann::json SpectraJson(const features::Dictionary& d) {
 
 // What is only shown of a condition.
 nlohmann::json ConditionDetails(const features::Dictionary& d, size_t c) {
-  return {{"train_asked", d.train_asked[c]}, {"test_asked", d.test_asked[c]}};
+  const features::Baselines& b = d.baselines[c];
+  nlohmann::json out = {{"train_asked", d.train_asked[c]}, {"test_asked", d.test_asked[c]}};
+  const auto add = [&](const char* key, const std::optional<double>& value) {
+    if (value) out["baselines"][key] = *value;
+  };
+  add("logistic_counts", b.logistic_counts);
+  add("logistic_latents", b.logistic_latents);
+  add("pca", b.pca);
+  add("ica", b.ica);
+  if (b.latents_by) out["baselines"]["latents_by"] = sae::Name(*b.latents_by);
+  return out;
 }
 
 nlohmann::json DictionaryDetails(const features::Dictionary& d) {

@@ -88,6 +88,22 @@ json SetJson(const std::string& text) {
           {"worth", Word(set->worth())}};
 }
 
+// Held-out AUROCs of the best principal and independent component, of logistic regression on all
+// latents and on all counts; null where they are not there.
+json BaselinesJson(const std::string& text) {
+  const json details = json::parse(text, nullptr, false);
+  json out = json::array();
+  for (const char* key : {"pca", "ica", "logistic_latents", "logistic_counts"}) {
+    const json* value = nullptr;
+    if (details.is_object() && details.contains("baselines")) {
+      const json& b = details["baselines"];
+      if (b.contains(key) && b[key].is_number()) value = &b[key];
+    }
+    out.push_back(value != nullptr ? Short(value->get<double>()) : json(nullptr));
+  }
+  return out;
+}
+
 json Conditions(const std::vector<storage::ConditionRow>& rows) {
   json out = json::array();
   for (const auto& c : rows) {
@@ -101,7 +117,8 @@ json Conditions(const std::vector<storage::ConditionRow>& rows) {
                    Short(c.best_unit_test_auroc),
                    c.best_feature ? json(*c.best_feature) : json(nullptr), Short(c.probe_one),
                    Short(c.probe_all), Short(c.probe_counts), Short(c.best_feature_test_auroc),
-                   Word(features::WorthOf(margin)), SetJson(c.feature_set)});
+                   Word(features::WorthOf(margin)), SetJson(c.feature_set),
+                   Short(c.random_test_auroc), BaselinesJson(c.details)});
   }
   return out;
 }

@@ -50,6 +50,7 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row);
 // Of which windows it asks, and who asked.
 void AddScope(const storage::ConditionRow& row, v1::DictionaryCondition& out);
 void AddBesideUnits(const storage::ConditionRow& row, v1::DictionaryCondition& out);
+void AddBaselines(const storage::ConditionRow& row, v1::DictionaryCondition& out);
 v1::Scores ToProto(const storage::ScoreRow& row);
 // UNSPECIFIED for a name that is none, as "".
 v1::EvidenceKind EvidenceKindOf(std::string_view name);

@@ -63,6 +63,21 @@ v1::EvidenceKind EvidenceKindOf(std::string_view name) {
   return v1::EVIDENCE_KIND_UNSPECIFIED;
 }
 
+void AddBaselines(const storage::ConditionRow& row, v1::DictionaryCondition& out) {
+  const json details = json::parse(row.details, nullptr, false);
+  if (!details.is_object() || !details.contains("baselines")) return;
+  const json& b = details["baselines"];
+  const auto number = [&](const char* key) -> std::optional<double> {
+    if (!b.contains(key) || !b[key].is_number()) return std::nullopt;
+    return b[key].get<double>();
+  };
+  if (const auto v = number("logistic_counts")) out.set_logistic_counts_test_auroc(*v);
+  if (const auto v = number("logistic_latents")) out.set_logistic_latents_test_auroc(*v);
+  if (const auto v = number("pca")) out.set_pca_test_auroc(*v);
+  if (const auto v = number("ica")) out.set_ica_test_auroc(*v);
+  out.set_logistic_latents_evidence(EvidenceKindOf(b.value("latents_by", "")));
+}
+
 absl::StatusOr<sae::EvidenceKind> EvidenceFrom(v1::EvidenceKind kind, const std::string& field,
                                                const std::string& id, const sae::Model& model) {
   if (kind <= v1::EVIDENCE_KIND_UNSPECIFIED || !v1::EvidenceKind_IsValid(kind)) {

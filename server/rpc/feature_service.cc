@@ -42,6 +42,7 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
     if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
     AddScope(c, *m);
     AddBesideUnits(c, *m);
+    AddBaselines(c, *m);
   }
   SAED_ASSIGN_OR_RETURN(const auto variables, context.stores.dictionaries.Variables(id));
   for (const auto& v : variables) *out.add_variables() = ToProto(v);
@@ -71,6 +72,61 @@ absl::Status List(Context& context, const Caller& caller,
   return absl::OkStatus();
 }
 
+void AddUnits(const std::string& text, v1::Association& out) {
+  const auto units = nlohmann::json::parse(text, nullptr, false);
+  for (const auto& u : units.is_array() ? units : nlohmann::json::array()) {
+    if (!u.is_array() || u.size() != 3) continue;
+    auto* unit = out.add_units();
+    unit->set_unit_id(u[0].get<int64_t>());
+    unit->set_drive(u[1].is_number() ? u[1].get<double>() : 0);
+    unit->set_share(u[2].is_number() ? u[2].get<double>() : 0);
+  }
+}
+
+v1::Association AssociationOf(const storage::AssociationRow& a,
+                              const storage::ConditionRow& condition) {
+  v1::Association m;
+  m.set_condition(condition.name);
+  *m.mutable_train() = ToProto(a.train);
+  *m.mutable_test() = ToProto(a.test);
+  m.set_evidence(EvidenceKindOf(a.evidence));
+  m.set_falls(a.falls);
+  AddUnits(a.units, m);
+  if (a.code_train_auroc) m.set_code_train_auroc(*a.code_train_auroc);
+  if (a.code_test_auroc) m.set_code_test_auroc(*a.code_test_auroc);
+  if (a.p_value) m.set_p_value(*a.p_value);
+  if (a.q_value) m.set_q_value(*a.q_value);
+  if (a.auroc_low) m.set_auroc_low(*a.auroc_low);
+  if (a.auroc_high) m.set_auroc_high(*a.auroc_high);
+  if (condition.best_unit) m.set_best_unit_id(*condition.best_unit);
+  if (condition.best_unit_test_auroc) m.set_best_unit_test_auroc(*condition.best_unit_test_auroc);
+  return m;
+}
+
+// Of each listed feature that with the condition, or with its best one where `condition` is empty.
+absl::Status AddAssociations(Context& context, const std::vector<storage::ListedFeature>& rows,
+                             const std::string& condition, v1::ListFeaturesResponse& response) {
+  auto& dictionaries = context.stores.dictionaries;
+  std::map<std::string, std::vector<storage::ConditionRow>> conditions;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string& id = rows[i].dictionary_id;
+    if (!conditions.contains(id)) {
+      SAED_ASSIGN_OR_RETURN(conditions[id], dictionaries.Conditions(id));
+    }
+    const std::string& name = condition.empty() ? rows[i].best_condition_name : condition;
+    const auto& all = conditions[id];
+    const auto c =
+        std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+    if (c == all.end()) continue;
+    SAED_ASSIGN_OR_RETURN(const auto pair,
+                          dictionaries.Association(id, rows[i].feature.latent, c->position));
+    if (!pair) continue;
+    *response.mutable_features(static_cast<int>(i))->mutable_association() =
+        AssociationOf(*pair, *c);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Features(Context& context, const Caller& caller,
                       const v1::ListFeaturesRequest& request, v1::ListFeaturesResponse& response) {
   storage::FeatureQuery query;
@@ -92,6 +148,9 @@ absl::Status Features(Context& context, const Caller& caller,
   }
   SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.dictionaries.ListFeatures(query));
   for (const auto& row : rows) *response.add_features() = ToProto(row);
+  if (request.with_association() || !request.condition().empty()) {
+    SAED_RETURN_IF_ERROR(AddAssociations(context, rows, request.condition(), response));
+  }
   if (static_cast<int>(rows.size()) == query.limit) {
     // Hexadecimal keeps every bit of the key.
     response.set_next_page_token(
@@ -99,17 +158,6 @@ absl::Status Features(Context& context, const Caller& caller,
                              std::to_string(rows.back().feature.latent)}));
   }
   return absl::OkStatus();
-}
-
-void AddUnits(const std::string& text, v1::Association& out) {
-  const auto units = nlohmann::json::parse(text, nullptr, false);
-  for (const auto& u : units.is_array() ? units : nlohmann::json::array()) {
-    if (!u.is_array() || u.size() != 3) continue;
-    auto* unit = out.add_units();
-    unit->set_unit_id(u[0].get<int64_t>());
-    unit->set_drive(u[1].is_number() ? u[1].get<double>() : 0);
-    unit->set_share(u[2].is_number() ? u[2].get<double>() : 0);
-  }
 }
 
 absl::Status One(Context& context, const std::string& name, v1::GetFeatureResponse& response) {
@@ -138,24 +186,7 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     }
   }
   for (const auto& a : associations) {
-    auto* m = response.add_associations();
-    const storage::ConditionRow& condition = *by_position[a.condition];
-    m->set_condition(condition.name);
-    *m->mutable_train() = ToProto(a.train);
-    *m->mutable_test() = ToProto(a.test);
-    m->set_evidence(EvidenceKindOf(a.evidence));
-    m->set_falls(a.falls);
-    AddUnits(a.units, *m);
-    if (a.code_train_auroc) m->set_code_train_auroc(*a.code_train_auroc);
-    if (a.code_test_auroc) m->set_code_test_auroc(*a.code_test_auroc);
-    if (a.p_value) m->set_p_value(*a.p_value);
-    if (a.q_value) m->set_q_value(*a.q_value);
-    if (a.auroc_low) m->set_auroc_low(*a.auroc_low);
-    if (a.auroc_high) m->set_auroc_high(*a.auroc_high);
-    if (condition.best_unit) m->set_best_unit_id(*condition.best_unit);
-    if (condition.best_unit_test_auroc) {
-      m->set_best_unit_test_auroc(*condition.best_unit_test_auroc);
-    }
+    *response.add_associations() = AssociationOf(a, *by_position[a.condition]);
   }
   SAED_ASSIGN_OR_RETURN(const auto variables, dictionaries.Variables(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto tunings, dictionaries.Tunings(f.dictionary, f.latent));

@@ -3,8 +3,8 @@
 
     statistics_reference.py OUT
 
-Needs python3-scipy and python3-sklearn. tests/unit/features/{statistics,sets,movement}_test.cc read
-the file.
+Needs python3-scipy and python3-sklearn. tests/unit/features/{statistics,sets,movement,baselines}_test.cc
+read the file.
 """
 import json
 import sys
@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import welch
 from scipy.stats import rankdata, spearmanr
+from sklearn.decomposition import PCA, FastICA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
@@ -216,9 +217,26 @@ def movement():
             "speed": plain(speed), "direction": plain(direction), "sign": plain(sign)}
 
 
+def components():
+    """Counts of 300 windows that six skewed sources drive, the last unit silent: scores of principal and
+    of independent components of the standardised columns. Own generator, as discriminant."""
+    own = np.random.default_rng(22)
+    n, m, k = 300, 9, 4
+    sources = own.gamma(0.5, 2, (n, 6))
+    x = own.poisson(sources @ own.gamma(1, 0.5, (6, m))).astype(float)
+    x[:, -1] = 0
+    scale = x.std(0)
+    z = (x - x.mean(0)) / np.where(scale > 0, scale, 1)
+    pca = PCA(k, svd_solver="full").fit(z)
+    ica = FastICA(k, whiten="unit-variance", fun="logcosh", tol=1e-10, max_iter=5000,
+                  random_state=0).fit(z)
+    return {"counts": x.astype(int).tolist(), "components": k, "pca": pca.transform(z).T.tolist(),
+            "ica": ica.transform(z).T.tolist()}
+
+
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
-                                  bootstrap, discriminant, difference, graded,
-                                  movement)}
+                                  bootstrap, discriminant, difference, graded, movement,
+                                  components)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")

@@ -8,15 +8,46 @@ from saed.v1 import features_pb2
 from saed.values import evidence_kind, tensor_to_array
 
 
+def _beside(c):
+    """A DictionaryCondition as a row of `conditions`."""
+    def auroc(message, field):
+        return getattr(message, field) if message.HasField(field) else None
+
+    def of_size(sizes, size):
+        return auroc(sizes[size - 1], "test_auroc") if 0 < size <= len(sizes) else None
+
+    worth = features_pb2.Worth.Name(c.worth)[len("WORTH_"):].replace("_", " ").lower()
+    return {"condition": c.condition.name, "feature": auroc(c, "best_feature"),
+            "auroc": auroc(c, "best_feature_test_auroc"), "unit_id": auroc(c, "best_unit_id"),
+            "unit": auroc(c, "best_unit_test_auroc"),
+            "worth": worth if c.worth else None, "random": auroc(c, "random_test_auroc"),
+            "pca": auroc(c, "pca_test_auroc"), "ica": auroc(c, "ica_test_auroc"),
+            "latents": auroc(c, "logistic_latents_test_auroc"),
+            "counts": auroc(c, "logistic_counts_test_auroc"),
+            "set": of_size(c.set.sizes, len(c.set.members)),
+            "size": len(c.set.members) or None,
+            "units": of_size(c.set.unit_sizes, len(c.set.units))}
+
+
 class FeatureCalls:
     """Of a Client."""
 
     def dictionary(self, name):
         """The dictionary with its conditions: of each the best feature beside the best unit (`worth`,
         `over_unit` with its interval) and, where there is one, the smallest set of features that
-        stands for it (`set`, see FeatureSet in features.proto; its scores: `set_scores`)."""
+        stands for it (`set`, see FeatureSet in features.proto; its scores: `set_scores`). Held-out
+        AUROCs of plain methods stand beside: see `conditions`."""
         return self._call(self.features.GetDictionary,
                           features_pb2.GetDictionaryRequest(name=name)).dictionary
+
+    def conditions(self, dictionary):
+        """What stands for each condition beside what plain methods reach: a list of dicts of held-out
+        AUROCs, None where there is none. `feature` with its number, `unit` (the best single one) with
+        its id, `worth` ("above units", "like units", "below units" or None), `random` (the best of as
+        many random rows), `pca` and `ica` (the best of as many components), `latents` and `counts`
+        (logistic regression on all of them), `set` and `units` (the smallest set of features, and as
+        many units) with `size`. As a table: `pandas.DataFrame(lab.conditions(name))`."""
+        return [_beside(c) for c in self.dictionary(dictionary).conditions]
 
     def list_features(self, dictionary, filter="", order_by="", limit=None):
         request = features_pb2.ListFeaturesRequest(parent=dictionary, filter=filter,
