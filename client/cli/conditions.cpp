@@ -45,6 +45,33 @@ std::string ControlText(const v1::NegativeControl& n) {
       n.called(), n.pairs());
 }
 
+// "above", "like" or "below".
+std::string ShortWorth(v1::Worth worth) {
+  const std::string text = WorthText(worth);
+  return text.substr(0, text.find(' '));
+}
+
+std::vector<std::string> Row(const v1::DictionaryCondition& c) {
+  const int size = c.set().members_size();
+  return {c.condition().name(),
+          c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
+          Score(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
+          Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()),
+          Score(c.has_random_test_auroc(), c.random_test_auroc()),
+          Score(c.has_pca_test_auroc(), c.pca_test_auroc()),
+          Score(c.has_ica_test_auroc(), c.ica_test_auroc()),
+          Score(c.has_logistic_counts_test_auroc(), c.logistic_counts_test_auroc()),
+          ShortWorth(c.worth()),
+          OfSize(c.set().sizes(), size),
+          size > 0 ? std::to_string(size) : "-",
+          OfSize(c.set().unit_sizes(), c.set().units_size()),
+          Score(c.has_logistic_latents_test_auroc(), c.logistic_latents_test_auroc()),
+          c.has_best_unit_id()
+              ? fmt::format("{}{}", c.best_unit_falls() ? "-" : "", c.best_unit_id())
+              : "-",
+          c.has_over_unit() ? fmt::format("{:+.3f}", c.over_unit()) : "-"};
+}
+
 absl::Status List(Session& session, const std::string& name) {
   SAED_ASSIGN_OR_RETURN(const v1::Dictionary d, Get(session, name));
   if (session.json) {
@@ -52,29 +79,37 @@ absl::Status List(Session& session, const std::string& name) {
     return absl::OkStatus();
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& c : d.conditions()) {
-    const int size = c.set().members_size();
-    rows.push_back(
-        {c.condition().name(), c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
-         Score(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
-         c.has_best_unit_id()
-             ? fmt::format("{}{}", c.best_unit_falls() ? "-" : "", c.best_unit_id())
-             : "-",
-         Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()), WorthText(c.worth()),
-         c.has_over_unit() ? fmt::format("{:+.3f}", c.over_unit()) : "-",
-         size > 0 ? std::to_string(size) : "-", OfSize(c.set().sizes(), size),
-         OfSize(c.set().unit_sizes(), c.set().units_size())});
-  }
+  for (const auto& c : d.conditions()) rows.push_back(Row(c));
   fmt::print("{}: held-out AUROCs of {} windows\n\n{}", d.name(), d.test_windows(),
-             Table({"CONDITION", "FEATURE", "AUROC", "UNIT", "AUROC", "WORTH", "OVER", "SET",
-                    "AUROC", "UNITS"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 6, 7, 8, 9}));
+             Table({"CONDITION", "FEATURE", "AUROC", "UNIT", "RANDOM", "PCA", "ICA", "COUNTS",
+                    "WORTH", "SET", "OF", "UNITS", "LATENTS", "UNIT ID", "OVER"},
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14}, false));
   for (const auto& n : d.controls()) {
     if (!n.has_mean_auroc()) continue;
-    fmt::print("{}", Wrapped(ControlText(n), TerminalWidth(), 2) + "\n");
+    fmt::print("{}\n", Wrapped(ControlText(n), TerminalWidth(), 2));
   }
   for (const auto& w : d.warnings()) fmt::print("warning: {}\n", w);
   return absl::OkStatus();
+}
+
+// What stands beside the feature, in one table.
+void PrintBaselines(const v1::DictionaryCondition& c) {
+  const auto latents = c.logistic_latents_evidence() == v1::EVIDENCE_KIND_UNSPECIFIED
+                           ? std::string("codes")
+                           : KindName(c.logistic_latents_evidence()) + " evidence";
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](const std::string& what, bool there, double auroc) {
+    if (there) rows.push_back({what, Score(true, auroc)});
+  };
+  add("best of as many random rows", c.has_random_test_auroc(), c.random_test_auroc());
+  add("best principal component", c.has_pca_test_auroc(), c.pca_test_auroc());
+  add("best independent component", c.has_ica_test_auroc(), c.ica_test_auroc());
+  add("logistic regression on all latents (" + latents + ")", c.has_logistic_latents_test_auroc(),
+      c.logistic_latents_test_auroc());
+  add("logistic regression on all counts", c.has_logistic_counts_test_auroc(),
+      c.logistic_counts_test_auroc());
+  if (rows.empty()) return;
+  fmt::print("\n{}", Table({"BESIDE IT", "HELD OUT"}, rows, TerminalWidth(), {1}));
 }
 
 void PrintFeature(const v1::DictionaryCondition& c) {
@@ -171,6 +206,7 @@ absl::Status Show(Session& session, const std::string& name, const std::string& 
              c->train_asked() > 0 ? c->train_asked() : d.train_windows(), c->test_positive(),
              c->train_asked() > 0 ? c->test_asked() : d.test_windows());
   PrintFeature(*c);
+  PrintBaselines(*c);
   if (c->has_set()) {
     PrintSet(c->set());
   } else {
@@ -191,17 +227,26 @@ void AddConditionCommands(CLI::App& app, Session& session) {
   auto condition = std::make_shared<std::string>();
   auto* list = group->add_subcommand(
       "list",
-      "Each condition's feature and best single unit (- where it fires less), both chosen on "
-      "training windows, with their held-out AUROCs. WORTH: whether the feature is above the unit, "
-      "like it or below, by the 95 % interval of the difference OVER over trials or blocks of "
-      "time; - where fewer than ten of these hold it, or are without it: hold out more. SET: how "
-      "many features stand for the condition together, their AUROC and that of as many UNITS.");
+      "Held-out AUROCs for each condition: of its FEATURE, the best single UNIT, the best of as "
+      "many "
+      "RANDOM rows and of as many principal (PCA) and independent (ICA) components, each with its "
+      "sign and chosen on training windows, and of logistic regression on all COUNTS of the "
+      "window, "
+      "about the most that can be read out. WORTH: whether the feature is above the unit, like it "
+      "or "
+      "below, by the 95 % interval of the difference OVER over trials or blocks of time; - where "
+      "fewer than ten of these hold it, or are without it: hold out more. SET: what a set of "
+      "features "
+      "reaches, OF how many, and as many UNITS; LATENTS: logistic regression on all latents; UNIT "
+      "ID: "
+      "- where it fires less.");
   list->add_option("dictionary", *dictionary, "Its name or id")->required();
   Run(list, session, [&session, dictionary] { return List(session, *dictionary); });
   auto* show = group->add_subcommand(
       "show",
-      "One condition: its feature beside the best unit, and the smallest set of features that "
-      "stands for it. A set's score is the sum of WEIGHT x (SCORE - MEAN) / SD over its features. "
+      "One condition: its feature beside the best unit and plain methods, and the smallest set of "
+      "features that stands for it. A set's score is the sum of WEIGHT x (SCORE - MEAN) / SD over "
+      "its features. "
       "The second table has what each size adds (- where the condition lowers it) and its AUROC on "
       "training windows, over folds of them (by which the size is chosen) and held out, for "
       "features and for single units.");

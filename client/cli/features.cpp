@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 
 #include "client/cli/command.h"
 #include "client/cli/evidence.h"
@@ -28,80 +29,121 @@ struct ListFlags {
   int limit = 20;
 };
 
-// Of the condition that the order or the filter names first, what its feature is worth.
+// The conditions of the dictionary that is listed, by name, and the one that the order or the
+// filter names first.
 struct Asked {
-  std::string worth;
-  int feature = -1;
+  std::map<std::string, v1::DictionaryCondition> conditions;
+  std::string condition;
 };
 
 absl::StatusOr<Asked> AskedCondition(Session& session, const ListFlags& flags) {
   Asked out;
-  const std::string text = flags.order_by + flags.filter;
-  if (flags.dictionary == "-" || text.find('"') == text.npos) return out;
+  if (flags.dictionary == "-") return out;
   grpc::ClientContext context;
   v1::GetDictionaryRequest request;
   request.set_name(FullName("dictionaries", flags.dictionary));
   v1::GetDictionaryResponse r;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->features().GetDictionary(&context, request, &r)));
+  const std::string text = flags.order_by + flags.filter;
   size_t first = text.npos;
   for (const auto& c : r.dictionary().conditions()) {
-    const size_t at = text.find('"' + c.condition().name() + '"');
+    const std::string& name = c.condition().name();
+    out.conditions[name] = c;
+    const size_t at = text.find('"' + name + '"');
     if (at >= first) continue;
     first = at;
-    out = {WorthText(c.worth()), c.has_best_feature() ? c.best_feature() : -1};
+    out.condition = name;
   }
   return out;
 }
 
-absl::Status List(Session& session, const ListFlags& flags) {
-  v1::ListFeaturesRequest request;
-  request.set_parent(FullName("dictionaries", flags.dictionary));
-  request.set_filter(flags.filter);
-  request.set_order_by(flags.order_by);
-  v1::ListFeaturesResponse all;
-  do {
-    request.set_page_size(std::min(1000, flags.limit - all.features_size()));
+// Adds up to `limit` features in all.
+absl::Status AddFeatures(Session& session, v1::ListFeaturesRequest request, int limit,
+                         v1::ListFeaturesResponse& all) {
+  while (all.features_size() < limit) {
+    request.set_page_size(std::min(1000, limit - all.features_size()));
     grpc::ClientContext context;
     v1::ListFeaturesResponse page;
     SAED_RETURN_IF_ERROR(
         client::FromGrpc(session.client->features().ListFeatures(&context, request, &page)));
     all.MergeFrom(page);
     request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty() && all.features_size() < flags.limit);
+    if (request.page_token().empty()) break;
+  }
+  return absl::OkStatus();
+}
+
+// In the order that was asked for; where that is of a condition's scores, pairs with support come
+// before those without, whose scores may be luck.
+absl::StatusOr<v1::ListFeaturesResponse> Listed(Session& session, const ListFlags& flags,
+                                                const std::string& condition) {
+  v1::ListFeaturesRequest request;
+  request.set_parent(FullName("dictionaries", flags.dictionary));
+  request.set_filter(flags.filter);
+  request.set_order_by(flags.order_by);
+  request.set_with_association(true);
+  request.set_condition(condition);
+  v1::ListFeaturesResponse out;
+  if (flags.order_by.find('"') == std::string::npos || condition.empty()) {
+    SAED_RETURN_IF_ERROR(AddFeatures(session, request, flags.limit, out));
+    return out;
+  }
+  const std::string given = flags.filter.empty() ? "" : "(" + flags.filter + ") AND ";
+  for (const char* supported : {"", "NOT "}) {
+    request.set_filter(fmt::format("{}{}p_value(\"{}\") <= 1", given, supported, condition));
+    SAED_RETURN_IF_ERROR(AddFeatures(session, request, flags.limit, out));
+  }
+  return out;
+}
+
+// The columns of the list; those that say nothing are empty.
+std::vector<std::string> Row(const v1::Feature& f, const Asked& asked, bool all_dictionaries) {
+  std::string said = f.label();
+  for (const auto& tag : f.tags()) said += (said.empty() ? "#" : " #") + tag;
+  const v1::Association& a = f.association();
+  const auto c = asked.conditions.find(a.condition());
+  const bool best = c != asked.conditions.end() && c->second.has_best_feature() &&
+                    c->second.best_feature() == f.latent();
+  return {all_dictionaries ? f.name().substr(0, f.name().find("/features/")) : "",
+          std::to_string(f.latent()),
+          said,
+          f.has_association() ? a.condition() : "-",
+          Score(a.test().has_auroc(), a.test().auroc()),
+          a.has_auroc_low() ? fmt::format("{:.3f}-{:.3f}", a.auroc_low(), a.auroc_high()) : "-",
+          Score(a.has_q_value(), a.q_value()),
+          Score(a.has_best_unit_test_auroc(), a.best_unit_test_auroc()),
+          best ? WorthText(c->second.worth()) : "-",
+          fmt::format("{:.2f} %", 100 * f.density()),
+          f.has_association() ? JudgedBy(a) : "-",
+          Score(a.train().has_auroc(), a.train().auroc()),
+          fmt::format("{:.2f}", f.mean_activation()),
+          UnitsText(f, 3)};
+}
+
+absl::Status List(Session& session, const ListFlags& flags) {
+  SAED_ASSIGN_OR_RETURN(const Asked asked, AskedCondition(session, flags));
+  SAED_ASSIGN_OR_RETURN(const v1::ListFeaturesResponse all,
+                        Listed(session, flags, asked.condition));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
   }
-  SAED_ASSIGN_OR_RETURN(const Asked asked, AskedCondition(session, flags));
   const bool all_dictionaries = flags.dictionary == "-";
   std::vector<std::vector<std::string>> rows;
-  for (const auto& f : all.features()) {
-    std::string said = f.label();
-    for (const auto& tag : f.tags()) said += (said.empty() ? "#" : " #") + tag;
-    const std::string dictionary = f.name().substr(0, f.name().find("/features/"));
-    rows.push_back({all_dictionaries ? dictionary : "", std::to_string(f.latent()),
-                    fmt::format("{:.2f} %", 100 * f.density()),
-                    fmt::format("{:.2f}", f.mean_activation()), said.empty() ? "-" : said,
-                    f.has_best_condition() ? f.best_condition() : "-",
-                    Score(f.has_best_train_auroc(), f.best_train_auroc()),
-                    Score(f.has_best_test_auroc(), f.best_test_auroc()),
-                    f.latent() == asked.feature ? asked.worth : "-", UnitsText(f, 3)});
-  }
-  std::vector<std::string> titles = {"DICTIONARY", "FEATURE",        "ACTIVE",      "MEAN",
-                                     "LABEL",      "BEST CONDITION", "AUROC TRAIN", "HELD OUT",
-                                     "WORTH",      "TOP UNITS"};
-  std::vector<size_t> right = {1, 2, 3, 6, 7};
-  // Columns that say nothing go.
+  for (const auto& f : all.features()) rows.push_back(Row(f, asked, all_dictionaries));
+  std::vector<std::string> titles = {"DICTIONARY", "FEATURE", "LABEL", "CONDITION", "HELD OUT",
+                                     "95 %",       "Q",       "UNIT",  "WORTH",     "ACTIVE",
+                                     "JUDGED BY",  "TRAIN",   "MEAN",  "TOP UNITS"};
+  std::vector<size_t> right = {1, 4, 5, 6, 7, 9, 11, 12};
   const auto drop = [&](size_t column) {
     titles.erase(titles.begin() + static_cast<std::ptrdiff_t>(column));
     for (auto& row : rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(column));
     for (size_t& r : right) r -= r > column;
   };
   const bool labels =
-      std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row[4] != "-"; });
-  if (asked.feature < 0) drop(8);
-  if (!labels) drop(4);
+      std::any_of(rows.begin(), rows.end(), [](const auto& row) { return !row[2].empty(); });
+  if (!labels) drop(2);
   if (!all_dictionaries) drop(0);
   fmt::print("{}", Table(titles, rows, TerminalWidth(), right));
   return absl::OkStatus();
@@ -295,7 +337,17 @@ absl::Status Conditions(Session& session, const std::string& dictionary) {
 void AddFeatureCommands(CLI::App& app, Session& session) {
   auto* group = app.add_subcommand("features", "Feature dictionaries: what features stand for");
   group->require_subcommand(1);
-  auto* list = group->add_subcommand("list", "Features by statistics and scores");
+  auto* list =
+      group->add_subcommand("list",
+                            "Features by statistics and scores. CONDITION is each feature's best "
+                            "one in training or, where "
+                            "the order or the filter names a condition, that one; features with "
+                            "support for it come first "
+                            "then, others are luck. HELD OUT is the AUROC of what tells it best in "
+                            "training, with its 95 % "
+                            "interval, Q its p-value corrected for conditions and features, UNIT "
+                            "what the best single unit "
+                            "reaches, WORTH how the condition's best feature stands beside it.");
   auto flags = std::make_shared<ListFlags>();
   list->add_option("dictionary", flags->dictionary, "Its name or id; - for all dictionaries")
       ->required();

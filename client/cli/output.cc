@@ -63,12 +63,13 @@ bool IsName(const std::string& text) {
 // The columns of a table as they are fitted to a terminal.
 class Columns {
  public:
-  Columns(const std::vector<std::string>& titles, const std::vector<std::vector<std::string>>& rows)
+  Columns(const std::vector<std::string>& titles, const std::vector<std::vector<std::string>>& rows,
+          bool whole_first)
       : titles_(titles), rows_(rows), widths_(titles.size()), whole_(titles.size()) {
     for (size_t c = 0; c < titles.size(); ++c) {
       shown_.push_back(c);
       widths_[c] = Length(titles[c]);
-      whole_[c] = c == 0;
+      whole_[c] = c == 0 && whole_first;
       for (const auto& row : rows) {
         widths_[c] = std::max(widths_[c], Length(row[c]));
         whole_[c] = whole_[c] || IsName(row[c]);
@@ -138,8 +139,8 @@ class Columns {
 
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
-                  const std::vector<size_t>& right) {
-  Columns columns(titles, rows);
+                  const std::vector<size_t>& right, bool whole_first) {
+  Columns columns(titles, rows, whole_first);
   columns.FitTo(static_cast<size_t>(std::max(width, 1)));
   std::string out;
   const auto line = [&](const std::vector<std::string>& cells) {

@@ -12,11 +12,11 @@ namespace saed::cli {
 // Rows of text under titles. Columns are as wide as their content. Where the terminal is too
 // narrow, columns without content go, then the widest ones are cut with "…", then the last ones go,
 // which a line below says;
-// the first, and names of things ("jobs/…"), stay whole, so that they can be copied. Numbers
-// (columns named in `right`) align right.
+// the first (unless `whole_first` is false), and names of things ("jobs/…"), stay whole, so that
+// they can be copied. Numbers (columns named in `right`) align right.
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
-                  const std::vector<size_t>& right = {});
+                  const std::vector<size_t>& right = {}, bool whole_first = true);
 
 // Words in lines of at most `width` characters; lines but the first begin with `indent` spaces, and
 // the first is taken to begin there.
