@@ -9,7 +9,7 @@
 namespace saed::jobs {
 namespace {
 
-constexpr double kMiss = 0.5, kMostDead = 0.5;
+constexpr double kMiss = 1.5, kMostDead = 0.5;
 
 // What to do about a training that ended early or was steered badly.
 std::string Advice(const sae::FitSpec& fit, int64_t steps) {
@@ -24,8 +24,7 @@ std::string Advice(const sae::FitSpec& fit, int64_t steps) {
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> Shortcomings(const sae::FitSpec& fit, int64_t steps,
-                                                      const sae::Evaluation& e,
-                                                      bool outside_trains) {
+                                                      const sae::Evaluation& e) {
   std::vector<std::string> out;
   if (e.windows == 0) return out;
   if (!(e.l0 > 0)) {
@@ -34,14 +33,12 @@ absl::StatusOr<std::vector<std::string>> Shortcomings(const sae::FitSpec& fit, i
         Advice(fit, steps)));
   }
   const double k = fit.model.k();
-  if (fit.model.penalty.weight == 0 && std::abs(e.l0 - k) >= kMiss * k) {
+  if (fit.model.penalty.weight == 0 && (e.l0 >= kMiss * k || e.l0 * kMiss <= k)) {
     // λ reached the target where it looked.
     const bool on_training = e.l0 > k && steps >= kFewestSteps;
     out.push_back(fmt::format(
         "L0 is {:.2f} on held-out windows and should be {}; {}{}", e.l0, k, Advice(fit, steps),
-        !on_training     ? ""
-        : outside_trains ? "; the time outside trials trains, too, and has fewer active latents: "
-                           "leave it out, or ask for a smaller k"
+        !on_training            ? ""
         : fit.hidden_inputs > 0 ? "; more windows to train on, or fewer features, would help"
                                 : "; windows that trained have fewer active latents: "
                                   "hidden_inputs 0.5, more windows or fewer features would help"));

@@ -124,8 +124,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
       const auto evaluation,
       Evaluate(view, target ? target->counts() : view.counts(), encoder, arena, reporter));
   SAED_ASSIGN_OR_RETURN(const auto warnings,
-                        Shortcomings(spec.fit, trainer->total_steps(), evaluation,
-                                     view.scored_train().size() < view.train.size()));
+                        Shortcomings(spec.fit, trainer->total_steps(), evaluation));
   nlohmann::json scores = saed::ToJson(evaluation);
   scores["warnings"] = warnings;
 

@@ -36,6 +36,7 @@ std::unique_ptr<sae::Trainer<float>> MakeTrainer(const TrainSpec& spec,
     data.target = target->counts();
     data.target_normaliser = {target->offset, target->scale};
   }
+  if (view.scored) data.scored = *view.scored;
   std::unique_ptr<sae::Trainer<float>> trainer;
   arena.execute([&] { trainer = std::make_unique<sae::Trainer<float>>(spec.fit, data); });
   return trainer;

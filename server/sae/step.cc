@@ -369,12 +369,20 @@ double Step<T>::AuxLoss(const Parameters<T>& p, const std::vector<int32_t>& dead
 
 template <class T>
 double Step<T>::l0() const {
-  int64_t active = 0;
+  return L0Of(std::vector<uint8_t>(main_pass().begin.size(), 1)).value_or(0);
+}
+
+template <class T>
+std::optional<double> Step<T>::L0Of(const std::vector<uint8_t>& rows) const {
+  int64_t active = 0, windows = 0;
   const Pass<T>& pass = main_pass();
   for (size_t b = 0; b < pass.begin.size(); ++b) {
+    if (rows[b] == 0) continue;
+    ++windows;
     for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) active += pass.value[e] > T(0);
   }
-  return static_cast<double>(active) / static_cast<double>(std::max<int64_t>(1, rows_));
+  if (windows == 0) return std::nullopt;
+  return static_cast<double>(active) / static_cast<double>(windows);
 }
 
 template class Step<float>;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "server/sae/architectures/architecture.h"
@@ -29,6 +30,8 @@ struct TrainingData {
   // The paired population on the same bins; data is null where the target is the input itself.
   CountView target = {};
   Normaliser target_normaliser = {};
+  // Of `starts`, ascending, those whose L0 is to meet its target; empty: all.
+  Starts scored = {};
 
   bool paired() const { return target.data != nullptr; }
   const CountView& target_counts() const { return paired() ? target : counts; }
@@ -88,6 +91,9 @@ class Step {
   const T* target(int64_t row) const { return y_.data() + row * outputs_; }
   // Mean active latents per window.
   double l0() const;
+  // The same over the windows of the minibatch with a 1 in `rows`, in its order; nothing where
+  // there is none.
+  std::optional<double> L0Of(const std::vector<uint8_t>& rows) const;
 
   StageClock* clock = nullptr;
 

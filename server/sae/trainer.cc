@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "server/base/status_macros.h"
 #include "server/base/wire.h"
@@ -98,21 +97,28 @@ Trainer<T>::~Trainer() = default;
 
 template <class T>
 std::vector<int64_t> Trainer<T>::BatchStarts(int64_t epoch, int64_t index) {
-  const auto windows = static_cast<int64_t>(data_.starts.size());
   if (order_epoch_ != epoch) {
-    order_.resize(windows);
-    std::iota(order_.begin(), order_.end(), int64_t{0});
-    const CounterRandom random(spec_.seed, kShuffleStream + epoch);
-    for (int64_t i = windows - 1; i > 0; --i) {
-      std::swap(order_[i], order_[random.Below(i, i + 1)]);
-    }
+    order_.assign(data_.starts.begin(), data_.starts.end());
+    Shuffle(epoch, order_);
     order_epoch_ = epoch;
   }
+  return Part(order_, index);
+}
+
+template <class T>
+void Trainer<T>::Shuffle(int64_t epoch, std::vector<int64_t>& starts) const {
+  const CounterRandom random(spec_.seed, kShuffleStream + epoch);
+  for (auto i = static_cast<int64_t>(starts.size()) - 1; i > 0; --i) {
+    std::swap(starts[i], starts[random.Below(i, i + 1)]);
+  }
+}
+
+template <class T>
+std::vector<int64_t> Trainer<T>::Part(const std::vector<int64_t>& starts, int64_t index) const {
+  const auto windows = static_cast<int64_t>(starts.size());
   const int64_t begin = index * spec_.batch_size;
-  const int64_t end = std::min<int64_t>(windows, begin + spec_.batch_size);
-  std::vector<int64_t> starts(end - begin);
-  for (int64_t i = begin; i < end; ++i) starts[i - begin] = data_.starts[order_[i]];
-  return starts;
+  return {starts.begin() + begin,
+          starts.begin() + std::min<int64_t>(windows, begin + spec_.batch_size)};
 }
 
 template <class T>
@@ -165,12 +171,32 @@ void Trainer<T>::AdjustLambda(double l0) {
   }
 }
 
+// Which windows of the minibatch are scored. Between trials fewer latents are active than in them:
+// a λ by the mean of all would leave the windows that people look at with far more than they asked
+// for.
+template <class T>
+std::vector<uint8_t> Trainer<T>::Scored(const std::vector<int64_t>& starts) const {
+  std::vector<uint8_t> out(starts.size(), 1);
+  if (data_.scored.empty()) return out;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    out[i] = std::binary_search(data_.scored.begin(), data_.scored.end(), starts[i]) ? 1 : 0;
+  }
+  return out;
+}
+
 // What people ask for is the L0 of the full windows that a trained model reads. Where units are
 // hidden z varies more and other latents are active.
 template <class T>
-double Trainer<T>::FullL0(Starts starts, const Coefficients& coefficients) {
+std::optional<double> Trainer<T>::FullL0(const std::vector<int64_t>& starts,
+                                         const std::vector<uint8_t>& scored,
+                                         const Coefficients& coefficients) {
   constexpr size_t kEnough = 256;
-  work_.Select(starts.first(std::min(starts.size(), kEnough)), parameters_, coefficients);
+  std::vector<int64_t> some;
+  for (size_t i = 0; i < starts.size() && some.size() < kEnough; ++i) {
+    if (scored[i] != 0) some.push_back(starts[i]);
+  }
+  if (some.empty()) return std::nullopt;
+  work_.Select(some, parameters_, coefficients);
   return work_.l0();
 }
 
@@ -361,7 +387,9 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
   StepReport report;
   const HiddenUnits hidden{spec_.hidden_inputs, spec_.seed, step_};
   const bool full_l0 = hidden.any() && HasPenalty(spec_.model.selection);
-  if (full_l0) report.l0 = FullL0(starts, coefficients);
+  const std::vector<uint8_t> scored = Scored(starts);
+  std::optional<double> l0;
+  if (full_l0) l0 = FullL0(starts, scored, coefficients);
   report.loss = work_.Forward(starts, parameters_, coefficients,
                               auxiliary ? dead : std::vector<int32_t>{}, hidden);
   if (!std::isfinite(report.loss)) {
@@ -371,7 +399,8 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
                     step_ + 1, spec_.optimiser.learning_rate));
   }
   report.lambda = coefficients.lambda;
-  if (!full_l0) report.l0 = work_.l0();
+  if (!full_l0) l0 = work_.L0Of(scored);
+  report.l0 = l0.value_or(work_.l0());
   report.learning_rate = LearningRate(spec_.optimiser, step_, total_steps_);
   double factor = 1;
   if (spec_.optimiser.clip_norm > 0) {
@@ -394,7 +423,7 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
     const auto cutoff = static_cast<double>(cutoffs[l]);
     threshold = step_ == 0 ? cutoff : kThresholdDecay * threshold + (1 - kThresholdDecay) * cutoff;
   }
-  AdjustLambda(report.l0);
+  if (l0) AdjustLambda(*l0);
   ++step_;
   const Resampling& resampling = spec_.model.resampling;
   if (spec_.model.revival == Revival::kResample && step_ % resampling.every_steps == 0 &&
@@ -414,16 +443,20 @@ absl::StatusOr<std::vector<double>> Trainer<T>::CalibrateThresholds(
     const std::function<bool()>& keep_going) {
   std::vector<double> sum(running_thresholds_.size(), 0.0);
   if (HasPenalty(spec_.model.selection)) return sum;
-  for (int64_t i = 0; i < steps_per_epoch_; ++i) {
+  const Starts counted = data_.scored.empty() ? data_.starts : data_.scored;
+  std::vector<int64_t> order(counted.begin(), counted.end());
+  Shuffle(total_steps_ / steps_per_epoch_, order);
+  const auto windows = static_cast<int64_t>(order.size());
+  for (int64_t i = 0; i * spec_.batch_size < windows; ++i) {
     if (!keep_going()) return absl::CancelledError("stopped while calibrating thresholds");
-    const std::vector<int64_t> starts = BatchStarts(total_steps_ / steps_per_epoch_, i);
+    const std::vector<int64_t> starts = Part(order, i);
     work_.Select(starts, parameters_, {});
     const std::vector<T> cutoffs = work_.cutoffs();
     for (size_t l = 0; l < sum.size(); ++l) {
       sum[l] += static_cast<double>(cutoffs[l]) * static_cast<double>(starts.size());
     }
   }
-  for (double& s : sum) s /= static_cast<double>(data_.starts.size());
+  for (double& s : sum) s /= static_cast<double>(windows);
   return sum;
 }
 

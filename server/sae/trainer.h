@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,9 @@ struct StepReport {
   int64_t step = 0;                // steps done so far, this one included
   double loss = 0;                 // total
   double reconstruction_loss = 0;  // last level
-  // Mean number of active latents per window, last level. With hidden input units and a penalty it
-  // is that of full windows, which λ is adjusted by: of the first 256 of the minibatch.
+  // Mean number of active latents per window, last level, over those of the minibatch that are
+  // scored, or all where none of it is. With hidden input units and a penalty it is that of full
+  // windows, which λ is adjusted by: of the first 256 of them.
   double l0 = 0;
   double dead_fraction = 0;
   double learning_rate = 0;
@@ -55,8 +57,9 @@ class Trainer {
 
   // Moving averages (0.99) of the cutoffs, one per level.
   const std::vector<double>& running_thresholds() const { return running_thresholds_; }
-  // For each level the mean cutoff over one pass of the training windows, each batch weighted by
-  // its size; gradients and parameters are untouched. CANCELLED once keep_going() says no.
+  // For each level the mean cutoff over one pass of the training windows that are scored, each
+  // batch weighted by its size; gradients and parameters are untouched. CANCELLED once keep_going()
+  // says no.
   absl::StatusOr<std::vector<double>> CalibrateThresholds(const std::function<bool()>& keep_going);
 
   // Everything needed to go on: parameters, moments, counters, step. Restore refuses a state of
@@ -70,6 +73,10 @@ class Trainer {
  private:
   // Start bins of minibatch `index` of its epoch.
   std::vector<int64_t> BatchStarts(int64_t epoch, int64_t index);
+  void Shuffle(int64_t epoch, std::vector<int64_t>& starts) const;
+  // Minibatch `index` of windows in this order.
+  std::vector<int64_t> Part(const std::vector<int64_t>& starts, int64_t index) const;
+  std::vector<uint8_t> Scored(const std::vector<int64_t>& starts) const;
   Coefficients CoefficientsNow() const;
   std::vector<int32_t> Dead() const;
   // Norm of all gradients after projection.
@@ -78,7 +85,9 @@ class Trainer {
   void Average();
   void Resample(const std::vector<int32_t>& dead);
   double StartLambda() const;
-  double FullL0(Starts starts, const Coefficients& coefficients);
+  std::optional<double> FullL0(const std::vector<int64_t>& starts,
+                               const std::vector<uint8_t>& scored,
+                               const Coefficients& coefficients);
   void AdjustLambda(double l0);
   absl::Status Finish();
 
@@ -93,7 +102,7 @@ class Trainer {
   double control_ = 0;  // what adjusting λ remembers: JumpReLU's integral, or how far off L0 was
   Step<T> work_;
   int64_t order_epoch_ = -1;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_;  // the epoch's windows
 };
 
 }  // namespace saed::sae

@@ -257,6 +257,42 @@ TEST(Windows, GeometricMedianIgnoresAnOutlier) {
   EXPECT_NEAR(median[1], 1, 1e-6);
 }
 
+// The last bins, where groups fire together twice as often, are what is scored: their L0 meets the
+// target, and that of all windows lies below.
+TEST(Trainer, ScoredWindowsMeetTheTarget) {
+  for (Selection s : {Selection::kRelu, Selection::kGated, Selection::kBatchTopK}) {
+    for (double hidden : {0.0, 0.5}) {
+      Toy toy(s);
+      toy.spec.model.levels = {{30, 4}};
+      toy.spec.epochs = 40;
+      toy.spec.hidden_inputs = hidden;
+      for (size_t i = 0; i < size_t{2500} * 20; ++i) {
+        if (CounterRandom(8, 2).Uniform(i / 20) < 0.7) toy.counts[i] = 0;
+      }
+      const std::vector<int64_t> scored(toy.starts.begin() + 2500, toy.starts.end());
+      TrainingData data = toy.data();
+      data.scored = scored;
+      Trainer<float> trainer(toy.spec, data);
+      double l0 = 0, last = 0;
+      while (!trainer.done()) {
+        const auto report = trainer.Next();
+        ASSERT_TRUE(report.ok()) << report.status();
+        last = report->l0;
+        l0 = trainer.step() == 1 ? last : 0.95 * l0 + 0.05 * last;
+      }
+      if (s == Selection::kBatchTopK) {
+        const double by_all =
+            Trainer<float>(toy.spec, toy.data()).CalibrateThresholds([] { return true; })->back();
+        const double by_scored =
+            Trainer<float>(toy.spec, data).CalibrateThresholds([] { return true; })->back();
+        EXPECT_GT(by_scored, 1.1 * by_all);
+      } else {
+        EXPECT_NEAR(l0, 4, 0.6) << Name(s) << " " << hidden;
+      }
+    }
+  }
+}
+
 TEST(Trainer, PairedTargetLearnsTheOtherPopulation) {
   Toy toy(Selection::kTopK);
   std::vector<uint8_t> target(3000 * 2);
