@@ -11,6 +11,7 @@
 #include "server/base/faults.h"
 #include "server/base/filter.h"
 #include "server/base/status_macros.h"
+#include "server/features/movement.h"
 #include "server/recordings/binning.h"
 #include "server/recordings/table_filter.h"
 
@@ -375,25 +376,52 @@ class Evaluator {
     return out;
   }
 
-  absl::StatusOr<BinLabels> Comparison(const FilterNode& node) const {
-    if (node.is_function) {
-      return Fault(node, fmt::format("compares {}(…) with '{}'; a function stands alone here",
+  // Values that are NaN are not known.
+  BinLabels Compared(const std::vector<double>& values, const FilterNode& node) const {
+    BinLabels out = Nothing();
+    out.known.assign(view_.bins, 0);
+    for (int64_t b = 0; b < view_.bins; ++b) {
+      out.known[b] = std::isfinite(values[b]);
+      out.holds[b] = out.known[b] && Compare(values[b], node.op, node.number);
+    }
+    return out;
+  }
+
+  // speed(series) and direction(series), compared with a number.
+  absl::StatusOr<BinLabels> Movement(const FilterNode& node) const {
+    if (node.field != "speed" && node.field != "direction") {
+      return Fault(node, fmt::format("compares {}(…) with '{}'; of functions speed and direction "
+                                     "have values, others stand alone",
                                      node.field, node.text));
     }
+    if (node.arguments.size() != 1 || !node.children.empty() || !node.is_number) {
+      return Fault(node, fmt::format("{} takes a series of positions and is compared with a "
+                                     "number, e.g. {}(position) > 0.1",
+                                     node.field, node.field));
+    }
+    const auto series =
+        std::find_if(recording_.series.begin(), recording_.series.end(),
+                     [&](const recordings::Series& s) { return s.name == node.arguments[0]; });
+    if (series == recording_.series.end()) return NoSuchName(node, node.arguments[0]);
+    const bool direction = node.field == "direction";
+    const size_t most = direction ? 2 : kMostDimensions;
+    if (series->channels.empty() || series->channels.size() > most) {
+      return Fault(node, fmt::format("takes the {} of '{}', which has {} channels; must be of "
+                                     "positions in 1 to {}",
+                                     node.field, series->name, series->channels.size(), most));
+    }
+    return Compared(direction ? Direction(*series, view_) : Speed(*series, view_), node);
+  }
+
+  absl::StatusOr<BinLabels> Comparison(const FilterNode& node) const {
+    if (node.is_function) return Movement(node);
     const auto [series, channel] = FindChannel(recording_, node.field);
     if (series != nullptr) {
       if (!node.is_number) {
         return Fault(node, fmt::format("compares the series '{}' with '{}'; give a number",
                                        node.field, node.text));
       }
-      BinLabels out = Nothing();
-      out.known.assign(view_.bins, 0);
-      const std::vector<double> values = OnBins(*series, channel, view_);
-      for (int64_t b = 0; b < view_.bins; ++b) {
-        out.known[b] = std::isfinite(values[b]);
-        out.holds[b] = out.known[b] && Compare(values[b], node.op, node.number);
-      }
-      return out;
+      return Compared(OnBins(*series, channel, view_), node);
     }
     SAED_ASSIGN_OR_RETURN(const TableColumn of, FindColumn(node, node.field));
     FilterNode inner = node;

@@ -13,6 +13,8 @@
 //   starts(trials, side = left), stops(trials)      the one bin that has the start or stop
 //   position.x > 0.4 AND position.x < 0.6           a series' channel; with one channel its name
 //   rising(position.x), falling(position.x, 0.05)   it changes by more than 0 (0.05) per second
+//   speed(position) > 0.1                           of positions, smoothed over 0.25 s
+//   direction(position) < 0                         radians in a plane; on a line 1 or -1
 //   NOT, AND, OR, ( )                               OR binds tighter than AND
 //
 // Every part asks of some bins: the first four of those in the rows of their table in which no

@@ -302,7 +302,7 @@ TEST(Dictionary, EvidenceJudgesVariablesAndResponses) {
   s.model.parameters.encoder_bias = {1, 1};
   s.model.training = sae::MeasureTarget(s.view.counts(), {}, s.view.train, 1);
   const sae::Encoder encoder(s.model);
-  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, kGoOn);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
   ASSERT_TRUE(d.ok());
   ASSERT_EQ(d->variables.size(), 1U);
   for (const Feature& f : d->features) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "server/base/faults.h"
+#include "server/features/movement.h"
 
 namespace saed::features {
 namespace {
@@ -104,6 +105,26 @@ TEST(Expression, AroundTimesInAColumn) {
   const auto none = Evaluate("around(trials.press_time, outcome = miss, -0.1, 0.1)", r, Bins());
   ASSERT_TRUE(none.ok()) << none.status();
   EXPECT_THAT(none->holds, ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+}
+
+TEST(Expression, MovementOfPositions) {
+  auto r = Session();
+  r.series.push_back({"way", "m", {"x"}, {}, {}});
+  for (int i = 0; i < 10; ++i) {
+    r.series.back().timestamps.push_back(0.05 + 0.1 * i);
+    r.series.back().values.push_back(i < 5 ? 0 : 1.0 * (i - 4));
+  }
+  const auto moves = Evaluate("speed(way) > 9", r, Bins());
+  ASSERT_TRUE(moves.ok()) << moves.status();
+  const auto speed = Speed(r.series.back(), Bins());
+  for (int b = 0; b < 10; ++b) EXPECT_EQ(moves->holds[b], speed[b] > 9) << speed[b];
+  EXPECT_EQ(moves->holds[0], 0);
+  const auto up = Evaluate("direction(way) = 1", r, Bins());
+  ASSERT_TRUE(up.ok()) << up.status();
+  EXPECT_EQ(up->At(9), kHolds);
+  EXPECT_THAT(Holds("speed(trials) > 1"), HasSubstr("series are: position.x, position.y, speed"));
+  EXPECT_THAT(Holds("speed(position) > fast"), HasSubstr("compared with a number"));
+  EXPECT_THAT(Holds("during(position) > 1"), HasSubstr("speed and direction have values"));
 }
 
 TEST(Expression, Logic) {
