@@ -13,7 +13,9 @@ const std::map<std::string, v1::EvidenceKind>& EvidenceKinds() {
       {"rate", v1::EVIDENCE_KIND_RATE},
       {"core_3", v1::EVIDENCE_KIND_CORE_3},
       {"core_10", v1::EVIDENCE_KIND_CORE_10},
-      {"core_30", v1::EVIDENCE_KIND_CORE_30}};
+      {"core_30", v1::EVIDENCE_KIND_CORE_30},
+      {"quasi_rate", v1::EVIDENCE_KIND_QUASI_RATE},
+      {"quasi_core_3", v1::EVIDENCE_KIND_QUASI_CORE_3}};
   return kinds;
 }
 

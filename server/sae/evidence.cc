@@ -17,6 +17,7 @@ constexpr int64_t kBlock = 48;  // windows; whole groups of the dense product's 
 int CoreUnits(EvidenceKind kind) {
   switch (kind) {
     case EvidenceKind::kCore3:
+    case EvidenceKind::kQuasiCore3:
       return 3;
     case EvidenceKind::kCore10:
       return 10;
@@ -59,6 +60,35 @@ void UnitWeights(const Model& model, const float* row, std::vector<double>& out)
     }
     out[n] = weight / model.S * FilterSlope(model.spec.loss, model.spec.output, mean / model.S);
   }
+}
+
+// Variance of an output under the likelihood that the loss stands for; MSLE's linearised in y.
+double LikelihoodVariance(Loss loss, double mean) {
+  switch (loss) {
+    case Loss::kMse:
+      return 1;
+    case Loss::kMsle:
+      return (1 + mean) * (1 + mean);
+    case Loss::kPoisson:
+      return mean;
+  }
+  return 1;
+}
+
+// φ of every unit's count in the window; 1 for a unit that never changed.
+std::vector<double> Dispersion(const Model& model) {
+  constexpr double kLeast = 0.3;
+  const int units = model.output_units();
+  std::vector<double> out(units, 1);
+  for (int n = 0; n < units; ++n) {
+    double expected = 0;
+    for (int s = 0; s < model.S; ++s) {
+      expected += LikelihoodVariance(model.spec.loss, model.training.mean[s * units + n]);
+    }
+    const auto sd = static_cast<double>(model.training.count_sd[n]);
+    if (expected > 0 && sd > 0) out[n] = std::max(kLeast, sd * sd / expected);
+  }
+  return out;
 }
 
 // Leaves the `most` units of the largest |w|·sd, lower units first among equals.
@@ -108,6 +138,10 @@ std::string_view Name(EvidenceKind kind) {
       return "core_10";
     case EvidenceKind::kCore30:
       return "core_30";
+    case EvidenceKind::kQuasiRate:
+      return "quasi_rate";
+    case EvidenceKind::kQuasiCore3:
+      return "quasi_core_3";
   }
   return "";
 }
@@ -168,6 +202,8 @@ std::vector<float> FilterWeights(const Model& model, EvidenceKind kind,
                                  const std::vector<int32_t>& latents) {
   const int outputs = model.outputs(), units = model.output_units();
   std::vector<float> out(latents.size() * outputs);
+  const bool quasi = kind == EvidenceKind::kQuasiRate || kind == EvidenceKind::kQuasiCore3;
+  const std::vector<double> dispersion = quasi ? Dispersion(model) : std::vector<double>{};
   std::vector<double> per_unit;
   for (size_t l = 0; l < latents.size(); ++l) {
     const float* row = model.parameters.decoder_row(latents[l]);
@@ -180,6 +216,7 @@ std::vector<float> FilterWeights(const Model& model, EvidenceKind kind,
       continue;
     }
     UnitWeights(model, row, per_unit);
+    for (int n = 0; quasi && n < units; ++n) per_unit[n] /= dispersion[n];
     if (const int most = CoreUnits(kind)) KeepCore(model.training.count_sd, most, per_unit);
     for (int i = 0; i < outputs; ++i) weights[i] = static_cast<float>(per_unit[i % units]);
   }

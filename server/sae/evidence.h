@@ -13,7 +13,12 @@
 // - rate is the marginal filter of the row and the mean averaged over the window's bins, times each
 //   unit's count in the window;
 // - core m is rate with only the m units of the largest |w|·sd, sd being the standard deviation of
-//   the unit's count in training windows: what one sharply tuned unit says is not diluted.
+//   the unit's count in training windows: what one sharply tuned unit says is not diluted;
+// - quasi rate and quasi core 3 are rate and core 3 with each unit's weight divided by its
+// dispersion
+//   φ: the variance of its count in training windows over the one that the likelihood gives it
+//   (Poisson: the mean count), at least 0.3. It is the score of a quasi-likelihood (Wedderburn
+//   1974), in which bursts of a unit that always bursts say little.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +33,21 @@
 
 namespace saed::sae {
 
-enum class EvidenceKind { kGivenOthers, kGivenOthersZ, kMarginal, kRate, kCore3, kCore10, kCore30 };
+enum class EvidenceKind {
+  kGivenOthers,
+  kGivenOthersZ,
+  kMarginal,
+  kRate,
+  kCore3,
+  kCore10,
+  kCore30,
+  kQuasiRate,
+  kQuasiCore3
+};
 inline constexpr EvidenceKind kEvidenceKinds[] = {
     EvidenceKind::kGivenOthers, EvidenceKind::kGivenOthersZ, EvidenceKind::kMarginal,
     EvidenceKind::kRate,        EvidenceKind::kCore3,        EvidenceKind::kCore10,
-    EvidenceKind::kCore30};
+    EvidenceKind::kCore30,      EvidenceKind::kQuasiRate,    EvidenceKind::kQuasiCore3};
 std::string_view Name(EvidenceKind kind);  // "given_others", "given_others_z", "marginal", …
 // Whether the kind depends on the code of the window; the others are fixed filters.
 bool NeedsCodes(EvidenceKind kind);

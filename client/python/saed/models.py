@@ -36,7 +36,8 @@ class ModelCalls:
     def evidence(self, model, counts, kind, latents=()):
         """How strongly each window of counts (as for encode) speaks for latents: float32
         [windows, latents], graded in every window. kind: "given_others", "given_others_z",
-        "marginal", "rate", "core_3", "core_10" or "core_30". latents: empty means all."""
+        "marginal", "rate", "core_3", "core_10", "core_30", "quasi_rate" or "quasi_core_3". latents:
+        empty means all."""
         request = inference_pb2.EvidenceRequest(
             kind=evidence_kind(kind), latents=latents)
         return np.concatenate([tensor_to_array(answer.evidence)

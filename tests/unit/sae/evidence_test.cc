@@ -178,8 +178,10 @@ TEST(Evidence, TheZFormIsTheScoreOverTheRootOfItsInformation) {
 TEST(Evidence, RateAndCoresCountWhatEachUnitFired) {
   const World w(Loss::kPoisson, Output::kSoftplus);
   const int units = w.model.units, S = w.model.S;
-  for (const EvidenceKind kind :
-       {EvidenceKind::kRate, EvidenceKind::kCore3, EvidenceKind::kCore30}) {
+  for (const EvidenceKind kind : {EvidenceKind::kRate, EvidenceKind::kCore3, EvidenceKind::kCore30,
+                                  EvidenceKind::kQuasiRate, EvidenceKind::kQuasiCore3}) {
+    const bool quasi = kind == EvidenceKind::kQuasiRate || kind == EvidenceKind::kQuasiCore3;
+    const bool core3 = kind == EvidenceKind::kCore3 || kind == EvidenceKind::kQuasiCore3;
     const int32_t j = 11;
     const EvidenceScorer scorer(w.model, kind, {j});
     std::vector<float> s(w.starts.size());
@@ -198,6 +200,8 @@ TEST(Evidence, RateAndCoresCountWhatEachUnitFired) {
         square += count * count / double(w.starts.size());
       }
       weight[n] = mean > 0 ? row * -std::expm1(-mean) / mean : row;
+      const double variance = square - sum * sum;
+      if (quasi && variance > 0) weight[n] /= std::max(0.3, variance / sum);
       size[n] = std::abs(weight[n]) * std::sqrt(std::max(0.0, square - sum * sum));
     }
     std::vector<double> ordered = size;
@@ -205,7 +209,7 @@ TEST(Evidence, RateAndCoresCountWhatEachUnitFired) {
     for (size_t b = 0; b < w.starts.size(); ++b) {
       double want = 0;
       for (int n = 0; n < units; ++n) {
-        if (kind == EvidenceKind::kCore3 && size[n] < ordered[2]) continue;
+        if (core3 && size[n] < ordered[2]) continue;
         for (int bin = 0; bin < S; ++bin) {
           want += weight[n] * w.counts[(w.starts[b] + bin) * units + n];
         }
