@@ -17,11 +17,11 @@ constexpr const char* kDictionaryColumns =
 constexpr const char* kFeatureColumns =
     "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
     "f.best_condition, f.best_train_auroc, f.best_test_auroc, f.details, f.importance";
-// Lists leave the exemplars out, which are most of the details.
+// Lists leave out the exemplars and maps, which are most of the details.
 constexpr const char* kListedColumns =
     "f.latent, f.density, f.mean_activation, f.max_activation, f.active_windows, f.top_unit, "
     "f.best_condition, f.best_train_auroc, f.best_test_auroc, "
-    "json_remove(f.details, '$.exemplars'), f.importance";
+    "json_remove(f.details, '$.exemplars', '$.places'), f.importance";
 
 DictionaryRow Dictionary(SQLite::Statement& s) {
   DictionaryRow r;

@@ -174,14 +174,54 @@ void PrintMap(const v1::Tensor& map, const v1::GetFeatureResponse& r) {
 template <class Values>
 std::string Sparkline(const Values& values) {
   static constexpr const char* kBlocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  float most = 0;
-  for (float v : values) most = std::max(most, std::isfinite(v) ? v : 0);
+  float most = 0, least = 0;
+  bool first = true;
+  for (float v : values) {
+    if (!std::isfinite(v)) continue;
+    most = first ? v : std::max(most, v);
+    least = first ? v : std::min(least, v);
+    first = false;
+  }
+  // From 0 where nothing is below it; evidence from its least.
+  const bool below = least < 0;
+  if (!below) least = 0;
   std::string out;
   for (float v : values) {
-    const bool there = std::isfinite(v) && most > 0;
-    out += kBlocks[there ? std::clamp(static_cast<int>(std::lround(8 * v / most)), 0, 8) : 0];
+    const bool there = std::isfinite(v) && most > least;
+    const auto level = there ? std::lround(8 * (v - least) / (most - least)) : 0;
+    out += kBlocks[there && below ? std::max(level, 1L) : level];
   }
   return out;
+}
+
+// Two blocks a bin, the largest y on top; where nothing was, a dot.
+void PrintPlace(const v1::PlaceMap& map) {
+  static constexpr const char* kShades[] = {"░░", "▒▒", "▓▓", "██"};
+  const auto bits = [](bool there, double v) { return there ? fmt::format("{:.3f}", v) : "-"; };
+  fmt::print(
+      "where: {}, held out, judged by {}: {} bits ({} in training); the code {} bits a unit "
+      "of\nactivation (Skaggs)\n",
+      map.series(), KindName(map.evidence()),
+      bits(map.has_test_information(), map.test_information()),
+      bits(map.has_train_information(), map.train_information()),
+      bits(map.has_code_test_spatial_information(), map.code_test_spatial_information()));
+  float least = INFINITY, most = -INFINITY;
+  for (float v : map.test_map()) {
+    if (!std::isfinite(v)) continue;
+    least = std::min(least, v);
+    most = std::max(most, v);
+  }
+  const int columns = std::max(1, map.x_bins());
+  for (int row = map.test_map_size() / columns - 1; row >= 0; --row) {
+    std::string line = "  ";
+    for (int c = 0; c < columns; ++c) {
+      const float v = map.test_map(row * columns + c);
+      const float share = most > least ? (v - least) / (most - least) : 0;
+      line += std::isfinite(v) ? kShades[std::min(3, static_cast<int>(4 * share))] : " ·";
+    }
+    fmt::print("{}\n", line);
+  }
+  fmt::print("\n");
 }
 
 // The first units that make the feature tell the condition.
@@ -283,6 +323,7 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
                     "UNITS", "COVERAGE", "PRECISION"},
                    rows, TerminalWidth(), {1, 2, 3, 4, 5, 8, 9}));
   PrintTunings(r);
+  for (const auto& map : r.place_maps()) PrintPlace(map);
   PrintResponses(r);
   fmt::print("trace-back: mean gradient x input of the top units\n");
   PrintMap(r.trace_map(), r);

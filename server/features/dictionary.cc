@@ -344,6 +344,8 @@ class Builder {
                        recording_, view_, sides_.starts, sides_.train, sides_.in_sample,
                        split_blocks_);
     out_.variables = variables_->summaries();
+    places_.emplace(recording_, view_, sides_.starts, sides_.train, sides_.in_sample);
+    out_.places = places_->summaries();
     out_.features.resize(encoded_.entries.size());
     active_.resize(out_.features.size());
     active_held_out_.resize(out_.features.size());
@@ -361,6 +363,7 @@ class Builder {
           active_trials_[j] = ActiveTrials(on_train);
           f.certainty.resize(labels());
           f.variables = variables_->ByCode(on_train, on_test);
+          f.places = places_->ByCode(on_train, on_test);
         }));
     return absl::OkStatus();
   }
@@ -399,6 +402,7 @@ class Builder {
     for (const int32_t j : alive) {
       if (!filters_alone) break;
       for (VariableScores& s : out_.features[j].variables) s.train_spearman.reset();
+      for (PlaceScores& s : out_.features[j].places) s.train_information.reset();
     }
     if (columns_) {
       SAED_RETURN_IF_ERROR(
@@ -406,6 +410,7 @@ class Builder {
                           Within(progress_, kDescribed, kJudged), judged,
                           [&](sae::EvidenceKind kind, int32_t j, const Activations& column) {
                             variables_->Judge(kind, column, out_.features[j].variables);
+                            places_->Judge(kind, column, out_.features[j].places);
                           }));
     }
     for (Feature& f : out_.features) {
@@ -538,6 +543,7 @@ class Builder {
                           static_cast<int64_t>(out_.features.size()), f.variables);
     }
     if (!kind) return;
+    places_->Certify(*kind, values, f.places);
     const auto aurocs = Aurocs(values, test_);
     for (size_t c = 0; c < labels(); ++c) {
       Judged& judged = f.judged[c];
@@ -561,7 +567,8 @@ class Builder {
       for (const Feature& f : out_.features) {
         const auto judges = [&](const auto& pair) { return pair.kind == kind; };
         if (std::any_of(f.judged.begin(), f.judged.end(), judges) ||
-            std::any_of(f.variables.begin(), f.variables.end(), judges)) {
+            std::any_of(f.variables.begin(), f.variables.end(), judges) ||
+            std::any_of(f.places.begin(), f.places.end(), judges)) {
           latents.push_back(f.latent);
         }
       }
@@ -696,6 +703,7 @@ class Builder {
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
   std::optional<VariableTable> variables_;
+  std::optional<PlaceMaps> places_;
   Encoded encoded_;
   // Windows in which each latent is active.
   std::vector<int64_t> active_, active_held_out_;

@@ -15,6 +15,7 @@
 #include "server/features/conditions.h"
 #include "server/features/feature_sets.h"
 #include "server/features/judge.h"
+#include "server/features/places.h"
 #include "server/features/response.h"
 #include "server/features/variable_table.h"
 #include "server/recordings/recording.h"
@@ -71,6 +72,7 @@ struct Feature {
   // judged training AUROC; where the condition lowers it, of its negative.
   std::vector<std::pair<int, Response>> responses;
   std::vector<VariableScores> variables;  // per variable
+  std::vector<PlaceScores> places;        // per map
   // See sae::AblationImportance, on held-out windows.
   std::optional<double> importance;
 };
@@ -114,6 +116,7 @@ struct Dictionary {
   std::vector<Probes> probes;        // per condition; see kProbedConditions
   std::vector<Baselines> baselines;  // per condition
   std::vector<VariableSummary> variables;
+  std::vector<PlaceSummary> places;
   std::optional<sae::Spectra> spectra;    // of held-out windows
   std::vector<NegativeControl> controls;  // of each family that has a condition; none in sample
   std::vector<Feature> features;

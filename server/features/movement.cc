@@ -117,6 +117,13 @@ bool IsPosition(const recordings::Series& series) {
     return false;
   }
   if (HasWord(series.name, {"position", "location", "tracking"})) return true;
+  static const recordings::Texts lengths = {"m",      "cm",     "mm",     "um", "px",
+                                            "meters", "metres", "pixels", "in", "inches"};
+  const std::string unit = absl::AsciiStrToLower(series.unit);
+  if (series.channels.size() > 1 &&
+      std::find(lengths.begin(), lengths.end(), unit) != lengths.end()) {
+    return true;
+  }
   static const recordings::Texts axes = {"x", "y", "z"};
   for (size_t c = 0; c < series.channels.size(); ++c) {
     if (absl::AsciiStrToLower(series.channels[c]) != axes[c]) return false;

@@ -21,8 +21,9 @@ inline constexpr size_t kMostDimensions = 3;
 // still points anywhere.
 inline constexpr double kStill = 0.1;
 
-// Whether a series says where something is: one to kMostDimensions channels, and its name or that
-// of its channels (x; x and y; x, y and z) says so, its unit does not say otherwise.
+// Whether a series says where something is: one to kMostDimensions channels, and its name, the
+// names of its channels (x; x and y; x, y and z) or, of more than one, its unit (m, cm, mm, px …)
+// says so, while none of them says that it is something else.
 bool IsPosition(const recordings::Series& series);
 
 // [bins] The velocity's length, in the series' unit per second.

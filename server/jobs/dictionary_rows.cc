@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/inference/spec_json.h"
+#include "server/jobs/place_json.h"
 #include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
 
@@ -34,7 +35,9 @@ nlohmann::json Details(const features::Feature& f) {
     exemplars.push_back(
         {{"kind", Name(e.kind)}, {"start_time", e.start_time}, {"activation", e.activation}});
   }
-  return {{"top_units", units}, {"exemplars", exemplars}};
+  nlohmann::json out = {{"top_units", units}, {"exemplars", exemplars}};
+  for (const auto& map : f.places) out["places"].push_back(ToJson(map));
+  return out;
 }
 
 nlohmann::json SpectraJson(const features::Dictionary& d) {
@@ -73,7 +76,9 @@ nlohmann::json DictionaryDetails(const features::Dictionary& d) {
                         {"pairs", n.pairs},
                         {"called", n.called}});
   }
-  return {{"controls", controls}, {"responses", "judged"}};
+  nlohmann::json out = {{"controls", controls}, {"responses", "judged"}};
+  for (const auto& bins : d.places) out["places"].push_back(ToJson(bins));
+  return out;
 }
 
 void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {

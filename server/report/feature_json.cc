@@ -7,6 +7,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/dictionary_rows.h"
+#include "server/jobs/place_json.h"
 #include "server/recordings/binning.h"
 
 namespace saed::report {
@@ -156,6 +157,13 @@ absl::StatusOr<json> FeatureJson(const FeatureContext& c, int latent) {
                       judges == nullptr ? "" : judges->evidence,
                       judges != nullptr && judges->falls});
   }
+  json places = json::array();
+  for (const auto& map : jobs::ParsePlaceMaps(row.details)) {
+    places.push_back({map.kind ? sae::Name(*map.kind) : "", Short(map.train_information),
+                      Short(map.test_information), Short(map.code_test_spatial),
+                      Short(map.train_map.data(), map.train_map.size()),
+                      Short(map.test_map.data(), map.test_map.size())});
+  }
   json units = json::array(), shares = json::array();
   if (details.is_object()) {
     for (const json& u : details.value("top_units", json::array())) {
@@ -172,6 +180,7 @@ absl::StatusOr<json> FeatureJson(const FeatureContext& c, int latent) {
       {"conditions", conditions},
       {"variables", variables},
       {"responses", events},
+      {"places", places},
       {"units", units},
       {"shares", shares},
       {"trace", Map(row.trace_map, c.model.unit_ids.size(), top)},

@@ -8,6 +8,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/place_json.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
@@ -137,6 +138,20 @@ json Variables(const std::vector<storage::VariableRow>& rows) {
   return out;
 }
 
+// Series, edges along x and y.
+json Places(const std::string& details) {
+  json out = json::array();
+  for (const auto& p : jobs::ParsePlaces(details)) {
+    const auto edges = [](const std::vector<double>& values) {
+      json list = json::array();
+      for (const double v : values) list.push_back(Short(v));
+      return list;
+    };
+    out.push_back({p.series, edges(p.x_edges), edges(p.y_edges)});
+  }
+  return out;
+}
+
 json Units(const inference::LoadedModel& model, const recordings::Recording& recording) {
   json out = json::array();
   for (int64_t id : model.unit_ids) {
@@ -250,6 +265,7 @@ absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine
   data["units"] = Units(*model, recording);
   data["conditions"] = Conditions(conditions);
   data["variables"] = Variables(variables);
+  data["places"] = Places(dictionary.details);
   json list = json::array(), full = json::object();
   for (const auto& f : features) list.push_back(Listed(f));
   const FeatureContext context{

@@ -62,6 +62,10 @@ v1::Feature ToProto(const std::string& dictionary_id, const storage::FeatureRow&
                     const std::string& best_condition);
 v1::Feature ToProto(const storage::ListedFeature& row);
 v1::Annotation ToProto(const std::string& dictionary_id, const storage::AnnotationRow& row);
+// Bins of maps, and one feature's maps; from the details of their rows.
+void AddPlaces(const std::string& details, v1::Dictionary& out);
+void AddPlaceMaps(const std::string& dictionary_details, const std::string& feature_details,
+                  v1::GetFeatureResponse& out);
 v1::Variable ToProto(const storage::VariableRow& row);
 v1::Tuning ToProto(const storage::TuningRow& row, const std::string& variable);
 // `judged`: the pair whose evidence and sign it is of; null: it is of the code.

@@ -40,6 +40,7 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row) {
   m.set_test_windows(row.test_windows);
   v1::Spectra spectra = SpectraOf(row);
   if (spectra.segments() > 0) *m.mutable_spectra() = std::move(spectra);
+  AddPlaces(row.details, m);
   const json warnings = json::parse(row.warnings, nullptr, false);
   for (const json& w : warnings) m.add_warnings(w.get<std::string>());
   AddControls(row, m);

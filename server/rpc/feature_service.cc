@@ -188,6 +188,7 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
   for (const auto& a : associations) {
     *response.add_associations() = AssociationOf(a, *by_position[a.condition]);
   }
+  AddPlaceMaps(dictionary.details, row.details, response);
   SAED_ASSIGN_OR_RETURN(const auto variables, dictionaries.Variables(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto tunings, dictionaries.Tunings(f.dictionary, f.latent));
   for (const auto& t : tunings) {

@@ -3,8 +3,8 @@
 
     statistics_reference.py OUT
 
-Needs python3-scipy and python3-sklearn. tests/unit/features/{statistics,sets,movement,baselines}_test.cc
-read the file.
+Needs python3-scipy and python3-sklearn. Tests in tests/unit/features read the file: statistics, sets,
+movement, places and baselines.
 """
 import json
 import sys
@@ -234,9 +234,57 @@ def components():
             "ica": ica.transform(z).T.tolist()}
 
 
+def places():
+    """A code and a score of every window over a plane: Skaggs' information, mutual information with
+    quarters and thirds of them, maps; bins with fewer than five windows are left out. On the training
+    windows alone."""
+    own = np.random.default_rng(24)
+    n, side = 2000, 8  # 25 windows a bin would allow 8 along an axis
+    x = own.normal(size=n)
+    y = np.where(own.random(n) < 0.02, np.nan, own.beta(2, 5, n))
+    field = np.exp(-((x - 0.5) ** 2 + ((y - 0.3) * 6) ** 2))
+    field = np.where(np.isfinite(field), field, 0)
+    code = np.where(own.random(n) < 0.05 + 0.8 * field, own.gamma(2, 1, n), 0).astype(np.float32)
+    score = (2 * field + own.normal(size=n)).astype(np.float32)
+    known = np.isfinite(y)
+
+    def bins(values):
+        s = np.sort(values[known])
+        low, high = s[int(0.005 * (len(s) - 1) + 0.5)], s[int(0.995 * (len(s) - 1) + 0.5)]
+        with np.errstate(invalid="ignore"):
+            return np.clip(np.floor((values - low) / ((high - low) / side)), 0, side - 1)
+    at = np.where(known, bins(y) * side + bins(x), -1).astype(int)
+    occupancy = np.bincount(at[known], minlength=side * side)
+    kept = known & (occupancy[at] >= 5)
+
+    def bits(level):
+        a, b = level[kept], at[kept]
+        cells = len(set(zip(a.tolist(), b.tolist())))
+        bias = (cells - len(set(a.tolist())) - len(set(b.tolist())) + 1) / (2 * len(a) * np.log(2))
+        return mutual_info_score(a, b) / np.log(2) - bias
+    positive = np.sort(code[code > 0])
+    thirds = positive[[len(positive) // 3, 2 * len(positive) // 3]]
+    s = np.sort(score[kept])
+    quarters = s[[len(s) // 4, 2 * len(s) // 4, 3 * len(s) // 4]]
+    rate, p = [], []
+    for b in np.flatnonzero(occupancy >= 5):
+        rate.append(code[at == b].mean(dtype=float))
+        p.append((at == b).sum() / kept.sum())
+    rate, p = np.array(rate), np.array(p)
+    relative = rate / (p @ rate)
+    on = relative > 0
+    return {"x": x.tolist(), "y": [float(v) if k else None for v, k in zip(y, known)],
+            "code": code.tolist(), "score": score.tolist(), "occupancy": occupancy.tolist(),
+            "spatial": float((p * relative)[on] @ np.log2(relative[on])),
+            "code_information": bits(np.where(code == 0, 0, 1 + (code[:, None] > thirds).sum(1))),
+            "information": bits((score[:, None] >= quarters).sum(1)),
+            "map": [float(score[at == b].mean(dtype=float)) if occupancy[b] >= 5 else None
+                    for b in range(side * side)]}
+
+
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
                                   bootstrap, discriminant, difference, graded, movement,
-                                  components)}
+                                  components, places)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")

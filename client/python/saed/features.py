@@ -75,8 +75,21 @@ class FeatureCalls:
         return np.array(times), np.array(values, np.float32)
 
     def variables(self, dictionary):
-        """The series and numeric columns that the dictionary's features are scored against."""
+        """What the dictionary's features are scored against: series, numeric columns, speed and
+        direction of positions. How a feature goes with them, by its code or the evidence that judges
+        it: `feature(name)[0].tunings`, in the same order."""
         return list(self.dictionary(dictionary).variables)
+
+    def place_maps(self, feature):
+        """Maps of a feature over positions in a plane: {series: (x edges, y edges, training map,
+        held-out map)}, maps [y, x], NaN where there were fewer than five windows. By what they are
+        judged, and how many bits they tell: `feature(name)[0].place_maps`."""
+        answer = self.feature(feature)[0]
+        places = self.dictionary(feature.partition("/features/")[0]).places
+        return {p.series: (np.array(p.x_edges), np.array(p.y_edges),
+                           *(np.array(m, np.float32).reshape(-1, len(p.x_edges) - 1)
+                             for m in (f.train_map, f.test_map)))
+                for p, f in zip(places, answer.place_maps)}
 
     def annotate(self, feature, label=None, tag=None, note=None, author=None):
         """Writes what people say about a feature; returns the annotations made. A label takes the

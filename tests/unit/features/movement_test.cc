@@ -108,6 +108,8 @@ TEST(Movement, KnowsPositions) {
   EXPECT_TRUE(position("position", {"x"}));
   EXPECT_TRUE(position("animal_Position", {"a", "b"}, "m"));
   EXPECT_TRUE(position("hand", {"X", "Y"}));
+  EXPECT_TRUE(position("hand", {"0", "1"}, "cm"));
+  EXPECT_FALSE(position("pupil", {"diameter"}, "mm"));
   EXPECT_FALSE(position("hand_velocity", {"x", "y"}));
   EXPECT_FALSE(position("hand", {"x", "y"}, "cm/s"));
   EXPECT_FALSE(position("pupil", {"diameter"}));
