@@ -40,6 +40,7 @@ double PValue(int exceedances, int64_t done, int64_t all) {
 std::vector<int64_t> DrawShifts(int64_t n, int count, uint64_t stream) {
   const sae::CounterRandom random(kShiftSeed, stream);
   std::vector<int64_t> out;
+  if (n < 2) return out;
   if (n - 1 <= count) {
     out.resize(n - 1);
     std::iota(out.begin(), out.end(), int64_t{1});

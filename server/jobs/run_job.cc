@@ -182,6 +182,9 @@ absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow&
     return absl::ResourceExhaustedError(
         "not enough memory for this job; use fewer features, a smaller batch_size or a smaller "
         "window");
+  } catch (const std::exception& e) {
+    return absl::InternalError(
+        fmt::format("the job broke off: {}; this is a fault of saed", e.what()));
   }
 }
 

@@ -15,10 +15,9 @@
 // - core m is rate with only the m units of the largest |w|·sd, sd being the standard deviation of
 //   the unit's count in training windows: what one sharply tuned unit says is not diluted;
 // - quasi rate and quasi core 3 are rate and core 3 with each unit's weight divided by its
-// dispersion
-//   φ: the variance of its count in training windows over the one that the likelihood gives it
-//   (Poisson: the mean count), at least 0.3. It is the score of a quasi-likelihood (Wedderburn
-//   1974), in which bursts of a unit that always bursts say little.
+//   dispersion, the variance of its count in training windows over the one that the likelihood
+//   gives it (Poisson: the mean count), at least 0.3. It is the score of a quasi-likelihood
+//   (Wedderburn 1974), in which bursts of a unit that always bursts say little.
 #pragma once
 
 #include <cstdint>

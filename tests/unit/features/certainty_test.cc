@@ -305,6 +305,14 @@ TEST(Certainty, RearrangedLabelsKeepWhatBelongsTogether) {
   EXPECT_GT(seen.size(), 15U);
 }
 
+TEST(Certainty, WithoutWindowsThereIsNothingToRearrange) {
+  const NullLabels none({{}, {}}, 0, {0});
+  EXPECT_TRUE(none.Rearranged(1, 3).empty());
+  EXPECT_FALSE(none.PValues({}, {true, true}, 3)[0]);
+  const NullLabels outside({{kOutside, kOutside, kHolds}}, 3, {0, 3});
+  EXPECT_EQ(outside.Rearranged(0, 3), (std::vector<WindowLabel>{kOutside, kOutside, kHolds}));
+}
+
 TEST(Certainty, ARelationIsFound) {
   Made made = Make(4000, 7);
   for (int w = 0; w < 4000; ++w) made.labels[0][w] = made.dense[w] > 2;
