@@ -65,7 +65,9 @@ absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
   return s.executeStep() ? absl::OkStatus() : Missing(id);
 }
 
-std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id) {
+// Of all, or of the one of that name.
+std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string& id,
+                                        const std::optional<std::string>& name = {}) {
   SQLite::Statement s(db,
                       "SELECT c.position, c.name, c.spec, c.train_positive, c.test_positive, "
                       "c.best_unit, c.best_unit_train_auroc, c.best_unit_test_auroc, "
@@ -74,8 +76,10 @@ std::vector<ConditionRow> AllConditions(SQLite::Database& db, const std::string&
                       "c.over_unit, c.over_unit_low, c.over_unit_high, c.feature_set, c.details "
                       "FROM conditions c LEFT JOIN associations a ON a.dictionary_id = "
                       "c.dictionary_id AND a.condition = c.position AND a.latent = c.best_feature "
-                      "WHERE c.dictionary_id = ? ORDER BY c.position");
+                      "WHERE c.dictionary_id = ?1 AND (?2 IS NULL OR c.name = ?2) "
+                      "ORDER BY c.position");
   s.bind(1, id);
+  if (name) s.bind(2, *name);
   std::vector<ConditionRow> out;
   while (s.executeStep()) {
     ConditionRow& c = out.emplace_back();
@@ -311,6 +315,32 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
     SQLite::bind(s, id, latent);
     std::vector<AssociationRow> out;
     while (s.executeStep()) out.push_back(ToAssociation(s));
+    return out;
+  });
+}
+
+absl::StatusOr<std::vector<ConditionPlace>> DictionariesTable::WhereCondition(
+    const std::string& name, bool all, int limit, const Viewer& viewer) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
+    SQLite::Statement s(
+        db, fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "
+                        "d.model_id, d.recording_id, r.name, d.created_at, ROW_NUMBER() OVER "
+                        "(PARTITION BY d.recording_id ORDER BY d.created_at DESC, d.id DESC) AS "
+                        "place FROM dictionaries d CROSS JOIN conditions c ON c.dictionary_id = "
+                        "d.id AND c.name = ?1 JOIN recordings r ON r.id = d.recording_id WHERE "
+                        "1{}) WHERE place = 1 OR ?2 ORDER BY created_at DESC, id DESC LIMIT ?3",
+                        Visible(viewer, "d.recording_id")));
+    SQLite::bind(s, name, static_cast<int>(all), limit);
+    std::vector<ConditionPlace> out;
+    while (s.executeStep()) {
+      ConditionPlace& place = out.emplace_back();
+      place.dictionary_id = s.getColumn(0).getString();
+      place.model_id = s.getColumn(1).getString();
+      place.recording_id = s.getColumn(2).getString();
+      place.recording_name = s.getColumn(3).getString();
+      place.newest = s.getColumn(4).getInt() == 1;
+      place.condition = AllConditions(db, place.dictionary_id, name).at(0);
+    }
     return out;
   });
 }

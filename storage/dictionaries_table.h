@@ -130,6 +130,12 @@ struct ListedFeature {
   std::vector<std::string> tags;  // alphabetical
 };
 
+struct ConditionPlace {
+  std::string dictionary_id, model_id, recording_id, recording_name;
+  bool newest = true;  // of the recording's dictionaries that have the condition
+  ConditionRow condition;
+};
+
 // Thread-safe.
 class DictionariesTable {
  public:
@@ -147,6 +153,10 @@ class DictionariesTable {
   absl::StatusOr<FeatureRow> GetFeature(const std::string& id, int latent);
   // All conditions of one feature, best held-out AUROC first.
   absl::StatusOr<std::vector<AssociationRow>> Associations(const std::string& id, int latent);
+  // Where a condition of that name is: the newest dictionary of each recording, or all; the newest
+  // first.
+  absl::StatusOr<std::vector<ConditionPlace>> WhereCondition(const std::string& name, bool all,
+                                                             int limit, const Viewer& viewer);
   // One of them; empty where the pair has none.
   absl::StatusOr<std::optional<AssociationRow>> Association(const std::string& id, int latent,
                                                             int condition);

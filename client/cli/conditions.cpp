@@ -217,6 +217,48 @@ absl::Status Show(Session& session, const std::string& name, const std::string& 
   return absl::OkStatus();
 }
 
+// One condition over all recordings.
+absl::Status Pool(Session& session, const std::string& condition, bool all) {
+  grpc::ClientContext context;
+  v1::PoolConditionRequest request;
+  request.set_condition(condition);
+  request.set_all_dictionaries(all);
+  v1::PoolConditionResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().PoolCondition(&context, request, &r)));
+  if (session.json) {
+    fmt::print("{}", Json(r));
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& e : r.entries()) {
+    const auto& c = e.condition();
+    const auto& a = e.association();
+    rows.push_back(
+        {e.recording_display_name().empty() ? e.recording() : e.recording_display_name(),
+         e.dictionary(), c.has_best_feature() ? std::to_string(c.best_feature()) : "-",
+         Score(c.has_best_feature_test_auroc(), c.best_feature_test_auroc()),
+         a.has_auroc_low() ? fmt::format("{:.2f}-{:.2f}", a.auroc_low(), a.auroc_high()) : "-",
+         a.has_q_value() ? fmt::format("{:.2g}", a.q_value()) : "-",
+         Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()), ShortWorth(c.worth())});
+  }
+  fmt::print("{}",
+             Table({"RECORDING", "DICTIONARY", "FEATURE", "AUROC", "95%", "Q", "UNIT", "WORTH"},
+                   rows, TerminalWidth(), {2, 3, 4, 5, 6}));
+  if (!r.has_mean_auroc()) return absl::OkStatus();
+  fmt::print(
+      "{}\n",
+      Wrapped(fmt::format(
+                  "{}: mean AUROC {:.3f}{} over {} recording{}, above units in "
+                  "{}{}",
+                  condition, r.mean_auroc(),
+                  r.has_sd_auroc() ? fmt::format(" (SD {:.3f})", r.sd_auroc()) : "", r.scored(),
+                  r.scored() == 1 ? "" : "s", r.above_units(),
+                  r.has_p_value() ? fmt::format("; combined p {:.2g} (Fisher)", r.p_value()) : ""),
+              TerminalWidth(), 2));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddConditionCommands(CLI::App& app, Session& session) {
@@ -250,6 +292,14 @@ void AddConditionCommands(CLI::App& app, Session& session) {
       "The second table has what each size adds (- where the condition lowers it) and its AUROC on "
       "training windows, over folds of them (by which the size is chosen) and held out, for "
       "features and for single units.");
+  auto all = std::make_shared<bool>(false);
+  auto* pool = group->add_subcommand(
+      "pool",
+      "What stands for a condition in all recordings that have it: the newest dictionary of each, "
+      "the best first, and their mean. Columns as in list and features list.");
+  pool->add_option("condition", *condition, "Its name, e.g. trials.side=left")->required();
+  pool->add_flag("--all", *all, "Every dictionary, not only the newest of each recording");
+  Run(pool, session, [&session, condition, all] { return Pool(session, *condition, *all); });
   show->add_option("dictionary", *dictionary, "Its name or id")->required();
   show->add_option("condition", *condition, "Its name")->required();
   Run(show, session,

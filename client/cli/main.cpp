@@ -25,6 +25,7 @@ absl::Status ReadAll(const std::string& path, std::string& out) {
 constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"list them with ListDictionaries", "saectl jobs show JOB gives its dictionary"},
     {"ListAnnotations", "saectl features show"},
+    {"GetDictionary names", "saectl conditions list names"},
     {"ListDictionaries", "saectl jobs list"},
     {"ListFeatures", "saectl features list"},
     {"ListFormats", "saectl recordings formats"},

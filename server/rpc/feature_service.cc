@@ -6,7 +6,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/features/pool.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/activations.h"
 #include "server/jobs/dictionary_rows.h"
@@ -17,32 +19,38 @@
 namespace saed::rpc {
 namespace {
 
+absl::StatusOr<v1::DictionaryCondition> ConditionOf(const storage::ConditionRow& c) {
+  SAED_ASSIGN_OR_RETURN(const features::Condition condition, jobs::ParseCondition(c.spec));
+  v1::DictionaryCondition out;
+  auto* m = &out;
+  *m->mutable_condition() = ToProto(condition);
+  m->set_train_positive(c.train_positive);
+  m->set_test_positive(c.test_positive);
+  if (c.best_unit) m->set_best_unit_id(*c.best_unit);
+  m->set_best_unit_falls(c.best_unit_falls);
+  if (c.random_train_auroc) m->set_random_train_auroc(*c.random_train_auroc);
+  if (c.random_test_auroc) m->set_random_test_auroc(*c.random_test_auroc);
+  if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
+  if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
+  if (c.best_feature) m->set_best_feature(*c.best_feature);
+  if (c.best_feature_train_auroc) m->set_best_feature_train_auroc(*c.best_feature_train_auroc);
+  if (c.best_feature_test_auroc) m->set_best_feature_test_auroc(*c.best_feature_test_auroc);
+  if (c.probe_one) m->set_probe_one(*c.probe_one);
+  if (c.probe_all) m->set_probe_all(*c.probe_all);
+  if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
+  AddScope(c, *m);
+  AddBesideUnits(c, *m);
+  AddBaselines(c, *m);
+  return out;
+}
+
 absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(name, "dictionaries", "name"));
   SAED_ASSIGN_OR_RETURN(const auto row, context.stores.dictionaries.Get(id));
   SAED_ASSIGN_OR_RETURN(const auto conditions, context.stores.dictionaries.Conditions(id));
   out = ToProto(row);
   for (const auto& c : conditions) {
-    SAED_ASSIGN_OR_RETURN(const features::Condition condition, jobs::ParseCondition(c.spec));
-    auto* m = out.add_conditions();
-    *m->mutable_condition() = ToProto(condition);
-    m->set_train_positive(c.train_positive);
-    m->set_test_positive(c.test_positive);
-    if (c.best_unit) m->set_best_unit_id(*c.best_unit);
-    m->set_best_unit_falls(c.best_unit_falls);
-    if (c.random_train_auroc) m->set_random_train_auroc(*c.random_train_auroc);
-    if (c.random_test_auroc) m->set_random_test_auroc(*c.random_test_auroc);
-    if (c.best_unit_train_auroc) m->set_best_unit_train_auroc(*c.best_unit_train_auroc);
-    if (c.best_unit_test_auroc) m->set_best_unit_test_auroc(*c.best_unit_test_auroc);
-    if (c.best_feature) m->set_best_feature(*c.best_feature);
-    if (c.best_feature_train_auroc) m->set_best_feature_train_auroc(*c.best_feature_train_auroc);
-    if (c.best_feature_test_auroc) m->set_best_feature_test_auroc(*c.best_feature_test_auroc);
-    if (c.probe_one) m->set_probe_one(*c.probe_one);
-    if (c.probe_all) m->set_probe_all(*c.probe_all);
-    if (c.probe_counts) m->set_probe_counts(*c.probe_counts);
-    AddScope(c, *m);
-    AddBesideUnits(c, *m);
-    AddBaselines(c, *m);
+    SAED_ASSIGN_OR_RETURN(*out.add_conditions(), ConditionOf(c));
   }
   SAED_ASSIGN_OR_RETURN(const auto variables, context.stores.dictionaries.Variables(id));
   for (const auto& v : variables) *out.add_variables() = ToProto(v);
@@ -157,6 +165,63 @@ absl::Status Features(Context& context, const Caller& caller,
         MakePageToken(text, {fmt::format("{:a}", rows.back().key), rows.back().dictionary_id,
                              std::to_string(rows.back().feature.latent)}));
   }
+  return absl::OkStatus();
+}
+
+// What stands for the condition in one dictionary.
+absl::Status AddPlace(Context& context, const storage::ConditionPlace& place,
+                      v1::PoolConditionResponse::Entry& out) {
+  out.set_dictionary("dictionaries/" + place.dictionary_id);
+  out.set_model("models/" + place.model_id);
+  out.set_recording("recordings/" + place.recording_id);
+  out.set_recording_display_name(place.recording_name);
+  SAED_ASSIGN_OR_RETURN(*out.mutable_condition(), ConditionOf(place.condition));
+  if (!place.condition.best_feature) return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const auto pair, context.stores.dictionaries.Association(
+                                             place.dictionary_id, *place.condition.best_feature,
+                                             place.condition.position));
+  if (pair) *out.mutable_association() = AssociationOf(*pair, place.condition);
+  return absl::OkStatus();
+}
+
+absl::Status Pool(Context& context, const Caller& caller, const v1::PoolConditionRequest& request,
+                  v1::PoolConditionResponse& response) {
+  constexpr int kMostPlaces = 1000;
+  if (request.condition().empty()) {
+    return InvalidField("condition", "is empty; must be a condition's name, e.g. trials.side=left");
+  }
+  SAED_ASSIGN_OR_RETURN(const auto places, context.stores.dictionaries.WhereCondition(
+                                               request.condition(), request.all_dictionaries(),
+                                               kMostPlaces, caller.viewer()));
+  if (places.empty()) {
+    return absl::NotFoundError(
+        fmt::format("no dictionary has the condition '{}'; GetDictionary names those that it has",
+                    request.condition()));
+  }
+  std::vector<double> aurocs, p;
+  int above = 0;
+  for (const storage::ConditionPlace& place : places) {
+    auto& entry = *response.add_entries();
+    SAED_RETURN_IF_ERROR(AddPlace(context, place, entry));
+    if (!place.newest || !entry.condition().has_best_feature_test_auroc()) continue;
+    aurocs.push_back(entry.condition().best_feature_test_auroc());
+    above += entry.condition().worth() == v1::WORTH_ABOVE_UNITS;
+    if (entry.association().has_p_value()) p.push_back(entry.association().p_value());
+  }
+  const auto key = [](const auto& entry) {
+    return entry.condition().has_best_feature_test_auroc()
+               ? entry.condition().best_feature_test_auroc()
+               : -1;
+  };
+  std::stable_sort(response.mutable_entries()->begin(), response.mutable_entries()->end(),
+                   [&](const auto& a, const auto& b) { return key(a) > key(b); });
+  response.set_scored(static_cast<int>(aurocs.size()));
+  response.set_above_units(above);
+  const auto spread = features::SpreadOf(aurocs);
+  if (spread) response.set_mean_auroc(spread->mean);
+  if (spread && spread->sd) response.set_sd_auroc(*spread->sd);
+  const auto combined = features::FisherCombined(p);
+  if (combined) response.set_p_value(*combined);
   return absl::OkStatus();
 }
 
@@ -286,6 +351,14 @@ grpc::Status FeatureService::ListFeatures(grpc::ServerContext* server,
   const auto caller = context_.gate.Enter(*server, "FeatureService.ListFeatures", request);
   if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Features(context_, *caller, *request, *response));
+}
+
+grpc::Status FeatureService::PoolCondition(grpc::ServerContext* server,
+                                           const v1::PoolConditionRequest* request,
+                                           v1::PoolConditionResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.PoolCondition", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Pool(context_, *caller, *request, *response));
 }
 
 grpc::Status FeatureService::GetFeature(grpc::ServerContext* server,

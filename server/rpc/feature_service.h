@@ -31,6 +31,8 @@ class FeatureService final : public v1::FeatureService::Service {
   grpc::Status ListNearestFeatures(grpc::ServerContext*,
                                    const v1::ListNearestFeaturesRequest* request,
                                    v1::ListNearestFeaturesResponse* response) override;
+  grpc::Status PoolCondition(grpc::ServerContext*, const v1::PoolConditionRequest* request,
+                             v1::PoolConditionResponse* response) override;
   grpc::Status RenderReport(grpc::ServerContext* server, const v1::RenderReportRequest* request,
                             grpc::ServerWriter<v1::RenderReportResponse>* stream) override;
 

@@ -27,6 +27,7 @@ constexpr Rule kRules[] = {
     {"FeatureService.DeleteAnnotation", kMember, Needs::kSee, "name", true},
     {"FeatureService.MatchFeatures", kReader, Needs::kSee, "name others", false},
     {"FeatureService.ListNearestFeatures", kReader, Needs::kSee, "name dictionary", false},
+    {"FeatureService.PoolCondition", kReader, Needs::kRole, "", false},
     {"FeatureService.RenderReport", kReader, Needs::kSee, "name", false},
     {"InferenceService.Encode", kReader, Needs::kSee, "model sets", false},
     {"JobService.CreateJob", kMember, Needs::kSee,

@@ -250,6 +250,43 @@ TEST_F(Features, OneFeatureHasEverything) {
   EXPECT_NEAR(static_cast<double>(windows), n / r.feature().density(), 0.5);
 }
 
+// The newest dictionary of each recording, and what they make together.
+TEST_F(Features, OneConditionOverAllRecordings) {
+  const v1::Job first = Trained();
+  v1::CreateJobRequest again;
+  again.mutable_analyse()->set_model(first.model());
+  again.mutable_analyse()->set_recording(first.train().recording());
+  const auto job = Create(again);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const std::string newest = Watch(job->name()).back().job().dictionary();
+  v1::PoolConditionRequest request;
+  request.set_condition("planted.feature=f00");
+  const auto pool = [&](v1::PoolConditionResponse& r) {
+    grpc::ClientContext context;
+    return client_->features().PoolCondition(&context, request, &r);
+  };
+  v1::PoolConditionResponse r;
+  ASSERT_TRUE(pool(r).ok());
+  ASSERT_EQ(r.entries_size(), 1);
+  EXPECT_EQ(r.entries(0).dictionary(), newest);
+  EXPECT_EQ(r.entries(0).recording(), first.train().recording());
+  const auto& c = r.entries(0).condition();
+  EXPECT_EQ(c.condition().name(), "planted.feature=f00");
+  EXPECT_EQ(c.family(), "planted");
+  EXPECT_EQ(r.scored(), 1);
+  EXPECT_EQ(r.mean_auroc(), c.best_feature_test_auroc());
+  EXPECT_NEAR(r.p_value(), r.entries(0).association().p_value(), 1e-12);
+  EXPECT_FALSE(r.has_sd_auroc());
+  request.set_all_dictionaries(true);
+  v1::PoolConditionResponse all;
+  ASSERT_TRUE(pool(all).ok());
+  EXPECT_EQ(all.entries_size(), 2);
+  EXPECT_EQ(all.scored(), 1);
+  request.set_condition("trials.side=left");
+  v1::PoolConditionResponse none;
+  EXPECT_EQ(pool(none).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(Features, StatusNamesTheKernelsInUse) {
   grpc::ClientContext context;
   v1::GetServerStatusResponse r;

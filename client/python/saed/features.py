@@ -49,6 +49,13 @@ class FeatureCalls:
         many units) with `size`. As a table: `pandas.DataFrame(lab.conditions(name))`."""
         return [_beside(c) for c in self.dictionary(dictionary).conditions]
 
+    def pool_condition(self, condition, all_dictionaries=False):
+        """What stands for a condition, by its name, in all recordings that have it: the answer of
+        PoolCondition, `entries` with the highest held-out AUROC first (of the newest dictionary of each
+        recording, or of all), their mean and its SD over recordings, and a combined p-value."""
+        return self._call(self.features.PoolCondition, features_pb2.PoolConditionRequest(
+            condition=condition, all_dictionaries=all_dictionaries))
+
     def list_features(self, dictionary, filter="", order_by="", limit=None):
         request = features_pb2.ListFeaturesRequest(parent=dictionary, filter=filter,
                                                    order_by=order_by)
