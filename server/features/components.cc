@@ -16,7 +16,7 @@ using Eigen::VectorXd;
 using RowMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr uint64_t kStartSeed = 0x494341;
-constexpr double kSmallestVariance = 1e-9;
+constexpr double kSmallestVariance = 1e-5;
 
 // Standardised columns, and the directions in which they vary most.
 struct Principal {

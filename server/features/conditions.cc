@@ -84,14 +84,31 @@ void AddColumn(const IntervalTable& table, const Column& column, bool chosen,
         fmt::format("{}.{} {}; it made no conditions", table.table.name, column.name, why));
     return;
   }
+  int64_t too_long = 0;
   for (const std::string& value : values) {
     Condition c;
     c.name = fmt::format("{}.{}={}", table.table.name, column.name, value);
     c.expression = fmt::format("among({}, {} = {})", Quoted(table.table.name), Quoted(column.name),
                                number ? value : Quoted(value));
     c.family = table.table.name;
-    out.push_back(std::move(c));
+    if (c.expression.size() > kMaxFilterLength) {
+      ++too_long;
+    } else {
+      out.push_back(std::move(c));
+    }
   }
+  if (too_long > 0) {
+    warnings.push_back(fmt::format("{} values of {}.{} are too long for conditions and made none",
+                                   too_long, table.table.name, column.name));
+  }
+}
+
+// It is smoothed anew for every expression.
+bool AsksOfMovement(const Condition& c) {
+  return c.expression.find("speed(") != std::string::npos ||
+         c.expression.find("speed (") != std::string::npos ||
+         c.expression.find("direction(") != std::string::npos ||
+         c.expression.find("direction (") != std::string::npos;
 }
 
 struct Holding {
@@ -112,6 +129,11 @@ Holding In(const std::vector<int64_t>& starts, const recordings::ViewData& view,
 }
 
 }  // namespace
+
+bool IsTimeOrCount(const Column& column) {
+  const auto* numbers = std::get_if<Numbers>(&column.values);
+  return IsTime(column.name) || (numbers != nullptr && CountsUp(*numbers));
+}
 
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
                                            const ConditionColumns& columns,
@@ -141,24 +163,26 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
 
 absl::Status Validate(const recordings::Recording& recording, const ConditionColumns& columns) {
   Faults faults;
+  std::vector<std::string> order;
+  for (const IntervalTable& table : recording.intervals) {
+    order.push_back(table.table.name);
+    for (const Column& c : table.table.columns) order.push_back(table.table.name + "." + c.name);
+  }
+  const std::set<std::string> known(order.begin(), order.end());
+  constexpr size_t kShown = 30;
+  std::string all = order.empty() ? "which the recording has none" : "";
+  for (size_t i = 0; i < std::min(order.size(), kShown); ++i) all += (i > 0 ? ", " : "") + order[i];
+  if (order.size() > kShown) all += " …";
   const auto check = [&](const std::vector<std::string>& names, std::string_view field) {
+    if (names.size() > kMaxConditions) {
+      faults.Add(field, fmt::format("has {} entries; at most {} are allowed", names.size(),
+                                    kMaxConditions));
+      return;
+    }
     for (size_t i = 0; i < names.size(); ++i) {
-      std::vector<std::string> known;
-      for (const IntervalTable& table : recording.intervals) {
-        known.push_back(table.table.name);
-        for (const Column& c : table.table.columns) {
-          known.push_back(table.table.name + "." + c.name);
-        }
-      }
-      if (std::find(known.begin(), known.end(), names[i]) != known.end()) continue;
-      constexpr size_t kMost = 30;
-      const bool more = known.size() > kMost;
-      if (more) known.resize(kMost);
+      if (known.count(names[i]) > 0) continue;
       faults.Add(fmt::format("{}[{}]", field, i),
-                 fmt::format("is '{}'; must be a table, or TABLE.COLUMN, of {}{}", names[i],
-                             known.empty() ? "which the recording has none"
-                                           : fmt::format("{}", fmt::join(known, ", ")),
-                             more ? " …" : ""));
+                 fmt::format("is '{}'; must be a table, or TABLE.COLUMN, of {}", names[i], all));
     }
   };
   check(columns.only, "only");
@@ -174,6 +198,13 @@ absl::Status Validate(const recordings::Recording& recording,
     faults.Add("conditions", fmt::format("has {} entries; at most {} are allowed",
                                          conditions.size(), kMaxConditions));
   }
+  const auto moving = std::count_if(conditions.begin(), conditions.end(), AsksOfMovement);
+  if (moving > static_cast<std::ptrdiff_t>(kMaxMoving)) {
+    faults.Add("conditions", fmt::format("{} of them ask for speed or direction; at most {} may",
+                                         moving, kMaxMoving));
+    return faults.ToStatus();
+  }
+  std::set<size_t> scopes;  // hashes of what is asked
   recordings::ViewData nothing;
   nothing.bin_width = 1;
   for (size_t i = 0; i < conditions.size(); ++i) {
@@ -190,9 +221,25 @@ absl::Status Validate(const recordings::Recording& recording,
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);
     faults.Merge(labels.status(), at);
     if (!labels.ok() || view == nullptr) continue;
+    if (!labels->asked.empty()) {
+      scopes.insert(std::hash<std::string>()({labels->asked.begin(), labels->asked.end()}));
+    }
+    if (scopes.size() > kMaxScopes) {
+      faults.Add("conditions", fmt::format("ask of more than {} different sets of windows; at most "
+                                           "as many are allowed in one dictionary",
+                                           kMaxScopes));
+      break;
+    }
     const Holding train = In(view->scored_train(), *view, *labels);
     const Holding test = In(view->test, *view, *labels);
     const int64_t all = train.all + test.all, holding = train.windows + test.windows;
+    const auto windows = static_cast<int64_t>(view->scored_train().size() + view->test.size());
+    if (all == 0 && windows > 0) {
+      faults.Add(at + ".expression",
+                 fmt::format("('{}') asks of none of the view's {} windows, so nothing can be "
+                             "scored; check its times, and the view's time range, mask and split",
+                             c.expression, windows));
+    }
     if (all > 0 && (holding == 0 || holding == all)) {
       faults.Add(
           at + ".expression",

@@ -23,6 +23,10 @@ struct ConditionColumns {
 
 inline constexpr size_t kMaxConditions = 2000;
 inline constexpr size_t kMaxValuesPerColumn = 100;
+// Different sets of windows that conditions ask of, as each costs a pass over all scores.
+inline constexpr size_t kMaxScopes = 32;
+// Conditions that ask for speed or direction, which take long to make of many bins.
+inline constexpr size_t kMaxMoving = 8;
 
 // One condition for every value of every categorical column of every interval table, named
 // "table.column=value", against the table's other rows; and one for the rows of each table whose
@@ -34,6 +38,10 @@ inline constexpr size_t kMaxValuesPerColumn = 100;
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
                                            const ConditionColumns& columns,
                                            std::vector<std::string>& warnings);
+
+// Whether a column is one of times (by its name) or counts up from row to row: drifts alone would
+// go with it.
+bool IsTimeOrCount(const recordings::Column& column);
 
 // Faults of names that the recording does not have, on "only[i]" and "excluded[i]".
 absl::Status Validate(const recordings::Recording& recording, const ConditionColumns& columns);

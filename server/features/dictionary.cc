@@ -88,9 +88,13 @@ Progress Within(const Progress& progress, double from, double to) {
   return [&progress, from, to](double fraction) { return progress(from + (to - from) * fraction); };
 }
 
-std::vector<int64_t> DrawnBlocks(const std::vector<int64_t>& split_blocks,
+// What is drawn as a whole, and counted as one: trials, however few there are, because windows of
+// one are alike; else many stretches of one value, or blocks of time.
+std::vector<int64_t> DrawnBlocks(const recordings::ViewData& view,
                                  const std::vector<int64_t>& starts) {
-  return split_blocks.size() > kBlocksToDeal ? split_blocks : TimeBlocks(starts);
+  std::vector<int64_t> of_split = SplitBlocks(view, starts);
+  const bool trials = view.scored.has_value();
+  return trials || of_split.size() > kBlocksToDeal ? of_split : TimeBlocks(starts);
 }
 
 class Builder {
@@ -109,8 +113,8 @@ class Builder {
         test_starts_(sides_.TestStarts()),
         split_blocks_(SplitBlocks(view, test_starts_)),
         // Windows of one trial are alike, so that trials are drawn where there are enough of them.
-        drawn_blocks_(DrawnBlocks(split_blocks_, test_starts_)),
-        train_blocks_(DrawnBlocks(SplitBlocks(view, train_starts_), train_starts_)) {
+        drawn_blocks_(DrawnBlocks(view, test_starts_)),
+        train_blocks_(DrawnBlocks(view, train_starts_)) {
     if (!target) return;
     columns_.emplace(encoder, view.counts(), *target);
     kinds_ = columns_->Kinds();
@@ -165,7 +169,7 @@ class Builder {
     }
     train_ = ByWindow(train_labels, sides_.train);
     test_ = ByWindow(test_labels_, sides_.test());
-    CountTrials(train_labels);
+    FindEvents(train_labels);
     out_.train_windows = sides_.train;
     out_.test_windows = sides_.test();
     const auto of_conditions = [&](const std::vector<int64_t>& all) {
@@ -189,57 +193,74 @@ class Builder {
     return {row.begin() + (sides_.in_sample ? 0 : sides_.train), row.end()};
   }
 
-  // Of each family labels that mean nothing, evenly from its conditions.
+  // Of each family labels that mean nothing, evenly from its conditions: dealt over the trials of
+  // both sides together, as a context is one of training and of held-out trials.
   void DealControls() {
-    LabelRows train, test;
-    for (const auto& row : labels_) {
-      train.push_back(TrainLabel(row));
-      test.push_back(TestLabel(row));
-    }
-    const NullLabels on_train(train, sides_.train, SplitBlocks(view_, train_starts_));
-    const NullLabels on_test(test, sides_.test(), split_blocks_);
+    const auto windows = sides_.windows();
+    std::vector<int64_t> order(windows), starts;  // in time
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::sort(order.begin(), order.end(),
+              [&](int64_t a, int64_t b) { return sides_.starts[a] < sides_.starts[b]; });
+    for (const int64_t w : order) starts.push_back(sides_.starts[w]);
+    const std::vector<int64_t> blocks = SplitBlocks(view_, starts);
     for (const auto& [family, members] : families_) {
+      LabelRows rows;
       for (int i = 0; i < kControlLabels; ++i) {
-        const size_t c = members[i * members.size() / kControlLabels];
-        const auto stream = static_cast<uint64_t>(labels_.size());
-        std::vector<WindowLabel> label = on_train.Rearranged(c, 2 * stream);
-        const auto held_out = on_test.Rearranged(c, 2 * stream + 1);
-        label.insert(label.end(), held_out.begin(), held_out.end());
+        const auto& label = labels_[members[i * members.size() / kControlLabels]];
+        auto& in_time = rows.emplace_back();
+        for (const int64_t w : order) in_time.push_back(label[w]);
+      }
+      const NullLabels null(rows, windows, blocks);
+      for (int i = 0; i < kControlLabels; ++i) {
+        const auto dealt = null.Rearranged(i, static_cast<uint64_t>(labels_.size()));
         control_families_[family].push_back(labels_.size());
-        labels_.push_back(std::move(label));
+        auto& label = labels_.emplace_back(windows);
+        for (int64_t w = 0; w < windows; ++w) label[order[w]] = dealt[w];
       }
     }
   }
 
-  // Training trials or blocks of time in which each label holds.
-  void CountTrials(const LabelRows& train_labels) {
+  // First training windows of the stretches in which each label holds, cut where trials or blocks
+  // of time begin and where windows are missing.
+  void FindEvents(const LabelRows& train_labels) {
+    std::vector<uint8_t> begins(sides_.train, 0);
+    for (const int64_t b : train_blocks_) {
+      if (b < sides_.train) begins[b] = 1;
+    }
+    int64_t stride = INT64_MAX;
+    for (int64_t w = 1; w < sides_.train; ++w) {
+      stride = std::min(stride, train_starts_[w] - train_starts_[w - 1]);
+    }
+    for (int64_t w = 1; w < sides_.train; ++w) {
+      begins[w] |= train_starts_[w] - train_starts_[w - 1] > stride;
+    }
     for (const auto& label : train_labels) {
-      int64_t trials = 0;
-      for (size_t b = 0; b + 1 < train_blocks_.size(); ++b) {
-        const auto end = label.begin() + train_blocks_[b + 1];
-        trials += std::find(label.begin() + train_blocks_[b], end, kHolds) != end;
+      std::vector<int32_t>& events = events_.emplace_back();
+      int64_t& without = events_without_.emplace_back(0);
+      for (int64_t w = 0; w < sides_.train; ++w) {
+        if (label[w] == kOutside || (w > 0 && !begins[w] && label[w - 1] == label[w])) continue;
+        if (label[w] == kHolds) {
+          events.push_back(static_cast<int32_t>(w));
+        } else {
+          ++without;
+        }
       }
-      trials_.push_back(trials);
-    }
-    block_of_.resize(sides_.train);
-    for (size_t b = 0; b + 1 < train_blocks_.size(); ++b) {
-      std::fill(block_of_.begin() + train_blocks_[b], block_of_.begin() + train_blocks_[b + 1],
-                static_cast<int32_t>(b));
     }
   }
 
-  // Of each label the training trials in which the latent is active while it holds.
-  std::vector<int64_t> ActiveTrials(const Activations& on_train) const {
+  // Of each label the training events in which the latent is active.
+  std::vector<int64_t> ActiveEvents(const Activations& on_train) const {
     std::vector<int64_t> out(labels(), 0);
-    std::vector<int32_t> last(labels(), -1);
+    std::vector<size_t> next(labels(), 0), last(labels(), 0);  // events begun; the last one counted
     for (const auto& part : train_.parts) {
       for (const auto& [w, value] : on_train) {
         const int32_t place = part.of.scope.Place(w);
         if (place < 0) continue;
         for (int64_t at = part.begin[place]; at < part.begin[place + 1]; ++at) {
           const int32_t c = part.condition[at];
-          out[c] += last[c] != block_of_[w];
-          last[c] = block_of_[w];
+          while (next[c] < events_[c].size() && events_[c][next[c]] <= w) ++next[c];
+          out[c] += next[c] != last[c];
+          last[c] = next[c];
         }
       }
     }
@@ -349,7 +370,7 @@ class Builder {
     out_.features.resize(encoded_.entries.size());
     active_.resize(out_.features.size());
     active_held_out_.resize(out_.features.size());
-    active_trials_.resize(out_.features.size());
+    active_events_.resize(out_.features.size());
     SAED_RETURN_IF_ERROR(ForLatents(
         Within(progress_, kEncoded, kDescribed), [&](int64_t j, const Activations& active) {
           Feature& f = out_.features[j];
@@ -360,7 +381,7 @@ class Builder {
           active_held_out_[j] = static_cast<int64_t>(on_test.size());
           f.train = Score(on_train, train_);
           f.test = Score(on_test, test_);
-          active_trials_[j] = ActiveTrials(on_train);
+          active_events_[j] = ActiveEvents(on_train);
           f.certainty.resize(labels());
           f.variables = variables_->ByCode(on_train, on_test);
           f.places = places_->ByCode(on_train, on_test);
@@ -424,21 +445,24 @@ class Builder {
     return absl::OkStatus();
   }
 
-  // See kMinimumSupport and kSupportTrials.
+  // See kMinimumSupport and kSupportEvents.
   bool Supported(const Feature& f, size_t c) const {
     const Judged& judged = f.judged[c];
     const auto positive = static_cast<double>(train_.positive[c]);
+    const int64_t events = std::ssize(events_[c]);
+    const auto negative = static_cast<double>(train_.asked[c]) - positive;
     if (!judged.train_auroc || !f.test[c].auroc || positive < kMinimumSupport ||
-        trials_[c] < std::min<int64_t>(kFewestTrials, std::ssize(train_blocks_) - 1)) {
+        negative < kMinimumSupport || events < kFewestEvents ||
+        events_without_[c] < kFewestEvents) {
       return false;
     }
     if (judged.kind || judged.falls) {
       return static_cast<double>(active_[f.latent]) >= kMinimumSupport;
     }
-    const int64_t active = active_trials_[f.latent][c];
+    const int64_t active = active_events_[f.latent][c];
     return f.train[c].coverage.value_or(0) * positive >= kMinimumSupport &&
-           active >= std::min(kSupportTrials, (trials_[c] + 1) / 2) &&
-           static_cast<double>(active) >= kSupportShare * static_cast<double>(trials_[c]);
+           active >= std::min(kSupportEvents, (events + 1) / 2) &&
+           static_cast<double>(active) >= kSupportShare * static_cast<double>(events);
   }
 
   // The best condition of every feature, and the best feature of every label.
@@ -467,9 +491,9 @@ class Builder {
       for (const size_t c : order) wants_interval_[f.latent][c] = true;
     }
     out_.best_features.assign(best_of_.begin(), best_of_.begin() + std::ssize(out_.conditions));
-    // A condition's feature has its interval even where other conditions suit that feature better.
-    for (size_t c = 0; c < conditions(); ++c) {
-      if (out_.best_features[c]) wants_interval_[*out_.best_features[c]][c] = true;
+    // A label's feature has its interval even where other labels suit that feature better.
+    for (size_t c = 0; c < labels(); ++c) {
+      if (best_of_[c]) wants_interval_[*best_of_[c]][c] = true;
     }
   }
 
@@ -512,7 +536,7 @@ class Builder {
     }
     const auto stream = static_cast<uint64_t>(f.latent);
     for (size_t c = 0; c < labels(); ++c) {
-      if (!shown[c]) continue;
+      if (!shown[c] || drawn_blocks_.size() <= kBlocksToDeal) continue;
       f.certainty[c].interval = BootstrapAuroc(values, test_labels_[c], drawn_blocks_, stream);
     }
     for (size_t c = 0; c < conditions(); ++c) {
@@ -698,7 +722,7 @@ class Builder {
   std::vector<sae::EvidenceKind> kinds_;
 
   std::vector<std::string> left_out_;  // what made no conditions
-  LabelRows labels_, test_labels_;  // of all windows; of the held-out ones; see labels()
+  LabelRows labels_, test_labels_;     // of all windows; of the held-out ones; see labels()
   WindowConditions train_, test_;
   std::vector<std::vector<int64_t>> onsets_;  // per condition, held-out
   std::optional<NullLabels> null_;
@@ -709,9 +733,9 @@ class Builder {
   std::vector<int64_t> active_, active_held_out_;
   std::vector<std::optional<ViewUnit>> best_units_;
   std::map<std::string, std::vector<size_t>> families_, control_families_;  // their labels
-  std::vector<int64_t> trials_;                      // of each label; see CountTrials
-  std::vector<int32_t> block_of_;                    // of each training window
-  std::vector<std::vector<int64_t>> active_trials_;  // [latent][label]
+  std::vector<int64_t> events_without_;       // of each label, stretches in which it holds not
+  std::vector<std::vector<int32_t>> events_;  // of each label; see FindEvents
+  std::vector<std::vector<int64_t>> active_events_;  // [latent][label]
   std::vector<std::optional<int>> best_of_;          // per label, its feature
   std::vector<double> best_auroc_;  // per label; less kFallingMargin where the feature falls
   std::vector<std::vector<bool>> supported_, wants_interval_;  // [latent][condition]

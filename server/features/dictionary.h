@@ -84,7 +84,7 @@ struct Probes {
 };
 
 // What features reach for labels that mean nothing: those of a family's conditions, dealt anew (see
-// NullLabels) on both sides of the split.
+// NullLabels) over the trials of both sides of the split together.
 struct NegativeControl {
   std::string family;  // see Condition
   int labels = 0;
@@ -128,11 +128,12 @@ struct Dictionary {
 // is active in as many training windows; where its code judges it, in as many in which the
 // condition holds.
 inline constexpr double kMinimumSupport = 20;
-// Windows of one trial are alike, so trials (or blocks of time, where the split has none) are
-// counted too: a condition must hold in kFewestTrials of them on the training side. A feature that
-// its code judges must be active, while it holds, in kSupportTrials of them, or in half where there
-// are fewer than twice as many, and in kSupportShare of them.
-inline constexpr int64_t kFewestTrials = 5, kSupportTrials = 20;
+// Windows of one event are alike, so events are counted too: the stretches of training windows in
+// which a condition holds, cut where a trial begins. There must be kFewestEvents, and as many in
+// which it holds not; windows are asked of both, too. A feature that its
+// code judges must be active in kSupportEvents of them, or in half where there are fewer than twice
+// as many, and in kSupportShare of them.
+inline constexpr int64_t kFewestEvents = 5, kSupportEvents = 20;
 inline constexpr double kSupportShare = 0.05;
 
 // Labels that are dealt anew for a family's negative control.

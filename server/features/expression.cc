@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include "server/base/faults.h"
@@ -257,9 +258,9 @@ class Evaluator {
   template <class MarkOne>
   BinLabels Among(const std::vector<uint8_t>& rows, const std::vector<uint8_t>& asked,
                   const MarkOne& mark) const {
-    BinLabels out{MarkAll(rows, mark), {}, MarkAll(asked, mark)};
-    for (size_t b = 0; b < out.holds.size(); ++b) out.holds[b] = out.holds[b] && out.asked[b];
-    return out;
+    std::vector<uint8_t> both = rows;
+    for (size_t i = 0; i < both.size(); ++i) both[i] = both[i] && asked[i];
+    return {MarkAll(both, mark), {}, MarkAll(asked, mark)};
   }
 
   struct TableColumn {
@@ -410,7 +411,9 @@ class Evaluator {
                                      "positions in 1 to {}",
                                      node.field, series->name, series->channels.size(), most));
     }
-    return Compared(direction ? Direction(*series, view_) : Speed(*series, view_), node);
+    auto& values = movement_[{&*series, direction}];
+    if (values.empty()) values = direction ? Direction(*series, view_) : Speed(*series, view_);
+    return Compared(values, node);
   }
 
   absl::StatusOr<BinLabels> Comparison(const FilterNode& node) const {
@@ -445,6 +448,8 @@ class Evaluator {
 
   const recordings::Recording& recording_;
   const recordings::ViewData& view_;
+  // Made once for an expression, however often it asks.
+  mutable std::map<std::pair<const recordings::Series*, bool>, std::vector<double>> movement_;
 };
 
 }  // namespace

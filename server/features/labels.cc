@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -39,6 +41,7 @@ class Labeller {
 
   absl::Status AddUser(const Condition& condition) {
     SAED_ASSIGN_OR_RETURN(auto label, Of(condition));
+    HasRoom(label);  // see Validate
     Add(condition, std::move(label));
     return absl::OkStatus();
   }
@@ -54,6 +57,10 @@ class Labeller {
     SAED_ASSIGN_OR_RETURN(auto label, Of(condition));
     if (!Changes(label)) {
       constant_.push_back(condition.name);
+      return absl::OkStatus();
+    }
+    if (!HasRoom(label)) {
+      many_.push_back(condition.name);
       return absl::OkStatus();
     }
     const auto [begin, end] = known_.equal_range(std::hash<std::string_view>()(Bytes(label)));
@@ -72,6 +79,13 @@ class Labeller {
       warnings_.push_back(fmt::format(
           "{} automatic conditions hold in none or in all of the windows and are left out: {}",
           constant_.size(), Some(constant_)));
+    }
+    if (!many_.empty()) {
+      warnings_.push_back(
+          fmt::format("{} automatic conditions ask of windows of their own, as columns with gaps "
+                      "do, beyond the "
+                      "{} sets of windows that there may be, and are left out: {}; choose columns",
+                      many_.size(), kMaxScopes, Some(many_)));
     }
     if (!doubles_.empty()) {
       warnings_.push_back(fmt::format(
@@ -100,6 +114,17 @@ class Labeller {
     return label;
   }
 
+  // Whether its scope is one of those there are, or may become another.
+  bool HasRoom(const std::vector<WindowLabel>& label) {
+    std::string outside(label.size(), '0');
+    for (size_t w = 0; w < label.size(); ++w) outside[w] += label[w] == kOutside;
+    const size_t scope = std::hash<std::string>()(outside);
+    if (scopes_.count(scope) > 0) return true;
+    if (scopes_.size() == kMaxScopes) return false;
+    scopes_.insert(scope);
+    return true;
+  }
+
   void Add(const Condition& condition, std::vector<WindowLabel> label) {
     known_.emplace(std::hash<std::string_view>()(Bytes(label)), out_.labels.size());
     out_.conditions.push_back(condition);
@@ -112,7 +137,8 @@ class Labeller {
   std::vector<std::string>& warnings_;
   LabelledConditions out_;
   std::unordered_multimap<size_t, size_t> known_;
-  std::vector<std::string> constant_, doubles_;
+  std::set<size_t> scopes_;  // hashes of what is outside
+  std::vector<std::string> constant_, doubles_, many_;
 };
 
 }  // namespace

@@ -19,7 +19,8 @@ std::vector<double> Edges(std::vector<double> values, int bins) {
     return values[std::lround(share * static_cast<double>(values.size() - 1))];
   };
   const double low = at(0.005), high = at(0.995);
-  if (!(high > low)) return {};
+  // Neither from numbers that are no measurements, nor where their difference overflows.
+  if (!(high > low) || !std::isfinite(high - low)) return {};
   std::vector<double> out;
   for (int b = 0; b <= bins; ++b) out.push_back(low + (high - low) * b / bins);
   return out;

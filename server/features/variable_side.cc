@@ -386,7 +386,8 @@ std::vector<double> TuningEdges(const Variable& variable) {
     low = at(0.005);
     high = at(0.995);
   }
-  if (!(high > low)) return {};
+  // Neither from numbers that are no measurements, nor where their difference overflows.
+  if (!(high > low) || !std::isfinite(high - low)) return {};
   std::vector<double> out;
   for (int b = 0; b <= kTuningBins; ++b) out.push_back(low + (high - low) * b / kTuningBins);
   return out;

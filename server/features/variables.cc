@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "server/features/conditions.h"
 #include "server/features/expression.h"
 #include "server/features/movement.h"
 #include "server/recordings/binning.h"
@@ -24,10 +25,6 @@ bool Varies(const std::vector<double>& values) {
     if (seen.size() == kLeastValues) return true;
   }
   return false;
-}
-
-bool IsTime(const std::string& name) {
-  return name == "start_time" || name == "stop_time" || name == "duration" || name == "id";
 }
 
 // A column's value on the bins of a view while its rows last; of rows that overlap the later one.
@@ -76,7 +73,7 @@ std::vector<Variable> AutomaticVariables(const recordings::Recording& recording,
   for (const recordings::IntervalTable& t : recording.intervals) {
     for (const recordings::Column& column : t.table.columns) {
       const auto* numbers = std::get_if<recordings::Numbers>(&column.values);
-      if (numbers == nullptr || IsTime(column.name)) continue;
+      if (numbers == nullptr || IsTimeOrCount(column)) continue;
       add(t.table.name + "." + column.name, ColumnOnBins(t, *numbers, view));
     }
   }

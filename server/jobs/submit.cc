@@ -22,6 +22,7 @@ namespace saed::jobs {
 namespace {
 
 constexpr size_t kMaxName = 200;
+constexpr int64_t kLabels = 40;  // conditions that a dictionary usually has
 
 // Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
 // the recording, as far as it is not mapped; what a dictionary holds for every window, the
@@ -41,9 +42,13 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
       2 * 4 *
       std::min(searched * (kinds * features + static_cast<int64_t>(view.units.size())),
                2 * features::kSetValues);
-  return columns + 5 * 4 * features * (inputs + outputs) + static_cast<int64_t>(view.bytes.size()) +
-         8 * batch * (features + inputs + outputs) + held + 128 * windows +
-         32 * std::min(windows * active, features::kHeldActivations) + (int64_t{64} << 20);
+  // What each condition says of each window, a few times over, and where those of one scope are.
+  const int64_t labels =
+      windows * (8 * kLabels + 16 * static_cast<int64_t>(features::kMaxScopes) / 4);
+  return labels + columns + 5 * 4 * features * (inputs + outputs) +
+         static_cast<int64_t>(view.bytes.size()) + 8 * batch * (features + inputs + outputs) +
+         held + 128 * windows + 32 * std::min(windows * active, features::kHeldActivations) +
+         (int64_t{64} << 20);
 }
 
 absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {

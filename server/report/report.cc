@@ -124,13 +124,29 @@ json Conditions(const std::vector<storage::ConditionRow>& rows) {
   return out;
 }
 
+// Family, labels, mean and highest AUROC, pairs called and pairs of each negative control.
+json Controls(const std::string& details) {
+  const json parsed = json::parse(details, nullptr, false);
+  json out = json::array();
+  if (!parsed.is_object() || !parsed.contains("controls")) return out;
+  for (const json& n : parsed["controls"]) {
+    if (!n.is_object() || !n.value("mean_auroc", json()).is_number()) continue;
+    out.push_back({n.value("family", ""), n.value("labels", 0),
+                   Short(OptionalNumber(n, "mean_auroc")),
+                   Short(OptionalNumber(n, "highest_auroc")), n.value("called", int64_t{0}),
+                   n.value("pairs", int64_t{0})});
+  }
+  return out;
+}
+
 json Variables(const std::vector<storage::VariableRow>& rows) {
   json out = json::array();
   for (const auto& v : rows) {
     const json details = json::parse(v.details, nullptr, false);
     json edges = json::array();
-    for (const json& e : details.value("edges", json::array()))
-      edges.push_back(Short(e.get<double>()));
+    for (const json& e : details.value("edges", json::array())) {
+      edges.push_back(e.is_number() ? Short(e.get<double>()) : json(nullptr));
+    }
     out.push_back({v.name, edges, details.value("test_occupancy", json::array()),
                    v.best_unit ? json(*v.best_unit) : json(nullptr), Short(v.best_unit_test),
                    details.value("circular", false)});
@@ -264,6 +280,7 @@ absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine
   data["spectra"] = Spectra(dictionary.spectra);
   data["units"] = Units(*model, recording);
   data["conditions"] = Conditions(conditions);
+  data["controls"] = Controls(dictionary.details);
   data["variables"] = Variables(variables);
   data["places"] = Places(dictionary.details);
   json list = json::array(), full = json::object();

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
@@ -159,7 +160,9 @@ v1::Variable ToProto(const storage::VariableRow& row) {
   m.set_name(row.name);
   const json details = json::parse(row.details, nullptr, false);
   if (details.is_object()) {
-    for (const json& e : details.value("edges", json::array())) m.add_edges(e.get<double>());
+    for (const json& e : details.value("edges", json::array())) {
+      m.add_edges(e.is_number() ? e.get<double>() : std::numeric_limits<double>::quiet_NaN());
+    }
     for (const json& n : details.value("train_occupancy", json::array())) {
       m.add_train_occupancy(n.get<int64_t>());
     }

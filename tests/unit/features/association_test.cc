@@ -1,5 +1,6 @@
 #include "server/features/association.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -124,6 +125,41 @@ TEST(Conditions, ColumnsThatSayNothingMakeNone) {
   warnings.clear();
   EXPECT_THAT(Automatic(r, {{}, {"trials.n", "trials.block", "trials.kind"}}, warnings),
               ElementsAre("trials"));
+}
+
+TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
+  auto r = Trials();
+  r.intervals[0].table.columns = {
+      {"note", recordings::Texts{"short", std::string(5000, 'x'), "other"}}};
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Automatic(r, {}, warnings),
+              ElementsAre("trials", "trials.note=short", "trials.note=other"));
+  EXPECT_THAT(warnings,
+              ElementsAre("1 values of trials.note are too long for conditions and made none"));
+  const ConditionColumns many{std::vector<std::string>(kMaxConditions + 1, "trials"), {}};
+  EXPECT_THAT(std::string(Validate(r, many).message()), HasSubstr("only: has 2001 entries"));
+  std::vector<Condition> moving;
+  for (size_t i = 0; i <= kMaxMoving; ++i) {
+    moving.push_back({fmt::format("m{}", i), "speed(position) > 1"});
+  }
+  EXPECT_THAT(std::string(Validate(r, moving).message()), HasSubstr("9 of them ask for speed"));
+}
+
+TEST(Conditions, ThatAskOfNoWindowAreRefused) {
+  const auto r = Trials();
+  recordings::DataView spec;
+  spec.bin_width = 0.25;
+  const auto view = recordings::BuildView(r, spec);
+  ASSERT_TRUE(view.ok());
+  EXPECT_THAT(
+      std::string(Validate(r, {{"late", "each(trials, kind = a, 5000)"}}, &*view).message()),
+      HasSubstr("asks of none of the view's 16 windows"));
+  std::vector<Condition> own;
+  for (size_t i = 0; i <= kMaxScopes; ++i) {
+    own.push_back({fmt::format("e{}", i),
+                   fmt::format("each(trials, kind = a, {:.2f})", 0.01 * static_cast<double>(i))});
+  }
+  EXPECT_TRUE(Validate(r, own, &*view).ok()) << "few of them ask of different bins";
 }
 
 TEST(Conditions, ColumnsThatAreNotThereAreFaults) {

@@ -95,6 +95,19 @@ TEST(Expression, AmongTheRowsOfATable) {
   EXPECT_THAT(empty->asked, ElementsAre(0, 0, 0, 0, 0, 1, 1, 1, 0, 0));
 }
 
+// A row that is not asked adds nothing where rows overlap.
+TEST(Expression, RowsWithoutAValueAddNothingToThoseTheyOverlap) {
+  auto r = Session();
+  auto& trials = r.intervals[0];
+  trials.start.push_back(0.1);
+  trials.stop.push_back(0.8);
+  trials.table.columns = {{"outcome", recordings::Texts{"hit", "miss", ""}}};
+  const auto labels = Evaluate("trials.outcome != hit", r, Bins());
+  ASSERT_TRUE(labels.ok()) << labels.status();
+  EXPECT_THAT(labels->holds, ElementsAre(0, 0, 0, 0, 0, 1, 1, 1, 0, 0));
+  EXPECT_THAT(labels->asked, ElementsAre(0, 1, 1, 0, 0, 1, 1, 1, 0, 0));
+}
+
 TEST(Expression, AroundTimesInAColumn) {
   auto r = Session();
   r.intervals[0].table.columns.push_back({"press_time", recordings::Numbers{0.25, kNan}});
