@@ -270,28 +270,22 @@ void AddConditionCommands(CLI::App& app, Session& session) {
   auto* list = group->add_subcommand(
       "list",
       "Held-out AUROCs for each condition: of its FEATURE, the best single UNIT, the best of as "
-      "many "
-      "RANDOM rows and of as many principal (PCA) and independent (ICA) components, each with its "
-      "sign and chosen on training windows, and of logistic regression on all COUNTS of the "
-      "window, "
-      "about the most that can be read out. WORTH: whether the feature is above the unit, like it "
-      "or "
-      "below, by the 95 % interval of the difference OVER over trials or blocks of time; - where "
-      "fewer than ten of these hold it, or are without it: hold out more. SET: what a set of "
-      "features "
-      "reaches, OF how many, and as many UNITS; LATENTS: logistic regression on all latents; UNIT "
-      "ID: "
-      "- where it fires less.");
+      "many RANDOM rows and of as many principal (PCA) and independent (ICA) components, each with "
+      "its sign and chosen on training windows, and of logistic regression on all COUNTS of the "
+      "window, about the most that can be read out. WORTH: whether the feature is above the unit, "
+      "like it or below, by the 95 % interval of the difference OVER over trials or blocks of "
+      "time; - where fewer than ten of these hold it, or are without it: hold out more. SET: what "
+      "a set of features reaches, OF how many, and as many UNITS; LATENTS: logistic regression on "
+      "all latents; UNIT ID: - where it fires less.");
   list->add_option("dictionary", *dictionary, "Its name or id")->required();
   Run(list, session, [&session, dictionary] { return List(session, *dictionary); });
   auto* show = group->add_subcommand(
       "show",
       "One condition: its feature beside the best unit and plain methods, and the smallest set of "
       "features that stands for it. A set's score is the sum of WEIGHT x (SCORE - MEAN) / SD over "
-      "its features. "
-      "The second table has what each size adds (- where the condition lowers it) and its AUROC on "
-      "training windows, over folds of them (by which the size is chosen) and held out, for "
-      "features and for single units.");
+      "its features. The second table has what each size adds (- where the condition lowers it) "
+      "and its AUROC on training windows, over folds of them (by which the size is chosen) and "
+      "held out, for features and for single units.");
   auto all = std::make_shared<bool>(false);
   auto* pool = group->add_subcommand(
       "pool",

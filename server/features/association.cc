@@ -101,6 +101,12 @@ Activations SortedByValue(const Activations& activations) {
   return out;
 }
 
+std::vector<uint8_t> Asked(const std::vector<WindowLabel>& label) {
+  std::vector<uint8_t> out(label.size());
+  for (size_t w = 0; w < label.size(); ++w) out[w] = label[w] != kOutside;
+  return out;
+}
+
 Scope::Scope(const std::vector<WindowLabel>& label) {
   if (std::find(label.begin(), label.end(), kOutside) == label.end()) {
     windows_ = static_cast<int64_t>(label.size());

@@ -14,6 +14,9 @@ using WindowLabel = uint8_t;
 // It holds not; it holds; it asks nothing of that window, which counts on neither side.
 inline constexpr WindowLabel kHoldsNot = 0, kHolds = 1, kOutside = 2;
 
+// [windows] 1 where the condition asks.
+std::vector<uint8_t> Asked(const std::vector<WindowLabel>& label);
+
 // One latent's activation over windows: (window, value > 0), windows ascending.
 using Activations = std::vector<std::pair<int32_t, float>>;
 

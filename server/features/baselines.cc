@@ -76,13 +76,6 @@ absl::StatusOr<SparseRows> LatentsIn(const SetSearch& search, const std::vector<
   return Transpose(values, std::ssize(starts));
 }
 
-// Whether the condition asks of a window (see WindowConditions), for AUROCs.
-Label Asked(const Label& label) {
-  Label out(label.size());
-  for (size_t w = 0; w < label.size(); ++w) out[w] = label[w] <= 1;
-  return out;
-}
-
 // Training windows that are fitted, in order.
 std::vector<int64_t> FittedRows(const SetSearch& search, const std::vector<size_t>& chosen) {
   const auto all = std::ssize(search.train_starts);
@@ -166,7 +159,7 @@ std::vector<Logistic> FitAll(const SetSearch& search, const SparseRows& x,
     std::vector<int64_t> asked;
     for (const int64_t w : rows) {
       label.push_back(search.labels[chosen[i]][w]);
-      if (label.back() <= 1) asked.push_back(std::ssize(label) - 1);
+      if (label.back() != kOutside) asked.push_back(std::ssize(label) - 1);
     }
     if (!BothClasses(label, asked)) return;
     const auto fold = StratifiedFolds(search.train_blocks, rows, label);
@@ -386,7 +379,7 @@ std::vector<uint8_t> StratifiedFolds(const std::vector<int64_t>& blocks,
   for (size_t r = 0; r < rows.size(); ++r) {
     const auto next = std::upper_bound(blocks.begin(), blocks.end(), rows[r]);
     block_of.push_back(std::clamp<int64_t>(next - blocks.begin() - 1, 0, count - 1));
-    if (label[r] <= 1) has[block_of[r]][label[r]] = true;
+    if (label[r] != kOutside) has[block_of[r]][label[r]] = true;
   }
   std::vector<int64_t> order(has.size());
   std::iota(order.begin(), order.end(), int64_t{0});

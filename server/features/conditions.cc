@@ -200,7 +200,8 @@ absl::Status Validate(const recordings::Recording& recording,
   }
   const auto moving = std::count_if(conditions.begin(), conditions.end(), AsksOfMovement);
   if (moving > static_cast<std::ptrdiff_t>(kMaxMoving)) {
-    faults.Add("conditions", fmt::format("{} of them ask for speed or direction; at most {} may",
+    faults.Add("conditions", fmt::format("ask for speed or direction {} times; at most {} of them "
+                                         "may",
                                          moving, kMaxMoving));
     return faults.ToStatus();
   }
@@ -225,9 +226,10 @@ absl::Status Validate(const recordings::Recording& recording,
       scopes.insert(std::hash<std::string>()({labels->asked.begin(), labels->asked.end()}));
     }
     if (scopes.size() > kMaxScopes) {
-      faults.Add("conditions", fmt::format("ask of more than {} different sets of windows; at most "
-                                           "as many are allowed in one dictionary",
-                                           kMaxScopes));
+      faults.Add("conditions",
+                 fmt::format("ask of more than {0} different sets of windows; at most "
+                             "{0} are allowed in one dictionary",
+                             kMaxScopes));
       break;
     }
     const Holding train = In(view->scored_train(), *view, *labels);

@@ -9,8 +9,10 @@
 #include <tuple>
 
 #include "server/base/status_macros.h"
+#include "server/features/dealt_labels.h"
 #include "server/features/describe.h"
 #include "server/features/drivers.h"
+#include "server/features/events.h"
 #include "server/features/labels.h"
 #include "server/features/offsets.h"
 #include "server/features/random_control.h"
@@ -112,7 +114,6 @@ class Builder {
         train_starts_(sides_.TrainStarts()),
         test_starts_(sides_.TestStarts()),
         split_blocks_(SplitBlocks(view, test_starts_)),
-        // Windows of one trial are alike, so that trials are drawn where there are enough of them.
         drawn_blocks_(DrawnBlocks(view, test_starts_)),
         train_blocks_(DrawnBlocks(view, train_starts_)) {
     if (!target) return;
@@ -161,7 +162,14 @@ class Builder {
     out_.conditions = std::move(labelled.conditions);
     labels_ = std::move(labelled.labels);
     for (size_t c = 0; c < conditions(); ++c) families_[out_.conditions[c].family].push_back(c);
-    if (!sides_.in_sample) DealControls();
+    if (!sides_.in_sample) {
+      for (const auto& [family, members] : families_) {
+        for (auto& label : DealtLabels(view_, sides_, labels_, members, labels())) {
+          control_families_[family].push_back(labels());
+          labels_.push_back(std::move(label));
+        }
+      }
+    }
     LabelRows train_labels;
     for (const auto& row : labels_) {
       train_labels.push_back(TrainLabel(row));
@@ -169,7 +177,7 @@ class Builder {
     }
     train_ = ByWindow(train_labels, sides_.train);
     test_ = ByWindow(test_labels_, sides_.test());
-    FindEvents(train_labels);
+    events_.emplace(train_labels, train_starts_, train_blocks_);
     out_.train_windows = sides_.train;
     out_.test_windows = sides_.test();
     const auto of_conditions = [&](const std::vector<int64_t>& all) {
@@ -191,80 +199,6 @@ class Builder {
   }
   std::vector<WindowLabel> TestLabel(const std::vector<WindowLabel>& row) const {
     return {row.begin() + (sides_.in_sample ? 0 : sides_.train), row.end()};
-  }
-
-  // Of each family labels that mean nothing, evenly from its conditions: dealt over the trials of
-  // both sides together, as a context is one of training and of held-out trials.
-  void DealControls() {
-    const auto windows = sides_.windows();
-    std::vector<int64_t> order(windows), starts;  // in time
-    std::iota(order.begin(), order.end(), int64_t{0});
-    std::sort(order.begin(), order.end(),
-              [&](int64_t a, int64_t b) { return sides_.starts[a] < sides_.starts[b]; });
-    for (const int64_t w : order) starts.push_back(sides_.starts[w]);
-    const std::vector<int64_t> blocks = SplitBlocks(view_, starts);
-    for (const auto& [family, members] : families_) {
-      LabelRows rows;
-      for (int i = 0; i < kControlLabels; ++i) {
-        const auto& label = labels_[members[i * members.size() / kControlLabels]];
-        auto& in_time = rows.emplace_back();
-        for (const int64_t w : order) in_time.push_back(label[w]);
-      }
-      const NullLabels null(rows, windows, blocks);
-      for (int i = 0; i < kControlLabels; ++i) {
-        const auto dealt = null.Rearranged(i, static_cast<uint64_t>(labels_.size()));
-        control_families_[family].push_back(labels_.size());
-        auto& label = labels_.emplace_back(windows);
-        for (int64_t w = 0; w < windows; ++w) label[order[w]] = dealt[w];
-      }
-    }
-  }
-
-  // First training windows of the stretches in which each label holds, cut where trials or blocks
-  // of time begin and where windows are missing.
-  void FindEvents(const LabelRows& train_labels) {
-    std::vector<uint8_t> begins(sides_.train, 0);
-    for (const int64_t b : train_blocks_) {
-      if (b < sides_.train) begins[b] = 1;
-    }
-    int64_t stride = INT64_MAX;
-    for (int64_t w = 1; w < sides_.train; ++w) {
-      stride = std::min(stride, train_starts_[w] - train_starts_[w - 1]);
-    }
-    for (int64_t w = 1; w < sides_.train; ++w) {
-      begins[w] |= train_starts_[w] - train_starts_[w - 1] > stride;
-    }
-    for (const auto& label : train_labels) {
-      std::vector<int32_t>& events = events_.emplace_back();
-      int64_t& without = events_without_.emplace_back(0);
-      for (int64_t w = 0; w < sides_.train; ++w) {
-        if (label[w] == kOutside || (w > 0 && !begins[w] && label[w - 1] == label[w])) continue;
-        if (label[w] == kHolds) {
-          events.push_back(static_cast<int32_t>(w));
-        } else {
-          ++without;
-        }
-      }
-    }
-  }
-
-  // Of each label the training events in which the latent is active.
-  std::vector<int64_t> ActiveEvents(const Activations& on_train) const {
-    std::vector<int64_t> out(labels(), 0);
-    std::vector<size_t> next(labels(), 0), last(labels(), 0);  // events begun; the last one counted
-    for (const auto& part : train_.parts) {
-      for (const auto& [w, value] : on_train) {
-        const int32_t place = part.of.scope.Place(w);
-        if (place < 0) continue;
-        for (int64_t at = part.begin[place]; at < part.begin[place + 1]; ++at) {
-          const int32_t c = part.condition[at];
-          while (next[c] < events_[c].size() && events_[c][next[c]] <= w) ++next[c];
-          out[c] += next[c] != last[c];
-          last[c] = next[c];
-        }
-      }
-    }
-    return out;
   }
 
   // Of the automatic conditions, all in one line.
@@ -381,7 +315,7 @@ class Builder {
           active_held_out_[j] = static_cast<int64_t>(on_test.size());
           f.train = Score(on_train, train_);
           f.test = Score(on_test, test_);
-          active_events_[j] = ActiveEvents(on_train);
+          active_events_[j] = events_->ActiveIn(on_train, train_);
           f.certainty.resize(labels());
           f.variables = variables_->ByCode(on_train, on_test);
           f.places = places_->ByCode(on_train, on_test);
@@ -449,11 +383,11 @@ class Builder {
   bool Supported(const Feature& f, size_t c) const {
     const Judged& judged = f.judged[c];
     const auto positive = static_cast<double>(train_.positive[c]);
-    const int64_t events = std::ssize(events_[c]);
+    const int64_t events = events_->holding(c);
     const auto negative = static_cast<double>(train_.asked[c]) - positive;
     if (!judged.train_auroc || !f.test[c].auroc || positive < kMinimumSupport ||
         negative < kMinimumSupport || events < kFewestEvents ||
-        events_without_[c] < kFewestEvents) {
+        events_->without(c) < kFewestEvents) {
       return false;
     }
     if (judged.kind || judged.falls) {
@@ -733,8 +667,7 @@ class Builder {
   std::vector<int64_t> active_, active_held_out_;
   std::vector<std::optional<ViewUnit>> best_units_;
   std::map<std::string, std::vector<size_t>> families_, control_families_;  // their labels
-  std::vector<int64_t> events_without_;       // of each label, stretches in which it holds not
-  std::vector<std::vector<int32_t>> events_;  // of each label; see FindEvents
+  std::optional<Events> events_;                     // of labels, on the training side
   std::vector<std::vector<int64_t>> active_events_;  // [latent][label]
   std::vector<std::optional<int>> best_of_;          // per label, its feature
   std::vector<double> best_auroc_;  // per label; less kFallingMargin where the feature falls

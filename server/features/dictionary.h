@@ -128,16 +128,12 @@ struct Dictionary {
 // is active in as many training windows; where its code judges it, in as many in which the
 // condition holds.
 inline constexpr double kMinimumSupport = 20;
-// Windows of one event are alike, so events are counted too: the stretches of training windows in
-// which a condition holds, cut where a trial begins. There must be kFewestEvents, and as many in
-// which it holds not; windows are asked of both, too. A feature that its
-// code judges must be active in kSupportEvents of them, or in half where there are fewer than twice
-// as many, and in kSupportShare of them.
+// Events (events.h) of the training side are counted too: the condition must hold in kFewestEvents
+// and hold not in as many, each with as many windows as above. A feature that its code judges must
+// be active in kSupportEvents of those in which it holds, or in half where there are fewer than
+// twice as many, and in kSupportShare of them.
 inline constexpr int64_t kFewestEvents = 5, kSupportEvents = 20;
 inline constexpr double kSupportShare = 0.05;
-
-// Labels that are dealt anew for a family's negative control.
-inline constexpr int kControlLabels = 8;
 
 inline constexpr size_t kDrivers = 5;
 

@@ -87,13 +87,6 @@ Activations ScoresOf(const std::vector<Member>& members,
   return out;
 }
 
-// [windows] 1 where the condition asks.
-std::vector<uint8_t> Asked(const std::vector<WindowLabel>& label) {
-  std::vector<uint8_t> out(label.size());
-  for (size_t w = 0; w < label.size(); ++w) out[w] = label[w] != kOutside;
-  return out;
-}
-
 std::optional<double> AurocOf(const Activations& values, const std::vector<uint8_t>& label) {
   std::vector<float> all(label.size(), 0);
   for (const auto& [w, value] : values) all[w] = value;

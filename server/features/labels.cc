@@ -50,8 +50,11 @@ class Labeller {
   absl::Status AddAutomatic(const Condition& condition) {
     const auto same_name = [&](const Condition& c) { return c.name == condition.name; };
     auto& conditions = out_.conditions;
-    if (conditions.size() == kMaxConditions ||
-        std::any_of(conditions.begin(), conditions.end(), same_name)) {
+    if (conditions.size() == kMaxConditions) return absl::OkStatus();
+    const auto same = std::find_if(conditions.begin(), conditions.end(), same_name);
+    if (same != conditions.end()) {
+      // The user's own is meant; another table's column is not.
+      if (!same->family.empty()) doubles_of_name_.push_back(condition.name);
       return absl::OkStatus();
     }
     SAED_ASSIGN_OR_RETURN(auto label, Of(condition));
@@ -86,6 +89,12 @@ class Labeller {
                       "do, beyond the "
                       "{} sets of windows that there may be, and are left out: {}; choose columns",
                       many_.size(), kMaxScopes, Some(many_)));
+    }
+    if (!doubles_of_name_.empty()) {
+      warnings_.push_back(fmt::format(
+          "{} automatic conditions have the names of another table's and are left out: {}; give "
+          "them names of your own with among()",
+          doubles_of_name_.size(), Some(doubles_of_name_)));
     }
     if (!doubles_.empty()) {
       warnings_.push_back(fmt::format(
@@ -138,7 +147,7 @@ class Labeller {
   LabelledConditions out_;
   std::unordered_multimap<size_t, size_t> known_;
   std::set<size_t> scopes_;  // hashes of what is outside
-  std::vector<std::string> constant_, doubles_, many_;
+  std::vector<std::string> constant_, doubles_, doubles_of_name_, many_;
 };
 
 }  // namespace

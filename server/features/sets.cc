@@ -244,8 +244,7 @@ std::optional<double> AurocWhere(const std::vector<float>& scores,
 
 ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                     const std::vector<uint8_t>& fold) {
-  std::vector<uint8_t> all(label.size());
-  for (size_t r = 0; r < label.size(); ++r) all[r] = label[r] != kOutside;
+  const std::vector<uint8_t> all = Asked(label);
   ChosenSet out;
   out.growth = GrowSet(columns, label, all);
   const size_t sizes = out.growth.columns.size();

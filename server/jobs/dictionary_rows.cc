@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/inference/spec_json.h"
+#include "server/jobs/details_json.h"
 #include "server/jobs/place_json.h"
 #include "server/jobs/set_json.h"
 #include "server/jobs/spec.h"
@@ -51,36 +52,6 @@ nlohmann::json SpectraJson(const features::Dictionary& d) {
           {"output", s.output},       {"relative_error", errors}};
 }
 
-// What is only shown of a condition.
-nlohmann::json ConditionDetails(const features::Dictionary& d, size_t c) {
-  const features::Baselines& b = d.baselines[c];
-  nlohmann::json out = {{"train_asked", d.train_asked[c]}, {"test_asked", d.test_asked[c]}};
-  const auto add = [&](const char* key, const std::optional<double>& value) {
-    if (value) out["baselines"][key] = *value;
-  };
-  add("logistic_counts", b.logistic_counts);
-  add("logistic_latents", b.logistic_latents);
-  add("pca", b.pca);
-  add("ica", b.ica);
-  if (b.latents_by) out["baselines"]["latents_by"] = sae::Name(*b.latents_by);
-  return out;
-}
-
-nlohmann::json DictionaryDetails(const features::Dictionary& d) {
-  nlohmann::json controls = nlohmann::json::array();
-  for (const features::NegativeControl& n : d.controls) {
-    controls.push_back({{"family", n.family},
-                        {"labels", n.labels},
-                        {"mean_auroc", OptionalJson(n.mean_auroc)},
-                        {"highest_auroc", OptionalJson(n.highest_auroc)},
-                        {"pairs", n.pairs},
-                        {"called", n.called}});
-  }
-  nlohmann::json out = {{"controls", controls}, {"responses", "judged"}};
-  for (const auto& bins : d.places) out["places"].push_back(ToJson(bins));
-  return out;
-}
-
 void AddVariables(const features::Dictionary& d, storage::DictionaryRows& out) {
   for (const features::VariableSummary& v : d.variables) {
     storage::VariableRow& row = out.variables.emplace_back();
@@ -108,9 +79,7 @@ std::vector<float> Joined(const std::vector<float>& a, const std::vector<float>&
 // By what a pair is judged, and what its code has; null: nothing.
 nlohmann::json Details(const features::VariableScores& s) {
   nlohmann::json out = {
-      {"code",
-       {s.code_train_spearman ? nlohmann::json(*s.code_train_spearman) : nlohmann::json(),
-        s.code_test_spearman ? nlohmann::json(*s.code_test_spearman) : nlohmann::json()}}};
+      {"code", {OptionalJson(s.code_train_spearman), OptionalJson(s.code_test_spearman)}}};
   if (s.kind) out["evidence"] = sae::Name(*s.kind);
   return out;
 }
@@ -143,7 +112,7 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
                     d.test_windows,
                     nlohmann::json(d.warnings).dump(),
                     SpectraJson(d).dump(),
-                    DictionaryDetails(d).dump()};
+                    DictionaryDetails(d)};
   for (size_t c = 0; c < d.conditions.size(); ++c) {
     storage::ConditionRow& row = out.conditions.emplace_back();
     row.position = static_cast<int>(c);
@@ -157,7 +126,7 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     row.probe_counts = d.probes[c].counts;
     row.random_train_auroc = d.random[c].train_auroc;
     row.random_test_auroc = d.random[c].test_auroc;
-    row.details = ConditionDetails(d, c).dump();
+    row.details = ConditionDetails(d, c);
     if (const auto& margin = d.margins[c]) {
       row.over_unit = margin->difference;
       if (margin->interval) {
@@ -221,11 +190,6 @@ storage::DictionaryRows ToRows(const features::Dictionary& d, const sae::Model& 
     }
   }
   return out;
-}
-
-bool ResponsesAreJudged(const std::string& details) {
-  const auto parsed = nlohmann::json::parse(details, nullptr, false);
-  return parsed.is_object() && parsed.value("responses", "") == "judged";
 }
 
 }  // namespace saed::jobs

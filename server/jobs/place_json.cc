@@ -1,20 +1,13 @@
 #include "server/jobs/place_json.h"
 
 #include <limits>
-#include <string_view>
+
+#include "server/inference/spec_json.h"
 
 namespace saed::jobs {
 namespace {
 
 using nlohmann::json;
-
-json Number(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
-
-std::optional<double> NumberAt(const json& from, const char* name) {
-  const auto at = from.find(name);
-  if (at == from.end() || !at->is_number()) return std::nullopt;
-  return at->get<double>();
-}
 
 // Entries that are no numbers are NaN.
 template <class T>
@@ -24,13 +17,6 @@ std::vector<T> Numbers(const json& from, const char* name) {
     out.push_back(v.is_number() ? v.get<T>() : std::numeric_limits<T>::quiet_NaN());
   }
   return out;
-}
-
-std::optional<sae::EvidenceKind> KindOf(std::string_view name) {
-  for (const sae::EvidenceKind kind : sae::kEvidenceKinds) {
-    if (sae::Name(kind) == name) return kind;
-  }
-  return std::nullopt;
 }
 
 json Places(const std::string& details) {
@@ -49,10 +35,10 @@ json ToJson(const features::PlaceSummary& bins) {
 }
 
 json ToJson(const features::PlaceScores& map) {
-  json out = {{"train_information", Number(map.train_information)},
-              {"test_information", Number(map.test_information)},
-              {"code_train_spatial", Number(map.code_train_spatial)},
-              {"code_test_spatial", Number(map.code_test_spatial)},
+  json out = {{"train_information", OptionalJson(map.train_information)},
+              {"test_information", OptionalJson(map.test_information)},
+              {"code_train_spatial", OptionalJson(map.code_train_spatial)},
+              {"code_test_spatial", OptionalJson(map.code_test_spatial)},
               {"train_map", map.train_map},
               {"test_map", map.test_map}};
   if (map.kind) out["evidence"] = sae::Name(*map.kind);
@@ -74,11 +60,11 @@ std::vector<features::PlaceScores> ParsePlaceMaps(const std::string& details) {
   std::vector<features::PlaceScores> out;
   for (const json& p : Places(details)) {
     if (!p.is_object()) continue;
-    out.push_back({KindOf(p.value("evidence", "")),
-                   NumberAt(p, "train_information"),
-                   NumberAt(p, "test_information"),
-                   NumberAt(p, "code_train_spatial"),
-                   NumberAt(p, "code_test_spatial"),
+    out.push_back({sae::EvidenceNamed(p.value("evidence", "")),
+                   OptionalNumber(p, "train_information"),
+                   OptionalNumber(p, "test_information"),
+                   OptionalNumber(p, "code_train_spatial"),
+                   OptionalNumber(p, "code_test_spatial"),
                    Numbers<float>(p, "train_map"),
                    Numbers<float>(p, "test_map"),
                    {}});

@@ -17,16 +17,9 @@ json MemberJson(const SetMember& m) {
 
 json MemberJson(const UnitMember& m) { return {m.unit_id, "", m.weight, m.mean, m.sd}; }
 
-std::optional<sae::EvidenceKind> KindOf(const std::string& name) {
-  for (const sae::EvidenceKind kind : sae::kEvidenceKinds) {
-    if (sae::Name(kind) == name) return kind;
-  }
-  return std::nullopt;
-}
-
 void Parse(const json& j, SetMember& out) {
   const auto kind = j.at(1).get<std::string>();
-  out = {j.at(0).get<int>(), KindOf(kind), j.at(3).get<double>(), j.at(4).get<double>(),
+  out = {j.at(0).get<int>(), sae::EvidenceNamed(kind), j.at(3).get<double>(), j.at(4).get<double>(),
          j.at(2).get<double>()};
   if (!kind.empty() && !out.kind) throw json::other_error::create(501, "unknown kind", nullptr);
 }

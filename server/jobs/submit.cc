@@ -42,9 +42,8 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
       2 * 4 *
       std::min(searched * (kinds * features + static_cast<int64_t>(view.units.size())),
                2 * features::kSetValues);
-  // What each condition says of each window, a few times over, and where those of one scope are.
-  const int64_t labels =
-      windows * (8 * kLabels + 16 * static_cast<int64_t>(features::kMaxScopes) / 4);
+  // What each condition says of each window, a few times over, and the windows of each scope.
+  const int64_t labels = windows * (8 * kLabels + 4 * static_cast<int64_t>(features::kMaxScopes));
   return labels + columns + 5 * 4 * features * (inputs + outputs) +
          static_cast<int64_t>(view.bytes.size()) + 8 * batch * (features + inputs + outputs) +
          held + 128 * windows + 32 * std::min(windows * active, features::kHeldActivations) +

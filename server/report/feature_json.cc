@@ -6,7 +6,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
-#include "server/jobs/dictionary_rows.h"
+#include "server/jobs/details_json.h"
 #include "server/jobs/place_json.h"
 #include "server/recordings/binning.h"
 

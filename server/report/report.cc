@@ -8,6 +8,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/details_json.h"
 #include "server/jobs/place_json.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/set_json.h"
@@ -91,18 +92,9 @@ json SetJson(const std::string& text) {
 
 // Held-out AUROCs of the best principal and independent component, of logistic regression on all
 // latents and on all counts; null where they are not there.
-json BaselinesJson(const std::string& text) {
-  const json details = json::parse(text, nullptr, false);
-  json out = json::array();
-  for (const char* key : {"pca", "ica", "logistic_latents", "logistic_counts"}) {
-    const json* value = nullptr;
-    if (details.is_object() && details.contains("baselines")) {
-      const json& b = details["baselines"];
-      if (b.contains(key) && b[key].is_number()) value = &b[key];
-    }
-    out.push_back(value != nullptr ? Short(value->get<double>()) : json(nullptr));
-  }
-  return out;
+json BaselinesJson(const std::string& details) {
+  const features::Baselines b = jobs::ParseBaselines(details);
+  return {Short(b.pca), Short(b.ica), Short(b.logistic_latents), Short(b.logistic_counts)};
 }
 
 json Conditions(const std::vector<storage::ConditionRow>& rows) {
@@ -126,15 +118,11 @@ json Conditions(const std::vector<storage::ConditionRow>& rows) {
 
 // Family, labels, mean and highest AUROC, pairs called and pairs of each negative control.
 json Controls(const std::string& details) {
-  const json parsed = json::parse(details, nullptr, false);
   json out = json::array();
-  if (!parsed.is_object() || !parsed.contains("controls")) return out;
-  for (const json& n : parsed["controls"]) {
-    if (!n.is_object() || !n.value("mean_auroc", json()).is_number()) continue;
-    out.push_back({n.value("family", ""), n.value("labels", 0),
-                   Short(OptionalNumber(n, "mean_auroc")),
-                   Short(OptionalNumber(n, "highest_auroc")), n.value("called", int64_t{0}),
-                   n.value("pairs", int64_t{0})});
+  for (const features::NegativeControl& n : jobs::ParseControls(details)) {
+    if (!n.mean_auroc) continue;
+    out.push_back(
+        {n.family, n.labels, Short(n.mean_auroc), Short(n.highest_auroc), n.called, n.pairs});
   }
   return out;
 }

@@ -8,27 +8,29 @@
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
+#include "server/jobs/details_json.h"
+#include "server/jobs/spec.h"
 #include "server/rpc/convert.h"
 
 namespace saed::rpc {
 
 using nlohmann::json;
 
+namespace {
+
 void AddControls(const storage::DictionaryRow& row, v1::Dictionary& out) {
-  const json details = json::parse(row.details, nullptr, false);
-  if (!details.is_object() || !details.contains("controls")) return;
-  for (const json& n : details["controls"]) {
+  for (const features::NegativeControl& n : jobs::ParseControls(row.details)) {
     auto* m = out.add_controls();
-    m->set_family(n.value("family", ""));
-    m->set_labels(n.value("labels", 0));
-    const auto mean = OptionalNumber(n, "mean_auroc");
-    const auto highest = OptionalNumber(n, "highest_auroc");
-    if (mean) m->set_mean_auroc(*mean);
-    if (highest) m->set_highest_auroc(*highest);
-    m->set_pairs(n.value("pairs", int64_t{0}));
-    m->set_called(n.value("called", int64_t{0}));
+    m->set_family(n.family);
+    m->set_labels(n.labels);
+    if (n.mean_auroc) m->set_mean_auroc(*n.mean_auroc);
+    if (n.highest_auroc) m->set_highest_auroc(*n.highest_auroc);
+    m->set_pairs(n.pairs);
+    m->set_called(n.called);
   }
 }
+
+}  // namespace
 
 v1::Dictionary ToProto(const storage::DictionaryRow& row) {
   v1::Dictionary m;
@@ -49,13 +51,11 @@ v1::Dictionary ToProto(const storage::DictionaryRow& row) {
 }
 
 void AddScope(const storage::ConditionRow& row, v1::DictionaryCondition& out) {
-  const json details = json::parse(row.details, nullptr, false);
-  if (details.is_object()) {
-    out.set_train_asked(details.value("train_asked", int64_t{0}));
-    out.set_test_asked(details.value("test_asked", int64_t{0}));
-  }
-  const json spec = json::parse(row.spec, nullptr, false);
-  if (spec.is_object()) out.set_family(spec.value("family", ""));
+  const jobs::Asked asked = jobs::ParseAsked(row.details);
+  out.set_train_asked(asked.train);
+  out.set_test_asked(asked.test);
+  const auto condition = jobs::ParseCondition(row.spec);
+  if (condition.ok()) out.set_family(condition->family);
 }
 
 v1::EvidenceKind EvidenceKindOf(std::string_view name) {
@@ -66,18 +66,12 @@ v1::EvidenceKind EvidenceKindOf(std::string_view name) {
 }
 
 void AddBaselines(const storage::ConditionRow& row, v1::DictionaryCondition& out) {
-  const json details = json::parse(row.details, nullptr, false);
-  if (!details.is_object() || !details.contains("baselines")) return;
-  const json& b = details["baselines"];
-  const auto number = [&](const char* key) -> std::optional<double> {
-    if (!b.contains(key) || !b[key].is_number()) return std::nullopt;
-    return b[key].get<double>();
-  };
-  if (const auto v = number("logistic_counts")) out.set_logistic_counts_test_auroc(*v);
-  if (const auto v = number("logistic_latents")) out.set_logistic_latents_test_auroc(*v);
-  if (const auto v = number("pca")) out.set_pca_test_auroc(*v);
-  if (const auto v = number("ica")) out.set_ica_test_auroc(*v);
-  out.set_logistic_latents_evidence(EvidenceKindOf(b.value("latents_by", "")));
+  const features::Baselines b = jobs::ParseBaselines(row.details);
+  if (b.logistic_counts) out.set_logistic_counts_test_auroc(*b.logistic_counts);
+  if (b.logistic_latents) out.set_logistic_latents_test_auroc(*b.logistic_latents);
+  if (b.pca) out.set_pca_test_auroc(*b.pca);
+  if (b.ica) out.set_ica_test_auroc(*b.ica);
+  if (b.latents_by) out.set_logistic_latents_evidence(EvidenceKindOf(sae::Name(*b.latents_by)));
 }
 
 absl::StatusOr<sae::EvidenceKind> EvidenceFrom(v1::EvidenceKind kind, const std::string& field,

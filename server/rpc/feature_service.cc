@@ -11,7 +11,7 @@
 #include "server/features/pool.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/activations.h"
-#include "server/jobs/dictionary_rows.h"
+#include "server/jobs/details_json.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"

@@ -146,6 +146,13 @@ std::string_view Name(EvidenceKind kind) {
   return "";
 }
 
+std::optional<EvidenceKind> EvidenceNamed(std::string_view name) {
+  for (const EvidenceKind kind : kEvidenceKinds) {
+    if (Name(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
 bool NeedsCodes(EvidenceKind kind) {
   return kind == EvidenceKind::kGivenOthers || kind == EvidenceKind::kGivenOthersZ;
 }

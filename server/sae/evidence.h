@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,7 @@ inline constexpr EvidenceKind kEvidenceKinds[] = {
     EvidenceKind::kRate,        EvidenceKind::kCore3,        EvidenceKind::kCore10,
     EvidenceKind::kCore30,      EvidenceKind::kQuasiRate,    EvidenceKind::kQuasiCore3};
 std::string_view Name(EvidenceKind kind);  // "given_others", "given_others_z", "marginal", …
+std::optional<EvidenceKind> EvidenceNamed(std::string_view name);  // empty: no kind has it
 // Whether the kind depends on the code of the window; the others are fixed filters.
 bool NeedsCodes(EvidenceKind kind);
 
