@@ -142,7 +142,8 @@ TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
   for (size_t i = 0; i <= kMaxMoving; ++i) {
     moving.push_back({fmt::format("m{}", i), "speed(position) > 1"});
   }
-  EXPECT_THAT(std::string(Validate(r, moving).message()), HasSubstr("9 of them ask for speed"));
+  EXPECT_THAT(std::string(Validate(r, moving).message()),
+              HasSubstr("ask for speed or direction 9 times; at most 8"));
 }
 
 TEST(Conditions, ThatAskOfNoWindowAreRefused) {
@@ -160,6 +161,14 @@ TEST(Conditions, ThatAskOfNoWindowAreRefused) {
                    fmt::format("each(trials, kind = a, {:.2f})", 0.01 * static_cast<double>(i))});
   }
   EXPECT_TRUE(Validate(r, own, &*view).ok()) << "few of them ask of different bins";
+  // Of bins of 10 ms each asks of others.
+  spec.bin_width = 0.01;
+  const auto narrow = recordings::BuildView(r, spec);
+  ASSERT_TRUE(narrow.ok());
+  EXPECT_THAT(std::string(Validate(r, own, &*narrow).message()),
+              HasSubstr("ask of more than 32 different sets of windows; at most 32"));
+  own.resize(kMaxScopes);
+  EXPECT_TRUE(Validate(r, own, &*narrow).ok()) << Validate(r, own, &*narrow);
 }
 
 TEST(Conditions, ColumnsThatAreNotThereAreFaults) {

@@ -283,6 +283,34 @@ TEST(Certainty, AsksOfTheWindowsOfItsScopeAlone) {
   EXPECT_NE(BootstrapAuroc(made.sparse, wrong, blocks, 2)->low, some->low);
 }
 
+// Draws of the same blocks have the same AUROCs with the windows outside as without them.
+TEST(Certainty, TheBootstrapLeavesOutWhatIsOutside) {
+  constexpr int kWindows = 1200;
+  const Made made = Make(kWindows, 29);
+  const sae::CounterRandom random(6, 6);
+  std::vector<WindowLabel> label(kWindows), reduced;
+  std::vector<int64_t> blocks = {0}, kept = {0};
+  Activations inside;
+  size_t at = 0;
+  for (int w = 0; w < kWindows; ++w) {
+    label[w] = random.Below(w, 3) == 0 ? kOutside : static_cast<WindowLabel>(made.labels[1][w]);
+    const bool active = at < made.sparse.size() && made.sparse[at].first == w;
+    if (label[w] != kOutside) {
+      if (active) inside.emplace_back(std::ssize(reduced), made.sparse[at].second);
+      reduced.push_back(label[w]);
+    }
+    at += active;
+    if ((w + 1) % 60 != 0) continue;
+    blocks.push_back(w + 1);
+    kept.push_back(std::ssize(reduced));
+  }
+  const auto all = BootstrapAuroc(made.sparse, label, blocks, 2);
+  const auto alone = BootstrapAuroc(inside, reduced, kept, 2);
+  ASSERT_TRUE(all && alone);
+  EXPECT_EQ(all->low, alone->low);
+  EXPECT_EQ(all->high, alone->high);
+}
+
 // Dealing keeps how often a label holds in blocks of one length, and its trials.
 TEST(Certainty, RearrangedLabelsKeepWhatBelongsTogether) {
   std::vector<WindowLabel> label(60, kHoldsNot);

@@ -8,8 +8,10 @@
 
 #include <numeric>
 
+#include "server/features/dealt_labels.h"
 #include "server/features/sides.h"
 #include "server/recordings/readers/time_tables.h"
+#include "server/sae/random.h"
 
 namespace saed::features {
 namespace {
@@ -158,6 +160,38 @@ TEST(Dictionary, ConditionsOfATableAreScoredAmongItsRows) {
             "stimuli");
 }
 
+// Kinds in random order, which two units tell for sure: nothing of it is left once they are dealt.
+TEST(Dictionary, LabelsDealtAnewMeanNothing) {
+  TwoUnits s;
+  const sae::CounterRandom random(11, 3);
+  recordings::Texts kinds;
+  for (auto& unit : s.recording.units) unit.spike_times = {};
+  for (int trial = 0; trial < 100; ++trial) {
+    const auto kind = random.Below(trial, 2);
+    kinds.emplace_back(kind == 0 ? "a" : "b");
+    for (int i = 0; i < 5; ++i) {
+      s.recording.units[kind].spike_times.push_back(trial + 0.05 + 0.2 * i);
+    }
+  }
+  s.recording.intervals[0].table.columns[2].values = kinds;
+  recordings::DataView spec;
+  spec.bin_width = 0.1;
+  spec.split.kind = recordings::SplitKind::kTrials;
+  spec.split.trials.table = "trials";
+  s.view = *recordings::BuildView(s.recording, spec);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  EXPECT_DOUBLE_EQ(*d->features[0].judged[0].test_auroc, 0.75);
+  EXPECT_LT(*d->features[0].certainty[0].q, 0.01);
+  ASSERT_EQ(d->controls.size(), 1U);
+  EXPECT_EQ(d->controls[0].labels, kControlLabels);
+  EXPECT_GT(d->controls[0].pairs, kControlLabels);
+  EXPECT_EQ(d->controls[0].called, 0);
+  EXPECT_NEAR(*d->controls[0].mean_auroc, 0.5, 0.08);
+  EXPECT_LT(*d->controls[0].highest_auroc, 0.68);
+}
+
 // A label that says the same as another is one condition; q counts each family by itself.
 TEST(Dictionary, DoublesAreOneCondition) {
   TwoUnits s;
@@ -217,6 +251,25 @@ TEST(Dictionary, SentinelsAreNoVariable) {
   for (const auto& v : d->variables) {
     for (const double edge : v.edges) EXPECT_TRUE(std::isfinite(edge)) << v.name;
   }
+}
+
+// Names with dots may be the same for columns of two tables: which are left out is said.
+TEST(Dictionary, NamesThatTwoColumnsShareAreSaid) {
+  TwoUnits s;
+  auto& trials = s.recording.intervals[0];
+  trials.table.name = "a";
+  trials.table.columns[2].name = "b.c";
+  auto other = trials;
+  other.table.name = "a.b";
+  other.table.columns[2].name = "c";
+  s.recording.intervals.push_back(other);
+  const sae::Encoder encoder(s.model);
+  const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn);
+  ASSERT_TRUE(d.ok()) << d.status();
+  EXPECT_EQ(d->conditions.size(), 2U);
+  EXPECT_EQ(d->warnings.back(),
+            "2 automatic conditions have the names of another table's and are left out: a.b.c=a, "
+            "a.b.c=b; give them names of your own with among()");
 }
 
 // A condition that holds in few trials has no support, however many windows they have.
