@@ -333,7 +333,9 @@ class Finder {
     const Activations as_many =
         Sizes(units_[i], out.members.size(), condition, of_unit, out.units, out.unit_sizes);
     const auto& label = search_.test_labels[condition];
-    out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, kDraws);
+    if (search_.drawn_blocks.size() > kBlocksToDeal) {
+      out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, kDraws);
+    }
     if (!search_.in_sample && out.sizes[0].test_auroc) {
       if (best_unit) {
         Activations unit = *of_unit(UnitMember{best_unit->unit});

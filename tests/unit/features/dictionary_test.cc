@@ -213,9 +213,12 @@ TEST(Dictionary, DoublesAreOneCondition) {
     many.push_back(
         {fmt::format("late{}", i), fmt::format("during(trials, start_time > {})", 40 + i)});
   }
+  many.push_back({"mine", "trials.kind = a"});
   const auto more = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), many, {}, kGoOn);
   ASSERT_TRUE(more.ok()) << more.status();
-  EXPECT_EQ(more->features[0].certainty[30].q, d->features[0].certainty[0].q);
+  // One that somebody asked for takes no automatic one's place.
+  EXPECT_EQ(more->conditions[31].name, "trials.kind=a");
+  EXPECT_EQ(more->features[0].certainty[31].q, d->features[0].certainty[0].q);
 }
 
 // Of fewer than ten held-out trials nothing is claimed, however many windows they have.
@@ -235,6 +238,8 @@ TEST(Dictionary, FewTrialsHaveNoInterval) {
   EXPECT_TRUE(f.certainty[0].p);
   EXPECT_FALSE(f.certainty[0].interval);
   EXPECT_FALSE(d->margins[0] && d->margins[0]->interval);
+  ASSERT_FALSE(d->sets[0].members.empty());
+  EXPECT_FALSE(d->sets[0].interval);
 }
 
 // Numbers that are no measurements make no variable, and break nothing.
