@@ -88,7 +88,9 @@ absl::Status List(Session& session, const std::string& name) {
     if (!n.has_mean_auroc()) continue;
     fmt::print("{}\n", Wrapped(ControlText(n), TerminalWidth(), 2));
   }
-  for (const auto& w : d.warnings()) fmt::print("warning: {}\n", w);
+  for (const auto& w : d.warnings()) {
+    fmt::print("{}\n", Wrapped("warning: " + w, TerminalWidth(), 2));
+  }
   return absl::OkStatus();
 }
 
@@ -125,9 +127,14 @@ void PrintFeature(const v1::DictionaryCondition& c) {
                Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()));
   }
   if (c.has_over_unit()) {
+    const bool known = c.worth() != v1::WORTH_UNSPECIFIED;
     fmt::print(
-        "  worth     {}: {} over the unit\n", WorthText(c.worth()),
+        "  worth     {}: {} over the unit\n", known ? WorthText(c.worth()) : "not known",
         Difference(c.over_unit(), c.has_over_unit_low(), c.over_unit_low(), c.over_unit_high()));
+    if (!known) {
+      fmt::print(
+          "            (too few held-out trials or blocks with it, or without; hold out more)\n");
+    }
   }
 }
 
@@ -245,7 +252,10 @@ absl::Status Pool(Session& session, const std::string& condition, bool all) {
   fmt::print("{}",
              Table({"RECORDING", "DICTIONARY", "FEATURE", "AUROC", "95%", "Q", "UNIT", "WORTH"},
                    rows, TerminalWidth(), {2, 3, 4, 5, 6}));
-  if (!r.has_mean_auroc()) return absl::OkStatus();
+  if (!r.has_mean_auroc()) {
+    fmt::print("no feature has a held-out score for it; see saectl conditions list DICTIONARY\n");
+    return absl::OkStatus();
+  }
   fmt::print(
       "{}\n",
       Wrapped(fmt::format(

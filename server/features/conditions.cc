@@ -9,6 +9,7 @@
 
 #include "server/base/faults.h"
 #include "server/features/expression.h"
+#include "server/features/value_hints.h"
 #include "server/recordings/table_filter.h"
 
 namespace saed::features {
@@ -237,18 +238,24 @@ absl::Status Validate(const recordings::Recording& recording,
     const int64_t all = train.all + test.all, holding = train.windows + test.windows;
     const auto windows = static_cast<int64_t>(view->scored_train().size() + view->test.size());
     if (all == 0 && windows > 0) {
-      faults.Add(at + ".expression",
-                 fmt::format("('{}') asks of none of the view's {} windows, so nothing can be "
-                             "scored; check its times, and the view's time range, mask and split",
-                             c.expression, windows));
+      faults.Add(
+          at + ".expression",
+          fmt::format("('{}') asks of none of the view's {} windows, so nothing can be "
+                      "scored; check its times, which are in seconds, and the view's time range, "
+                      "mask and split",
+                      c.expression, windows));
     }
     if (all > 0 && (holding == 0 || holding == all)) {
+      const auto hints =
+          holding == 0 ? ValueHints(c.expression, recording) : std::vector<std::string>{};
       faults.Add(
           at + ".expression",
           fmt::format("('{}') holds in {} of the view's {} windows, so nothing can be scored "
-                      "against it; check its values and times, and the view's time range, "
-                      "mask and split",
-                      c.expression, holding == 0 ? "none" : "all", all));
+                      "against it; {}",
+                      c.expression, holding == 0 ? "none" : "all", all,
+                      hints.empty() ? "check its values, its times in seconds, and the view's time "
+                                      "range, mask and split"
+                                    : fmt::format("{}", fmt::join(hints, "; "))));
     }
   }
   return faults.ToStatus();

@@ -286,6 +286,11 @@ class Evaluator {
       return Fault(node, fmt::format("names '{}', which is no column of the table '{}'; it has {}",
                                      name, lacks->table.name, fmt::join(names, ", ")));
     }
+    if (recording_.FindIntervals(name) != nullptr) {
+      return Fault(node, fmt::format("takes the table '{}' where one of its columns is needed, as "
+                                     "{}.COLUMN; around_start and around_stop take a table",
+                                     name, name));
+    }
     return NoSuchName(node, name);
   }
 

@@ -68,7 +68,8 @@ class Labeller {
     }
     const auto [begin, end] = known_.equal_range(std::hash<std::string_view>()(Bytes(label)));
     for (auto at = begin; at != end; ++at) {
-      if (out_.labels[at->second] != label) continue;
+      // One that somebody asked for is no reason: over recordings a condition is found by its name.
+      if (out_.labels[at->second] != label || out_.conditions[at->second].family.empty()) continue;
       doubles_.push_back(
           fmt::format("{} (as {})", condition.name, out_.conditions[at->second].name));
       return absl::OkStatus();

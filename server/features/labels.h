@@ -21,7 +21,8 @@ struct LabelledConditions {
 };
 
 // Of the last bins of the windows `starts`: the conditions of `users`, then automatic ones (see
-// AutomaticConditions) but those that hold in the windows of one before, in none or in all. Where a
+// AutomaticConditions) but those that hold in the windows of an automatic one before, in none or in
+// all. Where a
 // condition hangs on a series without samples it is outside. Adds to `warnings` which do, and what
 // was left out.
 absl::StatusOr<LabelledConditions> LabelConditions(const recordings::Recording& recording,

@@ -43,7 +43,7 @@ class FeatureCalls:
     def conditions(self, dictionary):
         """What stands for each condition beside what plain methods reach: a list of dicts of held-out
         AUROCs, None where there is none. `feature` with its number, `unit` (the best single one) with
-        its id, `worth` ("above units", "like units", "below units" or None), `random` (the best of as
+        its id `unit_id`, `worth` ("above units", "like units", "below units" or None), `random` (the best of as
         many random rows), `pca` and `ica` (the best of as many components), `latents` and `counts`
         (logistic regression on all of them), `set` and `units` (the smallest set of features, and as
         many units) with `size`. As a table: `pandas.DataFrame(lab.conditions(name))`."""

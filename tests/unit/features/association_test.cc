@@ -146,6 +146,23 @@ TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
               HasSubstr("ask for speed or direction 9 times; at most 8"));
 }
 
+TEST(Conditions, ThatHoldNowhereSayWhatValuesThereAre) {
+  const auto r = Trials();
+  recordings::DataView spec;
+  spec.bin_width = 0.25;
+  const auto view = recordings::BuildView(r, spec);
+  ASSERT_TRUE(view.ok());
+  const auto said = [&](const char* expression) {
+    return std::string(Validate(r, {{"c", expression}}, &*view).message());
+  };
+  EXPECT_THAT(said("trials.kind = A"), HasSubstr("trials.kind has a, b, not 'A'"));
+  EXPECT_THAT(said("NOT during(trials) AND among(trials, kind = c)"),
+              HasSubstr("trials.kind has a, b, not 'c'"));
+  EXPECT_THAT(said("around_start(trials, n = 7, 0, 1)"), HasSubstr("trials.n has 1, 2, not '7'"));
+  EXPECT_THAT(said("around_start(trials, 500, 600)"), HasSubstr("its times in seconds"));
+  EXPECT_THAT(said("contrast(trials, a, b)"), HasSubstr("as trials.COLUMN"));
+}
+
 TEST(Conditions, ThatAskOfNoWindowAreRefused) {
   const auto r = Trials();
   recordings::DataView spec;
