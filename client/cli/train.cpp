@@ -40,13 +40,10 @@ absl::Status Submit(Session& session, const v1::CreateJobRequest& request, bool 
   v1::CreateJobResponse response;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->jobs().CreateJob(&context, request, &response)));
-  if (request.validate_only()) {
-    if (!session.json) fmt::print("the specification is good\n");
-    return absl::OkStatus();
-  }
   if (session.json && detach) fmt::print("{}", Json(response));
   if (!session.json) {
-    fmt::print("{}\n", response.job().name());
+    fmt::print("{}\n",
+               request.validate_only() ? "the specification is good" : response.job().name());
     for (const auto& choice : response.job().train().choices()) {
       fmt::print("{}\n", Wrapped("chosen: " + choice, TerminalWidth(), 8));
     }

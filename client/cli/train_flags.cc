@@ -177,7 +177,10 @@ absl::Status TrainFlags::Fill(v1::TrainSpec& spec) const {
 
 void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("recording", recording, "Its name or id")->required();
-  command.add_option("--bin", bin, "Bin width, s")->group("Data")->capture_default_str();
+  command
+      .add_option("--bin", bin,
+                  "Bin width, s; 0 (default): by the units' rates, or the counts' own")
+      ->group("Data");
   command.add_option("--window", window, "Bins per window")->group("Data")->capture_default_str();
   command.add_option("--stride", stride, "Bins between windows")->group("Data");
   command.add_option("--label", labels, "Only units with this label (repeatable)")->group("Data");

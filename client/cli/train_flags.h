@@ -41,7 +41,7 @@ struct TrainFlags {
       normaliser = "none", schedule;
   std::vector<std::string> labels, levels;
   std::vector<int64_t> unit_ids;
-  double bin = 0.02, minimum_rate = 0, start = 0, stop = 0, learning_rate = 4e-3;
+  double bin = 0, minimum_rate = 0, start = 0, stop = 0, learning_rate = 4e-3;
   double hidden_inputs = 0, lambda = 0, final_p = 1, bandwidth = 0, threshold = 0, weight_decay = 0,
          clip = 0, average = 0;
   std::string bias_start, revival, optimiser, target_recording, target_normaliser = "none";

@@ -20,13 +20,13 @@
 #include "server/features/sides.h"
 #include "server/features/unit_baseline.h"
 #include "server/features/variable_table.h"
+#include "server/recordings/plausible.h"
 #include "server/sae/ablation.h"
 #include "server/sae/parallel.h"
 
 namespace saed::features {
 namespace {
 
-constexpr double kWideBins = 1;  // s; wider ones are unlikely
 // Where so many times as many latents are active in held-out windows as in training ones, codes of
 // training windows are no sample of codes: the model knows these windows by heart.
 constexpr double kByHeart = 1.75;
@@ -228,9 +228,8 @@ class Builder {
           "held-out windows are the training windows, so AUROCs are optimistic and there are no "
           "p-values of conditions; choose a split");
     }
-    if (view_.bin_width > kWideBins) {
-      out_.warnings.push_back(fmt::format(
-          "bins are {} s wide; is the width in milliseconds instead of seconds?", view_.bin_width));
+    if (std::string note = recordings::WideBins(view_.bin_width); !note.empty()) {
+      out_.warnings.push_back(std::move(note));
     }
     for (size_t c = 0; c < users; ++c) {
       for (const std::string& line : LongOffsets(out_.conditions[c].expression, recording_)) {

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "server/base/text.h"
 #include "server/jobs/choose.h"
+#include "server/jobs/choose_bin.h"
 #include "server/jobs/trial_table.h"
 #include "server/recordings/split_spec.h"
 
@@ -18,9 +18,6 @@ namespace {
 using recordings::IntervalTable;
 using recordings::Recording;
 
-constexpr double kBin = 0.02, kWideBin = 0.05;  // s
-constexpr double kLowRate = 1;                  // Hz
-constexpr double kMostOutside = 0.5;  // of the observed time, above which rates are those inside
 constexpr int64_t kMostRead = int64_t{1} << 20;  // counts that are looked at for their sign
 
 // In a shell's words.
@@ -50,18 +47,14 @@ bool HasNegative(const Recording& r) {
 
 class Maker {
  public:
-  Maker(const Recording& recording, const std::vector<double>& spikes)
-      : recording_(recording), spikes_(spikes) {
-    observed_ = ObservedSeconds(recording);
-  }
+  explicit Maker(const Recording& recording)
+      : recording_(recording), observed_(ObservedSeconds(recording)) {}
 
   FirstCommand Make() {
-    const double recorded = recording_.counts.bin_width;
-    const double least =
-        recorded > 0 ? recorded * std::max(1.0, std::ceil(kBin / 2 / recorded - 1e-9)) : kBin;
-    const TrialTable chosen = FindTrialTable(recording_, least, 2 * least);
-    const double bin = Bin(chosen, least);
+    const TrialTable chosen = UsualTrials(recording_);
+    const auto [bin, reason] = ChooseBin(recording_);
     Add(fmt::format("--bin {}", NumberText(bin)));
+    Because("--bin: " + reason);
     const size_t units = Label();
     if (Splits(chosen)) {
       Mask(chosen);
@@ -75,30 +68,6 @@ class Maker {
  private:
   void Add(const std::string& flag) { out_.flags += (out_.flags.empty() ? "" : " ") + flag; }
   void Because(std::string_view reason) { out_.reasons.emplace_back(reason); }
-
-  // Of a unit on average, Hz, in the rows of a table; null: in all that was observed.
-  double Rate(const IntervalTable* rows) const {
-    if (rows != nullptr) return RateIn(recording_, Covered(*rows, recording_));
-    const auto units = static_cast<double>(std::max<size_t>(spikes_.size(), 1));
-    return std::accumulate(spikes_.begin(), spikes_.end(), 0.0) / (observed_ * units);
-  }
-
-  double Bin(const TrialTable& chosen, double least) {
-    if (const double recorded = recording_.counts.bin_width; recorded > 0) {
-      Because(fmt::format("--bin: the counts came in bins of {} s; bins may be whole multiples",
-                          NumberText(recorded)));
-      return least;
-    }
-    const bool inside = Splits(chosen) && chosen.covered <= 1 - kMostOutside;
-    const double rate = Rate(inside ? chosen.table : nullptr);
-    // Rows that are too short for wide bins have narrow ones.
-    const bool wide =
-        rate < kLowRate && FindTrialTable(recording_, kWideBin, 2 * kWideBin).table == chosen.table;
-    const double bin = wide ? kWideBin : kBin;
-    Because(fmt::format("--bin: units have {:.2g} spikes/s{}, {:.2g} a bin", rate,
-                        inside ? " in " + chosen.table->table.name : "", rate * bin));
-    return bin;
-  }
 
   // The number of units that are left.
   size_t Label() {
@@ -158,15 +127,12 @@ class Maker {
   }
 
   const Recording& recording_;
-  const std::vector<double>& spikes_;
   double observed_;
   FirstCommand out_;
 };
 
 }  // namespace
 
-FirstCommand FirstCommandFor(const Recording& recording, const std::vector<double>& spikes) {
-  return Maker(recording, spikes).Make();
-}
+FirstCommand FirstCommandFor(const Recording& recording) { return Maker(recording).Make(); }
 
 }  // namespace saed::jobs

@@ -15,9 +15,8 @@ struct FirstCommand {
   std::vector<std::string> reasons;  // a line for each choice
 };
 
-// `spikes`: of each unit, over the whole recording. Looks at rates, labels, interval tables and
-// observed times; of the spikes it only finds where rows begin and end.
-FirstCommand FirstCommandFor(const recordings::Recording& recording,
-                             const std::vector<double>& spikes);
+// Looks at rates, labels, interval tables and observed times; of the spikes it only finds where rows
+// begin and end.
+FirstCommand FirstCommandFor(const recordings::Recording& recording);
 
 }  // namespace saed::jobs

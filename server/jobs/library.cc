@@ -135,11 +135,11 @@ double Rate(const recordings::Series& series) {
 }
 
 // What the summary says of the units, the series' rates, and the first command.
-void DescribeUse(const recordings::Recording& r, const std::vector<double>& spikes, json& summary) {
+void DescribeUse(const recordings::Recording& r, json& summary) {
   summary["labels"] = Frequencies(r, &recordings::Unit::label);
   summary["regions"] = Frequencies(r, &recordings::Unit::region);
   for (size_t i = 0; i < r.series.size(); ++i) summary["series"][i]["rate"] = Rate(r.series[i]);
-  const FirstCommand first = FirstCommandFor(r, spikes);
+  const FirstCommand first = FirstCommandFor(r);
   summary["first_command"] = {{"flags", first.flags}, {"reasons", first.reasons}};
 }
 
@@ -186,7 +186,7 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   const recordings::Recording& r = imported.recording;
   const std::vector<double> spikes = recordings::SpikeCounts(r, 0, INFINITY);
   json summary = Summary(imported);
-  DescribeUse(r, spikes, summary);
+  DescribeUse(r, summary);
   const std::lock_guard lock(mutex_);
   SAED_RETURN_IF_ERROR(store());
   storage::RecordingRow row;

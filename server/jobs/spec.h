@@ -26,7 +26,7 @@ struct Target {
 struct TrainSpec {
   std::string recording_id;
   std::string name;  // for people; may be empty
-  recordings::DataView view;
+  recordings::DataView view;     // its bin_width may be 0 until Check chooses
   std::optional<Target> target;  // absent: the input itself
   sae::FitSpec fit;              // levels, batch_size, epochs may be missing until Check chooses
   std::vector<std::string> choices;             // what Check chose and why, a line each

@@ -8,13 +8,16 @@
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
 #include "server/features/dictionary.h"
 #include "server/features/feature_sets.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/choose.h"
+#include "server/jobs/choose_bin.h"
 #include "server/jobs/choose_split.h"
 #include "server/jobs/policy.h"
 #include "server/jobs/sweep_spec.h"
+#include "server/recordings/plausible.h"
 #include "server/recordings/store_format.h"
 #include "server/sae/evidence.h"
 
@@ -87,6 +90,21 @@ storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::jso
   row.threads = spec.threads == 0 ? limits.default_threads : spec.threads;
   row.created_at = clock.NowMicros();
   return row;
+}
+
+// What is chosen later is no fault.
+recordings::DataView WithABin(recordings::DataView view) {
+  if (view.bin_width == 0) view.bin_width = 1;
+  return view;
+}
+
+// Sets the bin width where it was left out, and returns the line that says so.
+std::vector<std::string> ChooseBinOf(const recordings::Recording& recording,
+                                     recordings::DataView& view) {
+  if (view.bin_width != 0) return {};
+  const ChosenBin chosen = ChooseBin(recording);
+  view.bin_width = chosen.width;
+  return {fmt::format("bin {} s: {}", NumberText(chosen.width), chosen.reason)};
 }
 
 // The choice of the paired population, on the bins of the input.
@@ -195,7 +213,7 @@ absl::Status Check(const Stores& stores, const QueueOptions& options) {
 absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const SubmitLimits& limits) {
   Faults faults;
   CheckCommon(spec.name, spec.threads, limits.threads, faults);
-  faults.Merge(recordings::Validate(spec.view), "view");
+  faults.Merge(recordings::Validate(WithABin(spec.view)), "view");
   const bool zscored = (spec.target ? spec.target->normaliser : spec.view.normaliser) ==
                        recordings::NormaliserKind::kZscore;
   if (spec.target && spec.fit.model.subtract_bias) {
@@ -213,6 +231,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
     // Without the recording the faults found so far are still worth saying.
     return faults.empty() ? recording.status() : faults.ToStatus();
   }
+  spec.choices = ChooseBinOf(*recording, spec.view);
   std::string split;
   const auto view =
       recordings::Validate(spec.view).ok()
@@ -229,10 +248,15 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");
     return faults.ToStatus();
   }
-  spec.choices = Choose(static_cast<int64_t>(view->units.size()),
-                        static_cast<int64_t>(view->train.size()), spec.fit);
+  for (auto& line : Choose(static_cast<int64_t>(view->units.size()),
+                           static_cast<int64_t>(view->train.size()), spec.fit)) {
+    spec.choices.push_back(std::move(line));
+  }
   if (!split.empty()) spec.choices.push_back(split);
   spec.warnings = features::Separated(*recording, spec.conditions, *view);
+  if (std::string note = recordings::WideBins(spec.view.bin_width); !note.empty()) {
+    spec.warnings.push_back(std::move(note));
+  }
   const auto target = TargetOf(stores, spec, *recording, *view);
   faults.Merge(target.status());
   const int64_t inputs = int64_t{spec.view.window} * static_cast<int64_t>(view->units.size());

@@ -134,6 +134,13 @@ double SpanOf(const Recording& r, double activity) {
   return out;
 }
 
+std::string WideBins(double bin_width) {
+  return bin_width > kWideBins
+             ? fmt::format("bins are {} s wide; is the width in milliseconds instead of seconds?",
+                           bin_width)
+             : "";
+}
+
 void SayWhatIsUnlikely(const Recording& r, double activity, Notes& notes) {
   if (r.duration > kWeek) {
     notes.Said("recording", fmt::format("lasts {:.10g} s, which is {:.1f} days: are its times in "

@@ -1,6 +1,8 @@
 // What is unlikely in a recording: said, and taken as it is.
 #pragma once
 
+#include <string>
+
 #include "server/recordings/readers/notes.h"
 #include "server/recordings/recording.h"
 
@@ -17,6 +19,10 @@ double ActivityEnd(const Recording& recording);
 // What the recording lasts, s: to the end of its activity, which is `activity`, and of those tables
 // and series that do not end long after it.
 double SpanOf(const Recording& recording, double activity);
+
+// "bins are 25 s wide; is the width in milliseconds instead of seconds?" of bins wider than is
+// likely; else empty.
+std::string WideBins(double bin_width);
 
 // Says what is unlikely of a recording whose duration is set and whose trains are ascending:
 // lengths, rates, bins, and tables and series that do not fit its time.

@@ -38,6 +38,11 @@ absl::StatusOr<v1::Job> Describe(Context& context, const storage::JobRow& row) {
   return job;
 }
 
+void SetSpec(const jobs::TrainSpec& spec, v1::Job& job) { *job.mutable_train() = ToProto(spec); }
+void SetSpec(const jobs::AnalyseSpec& spec, v1::Job& job) {
+  *job.mutable_analyse() = ToProto(spec);
+}
+
 template <class Spec>
 absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobRequest& request,
                            const jobs::QueueOptions& options, v1::CreateJobResponse& response) {
@@ -45,7 +50,9 @@ absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobReque
   const jobs::SubmitLimits limits = context.scheduler.LimitsFor(options.owner);
   if (request.validate_only()) {
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, options));
-    return jobs::Check(context.stores, spec, limits).status();
+    SAED_RETURN_IF_ERROR(jobs::Check(context.stores, spec, limits).status());
+    SetSpec(spec, *response.mutable_job());
+    return absl::OkStatus();
   }
   SAED_ASSIGN_OR_RETURN(const storage::JobRow row,
                         jobs::Submit(context.stores, context.clock, spec, options, limits));

@@ -262,7 +262,7 @@ TEST_F(BadInput, TrainSpecs) {
     return CreateOutcome(request);
   };
   EXPECT_EQ(with([](auto&) {}).code, StatusCode::OK);
-  for (double width : {0.0, -0.02, 1000.0, static_cast<double>(NAN)}) {
+  for (double width : {-0.02, 1000.0, static_cast<double>(NAN)}) {
     EXPECT_BAD(with([&](auto& t) { t.mutable_view()->set_bin_width(width); }), "view.bin_width");
   }
   EXPECT_BAD(with([](auto& t) {

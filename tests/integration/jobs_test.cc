@@ -47,21 +47,29 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   request.mutable_train()->mutable_model()->clear_levels();
   request.mutable_train()->clear_batch_size();
   request.mutable_train()->clear_epochs();
+  request.mutable_train()->mutable_view()->clear_bin_width();
+  // Checked alone it says the same, of a job that is not there.
+  request.set_validate_only(true);
+  const auto checked = Create(request);
+  request.set_validate_only(false);
   const auto job = Create(request), again = Create(request);
-  ASSERT_TRUE(job.ok() && again.ok()) << job.status();
+  ASSERT_TRUE(checked.ok() && job.ok() && again.ok()) << job.status();
   EXPECT_EQ(job->name(), again->name());
+  EXPECT_EQ(checked->name(), "");
+  EXPECT_EQ(checked->train().SerializeAsString(), job->train().SerializeAsString());
+  EXPECT_EQ(job->train().view().bin_width(), 0.02);
   EXPECT_EQ(job->train().batch_size(), 256);
   EXPECT_EQ(job->train().epochs(), 167);
   ASSERT_EQ(job->train().model().levels_size(), 1);
   EXPECT_EQ(job->train().model().levels(0).features(), 48);
   EXPECT_EQ(job->train().model().levels(0).k(), 8);
-  ASSERT_EQ(job->train().choices_size(), 4);
-  EXPECT_EQ(job->train().choices(0).find("features 48, k 8: 20 units and 1523 windows that train"),
-            0U)
-      << job->train().choices(0);
-  EXPECT_EQ(job->train().choices(2), "epochs 167: 6 steps each, at least 20 epochs and 1000 steps");
-  EXPECT_EQ(job->train().choices(3).find("split: the last fifth of each of 5 stretches"), 0U)
-      << job->train().choices(3);
+  const auto& choices = job->train().choices();
+  ASSERT_EQ(choices.size(), 5);
+  EXPECT_EQ(choices[0].find("bin 0.02 s: "), 0U) << choices[0];
+  EXPECT_EQ(choices[1].find("features 48, k 8: 20 units and 1523 windows that train"), 0U)
+      << choices[1];
+  EXPECT_EQ(choices[3], "epochs 167: 6 steps each, at least 20 epochs and 1000 steps");
+  EXPECT_EQ(choices[4].find("split: the last fifth of each of 5 stretches"), 0U) << choices[4];
   EXPECT_TRUE(job->train().view().split().has_time());
   const auto ended = Watch(job->name()).back().job();
   EXPECT_EQ(ended.state(), v1::Job::STATE_SUCCEEDED) << ended.error().message();

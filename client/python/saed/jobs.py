@@ -14,7 +14,7 @@ def _priority(name):
 class JobCalls:
     """Of a Client."""
 
-    def train(self, recording, bin_width, *, name="", request_id=None, priority="normal", after=(),
+    def train(self, recording, bin_width=None, *, name="", request_id=None, priority="normal", after=(),
               time_limit=0.0, **settings):
         """Queues a training job and returns it. settings: those of train_spec. priority: "low",
         "normal", "high" or "urgent"; after: jobs that must succeed before; time_limit: s of running
@@ -30,7 +30,7 @@ class JobCalls:
         return job
 
     @classmethod
-    def train_spec(cls, recording, bin_width, features=None, k=None, levels=None, window=1, stride=1,
+    def train_spec(cls, recording, bin_width=None, features=None, k=None, levels=None, window=1, stride=1,
                    selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
                    unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=None,
                    learning_rate=4e-3, batch_size=0, epochs=0, max_steps=0, seed=0,
@@ -40,7 +40,8 @@ class JobCalls:
                    exclude_columns=()):
         """What train() trains and a sweep varies, as a message.
 
-        features, k: None leaves them to the server, by units and windows. levels: [(features, k),
+        bin_width: s; None leaves it to the server, by the units' rates. features, k: None leaves
+        them to the server, by units and windows. levels: [(features, k),
         …] for Matryoshka, instead of features and k. split: None leaves it to the server
         (interleaved trials of the likeliest table, else stretches of time; the job's train.choices
         say what); saed.trials(…) or saed.time_blocks(…); {"table", "column", "train", "test"} with values
@@ -60,7 +61,7 @@ class JobCalls:
                                   max_steps=max_steps, seed=seed, threads=threads,
                                   hidden_inputs=hidden_inputs)
         view = spec.view
-        view.bin_width, view.window, view.stride = bin_width, window, stride
+        view.bin_width, view.window, view.stride = bin_width or 0, window, stride
         view.unit_labels.extend(labels)
         view.unit_regions.extend(regions)
         view.unit_ids.extend(unit_ids)

@@ -21,16 +21,23 @@ Recording Lasting(double seconds) {
   return out;
 }
 
-std::string FlagsOf(const Recording& r) {
-  return FirstCommandFor(r, std::vector<double>(r.units.size(), 10 * r.duration)).flags;
+// Units without spikes get ten a second.
+FirstCommand CommandFor(Recording r) {
+  for (auto& unit : r.units) {
+    if (r.counts.present() || !unit.spike_times.empty()) continue;
+    for (int i = 0; i < 10 * r.duration; ++i) unit.spike_times.push_back(0.1 * i + 0.05);
+  }
+  return FirstCommandFor(r);
 }
+
+std::string FlagsOf(const Recording& r) { return CommandFor(r).flags; }
 
 TEST(FirstCommandTest, FeaturesFitUnitsAndWindows) {
   EXPECT_THAT(FlagsOf(Lasting(200)), HasSubstr("--features 40 --k 7"));  // of ten units
   Recording r = Lasting(200);
   r.units.resize(98);
   EXPECT_THAT(FlagsOf(r), HasSubstr("--features 48 --k 8"));
-  EXPECT_THAT(FirstCommandFor(r, std::vector<double>(98, 2000.0)).reasons,
+  EXPECT_THAT(CommandFor(r).reasons,
               testing::Contains(HasSubstr("98 units and 8000 windows that train")));
   // 100,000 windows of 20 ms train in 2500 s, of which unobserved ones are none.
   r.duration = 2600;
@@ -55,14 +62,11 @@ recordings::IntervalTable Trials(const std::string& name, int rows) {
 
 TEST(FirstCommandTest, TrialsAreSplitWithoutAMask) {
   Recording r = Lasting(400);
-  for (auto& unit : r.units) {
-    for (int i = 0; i < 4000; ++i) unit.spike_times.push_back(0.1 * i + 0.05);
-  }
   r.intervals = {Trials("go trials", 100)};
   EXPECT_EQ(FlagsOf(r), "--bin 0.02 --split-trials 'go trials' --features 40 --k 7");
   // 400 s, of which a third of the 100 s of trials is held out.
   r.units.resize(98);
-  EXPECT_THAT(FirstCommandFor(r, std::vector<double>(98, 4000.0)).reasons,
+  EXPECT_THAT(CommandFor(r).reasons,
               testing::Contains(HasSubstr("98 units and 18333 windows that train")));
   r.intervals[0].table.name = "a[b]";  // which the flag cannot say
   EXPECT_THAT(FlagsOf(r), Not(HasSubstr("--split-trials")));
