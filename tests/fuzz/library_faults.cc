@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,7 @@ std::vector<uintptr_t> Stack(std::string_view report, size_t at) {
 
 // The first frame that is not the sanitizer's own lies in one of the libraries. The sanitizer is a
 // library, or is what a program exports.
-bool InLibrary(const std::vector<uintptr_t>& stack) {
+bool InLibrary(std::span<const uintptr_t> stack) {
   for (const uintptr_t address : stack) {
     Dl_info info{};
     if (dladdr(reinterpret_cast<void*>(address), &info) == 0) return false;
@@ -73,14 +74,17 @@ void LookAtReport(const char* text) {
 constexpr suseconds_t kLook = 500'000;  // µs of processor time between two looks
 constexpr int kPatience = 2;            // looks at one input
 
-// Where the same input still keeps a library busy.
+// Where the same input still keeps a library busy. Nothing is allocated: the signal may have come
+// while the sanitizer holds its locks.
 void LookAtTime(int, siginfo_t*, void* context) {
   static std::sig_atomic_t last = -1;
   static int looks = 0;
   looks = inputs == last ? looks + 1 : 0;
   last = inputs;
-  const auto at = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
-  if (looks >= kPatience && InLibrary({static_cast<uintptr_t>(at)})) End();
+  if (looks < kPatience) return;
+  const auto at =
+      static_cast<uintptr_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+  if (InLibrary({&at, 1})) End();
 }
 
 }  // namespace
