@@ -1,12 +1,14 @@
 // saed, the server: flags, config file, start, drain, stop.
 #include <fmt/format.h>
 #include <malloc.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 #include <toml++/toml.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -20,81 +22,79 @@ namespace {
 
 constexpr double kDrainSeconds = 10;
 
-// Values of the config file become defaults of the flags, which win. Unknown keys are errors.
-bool ReadConfig(const std::string& path, saed::DaemonOptions& o, std::string& error) {
-  try {
-    const toml::table config = toml::parse_file(path);
-    for (const auto& [key, value] : config) {
-      const std::string_view k = key.str();
-      const auto text = value.value<std::string>();
-      const auto number = value.value<double>();
-      if (k == "data_dir" && text)
-        o.data_dir = *text;
-      else if (k == "listen" && text)
-        o.listen = *text;
-      else if (k == "metrics_listen" && text)
-        o.metrics_listen = *text;
-      else if (k == "data_root" && text)
-        o.data_root = *text;
-      else if (k == "threads" && number)
-        o.threads = static_cast<int>(*number);
-      else if (k == "job_threads" && number)
-        o.job_threads = static_cast<int>(*number);
-      else if (k == "memory_bytes" && number)
-        o.memory_bytes = static_cast<int64_t>(*number);
-      else if (k == "user_threads" && number)
-        o.user_threads = static_cast<int>(*number);
-      else if (k == "user_running_jobs" && number)
-        o.user_running_jobs = static_cast<int>(*number);
-      else if (k == "user_unfinished_jobs" && number)
-        o.user_unfinished_jobs = static_cast<int>(*number);
-      else if (k == "half_life_hours" && number)
-        o.half_life_hours = *number;
-      else if (k == "checkpoint_seconds" && number)
-        o.checkpoint_seconds = *number;
-      else if (k == "max_upload_bytes" && number)
-        o.max_upload_bytes = static_cast<int64_t>(*number);
-      else if (k == "max_calls" && number)
-        o.max_calls = static_cast<int>(*number);
-      else if (k == "call_memory_bytes" && number)
-        o.call_memory_bytes = static_cast<int64_t>(*number);
-      else if (k == "tls_cert" && text)
-        o.tls_certificate = *text;
-      else if (k == "tls_key" && text)
-        o.tls_key = *text;
-      else if (k == "tls_client_ca" && text)
-        o.tls_client_ca = *text;
-      else if (k == "user_requests_per_second" && number)
-        o.user_requests_per_second = *number;
-      else if (k == "user_bytes" && number)
-        o.user_bytes = static_cast<int64_t>(*number);
-      else if (k == "stall_seconds" && number)
-        o.stall_seconds = *number;
-      else if (k == "keep_progress_days" && number)
-        o.keep_progress_days = static_cast<int>(*number);
-      else if (k == "keep_audit_days" && number)
-        o.keep_audit_days = static_cast<int>(*number);
-      else if (k == "allow_remote_without_tls" && value.is_boolean()) {
-        o.allow_remote_without_tls = *value.value<bool>();
+// The keys of the config file are the flags' names, with - as _.
+class ConfigFile : public CLI::Config {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& in) const override {
+    std::vector<CLI::ConfigItem> items;
+    try {
+      for (const auto& [key, value] : toml::parse(in)) items.push_back(Item(key, value));
+    } catch (const toml::parse_error& e) {
+      throw CLI::ConfigError(fmt::format("line {}: {}", e.source().begin.line, e.description()),
+                             CLI::ExitCodes::ConfigError);
+    }
+    return items;
+  }
+  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return ""; }
+
+ private:
+  static CLI::ConfigItem Item(std::string_view key, const toml::node& value) {
+    CLI::ConfigItem out;
+    out.name = key;
+    std::replace(out.name.begin(), out.name.end(), '_', '-');
+    if (const auto text = value.value<std::string>()) {
+      out.inputs = {*text};
+    } else if (const auto flag = value.as_boolean()) {
+      out.inputs = {flag->get() ? "true" : "false"};
+    } else if (const auto whole = value.as_integer()) {
+      out.inputs = {std::to_string(whole->get())};
+    } else if (const auto number = value.as_floating_point()) {
+      out.inputs = {fmt::format("{}", number->get())};
+    } else {
+      throw CLI::ConfigError(fmt::format("line {}: '{}' must be a text, a number, true or false",
+                                         value.source().begin.line, key),
+                             CLI::ExitCodes::ConfigError);
+    }
+    return out;
+  }
+};
+
+// What is wrong with flags or the config file, in their words; the exit code.
+int Refuse(const CLI::App& app, const CLI::ParseError& error, const std::string& config) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ConfigError)) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  std::string_view wrong = error.what();
+  constexpr std::string_view kUnknown = "INI was not able to parse ";
+  const bool unknown = wrong.starts_with(kUnknown);
+  if (unknown) wrong.remove_prefix(kUnknown.size());
+  fmt::print(
+      stderr,
+      "saed: {}: {}{}; every flag of saed --help may stand there, without its dashes and with "
+      "- as _\n",
+      config, wrong, unknown ? " is no option" : "");
+  return 2;
+}
+
+// A message as the value of a logfmt key: what it quotes itself stays inside it.
+class Escaped : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
+              spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      if (c == '"' || c == '\\') out.push_back('\\');
+      if (c == '\n') {
+        out.push_back('\\');
+        out.push_back('n');
       } else {
-        error = fmt::format(
-            "{}: '{}' is not an option or has the wrong type; known are data_dir, "
-            "listen, metrics_listen, data_root, threads, job_threads, memory_bytes, user_threads, "
-            "user_running_jobs, user_unfinished_jobs, half_life_hours, checkpoint_seconds, "
-            "max_upload_bytes, max_calls, call_memory_bytes, stall_seconds, tls_cert, tls_key, "
-            "tls_client_ca, "
-            "user_requests_per_second, "
-            "user_bytes, keep_progress_days, keep_audit_days, allow_remote_without_tls",
-            path, k);
-        return false;
+        out.push_back(c);
       }
     }
-  } catch (const toml::parse_error& e) {
-    error = fmt::format("{}: {} in line {}", path, e.description(), e.source().begin.line);
-    return false;
   }
-  return true;
-}
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<Escaped>();
+  }
+};
 
 // Waits for a signal that stops the server. Where systemd wants to hear that the server is alive
 // (WatchdogSec), it is told so as long as the server answers.
@@ -154,7 +154,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
 
   saed::DaemonOptions options;
-  std::string config, log_level = "info";
+  std::string log_level = "info";
   if (argc == 3 && std::string_view(argv[1]) == "--read-recording") {
     return saed::recordings::ReadApart(argv[2]);
   }
@@ -162,20 +162,12 @@ int main(int argc, char** argv) {
     return saed::recordings::Probe({argv + 2, argv + argc});
   }
   options.reader = "/proc/self/exe";  // also once the file has been replaced by an upgrade
-  // The config file first, so that flags change what it says.
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::string_view(argv[i]) == "--config") config = argv[i + 1];
-  }
-  std::string error;
-  if (!config.empty() && !ReadConfig(config, options, error)) {
-    fmt::print(stderr, "saed: {}\n", error);
-    return 2;
-  }
   CLI::App app{"saed: trains sparse autoencoders on neural recordings and serves their features"};
   app.set_version_flag("--version", saed::CodeVersion());
-  app.add_option("--config", config, "TOML file with these options, - as _");
-  app.add_option("--data-dir", options.data_dir, "Where everything is stored")
-      ->required(options.data_dir.empty());
+  app.config_formatter(std::make_shared<ConfigFile>());
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  const auto* config = app.set_config("--config", "", "TOML file with these options, - as _");
+  app.add_option("--data-dir", options.data_dir, "Where everything is stored")->required();
   app.add_option("--listen", options.listen, "Address for RPCs")->capture_default_str();
   app.add_option("--metrics-listen", options.metrics_listen, "Address for Prometheus; '' for none")
       ->capture_default_str();
@@ -247,14 +239,20 @@ int main(int argc, char** argv) {
                "Listen beyond this machine although anyone may then do anything");
   app.add_option("--log-level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return Refuse(app, e, config->count() > 0 ? config->as<std::string>() : "--config");
+  }
 
   if (!administrator.empty() || check || !backup.empty()) {
     return Keep(options.data_dir, administrator, backup);
   }
 
   spdlog::set_default_logger(spdlog::stderr_color_mt("saed"));
-  spdlog::set_pattern("time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=\"%v\"");
+  auto lines = std::make_unique<spdlog::pattern_formatter>();
+  lines->add_flag<Escaped>('*').set_pattern("time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=\"%*\"");
+  spdlog::set_formatter(std::move(lines));
   spdlog::set_level(spdlog::level::from_str(log_level));
 
   // Signals are taken by sigwait below; every thread inherits the mask.
