@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "server/base/address.h"
 #include "server/base/status_macros.h"
 #include "server/housekeeping.h"
 #include "server/http/metrics_endpoint.h"
@@ -152,6 +153,10 @@ absl::Status CheckOptions(const DaemonOptions& o) {
     if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
       return absl::InvalidArgumentError(fmt::format("cannot read the TLS file {}", file));
     }
+  }
+  if (absl::Status s = CheckAddress("--listen", o.listen); !s.ok()) return s;
+  if (!o.metrics_listen.empty()) {
+    if (absl::Status s = CheckAddress("--metrics-listen", o.metrics_listen); !s.ok()) return s;
   }
   if (!IsLoopback(o.listen) && o.tls_certificate.empty() && !o.allow_remote_without_tls) {
     return absl::InvalidArgumentError(
