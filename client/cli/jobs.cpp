@@ -2,6 +2,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "client/cli/command.h"
+#include "client/cli/connection.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
 
@@ -132,27 +133,39 @@ absl::Status Change(Session& session, const std::string& name, const Call& call)
 
 }  // namespace
 
+namespace {
+
+void Show(const v1::WatchJobResponse& event, ProgressLine& line) {
+  if (!event.has_job()) {
+    line.Show(event.progress().stage_fraction(), Describe(event.progress()));
+    return;
+  }
+  const v1::Job& job = event.job();
+  if (job.state() == v1::Job::STATE_QUEUED || job.state() == v1::Job::STATE_PAUSED) {
+    line.Show(0, job.wait_reason().empty() ? "queued" : "queued: " + job.wait_reason());
+  }
+}
+
+}  // namespace
+
 absl::Status WatchJob(Session& session, const std::string& name) {
   v1::Job last;
   {
     ProgressLine line;
-    grpc::ClientContext context;
     v1::WatchJobRequest request;
     request.set_name(FullName("jobs", name));
     request.set_after_sequence(-1);  // one line shows what is now
-    const auto stream = session.client->jobs().WatchJob(&context, request);
-    v1::WatchJobResponse event;
-    while (stream->Read(&event)) {
-      if (event.has_job()) {
-        last = event.job();
-        if (last.state() == v1::Job::STATE_QUEUED || last.state() == v1::Job::STATE_PAUSED) {
-          line.Show(0, last.wait_reason().empty() ? "queued" : "queued: " + last.wait_reason());
-        }
-      } else {
-        line.Show(event.progress().stage_fraction(), Describe(event.progress()));
+    bool heard = false;
+    SAED_RETURN_IF_ERROR(Follow(line, heard, [&] {
+      grpc::ClientContext context;
+      const auto stream = session.client->jobs().WatchJob(&context, request);
+      v1::WatchJobResponse event;
+      for (heard = false; stream->Read(&event); heard = true) {
+        if (event.has_job()) last = event.job();
+        Show(event, line);
       }
-    }
-    SAED_RETURN_IF_ERROR(client::FromGrpc(stream->Finish()));
+      return stream->Finish();
+    }));
   }
   if (last.state() != v1::Job::STATE_SUCCEEDED) {
     return absl::AbortedError(fmt::format("{} {}{}{}", last.name(), StateName(last.state()),

@@ -1,14 +1,18 @@
 // saectl, the command line of saed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
 #include "client/cli/command.h"
+#include "client/cli/connection.h"
 #include "client/cli/help.h"
 #include "client/cli/output.h"
+#include "server/base/address.h"
+#include "server/base/nearest.h"
 
 namespace saed::cli {
 
@@ -42,8 +46,41 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"LIKENESS_DECODER", "--by decoder"},
     {"LIKENESS_TUNING", "--by tuning"},
     {"base.view", "view"},
+    {"batch_size", "--batch"},
     {"condition_columns.excluded", "--exclude-columns"},
     {"condition_columns.only", "--condition-columns"},
+    {"hidden_inputs", "--hidden-inputs"},
+    {"max_steps", "--max-steps"},
+    {"model.aux.dead_after_steps", "--dead-after"},
+    {"model.aux.weight", "--aux-weight"},
+    {"model.bias_start", "--bias-start"},
+    {"model.k_anneal_fraction", "--k-anneal"},
+    {"model.levels[0].features", "--features"},
+    {"model.levels[0].k", "--k"},
+    {"model.loss", "--loss"},
+    {"model.output", "--output-function"},
+    {"model.penalty.bandwidth", "--bandwidth"},
+    {"model.penalty.final_p", "--final-p"},
+    {"model.penalty.threshold", "--threshold"},
+    {"model.penalty.weight", "--lambda"},
+    {"model.resampling.every_steps", "--resample-every"},
+    {"model.selection", "--selection"},
+    {"model.subtract_bias", "--subtract-bias"},
+    {"optimiser.average", "--average"},
+    {"optimiser.clip_norm", "--clip"},
+    {"optimiser.learning_rate", "--lr"},
+    {"optimiser.weight_decay", "--weight-decay"},
+    {"target.normaliser", "--target-normaliser"},
+    {"target.recording", "--target-recording"},
+    {"target.unit_ids", "--target-unit"},
+    {"target.unit_labels", "--target-label"},
+    {"target.unit_regions", "--target-region"},
+    {"time_limit_seconds", "--time-limit"},
+    {"view.bin_width", "--bin"},
+    {"view.mask.filter", "the filter of --mask"},
+    {"view.mask.table", "--mask"},
+    {"view.minimum_rate", "--min-rate"},
+    {"view.normaliser", "--normaliser"},
     {"view.segments", "--segments"},
     {"view.split.column", "--split-column"},
     {"view.split.table", "--split-column"},
@@ -60,6 +97,13 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"view.split.trials.held_out", "--held-out"},
     {"view.split.trials.stratify", "--stratify"},
     {"view.split.trials.table", "--split-trials"},
+    {"view.start_time", "--start"},
+    {"view.stop_time", "--stop"},
+    {"view.stride", "--stride"},
+    {"view.unit_ids", "--unit"},
+    {"view.unit_labels", "--label"},
+    {"view.unit_regions", "--region"},
+    {"view.window", "--window"},
 };
 
 std::string InWordsOfFlags(std::string text) {
@@ -92,26 +136,19 @@ void Run(CLI::App* command, Session& session, Body body) {
                                      {&session.key, &credentials.key}}) {
       if (status.ok() && !file->empty()) status = ReadAll(*file, *text);
     }
+    if (status.ok()) status = CheckAddress("--server", session.server);
     if (status.ok()) {
       session.client = std::make_unique<client::Client>(session.server, credentials);
       status = body();
     }
     if (status.ok()) return;
-    const bool unreachable = status.code() == absl::StatusCode::kUnavailable &&
-                             status.message().find("connect") != absl::string_view::npos;
-    if (unreachable) {
-      fmt::print(
-          stderr,
-          "saectl: no saed server answers at {}\n  Start one with: saed --data-dir DIR\n  Or "
-          "name another with --server or the environment variable SAED_SERVER.\n",
-          session.server);
-    } else {
-      constexpr int kIndent = 8;  // of "saectl: "
-      const std::string text = InWordsOfFlags(std::string(status.message()));
-      const int width = ErrorWidth();
-      fmt::print(stderr, "saectl: {}\n", width < 1000 ? Wrapped(text, width, kIndent) : text);
-    }
-    session.exit_code = unreachable                                   ? kUnreachable
+    const std::string unreachable = WhyUnreachable(session, status);
+    constexpr int kIndent = 8;  // of "saectl: "
+    const std::string text =
+        unreachable.empty() ? InWordsOfFlags(std::string(status.message())) : unreachable;
+    const int width = ErrorWidth();
+    fmt::print(stderr, "saectl: {}\n", width < 1000 ? Wrapped(text, width, kIndent) : text);
+    session.exit_code = !unreachable.empty()                          ? kUnreachable
                         : status.code() == absl::StatusCode::kAborted ? kJobFailed
                                                                       : kFailed;
   });
@@ -121,10 +158,51 @@ std::string FullName(const std::string& collection, const std::string& name) {
   return name.starts_with(collection + "/") ? name : collection + "/" + name;
 }
 
+namespace {
+
+// Whether the word is a flag whose value is the next one.
+bool TakesNext(const CLI::App& command, const std::string& word) {
+  const CLI::Option* option = command.get_option_no_throw(word);
+  return option != nullptr && option->get_items_expected() > 0;
+}
+
+// Says where a command was mistyped, with the likeliest one, and whether it did.
+bool Suggest(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  std::string path = "saectl";
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i].starts_with('-')) {
+      i += TakesNext(app, words[i]) || TakesNext(*command, words[i]);
+      continue;
+    }
+    std::vector<std::string> known;
+    for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; })) {
+      known.push_back(sub->get_name());
+    }
+    if (known.empty()) return false;
+    path += ' ';
+    if (std::find(known.begin(), known.end(), words[i]) == known.end()) {
+      const std::string nearest = Nearest(words[i], known);
+      fmt::print(stderr,
+                 "saectl: there is no command '{}{}'{}\nRun {} --help for those there are.\n", path,
+                 words[i],
+                 nearest.empty() ? "" : fmt::format("; did you mean '{}{}'?", path, nearest),
+                 path.substr(0, path.size() - 1));
+      return true;
+    }
+    path += words[i];
+    command = command->get_subcommand(words[i]);
+  }
+  return false;
+}
+
+}  // namespace
+
 }  // namespace saed::cli
 
 int main(int argc, char** argv) {
   using namespace saed::cli;
+  setenv("GRPC_VERBOSITY", "NONE", 0);  // what goes wrong is said in words of our own
   Session session;
   if (const char* server = std::getenv("SAED_SERVER")) session.server = server;
   if (const char* ca = std::getenv("SAED_TLS_CA")) session.ca = ca;
@@ -133,6 +211,7 @@ int main(int argc, char** argv) {
       "and "
       "asks which features stand for what.\n\nExit codes: 0 done, 1 refused or failed, 2 wrong "
       "flags, 3 a watched job failed, 4 no server."};
+  app.set_version_flag("--version", SAED_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   FitHelp(app);  // before the subcommands, which inherit it
@@ -165,8 +244,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? kOk : kUsage;
+    if (e.get_exit_code() != 0 && Suggest(app, {argv + 1, argv + argc})) return kUsage;
+    return app.exit(e) == 0 ? kOk : kUsage;
   }
   return session.exit_code;
 }

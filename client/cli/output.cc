@@ -252,12 +252,15 @@ void ProgressLine::Show(double fraction, const std::string& text) {
   const double now = Now();
   if (now - last_ < (terminal_ ? 0.05 : 5.0) && fraction < 1) return;
   last_ = now;
-  constexpr int kBar = 24;
-  const int full = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * kBar);
-  std::string bar;
-  for (int i = 0; i < kBar; ++i) bar += i < full ? "█" : "░";
   if (terminal_) {
-    fmt::print(stderr, "\r\033[K{} {:3.0f} %  {}", bar, 100 * fraction, text);
+    // In one line, which alone can be rewritten; its last column stays free.
+    const int width = ErrorWidth() - 1;
+    const int bars = std::clamp((width - 8) / 3, 0, 24);
+    const int full = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * bars);
+    std::string bar;
+    for (int i = 0; i < bars; ++i) bar += i < full ? "█" : "░";
+    const std::string all = fmt::format("{} {:3.0f} %  {}", bar, 100 * fraction, text);
+    fmt::print(stderr, "\r\033[K{}", Fit(all, std::min<size_t>(Length(all), width), false));
     shown_ = true;
   } else {
     fmt::print(stderr, "{:3.0f} %  {}\n", 100 * fraction, text);

@@ -47,6 +47,12 @@ absl::Status Show(Session& session) {
 }  // namespace
 
 void AddServerCommand(CLI::App& app, Session& session) {
+  Run(app.add_subcommand("health", "Whether the server takes calls; wants no token"), session,
+      [&session]() -> absl::Status {
+        SAED_RETURN_IF_ERROR(session.client->CheckHealth());
+        fmt::print("the server at {} takes calls\n", session.server);
+        return absl::OkStatus();
+      });
   Run(app.add_subcommand("status", "The server's version, queue and instruction set"), session,
       [&session] { return Show(session); });
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "client/cli/command.h"
+#include "client/cli/connection.h"
 #include "client/cli/output.h"
 #include "client/cli/train_flags.h"
 #include "server/base/status_macros.h"
@@ -189,25 +190,32 @@ void Show(const Session& session, const v1::Sweep& sweep) {
   }
 }
 
+// Of the planned trials.
+double Ended(const v1::Sweep& s) {
+  int ended = 0;
+  for (const auto& t : s.trials()) ended += t.state() >= v1::Trial::STATE_PAUSED;
+  return s.planned_trials() == 0
+             ? 0
+             : static_cast<double>(ended) / static_cast<double>(s.planned_trials());
+}
+
 absl::Status Watch(Session& session, const std::string& name) {
   v1::Sweep last;
   {
     ProgressLine line;
-    grpc::ClientContext context;
     v1::WatchSweepRequest request;
     request.set_name(FullName("sweeps", name));
-    const auto stream = session.client->sweeps().WatchSweep(&context, request);
-    v1::WatchSweepResponse event;
-    while (stream->Read(&event)) {
-      last = event.sweep();
-      int ended = 0;
-      for (const auto& t : last.trials()) ended += t.state() >= v1::Trial::STATE_PAUSED;
-      line.Show(last.planned_trials() == 0
-                    ? 0
-                    : static_cast<double>(ended) / static_cast<double>(last.planned_trials()),
-                Summary(last));
-    }
-    SAED_RETURN_IF_ERROR(client::FromGrpc(stream->Finish()));
+    bool heard = false;
+    SAED_RETURN_IF_ERROR(Follow(line, heard, [&] {
+      grpc::ClientContext context;
+      const auto stream = session.client->sweeps().WatchSweep(&context, request);
+      v1::WatchSweepResponse event;
+      for (heard = false; stream->Read(&event); heard = true) {
+        last = event.sweep();
+        line.Show(Ended(last), Summary(last));
+      }
+      return stream->Finish();
+    }));
   }
   Show(session, last);
   if (last.state() == v1::Sweep::STATE_SUCCEEDED) return absl::OkStatus();

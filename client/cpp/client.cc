@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/client_interceptor.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -111,16 +113,16 @@ Client::Client(const std::string& address, const Credentials& credentials) : add
   if (!credentials.token.empty()) {
     interceptors.push_back(std::make_unique<BearerFactory>(credentials.token));
   }
-  const auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
-      address, security, arguments, std::move(interceptors));
-  recordings_ = v1::RecordingService::NewStub(channel);
-  jobs_ = v1::JobService::NewStub(channel);
-  models_ = v1::ModelService::NewStub(channel);
-  inference_ = v1::InferenceService::NewStub(channel);
-  features_ = v1::FeatureService::NewStub(channel);
-  server_ = v1::ServerService::NewStub(channel);
-  sweeps_ = v1::SweepService::NewStub(channel);
-  admin_ = v1::AdminService::NewStub(channel);
+  channel_ = grpc::experimental::CreateCustomChannelWithInterceptors(address, security, arguments,
+                                                                     std::move(interceptors));
+  recordings_ = v1::RecordingService::NewStub(channel_);
+  jobs_ = v1::JobService::NewStub(channel_);
+  models_ = v1::ModelService::NewStub(channel_);
+  inference_ = v1::InferenceService::NewStub(channel_);
+  features_ = v1::FeatureService::NewStub(channel_);
+  server_ = v1::ServerService::NewStub(channel_);
+  sweeps_ = v1::SweepService::NewStub(channel_);
+  admin_ = v1::AdminService::NewStub(channel_);
 }
 
 absl::StatusOr<v1::ImportRecordingResponse> Client::Import(const v1::ImportHeader& header,
@@ -180,6 +182,35 @@ absl::Status Client::Download(const v1::DownloadRecordingRequest& request,
   if (!status.ok()) return FromGrpc(status);
   return whole ? absl::OkStatus()
                : absl::DataLossError("what came is damaged on the way; download it again");
+}
+
+absl::Status Client::CheckHealth() {
+  constexpr std::chrono::seconds kPatience(5);
+  constexpr std::string_view kServing = "\x08\x01";  // HealthCheckResponse{status: SERVING}
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  const grpc::Slice nothing;  // a HealthCheckRequest of the whole server
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check",
+                                          grpc::ByteBuffer(&nothing, 1), &queue);
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&answer, &status, this);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return absl::UnavailableError("the server has not answered for five seconds");
+  }
+  if (!status.ok()) return FromGrpc(status);
+  grpc::Slice bytes;
+  if (!answer.TrySingleSlice(&bytes).ok() ||
+      std::string_view(reinterpret_cast<const char*>(bytes.begin()), bytes.size()) != kServing) {
+    return absl::UnavailableError("the server takes no calls; it may be stopping");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

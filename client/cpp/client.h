@@ -65,8 +65,13 @@ class Client {
                         const std::function<absl::Status(const v1::DownloadHeader&)>& begin,
                         const std::function<absl::Status(const std::string&)>& chunk);
 
+  // OK where the server takes calls; asks grpc.health.v1, which wants no token. UNAVAILABLE where it
+  // does not, or has not answered after five seconds.
+  absl::Status CheckHealth();
+
  private:
   std::string address_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::RecordingService::Stub> recordings_;
   std::unique_ptr<v1::JobService::Stub> jobs_;
   std::unique_ptr<v1::ModelService::Stub> models_;
