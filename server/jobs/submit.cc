@@ -63,7 +63,7 @@ absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
 
 void CheckCommon(const std::string& name, int threads, int max_threads, Faults& faults) {
   if (name.size() > kMaxName) {
-    faults.Add("name",
+    faults.Add("display_name",
                fmt::format("is {} bytes long; at most {} are allowed", name.size(), kMaxName));
   }
   if (threads < 0 || threads > max_threads) {
@@ -189,7 +189,7 @@ absl::Status Check(const Stores& stores, const QueueOptions& options) {
                                        static_cast<int>(kLow), static_cast<int>(kUrgent)));
   }
   if (!(options.time_limit >= 0)) {
-    faults.Add("time_limit", fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
+    faults.Add("time_limit_seconds", fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
   }
   constexpr size_t kMaxDependencies = 100;
   if (options.dependencies.size() > kMaxDependencies) {

@@ -1,6 +1,7 @@
 #include "server/recordings/binning.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,20 +19,40 @@ double StopOf(const Recording& r, const DataView& view) {
   return view.stop_time > 0 ? std::min(view.stop_time, r.duration) : r.duration;
 }
 
+// Names the filter that was given, and what would be right. `never`: how many units were never
+// observed.
+void SayNoneIsLeft(const Recording& r, const DataView& view, size_t never, Faults& faults) {
+  const bool labels = !view.unit_labels.empty(), regions = !view.unit_regions.empty();
+  std::set<std::string> have;
+  for (const Unit& unit : r.units) {
+    if (labels || regions) have.insert(labels ? unit.label : unit.region);
+  }
+  faults.Add(
+      labels                   ? "unit_labels"
+      : regions                ? "unit_regions"
+      : !view.unit_ids.empty() ? "unit_ids"
+      : view.minimum_rate > 0  ? "minimum_rate"
+                               : "unit_labels",
+      fmt::format("and the other unit filters leave none of the recording's {} units{}{}",
+                  r.units.size(),
+                  never == 0 ? "" : fmt::format(", of which {} were never observed", never),
+                  have.empty() ? ""
+                               : fmt::format("; its {} are: '{}'", labels ? "labels" : "regions",
+                                             fmt::join(have, "', '"))));
+}
+
 void SelectUnits(const Recording& r, const DataView& view, double start, double stop, ViewData& out,
                  Faults& faults) {
   const std::set<std::string> labels(view.unit_labels.begin(), view.unit_labels.end());
   const std::set<int64_t> ids(view.unit_ids.begin(), view.unit_ids.end());
   const std::set<std::string> regions(view.unit_regions.begin(), view.unit_regions.end());
   std::set<int64_t> known;
-  std::set<std::string> known_labels;
   std::vector<ObservedCount> counts;
   if (view.minimum_rate > 0) counts = ObservedCounts(r, start, stop);
   size_t never = 0;  // observed, and so not chosen by default
   for (size_t i = 0; i < r.units.size(); ++i) {
     const Unit& unit = r.units[i];
     known.insert(unit.id);
-    known_labels.insert(unit.label);
     if (!labels.empty() && !labels.count(unit.label)) continue;
     if (!ids.empty() && !ids.count(unit.id)) continue;
     if (!regions.empty() && !regions.count(unit.region)) continue;
@@ -52,17 +73,7 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
                                          "recording does not have",
                                          id));
   }
-  if (out.units.empty()) {
-    std::string have;
-    for (const auto& l : known_labels) have += (have.empty() ? "'" : ", '") + l + "'";
-    faults.Add(
-        "unit_labels",
-        fmt::format("and the other unit filters leave none of the recording's {} units{}; "
-                    "its labels are: {}",
-                    r.units.size(),
-                    never == 0 ? "" : fmt::format(", of which {} were never observed", never),
-                    have));
-  }
+  if (out.units.empty()) SayNoneIsLeft(r, view, never, faults);
 }
 
 // Bin of a time by the edges start + i·w.

@@ -338,7 +338,7 @@ TEST_F(Queue, WrongOptionsAreRefusedTogether) {
   request.set_time_limit_seconds(-1);
   request.add_dependencies("jobs/none");
   const auto both = Create(request);
-  EXPECT_NE(both.status().message().find("time_limit"), std::string::npos) << both.status();
+  EXPECT_NE(both.status().message().find("time_limit_seconds"), std::string::npos) << both.status();
 }
 
 }  // namespace
