@@ -89,7 +89,9 @@ absl::Status Follow(ProgressLine& line, const bool& heard,
       last = Clock::now();
       pause = kFirstPause;
     }
-    const bool gone = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    // A server that stops cancels what still watches; nobody here does.
+    const bool gone = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                      status.error_code() == grpc::StatusCode::CANCELLED;
     if (!gone || !ever || Clock::now() - last > kPatience) return client::FromGrpc(status);
     line.Show(0, "the server is gone; waiting for it");
     std::this_thread::sleep_for(pause);
