@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "storage/job_rows.h"
+#include "storage/request_keys.h"
+
 namespace saed::storage {
 namespace {
 
@@ -66,7 +69,15 @@ JobRow Row(SQLite::Statement& s) {
   return r;
 }
 
-absl::StatusOr<JobRow> Find(SQLite::Database& db, const std::string& id) {
+std::vector<JobRow> All(SQLite::Statement& s) {
+  std::vector<JobRow> out;
+  while (s.executeStep()) out.push_back(Row(s));
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<JobRow> FindJob(SQLite::Database& db, const std::string& id) {
   SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE id = ?", kColumns));
   s.bind(1, id);
   if (!s.executeStep()) {
@@ -76,14 +87,6 @@ absl::StatusOr<JobRow> Find(SQLite::Database& db, const std::string& id) {
   return Row(s);
 }
 
-std::vector<JobRow> All(SQLite::Statement& s) {
-  std::vector<JobRow> out;
-  while (s.executeStep()) out.push_back(Row(s));
-  return out;
-}
-
-}  // namespace
-
 absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinished) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
     if (!row.request_id.empty()) {
@@ -91,16 +94,8 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinis
       find.bind(1, row.request_id);
       if (find.executeStep()) {
         JobRow known = Row(find);
-        if (known.owner != row.owner) {
-          // Whose and which job is nobody else's business.
-          return absl::AlreadyExistsError(fmt::format(
-              "request_id '{}' was used before; give each new job a new one", row.request_id));
-        }
-        if (known.request_digest == row.request_digest) return known;
-        return absl::AlreadyExistsError(
-            fmt::format("request_id '{}' was used for jobs/{}, which asks for something else; give "
-                        "each new job a new request_id",
-                        row.request_id, known.id));
+        if (auto same = SameRequest(known, row); !same.ok()) return same;
+        return known;
       }
     }
     SQLite::Statement there(db, "SELECT 1 FROM recordings WHERE id = ?");
@@ -157,12 +152,21 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinis
     }
     s.bind(17, row.rung);
     s.exec();
-    return Find(db, row.id);
+    return FindJob(db, row.id);
+  });
+}
+
+absl::StatusOr<std::optional<JobRow>> JobsTable::OfRequest(const std::string& request_id) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::optional<JobRow>> {
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE request_id = ?", kColumns));
+    s.bind(1, request_id);
+    if (!s.executeStep()) return std::nullopt;
+    return Row(s);
   });
 }
 
 absl::StatusOr<JobRow> JobsTable::Get(const std::string& id) {
-  return db_.Read([&](SQLite::Database& db) { return Find(db, id); });
+  return db_.Read([&](SQLite::Database& db) { return FindJob(db, id); });
 }
 
 absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int limit,
@@ -191,54 +195,45 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::Queue() {
   });
 }
 
-absl::StatusOr<bool> JobsTable::Start(const std::string& id, int64_t now) {
-  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<bool> {
-    SQLite::Statement s(db,
-                        "UPDATE jobs SET state = 'RUNNING', attempt = attempt + 1, started_at = "
-                        "coalesce(started_at, ?) WHERE id = ? AND state = 'QUEUED'");
-    SQLite::bind(s, now, id);
-    return s.exec() == 1;
-  });
-}
-
-absl::StatusOr<int64_t> JobsTable::RequeueRunning() {
-  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
-    return db.exec("UPDATE jobs SET state = 'QUEUED' WHERE state = 'RUNNING'");
-  });
-}
-
-absl::Status JobsTable::PutBack(const std::string& id, const Requeue& why, int64_t now) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(
-        db,
-        "UPDATE jobs SET state = 'QUEUED', queued_at = ?, run_seconds = run_seconds "
-        "+ ?, failures = failures + ?, not_before = ?, error_message = ?, paused = "
-        "CASE ?6 WHEN '' THEN paused ELSE ?6 END WHERE id = ?7 AND state = "
-        "'RUNNING'");
-    SQLite::bind(s, now, why.run_seconds, static_cast<int>(why.failed), why.not_before,
-                 why.error_message, why.paused, id);
-    if (s.exec() == 1) return absl::OkStatus();
-    return absl::FailedPreconditionError(fmt::format("jobs/{} is not RUNNING", id));
-  });
-}
-
-absl::StatusOr<JobRow> JobsTable::SetPaused(const std::string& id, const std::string& by,
-                                            int64_t now) {
+absl::StatusOr<JobRow> JobsTable::Pause(const std::string& id, int64_t now) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
-    auto job = Find(db, id);
+    const auto job = FindJob(db, id);
     if (!job.ok()) return job.status();
-    if (job->finished()) {
-      return absl::FailedPreconditionError(fmt::format(
-          "jobs/{} is already {}; only QUEUED and RUNNING jobs can be paused", id, job->state));
-    }
-    if (job->paused.empty() == by.empty()) {
+    if (job->finished() || job->cancel_requested) {
       return absl::FailedPreconditionError(
-          fmt::format("jobs/{} is {} already", id, by.empty() ? "not paused" : "paused"));
+          fmt::format("jobs/{} is {}; only QUEUED and RUNNING jobs can be paused", id,
+                      job->finished() ? "already " + job->state : std::string("being cancelled")));
+    }
+    if (job->held()) {
+      return absl::FailedPreconditionError(fmt::format("jobs/{} is paused already", id));
     }
     SQLite::Statement s(db, "UPDATE jobs SET paused = ?, queued_at = ? WHERE id = ?");
-    SQLite::bind(s, by, now, id);
+    SQLite::bind(s, job->awaits_sweep() ? "user+sweep" : "user", now, id);
     s.exec();
-    return Find(db, id);
+    return FindJob(db, id);
+  });
+}
+
+absl::StatusOr<JobRow> JobsTable::Resume(const std::string& id, int64_t now) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
+    const auto job = FindJob(db, id);
+    if (!job.ok()) return job.status();
+    if (job->finished()) {
+      return absl::FailedPreconditionError(
+          fmt::format("jobs/{} is already {}; only paused jobs can be resumed", id, job->state));
+    }
+    if (!job->held()) {
+      return absl::FailedPreconditionError(
+          job->awaits_sweep()
+              ? fmt::format("jobs/{} is a trial that waits until sweeps/{} decides about it; "
+                            "nobody paused it",
+                            id, job->sweep_id)
+              : fmt::format("jobs/{} is not paused", id));
+    }
+    SQLite::Statement s(db, "UPDATE jobs SET paused = ?, queued_at = ? WHERE id = ?");
+    SQLite::bind(s, job->awaits_sweep() ? "sweep" : "", now, id);
+    s.exec();
+    return FindJob(db, id);
   });
 }
 
@@ -254,31 +249,9 @@ absl::Status JobsTable::FailQueued(const std::string& id, int error_code,
   });
 }
 
-absl::StatusOr<std::string> JobsTable::Finish(const std::string& id, std::string_view state,
-                                              int error_code, std::string_view error_message,
-                                              double run_seconds, int64_t now) {
-  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
-    auto job = Find(db, id);
-    if (!job.ok()) return job.status();
-    if (job->state != "RUNNING") {
-      return absl::FailedPreconditionError(
-          fmt::format("jobs/{} is {}, not RUNNING", id, job->state));
-    }
-    SQLite::Statement s(
-        db,
-        "UPDATE jobs SET state = ?, error_code = ?, error_message = ?, "
-        "finished_at = ?, checkpoint = NULL, run_seconds = run_seconds + ? WHERE id "
-        "= ?");
-    SQLite::bind(s, std::string(state), error_code, std::string(error_message), now, run_seconds,
-                 id);
-    s.exec();
-    return job->checkpoint;
-  });
-}
-
 absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t now) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
-    auto job = Find(db, id);
+    auto job = FindJob(db, id);
     if (!job.ok()) return job.status();
     if (job->finished()) {
       return absl::FailedPreconditionError(fmt::format(
@@ -291,26 +264,9 @@ absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t n
                         "THEN 'CANCELLED' ELSE state END WHERE id = ?2");
     SQLite::bind(s, now, id);
     s.exec();
-    auto after = Find(db, id);
+    auto after = FindJob(db, id);
     if (after.ok()) after->checkpoint = job->checkpoint;
     return after;
-  });
-}
-
-absl::StatusOr<std::string> JobsTable::SetCheckpoint(const std::string& id,
-                                                     const std::string& digest, int64_t step) {
-  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
-    auto job = Find(db, id);
-    if (!job.ok()) return job.status();
-    SQLite::Statement s(db,
-                        "UPDATE jobs SET checkpoint = ?, checkpoint_step = ? WHERE id = ? AND "
-                        "state = 'RUNNING'");
-    SQLite::bind(s, digest, step, id);
-    if (s.exec() != 1) {
-      return absl::FailedPreconditionError(
-          fmt::format("jobs/{} is {}, not RUNNING", id, job->state));
-    }
-    return job->checkpoint;
   });
 }
 
@@ -320,17 +276,6 @@ absl::StatusOr<std::vector<std::string>> JobsTable::Checkpoints() {
     std::vector<std::string> out;
     while (s.executeStep()) out.push_back(s.getColumn(0).getString());
     return out;
-  });
-}
-
-absl::Status JobsTable::AppendProgress(const std::string& id, const std::string& body) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db,
-                        "INSERT INTO job_progress SELECT ?1, coalesce(max(sequence), 0) + 1, ?2 "
-                        "FROM job_progress WHERE job_id = ?1");
-    SQLite::bind(s, id, body);
-    s.exec();
-    return absl::OkStatus();
   });
 }
 
@@ -393,8 +338,9 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::OfSweep(const std::string& sweep_
 absl::Status JobsTable::Promote(const std::string& id, int rung, int64_t now) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db,
-                        "UPDATE jobs SET rung = ?, paused = '', queued_at = ? WHERE id = ? AND "
-                        "state = 'QUEUED' AND paused = 'sweep'");
+                        "UPDATE jobs SET rung = ?, queued_at = ?, paused = CASE paused WHEN "
+                        "'sweep' THEN '' ELSE 'user' END WHERE id = ? AND state = 'QUEUED' AND "
+                        "paused IN ('sweep', 'user+sweep')");
     SQLite::bind(s, rung, now, id);
     if (s.exec() == 1) return absl::OkStatus();
     return absl::FailedPreconditionError(
@@ -459,7 +405,7 @@ absl::Status JobsTable::SaveUsage(const std::vector<UsageRow>& rows) {
 
 absl::Status JobsTable::Delete(const std::string& id) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    auto job = Find(db, id);
+    auto job = FindJob(db, id);
     if (!job.ok()) return job.status();
     if (!job->finished()) {
       return absl::FailedPreconditionError(

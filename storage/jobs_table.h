@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "storage/access.h"
+#include "storage/attempt.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -17,8 +18,8 @@ namespace saed::storage {
 struct JobRow {
   std::string id;
   int64_t number = 0;
-  std::string request_id;      // empty: none
-  std::string request_digest;  // of what was asked for
+  std::string request_id;      // as request_keys.h says; empty: none
+  std::string request_digest;  // of what was asked for, before the server completed it
   std::string kind;            // "train", "analyse" or "trial"
   std::string state;           // QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED
   std::string recording_id, name;
@@ -36,7 +37,7 @@ struct JobRow {
   int priority = 0;       // -1 low, 0 normal, 1 high, 2 urgent
   int64_t memory = 0;     // bytes it is thought to need
   int64_t queued_at = 0;  // µs since 1970; began to wait
-  std::string paused;     // empty, or by what: "user", "sweep"; only a QUEUED job does not run then
+  std::string paused;     // empty, or by what: "user", "sweep", "user+sweep"; it starts no more
   std::vector<std::string> dependencies;  // ids of jobs that must succeed before
   int64_t not_before = 0;                 // µs since 1970
   int failures = 0;                       // that may pass, so far
@@ -47,6 +48,10 @@ struct JobRow {
   int rung = 0;                           // where a trial stops next
 
   bool finished() const { return state != "QUEUED" && state != "RUNNING"; }
+  // A person paused it, and it does not run before one resumes it, whatever else happens to it.
+  bool held() const { return paused.starts_with("user"); }
+  // A trial that reached a rung and waits for its sweep's decision.
+  bool awaits_sweep() const { return paused.ends_with("sweep"); }
   // As people see it: PAUSED is a QUEUED job that waits for a person or a sweep.
   std::string shown_state() const {
     return state == "QUEUED" && !paused.empty() ? "PAUSED" : state;
@@ -66,8 +71,19 @@ struct Requeue {
   bool failed = false;     // of a fault that may pass
   int64_t not_before = 0;  // µs since 1970
   std::string error_message;
-  std::string paused;  // as in JobRow; empty: as it was
+  bool awaits_sweep = false;  // beside a person's pause, which stays
 };
+
+// How an attempt ended.
+struct AttemptEnd {
+  std::string job, kind;
+  std::string state;       // the job's, now
+  std::string checkpoint;  // object that nothing names any more, which the caller removes; or empty
+};
+
+// A job during which the server died so often in a row, without a further checkpoint between, is
+// given up: it may be what kills the server.
+inline constexpr int kMostDeaths = 5;
 
 struct QueueStatistics {
   struct Count {
@@ -84,9 +100,12 @@ class JobsTable {
   explicit JobsTable(Database& db) : db_(db) {}
 
   // Adds a QUEUED job, or returns the one with the same request_id. ALREADY_EXISTS where that one
-  // asked for something else, RESOURCE_EXHAUSTED where the owner has `most_unfinished` jobs that
-  // are QUEUED or RUNNING (0: not limited), FAILED_PRECONDITION where the job's sweep has ended.
+  // asked for something else (SameRequest), RESOURCE_EXHAUSTED where the owner has
+  // `most_unfinished` jobs that are QUEUED or RUNNING (0: not limited), FAILED_PRECONDITION where
+  // the job's sweep has ended.
   absl::StatusOr<JobRow> Insert(const JobRow& row, int64_t most_unfinished = 0);
+  // The job that a request made before; empty where it made none.
+  absl::StatusOr<std::optional<JobRow>> OfRequest(const std::string& request_id);
   absl::StatusOr<JobRow> Get(const std::string& id);
   // Newest first, those with number < before; state "" lists all, "PAUSED" as in shown_state.
   absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before,
@@ -94,20 +113,34 @@ class JobsTable {
   // QUEUED jobs, paused ones too, oldest first, without their spec.
   absl::StatusOr<std::vector<JobRow>> Queue();
 
-  // QUEUED → RUNNING; false where the job has left QUEUED meanwhile.
-  absl::StatusOr<bool> Start(const std::string& id, int64_t now);
-  // RUNNING → QUEUED for every job, at start-up: nothing runs yet. Returns how many.
-  absl::StatusOr<int64_t> RequeueRunning();
-  // RUNNING → QUEUED for one; it keeps its checkpoint.
-  absl::Status PutBack(const std::string& id, const Requeue& why, int64_t now);
-  // `by` as in JobRow::paused; empty: resumes. FAILED_PRECONDITION for a finished job, one that is
-  // paused already, or one that is not. Returns the row as it is then.
-  absl::StatusOr<JobRow> SetPaused(const std::string& id, const std::string& by, int64_t now);
-  // RUNNING → SUCCEEDED, FAILED or CANCELLED; adds the attempt's seconds of running; drops the
-  // checkpoint and returns its digest ("" where none), whose object the caller removes.
-  absl::StatusOr<std::string> Finish(const std::string& id, std::string_view state, int error_code,
-                                     std::string_view error_message, double run_seconds,
-                                     int64_t now);
+  // Begins an attempt: QUEUED and not paused → RUNNING. The row of the attempt; empty where the job
+  // has left QUEUED, or was paused, meanwhile.
+  absl::StatusOr<std::optional<JobRow>> Start(const std::string& id, int64_t now);
+  // At start-up, when nothing runs yet: what is RUNNING died with the server. It is QUEUED again,
+  // CANCELLED where that was asked for, and FAILED after kMostDeaths.
+  absl::StatusOr<std::vector<AttemptEnd>> Recover(int64_t now);
+  // All that are RUNNING.
+  absl::StatusOr<std::vector<Attempt>> Running();
+
+  // What follows is fenced (attempt.h). A cancel that was asked for wins over all else: the job is
+  // CANCELLED then, whatever the attempt came to.
+  //
+  // RUNNING → QUEUED; the job keeps its checkpoint.
+  absl::StatusOr<AttemptEnd> PutBack(const Attempt& attempt, const Requeue& why, int64_t now);
+  // RUNNING → SUCCEEDED, FAILED or CANCELLED; adds the attempt's seconds of running.
+  absl::StatusOr<AttemptEnd> Finish(const Attempt& attempt, std::string_view state, int error_code,
+                                    std::string_view error_message, double run_seconds,
+                                    int64_t now);
+  // Replaces the checkpoint; returns the digest it replaced.
+  absl::StatusOr<std::string> SetCheckpoint(const Attempt& attempt, const std::string& digest,
+                                            int64_t step);
+  // Appends a progress record; its sequence is one more than the last one's.
+  absl::Status AppendProgress(const Attempt& attempt, const std::string& body);
+
+  // What people ask for. FAILED_PRECONDITION for a finished job, one that is to be cancelled, and
+  // one that a person paused already, or did not. Each returns the row as it is then.
+  absl::StatusOr<JobRow> Pause(const std::string& id, int64_t now);
+  absl::StatusOr<JobRow> Resume(const std::string& id, int64_t now);
   // QUEUED → FAILED, for a job that can never start.
   absl::Status FailQueued(const std::string& id, int error_code, std::string_view error_message,
                           int64_t now);
@@ -116,13 +149,8 @@ class JobsTable {
   // QUEUED job is dropped, and the caller removes its object.
   absl::StatusOr<JobRow> RequestCancel(const std::string& id, int64_t now);
 
-  // Replaces the checkpoint; returns the digest it replaced.
-  absl::StatusOr<std::string> SetCheckpoint(const std::string& id, const std::string& digest,
-                                            int64_t step);
   absl::StatusOr<std::vector<std::string>> Checkpoints();
 
-  // Appends a progress record; its sequence is one more than the last one's.
-  absl::Status AppendProgress(const std::string& id, const std::string& body);
   struct Progress {
     int64_t sequence;
     std::string body;
@@ -138,7 +166,7 @@ class JobsTable {
 
   // Jobs of a sweep, by trial, without their spec.
   absl::StatusOr<std::vector<JobRow>> OfSweep(const std::string& sweep_id);
-  // A trial that waits for its sweep goes on to a later rung.
+  // A trial that waits for its sweep goes on to a later rung, once no person holds it.
   absl::Status Promote(const std::string& id, int rung, int64_t now);
 
   absl::StatusOr<QueueStatistics> Statistics();

@@ -36,8 +36,12 @@ absl::Status Missing(const std::string& id) {
 
 }  // namespace
 
-absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRow>& tensors) {
+absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
+                                 const std::optional<Attempt>& attempt) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    if (auto fence = attempt ? FenceResult(db, *attempt) : absl::OkStatus(); !fence.ok()) {
+      return fence;
+    }
     SQLite::Statement s(db,
                         fmt::format("INSERT INTO models ({}, owner) VALUES (?1,?,?,?,?,?,?,?,?,?,"
                                     "?, coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "storage/access.h"
+#include "storage/attempt.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -31,7 +33,9 @@ class ModelsTable {
   explicit ModelsTable(Database& db) : db_(db) {}
 
   // Adds the model with all its tensors in one transaction; a model that is there already stays.
-  absl::Status Insert(const ModelRow& row, const std::vector<TensorRow>& tensors);
+  // What an attempt made is fenced (attempt.h).
+  absl::Status Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
+                      const std::optional<Attempt>& attempt = std::nullopt);
   absl::StatusOr<ModelRow> Get(const std::string& id);
   absl::StatusOr<std::vector<TensorRow>> Tensors(const std::string& id);
   // Newest first, after the row (after_created_at, after_id) where that id is not empty; of one

@@ -370,6 +370,20 @@ ALTER TABLE conditions ADD COLUMN feature_set TEXT NOT NULL DEFAULT ''; -- JSON;
 ALTER TABLE dictionaries ADD COLUMN details TEXT NOT NULL DEFAULT '{}'; -- JSON
 ALTER TABLE conditions ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE tunings ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+)sql",
+    // 11: nothing yet.
+    "",
+    // 12: what attempts and long writes leave where the server dies; jobs also paused by
+    // "user+sweep", and request ids by who uses them (request_keys.h).
+    R"sql(
+ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0; -- of the server, in a row
+ALTER TABLE dictionaries ADD COLUMN complete INTEGER NOT NULL DEFAULT 1; -- all rows are there
+UPDATE jobs SET request_id = CASE
+    WHEN kind = 'trial' OR EXISTS (SELECT 1 FROM sweeps s WHERE s.owner = jobs.owner AND
+         jobs.request_id = 'sweep ' || s.id || ' best') THEN 'server:' || request_id
+    ELSE 'user:' || owner || ':' || request_id END
+  WHERE request_id IS NOT NULL;
+CREATE VIEW whole_dictionaries AS SELECT * FROM dictionaries WHERE complete;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

@@ -82,6 +82,17 @@ absl::StatusOr<SweepRow> SweepsTable::Insert(const SweepRow& row) {
   });
 }
 
+absl::StatusOr<std::optional<SweepRow>> SweepsTable::OfRequest(const std::string& request_id,
+                                                               const std::string& owner) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::optional<SweepRow>> {
+    SQLite::Statement s(
+        db, fmt::format("SELECT {} FROM sweeps WHERE request_id = ? AND owner = ?", kColumns));
+    SQLite::bind(s, request_id, owner);
+    if (!s.executeStep()) return std::nullopt;
+    return Row(s);
+  });
+}
+
 absl::StatusOr<SweepRow> SweepsTable::Get(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) { return Find(db, id); });
 }
@@ -172,8 +183,9 @@ absl::StatusOr<std::vector<TrialRow>> SweepsTable::Trials(const std::string& swe
   });
 }
 
-absl::Status SweepsTable::Record(const TrialEvaluation& e) {
+absl::Status SweepsTable::Record(const TrialEvaluation& e, const Attempt& attempt) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    if (auto fence = FenceResult(db, attempt); !fence.ok()) return fence;
     SQLite::Statement s(
         db, "INSERT OR REPLACE INTO trial_evaluations (job_id, rung, body) VALUES (?, ?, ?)");
     SQLite::bind(s, e.job_id, e.rung, e.body);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "storage/access.h"
+#include "storage/attempt.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -57,6 +58,9 @@ class SweepsTable {
   // Adds a RUNNING sweep, or returns the one with the same request_id. ALREADY_EXISTS where that
   // one asked for something else.
   absl::StatusOr<SweepRow> Insert(const SweepRow& row);
+  // The sweep that a request of the owner began before; empty where it began none.
+  absl::StatusOr<std::optional<SweepRow>> OfRequest(const std::string& request_id,
+                                                    const std::string& owner);
   absl::StatusOr<SweepRow> Get(const std::string& id);
   // Newest first, those with number < before.
   absl::StatusOr<std::vector<SweepRow>> List(int limit, int64_t before, const Viewer& viewer = {});
@@ -69,7 +73,8 @@ class SweepsTable {
   // Does nothing where the trial is there.
   absl::Status InsertTrial(const std::string& sweep_id, const TrialRow& trial);
   absl::StatusOr<std::vector<TrialRow>> Trials(const std::string& sweep_id);
-  absl::Status Record(const TrialEvaluation& evaluation);
+  // What an attempt at a trial's job reached (fenced, see attempt.h).
+  absl::Status Record(const TrialEvaluation& evaluation, const Attempt& attempt);
   // Of all jobs of the sweep, by job and rung.
   absl::StatusOr<std::vector<TrialEvaluation>> Evaluations(const std::string& sweep_id);
 

@@ -141,7 +141,8 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   row.evaluation = scores.dump();
   row.provenance =
       Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
-  SAED_RETURN_IF_ERROR(context.stores.models.Insert(row, inference::ToTensors(model)));
+  SAED_RETURN_IF_ERROR(
+      context.stores.models.Insert(row, inference::ToTensors(model), AttemptOf(job)));
   return BuildAndStore(context, job, job.id, encoder, recording, view,
                        target ? target->counts() : view.counts(), spec.conditions,
                        spec.condition_columns, warnings, arena, reporter);
@@ -185,6 +186,8 @@ absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow&
   } catch (const std::exception& e) {
     return absl::InternalError(
         fmt::format("the job broke off: {}; this is a fault of saed", e.what()));
+  } catch (...) {
+    return absl::InternalError("the job broke off without saying why; this is a fault of saed");
   }
 }
 

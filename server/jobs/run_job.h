@@ -21,6 +21,9 @@ struct RunContext {
   std::string code_version;
 };
 
+// Under which name it writes: what an attempt writes once it is over changes nothing.
+inline storage::Attempt AttemptOf(const storage::JobRow& job) { return {job.id, job.attempt}; }
+
 enum class Outcome {
   kDone,
   kPaused,  // a trial that waits for its sweep's decision

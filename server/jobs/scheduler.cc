@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <system_error>
 
 #include "server/base/status_macros.h"
+#include "server/jobs/no_throw.h"
 
 namespace saed::jobs {
 namespace {
@@ -40,8 +42,11 @@ Scheduler::Scheduler(Stores stores, const Clock& clock, Observer& observer,
 Scheduler::~Scheduler() { Stop(); }
 
 absl::Status Scheduler::Start() {
-  SAED_ASSIGN_OR_RETURN(const int64_t requeued, stores_.jobs.RequeueRunning());
-  if (requeued > 0) spdlog::info("resuming jobs={} from their last checkpoints", requeued);
+  SAED_ASSIGN_OR_RETURN(const auto died, stores_.jobs.Recover(clock_.NowMicros()));
+  for (const storage::AttemptEnd& end : died) {
+    spdlog::info("the server died while it ran: job={} state={}", end.job, end.state);
+    Tell(end);
+  }
   SAED_ASSIGN_OR_RETURN(const auto usage, stores_.jobs.Usage());
   SAED_ASSIGN_OR_RETURN(typical_core_seconds_, stores_.jobs.TypicalCoreSeconds());
   for (const storage::UsageRow& row : usage) {
@@ -104,8 +109,7 @@ absl::StatusOr<storage::JobRow> Scheduler::Cancel(const std::string& id) {
 }
 
 absl::StatusOr<storage::JobRow> Scheduler::Pause(const std::string& id) {
-  SAED_ASSIGN_OR_RETURN(storage::JobRow row,
-                        stores_.jobs.SetPaused(id, "user", clock_.NowMicros()));
+  SAED_ASSIGN_OR_RETURN(storage::JobRow row, stores_.jobs.Pause(id, clock_.NowMicros()));
   {
     const std::lock_guard lock(mutex_);
     if (const auto it = running_.find(id); it != running_.end()) Ask(*it->second, Stopping::kPause);
@@ -116,7 +120,7 @@ absl::StatusOr<storage::JobRow> Scheduler::Pause(const std::string& id) {
 }
 
 absl::StatusOr<storage::JobRow> Scheduler::Resume(const std::string& id) {
-  SAED_ASSIGN_OR_RETURN(storage::JobRow row, stores_.jobs.SetPaused(id, "", clock_.NowMicros()));
+  SAED_ASSIGN_OR_RETURN(storage::JobRow row, stores_.jobs.Resume(id, clock_.NowMicros()));
   bell_.Ring();
   Wake();
   return row;
@@ -156,7 +160,9 @@ void Scheduler::Loop() {
     const bool save = Now() - usage_saved_ > kSaveUsage;
     lock.unlock();
     if (save) SaveUsage();
-    StartWhatFits();
+    if (const absl::Status s = NoThrow([&] { return StartWhatFits(); }); !s.ok()) {
+      spdlog::error("cannot go on with the queue error=\"{}\"", std::string(s.message()));
+    }
     lock.lock();
   }
 }
@@ -234,9 +240,9 @@ std::vector<WaitingJob> Scheduler::Eligible(const std::vector<storage::JobRow>& 
         observer_.JobFinished(job.kind, "FAILED");
         bell_.Ring();
       }
-    } else if (job.paused == "user") {
+    } else if (job.held()) {
       places[job.id] = {"paused; saectl jobs resume lets it go on"};
-    } else if (!job.paused.empty()) {
+    } else if (job.awaits_sweep()) {
       places[job.id] = {"paused until its sweep decides about it"};
     } else if (!waits_for.empty()) {
       places[job.id] = {waits_for};
@@ -256,17 +262,15 @@ std::vector<WaitingJob> Scheduler::Eligible(const std::vector<storage::JobRow>& 
   return out;
 }
 
-void Scheduler::StartWhatFits() {
+absl::Status Scheduler::StartWhatFits() {
+  PutBackStrays();
   const auto queue = stores_.jobs.Queue();
-  if (!queue.ok()) {
-    spdlog::error("cannot read the queue error=\"{}\"", std::string(queue.status().message()));
-    return;
-  }
+  SAED_RETURN_IF_ERROR(queue.status());
   const std::vector<WaitingJob> waiting = Eligible(*queue);
   Decision decision;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (stopping_) return absl::OkStatus();
     std::vector<RunningJob> running;
     for (const auto& [id, r] : running_) {
       running.push_back({id, r->job.owner, r->job.priority, r->job.threads, r->job.memory,
@@ -282,28 +286,63 @@ void Scheduler::StartWhatFits() {
       observer_.JobPaused();
     }
   }
-  for (const std::string& id : decision.start) StartOne(id);
+  for (const std::string& id : decision.start) {
+    const auto row = std::find_if(queue->begin(), queue->end(),
+                                  [&](const storage::JobRow& job) { return job.id == id; });
+    if (row != queue->end()) StartOne(*row);
+  }
+  return absl::OkStatus();
 }
 
-void Scheduler::StartOne(const std::string& id) {
-  const auto started = stores_.jobs.Start(id, clock_.NowMicros());
-  if (!started.ok() || !*started) return;
-  // Under the lock, so that a cancel either shows in the row or finds the job in running_.
+void Scheduler::StartOne(const storage::JobRow& waiting) {
+  Running* r = nullptr;
+  {
+    // It is there before the store says so, for a cancel or a pause to find it.
+    const std::lock_guard lock(mutex_);
+    auto running = std::make_unique<Running>();
+    running->job = waiting;
+    running->started = running->charged = Now();
+    r = running.get();
+    running_[waiting.id] = std::move(running);
+    if (stopping_) Ask(*r, Stopping::kServer);
+  }
+  auto job = stores_.jobs.Start(waiting.id, clock_.NowMicros());
   const std::lock_guard lock(mutex_);
-  auto job = stores_.jobs.Get(id);
-  if (!job.ok()) return;
-  auto running = std::make_unique<Running>();
-  Running& r = *running;
-  r.job = *std::move(job);
-  r.job.threads = std::clamp(r.job.threads, 1, options_.policy.threads);
-  r.started = r.charged = Now();
-  if (r.job.cancel_requested) Ask(r, Stopping::kCancel);
-  if (!r.job.paused.empty()) Ask(r, Stopping::kPause);
-  if (stopping_) Ask(r, Stopping::kServer);
-  usage_.Started(r.job.owner, r.started);
-  observer_.JobStarted(1e-6 * static_cast<double>(clock_.NowMicros() - r.job.queued_at));
-  running_[id] = std::move(running);
-  r.thread = std::thread([this, &r] { Run(r); });
+  // It may have been started all the same, where the disk failed in the middle: PutBackStrays.
+  if (!job.ok() || !job->has_value()) {
+    running_.erase(waiting.id);
+    return;
+  }
+  r->job = **std::move(job);
+  r->job.threads = std::clamp(r->job.threads, 1, options_.policy.threads);
+  if (r->job.cancel_requested) Ask(*r, Stopping::kCancel);
+  try {
+    r->thread = std::thread([this, r] { Run(*r); });
+  } catch (const std::system_error& e) {
+    spdlog::error("cannot start a thread for job={} error=\"{}\"", waiting.id, e.what());
+    running_.erase(waiting.id);
+    return;
+  }
+  usage_.Started(r->job.owner, r->started);
+  observer_.JobStarted(1e-6 * static_cast<double>(clock_.NowMicros() - r->job.queued_at));
+}
+
+void Scheduler::PutBackStrays() {
+  const auto attempts = stores_.jobs.Running();
+  if (!attempts.ok()) return;  // looked at again soon
+  for (const storage::Attempt& attempt : *attempts) {
+    {
+      // Only this thread starts jobs, so what is not here never will be.
+      const std::lock_guard lock(mutex_);
+      const auto it = running_.find(attempt.job);
+      if (it != running_.end() && it->second->job.attempt == attempt.number) continue;
+    }
+    const auto end = stores_.jobs.PutBack(attempt, {}, clock_.NowMicros());
+    if (!end.ok()) continue;
+    spdlog::warn("nothing ran it: job={} attempt={} state={}", attempt.job, attempt.number,
+                 end->state);
+    Tell(*end);
+  }
 }
 
 void Scheduler::Run(Running& running) {
@@ -323,10 +362,11 @@ void Scheduler::Run(Running& running) {
   const double seconds = Now() - running.started;
   // Where the end cannot be recorded (a full disk), it is tried until it can. A server that stops
   // leaves the row RUNNING; its next start goes on with the job.
-  for (absl::Status done = Conclude(running, outcome, seconds); !done.ok();
-       done = Conclude(running, outcome, seconds)) {
+  const auto conclude = [&] { return Conclude(running, outcome, seconds); };
+  for (absl::Status done = NoThrow(conclude); !done.ok(); done = NoThrow(conclude)) {
     spdlog::error("cannot record the end of job={} error=\"{}\"", job.id,
                   std::string(done.message()));
+    if (storage::IsGivenUp(done)) break;  // nothing to record: it is another attempt's now
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, std::chrono::seconds(2), [&] { return stopping_; })) break;
   }
@@ -339,16 +379,26 @@ void Scheduler::Run(Running& running) {
   wake_.notify_all();
 }
 
-absl::Status Scheduler::Finish(const Running& running, const char* state,
+void Scheduler::Tell(const storage::AttemptEnd& end) {
+  if (!end.checkpoint.empty()) stores_.objects.Remove(end.checkpoint);
+  if (end.state != "QUEUED") observer_.JobFinished(end.kind, end.state);
+}
+
+absl::Status Scheduler::Finish(const storage::JobRow& job, const char* state,
                                const absl::Status& status, double seconds) {
-  const storage::JobRow& job = running.job;
   const std::string message(status.message());
-  SAED_ASSIGN_OR_RETURN(const std::string checkpoint,
-                        stores_.jobs.Finish(job.id, state, static_cast<int>(status.code()), message,
-                                            seconds, clock_.NowMicros()));
-  if (!checkpoint.empty()) stores_.objects.Remove(checkpoint);
-  observer_.JobFinished(job.kind, state);
-  spdlog::info("job ended job={} state={} error=\"{}\"", job.id, state, message);
+  SAED_ASSIGN_OR_RETURN(const storage::AttemptEnd end,
+                        stores_.jobs.Finish(AttemptOf(job), state, static_cast<int>(status.code()),
+                                            message, seconds, clock_.NowMicros()));
+  spdlog::info("job ended job={} state={} error=\"{}\"", job.id, end.state, message);
+  Tell(end);
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::PutBack(const storage::JobRow& job, const storage::Requeue& why) {
+  SAED_ASSIGN_OR_RETURN(const storage::AttemptEnd end,
+                        stores_.jobs.PutBack(AttemptOf(job), why, clock_.NowMicros()));
+  Tell(end);
   return absl::OkStatus();
 }
 
@@ -366,30 +416,31 @@ absl::Status Scheduler::Conclude(Running& running, const absl::StatusOr<Outcome>
           typical_core_seconds_ ? 0.95 * *typical_core_seconds_ + 0.05 * took : took;
     }
   }
+  // Whatever follows, the store makes CANCELLED of it where that was asked for.
+  storage::Requeue back;
+  back.run_seconds = seconds;
   if (outcome.ok() && *outcome == Outcome::kPaused) {
-    return stores_.jobs.PutBack(job.id, {seconds, false, 0, "", "sweep"}, clock_.NowMicros());
+    back.awaits_sweep = true;
+    return PutBack(job, back);
   }
-  if (status.ok()) return Finish(running, "SUCCEEDED", absl::OkStatus(), seconds);
-  if (why == Stopping::kCancel) return Finish(running, "CANCELLED", absl::OkStatus(), seconds);
+  if (status.ok()) return Finish(job, "SUCCEEDED", absl::OkStatus(), seconds);
+  if (why == Stopping::kCancel) return Finish(job, "CANCELLED", absl::OkStatus(), seconds);
   if (why == Stopping::kTimeLimit) {
-    return Finish(running, "FAILED",
+    return Finish(job, "FAILED",
                   absl::DeadlineExceededError(
                       fmt::format("ran for {:.0f} s, longer than its time limit of {:.0f} s",
                                   job.run_seconds + seconds, job.time_limit)),
                   seconds);
   }
-  const int64_t now = clock_.NowMicros();
-  if (why == Stopping::kServer || why == Stopping::kPause) {
-    return stores_.jobs.PutBack(job.id, {seconds, false, 0, "", ""}, now);
-  }
-  if (!MayPass(status) || job.failures >= kRetries) {
-    return Finish(running, "FAILED", status, seconds);
-  }
+  if (why == Stopping::kServer || why == Stopping::kPause) return PutBack(job, back);
+  if (!MayPass(status) || job.failures >= kRetries) return Finish(job, "FAILED", status, seconds);
   const double wait = kFirstBackoff * std::pow(4, job.failures);
-  const std::string message(status.message());
-  SAED_RETURN_IF_ERROR(stores_.jobs.PutBack(
-      job.id, {seconds, true, now + static_cast<int64_t>(wait * 1e6), message, ""}, now));
-  spdlog::warn("job failed job={} error=\"{}\" trying again in seconds={}", job.id, message, wait);
+  back.failed = true;
+  back.not_before = clock_.NowMicros() + static_cast<int64_t>(wait * 1e6);
+  back.error_message = std::string(status.message());
+  SAED_RETURN_IF_ERROR(PutBack(job, back));
+  spdlog::warn("job failed job={} error=\"{}\" trying again in seconds={}", job.id,
+               back.error_message, wait);
   observer_.JobRetried();
   return absl::OkStatus();
 }

@@ -58,7 +58,8 @@ class Scheduler {
   Scheduler(Stores stores, const Clock& clock, Observer& observer, SchedulerOptions options);
   ~Scheduler();  // Stop()
 
-  // Puts jobs that ran when the server last stopped back into the queue, then begins.
+  // Puts jobs that ran when the server last died back into the queue (those that it died with again
+  // and again it gives up), then begins.
   absl::Status Start();
   // Running jobs write a checkpoint and go back to the queue; returns when none runs.
   void Stop();
@@ -98,14 +99,21 @@ class Scheduler {
   // Fails those whose dependencies failed; the rest that could start now.
   std::vector<WaitingJob> Eligible(const std::vector<storage::JobRow>& queue);
   std::string DependencyFault(const storage::JobRow& job, std::string& waits_for);
-  void StartWhatFits();
-  void StartOne(const std::string& id);
+  absl::Status StartWhatFits();
+  void StartOne(const storage::JobRow& waiting);
+  // Puts back what is RUNNING in the store and not here: its start, or its thread's, went wrong.
+  void PutBackStrays();
   void Ask(Running& running, Stopping why);
   void Run(Running& running);
-  // Records how an attempt ended.
+  // Records how an attempt ended. FAILED_PRECONDITION, for which storage::IsGivenUp holds, where it
+  // was over already.
   absl::Status Conclude(Running& running, const absl::StatusOr<Outcome>& outcome, double seconds);
-  absl::Status Finish(const Running& running, const char* state, const absl::Status& status,
+  absl::Status Finish(const storage::JobRow& job, const char* state, const absl::Status& status,
                       double seconds);
+  // The job leaves RUNNING for the queue; it may turn out to be cancelled.
+  absl::Status PutBack(const storage::JobRow& job, const storage::Requeue& why);
+  // Tells of what the store says became of an attempt, and removes what it left.
+  void Tell(const storage::AttemptEnd& end);
   void SaveUsage();
   double Now() const { return clock_.MonotonicSeconds(); }
 

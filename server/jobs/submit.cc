@@ -20,6 +20,7 @@
 #include "server/recordings/plausible.h"
 #include "server/recordings/store_format.h"
 #include "server/sae/evidence.h"
+#include "storage/request_keys.h"
 
 namespace saed::jobs {
 namespace {
@@ -82,7 +83,6 @@ storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::jso
   row.recording_id = spec.recording_id;
   row.name = spec.name;
   row.spec = json.dump();
-  row.request_digest = Sha256Hex(row.spec);
   row.owner = options.owner;
   row.priority = options.priority;
   row.dependencies = options.dependencies;
@@ -136,9 +136,22 @@ template <class Spec>
 absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock& clock, Spec spec,
                                               const QueueOptions& options,
                                               const SubmitLimits& limits, const char* kind) {
+  storage::JobRow asked = NewRow(clock, spec, ToJson(spec), options, limits);
+  asked.request_digest =
+      Sha256Hex(fmt::format("{} {} {} {}", kind, spec.recording_id, spec.threads, asked.spec));
+  if (!options.request_id.empty()) {
+    // Before the checks: what they ask for (that dependencies may still succeed, that there is
+    // room) may hold no more of a job that was queued long ago.
+    SAED_ASSIGN_OR_RETURN(const auto known, stores.jobs.OfRequest(options.request_id));
+    if (known && known->request_digest == asked.request_digest) {
+      SAED_RETURN_IF_ERROR(storage::SameRequest(*known, asked));
+      return *known;
+    }
+  }
   SAED_RETURN_IF_ERROR(Check(stores, options));
   SAED_ASSIGN_OR_RETURN(const int64_t memory, Check(stores, spec, limits));
   storage::JobRow row = NewRow(clock, spec, ToJson(spec), options, limits);
+  row.request_digest = asked.request_digest;
   row.kind = kind;
   row.memory = memory;
   return stores.jobs.Insert(row, limits.user_unfinished);
@@ -333,6 +346,7 @@ absl::StatusOr<storage::JobRow> SubmitTrialJob(const Stores& stores, const Clock
   row.name.clear();
   row.kind = "trial";
   row.memory = memory;
+  row.request_digest = Sha256Hex(row.spec);
   row.sweep_id = sweep_id;
   row.trial = trial;
   return stores.jobs.Insert(row);

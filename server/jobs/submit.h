@@ -36,7 +36,8 @@ struct SubmitLimits {
 
 // How a job is to be queued.
 struct QueueOptions {
-  std::string request_id;  // with it the same call again returns the same job
+  // With it the same call again returns the same job, as it is then (storage/request_keys.h).
+  std::string request_id;
   std::string owner;
   int priority = 0;                       // see policy.h
   std::vector<std::string> dependencies;  // ids of jobs that must succeed before
@@ -54,7 +55,9 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
 // Faults of the options; NOT_FOUND for dependencies that do not exist.
 absl::Status Check(const Stores& stores, const QueueOptions& options);
 
-// Checks and queues. RESOURCE_EXHAUSTED where the owner has too many unfinished jobs.
+// Checks and queues. What was asked for before, with the same request_id, is not checked again: the
+// answer is its job. RESOURCE_EXHAUSTED where the owner has too many unfinished jobs,
+// ALREADY_EXISTS where the request_id was used for something else.
 absl::StatusOr<storage::JobRow> Submit(const Stores& stores, const Clock& clock,
                                        const TrainSpec& spec, const QueueOptions& options,
                                        const SubmitLimits& limits);

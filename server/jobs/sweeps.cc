@@ -10,8 +10,10 @@
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/jobs/no_throw.h"
 #include "server/jobs/submit.h"
 #include "server/recordings/split.h"
+#include "storage/request_keys.h"
 
 namespace saed::jobs {
 namespace {
@@ -107,7 +109,7 @@ void Join(const SweepSpec& spec, const std::vector<const storage::JobRow*>& jobs
     done += job->state == "SUCCEEDED";
     running += job->state == "RUNNING";
     paused += job->shown_state() == "PAUSED";
-    out.held |= job->state == "QUEUED" && job->paused == "user";
+    out.held |= job->state == "QUEUED" && job->held();
     if (job->state == "FAILED") out.error = job->error_message;
   }
   const int seeds = static_cast<int>(jobs.size());
@@ -222,7 +224,7 @@ void Sweeps::Loop() {
     const auto running = stores_.sweeps.Running();
     if (running.ok()) {
       for (const storage::SweepRow& row : *running) {
-        const absl::Status status = Advance(row);
+        const absl::Status status = NoThrow([&] { return Advance(row); });
         if (!status.ok()) {
           spdlog::error("cannot go on with sweep={} error=\"{}\"", row.id,
                         std::string(status.message()));
@@ -238,6 +240,13 @@ void Sweeps::Loop() {
 
 absl::StatusOr<storage::SweepRow> Sweeps::Submit(SweepSpec spec, const std::string& request_id,
                                                  const std::string& owner) {
+  // Of what was asked for, not of what Check makes of it.
+  const std::string digest = Sha256Hex(ToJson(spec).dump());
+  if (!request_id.empty()) {
+    // Before the checks, whose answer may be another one than when it began.
+    SAED_ASSIGN_OR_RETURN(const auto known, stores_.sweeps.OfRequest(request_id, owner));
+    if (known && known->request_digest == digest) return *known;
+  }
   SAED_RETURN_IF_ERROR(Check(stores_, spec, scheduler_.LimitsFor(owner)).status());
   storage::SweepRow row;
   row.id = storage::NewId();
@@ -246,7 +255,7 @@ absl::StatusOr<storage::SweepRow> Sweeps::Submit(SweepSpec spec, const std::stri
   row.name = spec.name;
   row.recording_id = spec.base.recording_id;
   row.spec = ToJson(spec).dump();
-  row.request_digest = Sha256Hex(row.spec);
+  row.request_digest = digest;
   row.created_at = clock_.NowMicros();
   SAED_ASSIGN_OR_RETURN(row, stores_.sweeps.Insert(row));
   scheduler_.bell().Ring();
@@ -319,7 +328,8 @@ absl::Status Sweeps::SubmitTrial(const storage::SweepRow& row, const SweepSpec& 
   for (int seed = 0; seed < spec.seeds; ++seed) {
     trial.train.fit.seed = spec.base.fit.seed + static_cast<uint64_t>(seed);
     QueueOptions options;
-    options.request_id = fmt::format("sweep {} trial {} seed {}", row.id, number, seed);
+    options.request_id =
+        storage::ServerRequest(fmt::format("sweep {} trial {} seed {}", row.id, number, seed));
     options.owner = row.owner;
     SAED_RETURN_IF_ERROR(
         SubmitTrialJob(stores_, clock_, trial, row.id, number, options, limits).status());
@@ -428,7 +438,7 @@ absl::Status Sweeps::Conclude(const SweepReport& report, const SweepSpec& spec) 
     train.name = spec.name.empty() ? fmt::format("best of sweeps/{}", report.row.id)
                                    : fmt::format("{}, best settings", spec.name);
     QueueOptions options;
-    options.request_id = fmt::format("sweep {} best", report.row.id);
+    options.request_id = storage::ServerRequest(fmt::format("sweep {} best", report.row.id));
     options.owner = report.row.owner;
     SubmitLimits limits = scheduler_.LimitsFor(report.row.owner);
     limits.user_unfinished = 0;

@@ -18,7 +18,7 @@ absl::Status Checkpoint(const RunContext& context, const storage::JobRow& job,
   const std::string state = job.id + trainer.Save();
   SAED_ASSIGN_OR_RETURN(const std::string digest, context.stores.objects.Put(state));
   SAED_ASSIGN_OR_RETURN(const std::string replaced,
-                        context.stores.jobs.SetCheckpoint(job.id, digest, trainer.step()));
+                        context.stores.jobs.SetCheckpoint(AttemptOf(job), digest, trainer.step()));
   if (!replaced.empty() && replaced != digest) context.stores.objects.Remove(replaced);
   context.observer.CheckpointWritten(static_cast<int64_t>(state.size()),
                                      context.clock.MonotonicSeconds() - start);

@@ -32,7 +32,7 @@ class Reporter {
     report.time = context_.clock.NowMicros();
     report.attempt = job_.attempt;
     // A lost progress record is no reason to lose the job.
-    (void)context_.stores.jobs.AppendProgress(job_.id, ToJson(report).dump());
+    (void)context_.stores.jobs.AppendProgress(AttemptOf(job_), ToJson(report).dump());
     context_.bell.Ring();
   }
 

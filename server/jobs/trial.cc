@@ -88,7 +88,8 @@ absl::StatusOr<Outcome> RunTrial(const RunContext& context, const storage::JobRo
   result.bits_per_spike = evaluation->bits_per_spike;
   result.auroc = *auroc;
   SAED_ASSIGN_OR_RETURN(result.value, Value(spec.objective, result));
-  SAED_RETURN_IF_ERROR(context.stores.sweeps.Record({job.id, job.rung, ToJson(result).dump()}));
+  SAED_RETURN_IF_ERROR(
+      context.stores.sweeps.Record({job.id, job.rung, ToJson(result).dump()}, AttemptOf(job)));
   ProgressReport report;
   report.stage = last ? "finished" : "waiting";
   report.fraction = 1;

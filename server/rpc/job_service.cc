@@ -12,6 +12,7 @@
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
+#include "storage/request_keys.h"
 
 namespace saed::rpc {
 namespace {
@@ -68,7 +69,7 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateJobR
                                                   request.request_id().size()));
   }
   jobs::QueueOptions options;
-  options.request_id = request.request_id();
+  options.request_id = storage::UserRequest(caller.user, request.request_id());
   SAED_ASSIGN_OR_RETURN(options.priority, FromProto(request.priority()));
   if (options.priority >= jobs::kUrgent && caller.role != Role::kAdmin) {
     return InvalidField("priority",

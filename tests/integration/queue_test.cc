@@ -128,6 +128,27 @@ TEST_F(Queue, AJobWaitsForItsDependenciesAndFailsWithThem) {
   EXPECT_FALSE(Create(request).ok()) << "it depends on what never will succeed";
 }
 
+TEST_F(Queue, TheSameRequestAgainIsItsJobWhateverBecameOfIt) {
+  const std::string recording = Simulate();
+  const auto first = Create(Steps(recording, 5'000'000));
+  auto request = Steps(recording, 20);
+  request.add_dependencies(first->name());
+  request.set_request_id("once");
+  const auto second = Create(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  Cancel(first->name());
+  ASSERT_TRUE(Reaches(second->name(), v1::Job::STATE_FAILED));
+  const auto again = Create(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), second->name());
+  EXPECT_EQ(again->state(), v1::Job::STATE_FAILED);
+  request.set_priority(v1::JOB_PRIORITY_HIGH);
+  const absl::Status other = Create(request).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(other)) << other;
+  EXPECT_NE(other.message().find("whose priority is normal and not high"), std::string::npos)
+      << other;
+}
+
 TEST_F(Queue, ATimeLimitEndsAJob) {
   auto request = Steps(Simulate(), 50'000'000);
   request.set_time_limit_seconds(0.2);

@@ -249,6 +249,31 @@ TEST_F(Sweeps, WaitsForATrialThatAPersonPaused) {
   EXPECT_EQ(end.trials(0).state(), v1::Trial::STATE_DONE);
 }
 
+// What a sweep begins has names of the server's own: one who guesses them stalls nothing.
+TEST_F(Sweeps, NobodyCanTakeTheNamesOfItsTrials) {
+  const std::string recording = Simulate();
+  auto request = Request(recording);
+  request.mutable_spec()->set_trials(4);
+  request.set_request_id("once");
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const std::string id = sweep->name().substr(sweep->name().find('/') + 1);
+  for (const std::string what : {" trial 3 seed 0", " best"}) {
+    auto taken = TrainRequest(recording);
+    for (const std::string prefix : {"", "server:", "sweep:"}) {
+      taken.set_request_id(prefix + "sweep " + id + what);
+      EXPECT_TRUE(Create(taken).ok());
+    }
+  }
+  const v1::Sweep end = End(sweep->name());
+  EXPECT_EQ(end.state(), v1::Sweep::STATE_SUCCEEDED) << end.error();
+  ASSERT_EQ(end.trials_size(), 4);
+  EXPECT_EQ(end.trials(3).jobs_size(), 1);
+  const auto again = Begin(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), sweep->name());
+}
+
 TEST_F(Sweeps, ACancelledSweepEndsWithItsJobs) {
   auto request = Request(Simulate());
   request.mutable_spec()->mutable_base()->set_epochs(100000);

@@ -74,9 +74,9 @@ TEST_F(Storage, ARecordingInUseStays) {
 }
 
 TEST_F(Storage, SubmissionIsIdempotentByRequestId) {
-  EXPECT_EQ(jobs.Insert(Job("j1", "req"))->id, "j1");
-  EXPECT_EQ(jobs.Insert(Job("j2", "req"))->id, "j1");
-  JobRow other = Job("j3", "req");
+  EXPECT_EQ(jobs.Insert(Job("j1", "user::req"))->id, "j1");
+  EXPECT_EQ(jobs.Insert(Job("j2", "user::req"))->id, "j1");
+  JobRow other = Job("j3", "user::req");
   other.request_digest = "something else";
   EXPECT_TRUE(absl::IsAlreadyExists(jobs.Insert(other).status()));
   JobRow lost = Job("j4");
@@ -86,24 +86,27 @@ TEST_F(Storage, SubmissionIsIdempotentByRequestId) {
 
 TEST_F(Storage, StatesChangeOnlyFromTheStateTheyLeave) {
   ASSERT_TRUE(jobs.Insert(Job("j1")).ok());
-  EXPECT_TRUE(*jobs.Start("j1", 1));
-  EXPECT_FALSE(*jobs.Start("j1", 2));
-  EXPECT_EQ(*jobs.SetCheckpoint("j1", "c1", 10), "");
-  EXPECT_EQ(*jobs.SetCheckpoint("j1", "c2", 20), "c1");
+  EXPECT_EQ((*jobs.Start("j1", 1))->attempt, 1);
+  EXPECT_FALSE(jobs.Start("j1", 2)->has_value());
+  EXPECT_EQ(*jobs.SetCheckpoint({"j1", 1}, "c1", 10), "");
+  EXPECT_EQ(*jobs.SetCheckpoint({"j1", 1}, "c2", 20), "c1");
   EXPECT_EQ(*jobs.Checkpoints(), std::vector<std::string>{"c2"});
-  EXPECT_EQ(*jobs.RequeueRunning(), 1);
-  EXPECT_TRUE(*jobs.Start("j1", 3));
+  ASSERT_EQ(jobs.Recover(2)->size(), 1U);
+  EXPECT_TRUE(jobs.Start("j1", 3)->has_value());
   EXPECT_EQ(jobs.Get("j1")->attempt, 2);
   EXPECT_EQ(jobs.Get("j1")->started_at, 1);
-  EXPECT_EQ(*jobs.Finish("j1", "SUCCEEDED", 0, "", 2.5, 4), "c2");
+  EXPECT_EQ(jobs.Finish({"j1", 2}, "SUCCEEDED", 0, "", 2.5, 4)->checkpoint, "c2");
   EXPECT_TRUE(jobs.Checkpoints()->empty());
-  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Finish("j1", "FAILED", 13, "", 1, 5).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(jobs.Finish({"j1", 2}, "FAILED", 13, "", 1, 5).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(jobs.RequestCancel("j1", 6).status()));
 }
 
 TEST_F(Storage, ProgressIsKeptInOrder) {
   ASSERT_TRUE(jobs.Insert(Job("j1")).ok());
-  for (const char* body : {"a", "b", "c"}) ASSERT_TRUE(jobs.AppendProgress("j1", body).ok());
+  ASSERT_TRUE(jobs.Start("j1", 1)->has_value());
+  for (const char* body : {"a", "b", "c"}) {
+    ASSERT_TRUE(jobs.AppendProgress({"j1", 1}, body).ok());
+  }
   const auto rows = jobs.ReadProgress("j1", 1, 10);
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[0].sequence, 2);
@@ -113,11 +116,13 @@ TEST_F(Storage, ProgressIsKeptInOrder) {
 TEST_F(Storage, OldProgressIsThinnedEvenly) {
   for (const char* id : {"old", "new", "runs"}) {
     ASSERT_TRUE(jobs.Insert(Job(id)).ok());
-    ASSERT_TRUE(*jobs.Start(id, 1));
-    for (int i = 1; i <= 103; ++i) ASSERT_TRUE(jobs.AppendProgress(id, std::to_string(i)).ok());
+    ASSERT_TRUE(jobs.Start(id, 1)->has_value());
+    for (int i = 1; i <= 103; ++i) {
+      ASSERT_TRUE(jobs.AppendProgress({id, 1}, std::to_string(i)).ok());
+    }
   }
-  ASSERT_TRUE(jobs.Finish("old", "SUCCEEDED", 0, "", 1, 10).ok());
-  ASSERT_TRUE(jobs.Finish("new", "SUCCEEDED", 0, "", 1, 20).ok());
+  ASSERT_TRUE(jobs.Finish({"old", 1}, "SUCCEEDED", 0, "", 1, 10).ok());
+  ASSERT_TRUE(jobs.Finish({"new", 1}, "SUCCEEDED", 0, "", 1, 20).ok());
   EXPECT_EQ(*jobs.ThinProgress(20, 10), 103 - 11);
   const auto kept = jobs.ReadProgress("old", 0, 1000);
   std::vector<int64_t> sequences;
@@ -130,9 +135,9 @@ TEST_F(Storage, OldProgressIsThinnedEvenly) {
 }
 
 TEST_F(Storage, AUserHasOnlySoManyUnfinishedJobs) {
-  ASSERT_TRUE(jobs.Insert(Job("j1", "req"), 1).ok());
+  ASSERT_TRUE(jobs.Insert(Job("j1", "user::req"), 1).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(jobs.Insert(Job("j2", "other"), 1).status()));
-  EXPECT_EQ(jobs.Insert(Job("j3", "req"), 1)->id, "j1") << "asked again, not a new job";
+  EXPECT_EQ(jobs.Insert(Job("j3", "user::req"), 1)->id, "j1") << "asked again, not a new job";
   EXPECT_TRUE(jobs.Insert(Job("j4"), 2).ok());
   ASSERT_TRUE(jobs.RequestCancel("j1", 1).ok());
   EXPECT_TRUE(jobs.Insert(Job("j5"), 2).ok());
@@ -540,6 +545,10 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   JobsTable jobs(**db);
   const auto queue = jobs.Queue();
   ASSERT_TRUE(queue.ok()) << queue.status();
+  // What users asked for before is theirs alone now.
+  const auto first = jobs.Get(id);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->request_id, "user::44d823bc-8da4-4391-84df-59b379551873");
   if (GetParam() < 3) return;
   ASSERT_EQ(queue->size(), 1U);
   EXPECT_EQ((*queue)[0].shown_state(), "QUEUED");
@@ -579,6 +588,9 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   if (GetParam() < 9) return;
   EXPECT_EQ((*conditions)[1].over_unit, 0.05);
   EXPECT_NE((*conditions)[1].feature_set, "");
+  if (GetParam() < 10) return;
+  EXPECT_EQ((*conditions)[1].details, R"({"note":"shown"})");
+  EXPECT_EQ((*queue)[0].request_id, "server:sweep aaaaaaaaaaaaaaaa trial 0 seed 0");
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
