@@ -34,16 +34,27 @@ void Housekeeping::Stop() {
     stopping_ = true;
   }
   wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  thread_.join();
+  SaveUsed();
 }
 
 void Housekeeping::Loop() {
+  constexpr int kMinutes = 60;  // between two tidyings
   std::unique_lock lock(mutex_);
+  int minute = 0;
   do {
     lock.unlock();
-    TidyUp();
+    if (minute++ % kMinutes == 0) TidyUp();
+    SaveUsed();
     lock.lock();
-  } while (!wake_.wait_for(lock, std::chrono::hours(1), [&] { return stopping_; }));
+  } while (!wake_.wait_for(lock, std::chrono::minutes(1), [&] { return stopping_; }));
+}
+
+void Housekeeping::SaveUsed() {
+  if (const absl::Status s = people_.SaveUsed(); !s.ok()) {
+    spdlog::warn("cannot store when tokens were used error=\"{}\"", std::string(s.message()));
+  }
 }
 
 void Housekeeping::TidyUp() {

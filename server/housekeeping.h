@@ -23,7 +23,8 @@ inline constexpr int kKeptProgress = 200;
 // Thread-safe.
 class Housekeeping {
  public:
-  // Begins a thread that tidies up at once and every hour. The stores and clock must outlive it.
+  // Begins a thread that tidies up at once and every hour, and stores every minute and at the end
+  // when tokens were last used. The stores and clock must outlive it.
   Housekeeping(const jobs::Stores& stores, storage::PeopleTable& people, const jobs::Clock& clock,
                HousekeepingOptions options);
   ~Housekeeping();  // Stop()
@@ -32,6 +33,7 @@ class Housekeeping {
  private:
   void Loop();
   void TidyUp();
+  void SaveUsed();
 
   jobs::Stores stores_;
   storage::PeopleTable& people_;

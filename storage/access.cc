@@ -49,7 +49,7 @@ absl::StatusOr<Access> AccessTable::Of(const std::string& collection, const std:
             : fmt::format(
                   "SELECT t.owner, r.private, r.owner FROM {} t JOIN recordings r ON r.id = "
                   "t.recording_id WHERE t.id = ?",
-                  collection);
+                  collection == "dictionaries" ? "whole_dictionaries" : collection);
     SQLite::Statement s(db, sql);
     s.bind(1, id);
     if (!s.executeStep()) {

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/fair_mutex.h"
 
 namespace saed::storage {
 
@@ -40,10 +41,11 @@ class Database {
   ~Database();
 
   // Runs fn(SQLite::Database&) in one IMMEDIATE transaction and commits where it returns OK (a
-  // Status or StatusOr); rolls back otherwise. One writer at a time.
+  // Status or StatusOr); rolls back otherwise. One writer at a time, in the order in which they
+  // came: what takes long is written in several transactions, between which others have their turn.
   template <class Fn>
   auto Write(Fn&& fn) -> std::invoke_result_t<Fn, SQLite::Database&> {
-    const std::lock_guard lock(writer_mutex_);
+    const std::lock_guard<FairMutex> lock(writer_mutex_);
     const Timer timer(*this, "write");
     try {
       SQLite::Transaction transaction(*writer_, SQLite::TransactionBehavior::IMMEDIATE);
@@ -98,7 +100,7 @@ class Database {
 
   TransactionObserver observer_;
   int migrations_ = 0;
-  std::mutex writer_mutex_;
+  FairMutex writer_mutex_;
   std::unique_ptr<SQLite::Database> writer_;
   std::mutex readers_mutex_;
   std::condition_variable reader_free_;

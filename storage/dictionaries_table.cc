@@ -60,7 +60,7 @@ absl::Status Missing(const std::string& id) {
 }
 
 absl::Status CheckThere(SQLite::Database& db, const std::string& id) {
-  SQLite::Statement s(db, "SELECT 1 FROM dictionaries WHERE id = ?");
+  SQLite::Statement s(db, "SELECT 1 FROM whole_dictionaries WHERE id = ?");
   s.bind(1, id);
   return s.executeStep() ? absl::OkStatus() : Missing(id);
 }
@@ -156,9 +156,9 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
   // CROSS JOIN keeps SQLite to this order.
   const std::string from =
       sql.first.empty()
-          ? "features f JOIN dictionaries d ON d.id = f.dictionary_id"
+          ? "features f JOIN whole_dictionaries d ON d.id = f.dictionary_id"
           : fmt::format(
-                "{} g CROSS JOIN dictionaries d ON d.model_id = g.model_id CROSS JOIN "
+                "{} g CROSS JOIN whole_dictionaries d ON d.model_id = g.model_id CROSS JOIN "
                 "features f ON f.dictionary_id = d.id AND f.latent = g.latent",
                 sql.first);
   auto s = std::make_unique<SQLite::Statement>(
@@ -185,7 +185,7 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
 void AddAnnotations(SQLite::Database& db, std::vector<ListedFeature>& features) {
   SQLite::Statement s(
       db,
-      "SELECT a.kind, a.text FROM annotations a JOIN dictionaries d ON d.model_id = "
+      "SELECT a.kind, a.text FROM annotations a JOIN whole_dictionaries d ON d.model_id = "
       "a.model_id WHERE d.id = ? AND a.latent = ? AND a.deleted_at IS NULL AND "
       "a.kind IN ('label', 'tag') ORDER BY a.text");
   for (ListedFeature& f : features) {
@@ -212,7 +212,7 @@ ScoreRow Scores(SQLite::Statement& s, int at) {
 absl::StatusOr<DictionaryRow> DictionariesTable::Get(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<DictionaryRow> {
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM dictionaries WHERE id = ?", kDictionaryColumns));
+        db, fmt::format("SELECT {} FROM whole_dictionaries WHERE id = ?", kDictionaryColumns));
     s.bind(1, id);
     if (!s.executeStep()) return Missing(id);
     return Dictionary(s);
@@ -226,10 +226,11 @@ absl::StatusOr<std::vector<DictionaryRow>> DictionariesTable::List(const std::st
                                                                    const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<DictionaryRow>> {
     SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM dictionaries WHERE (?1 = '' OR model_id = ?1) AND (?3 = '' "
-                        "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
-                        "?4",
-                        kDictionaryColumns, Visible(viewer, "recording_id")));
+        db, fmt::format(
+                "SELECT {} FROM whole_dictionaries WHERE (?1 = '' OR model_id = ?1) AND (?3 = '' "
+                "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
+                "?4",
+                kDictionaryColumns, Visible(viewer, "recording_id")));
     SQLite::bind(s, model_id, after_created_at, after_id, limit);
     std::vector<DictionaryRow> out;
     while (s.executeStep()) out.push_back(Dictionary(s));
@@ -323,13 +324,14 @@ absl::StatusOr<std::vector<ConditionPlace>> DictionariesTable::WhereCondition(
     const std::string& name, bool all, int limit, const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
     SQLite::Statement s(
-        db, fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "
-                        "d.model_id, d.recording_id, r.name, d.created_at, ROW_NUMBER() OVER "
-                        "(PARTITION BY d.recording_id ORDER BY d.created_at DESC, d.id DESC) AS "
-                        "place FROM dictionaries d CROSS JOIN conditions c ON c.dictionary_id = "
-                        "d.id AND c.name = ?1 JOIN recordings r ON r.id = d.recording_id WHERE "
-                        "1{}) WHERE place = 1 OR ?2 ORDER BY created_at DESC, id DESC LIMIT ?3",
-                        Visible(viewer, "d.recording_id")));
+        db,
+        fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "
+                    "d.model_id, d.recording_id, r.name, d.created_at, ROW_NUMBER() OVER "
+                    "(PARTITION BY d.recording_id ORDER BY d.created_at DESC, d.id DESC) AS "
+                    "place FROM whole_dictionaries d CROSS JOIN conditions c ON c.dictionary_id = "
+                    "d.id AND c.name = ?1 JOIN recordings r ON r.id = d.recording_id WHERE "
+                    "1{}) WHERE place = 1 OR ?2 ORDER BY created_at DESC, id DESC LIMIT ?3",
+                    Visible(viewer, "d.recording_id")));
     SQLite::bind(s, name, static_cast<int>(all), limit);
     std::vector<ConditionPlace> out;
     while (s.executeStep()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "storage/access.h"
+#include "storage/attempt.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -141,8 +143,17 @@ class DictionariesTable {
  public:
   explicit DictionariesTable(Database& db) : db_(db) {}
 
-  // The whole dictionary in one transaction; one that is there already stays.
-  absl::Status Insert(const DictionaryRows& rows);
+  // Writes the dictionary in pieces of about a megabyte, between which others may write; nobody
+  // sees any of it before all of it is there. One that is there already stays; what an attempt
+  // before left unfinished is written anew. What an attempt made is fenced (attempt.h).
+  // NOT_FOUND where the model is deleted meanwhile, CANCELLED where `stop` is set.
+  absl::Status Insert(const DictionaryRows& rows,
+                      const std::optional<Attempt>& attempt = std::nullopt,
+                      const std::atomic<bool>* stop = nullptr);
+  // Removes what the attempt's job left of a dictionary that it did not finish, in pieces.
+  absl::Status Discard(const Attempt& attempt);
+  // At start-up, when nothing writes: those of all. Returns how many there were.
+  absl::StatusOr<int64_t> DiscardUnfinished();
   absl::StatusOr<DictionaryRow> Get(const std::string& id);
   absl::StatusOr<std::vector<DictionaryRow>> List(const std::string& model_id, int limit,
                                                   int64_t after_created_at,

@@ -1,12 +1,17 @@
 // Writing a dictionary.
+#include <fmt/format.h>
+
+#include <span>
+
 #include "storage/dictionaries_table.h"
+#include "storage/dictionary_remove.h"
 #include "storage/sql_values.h"
 
 namespace saed::storage {
 namespace {
 
 void InsertConditions(SQLite::Database& db, const std::string& id,
-                      const std::vector<ConditionRow>& conditions) {
+                      std::span<const ConditionRow> conditions) {
   SQLite::Statement s(db,
                       "INSERT INTO conditions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const ConditionRow& c : conditions) {
@@ -32,7 +37,7 @@ void InsertConditions(SQLite::Database& db, const std::string& id,
 }
 
 void InsertFeatures(SQLite::Database& db, const std::string& id,
-                    const std::vector<FeatureRow>& features) {
+                    std::span<const FeatureRow> features) {
   SQLite::Statement s(db, "INSERT INTO features VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const FeatureRow& f : features) {
     s.reset();
@@ -55,7 +60,7 @@ void InsertFeatures(SQLite::Database& db, const std::string& id,
 }
 
 void InsertAssociations(SQLite::Database& db, const std::string& id,
-                        const std::vector<AssociationRow>& associations) {
+                        std::span<const AssociationRow> associations) {
   SQLite::Statement s(
       db, "INSERT INTO associations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   for (const AssociationRow& a : associations) {
@@ -80,57 +85,162 @@ void InsertAssociations(SQLite::Database& db, const std::string& id,
   }
 }
 
-void InsertVariables(SQLite::Database& db, const std::string& id, const DictionaryRows& rows) {
-  SQLite::Statement variable(db, "INSERT INTO variables VALUES (?,?,?,?,?,?,?)");
-  for (const VariableRow& v : rows.variables) {
-    variable.reset();
-    SQLite::bind(variable, id, v.position, v.name, v.details);
-    Bind(variable, 5, v.best_unit);
-    Bind(variable, 6, v.best_unit_train);
-    Bind(variable, 7, v.best_unit_test);
-    variable.exec();
+void InsertVariables(SQLite::Database& db, const std::string& id,
+                     std::span<const VariableRow> variables) {
+  SQLite::Statement s(db, "INSERT INTO variables VALUES (?,?,?,?,?,?,?)");
+  for (const VariableRow& v : variables) {
+    s.reset();
+    SQLite::bind(s, id, v.position, v.name, v.details);
+    Bind(s, 5, v.best_unit);
+    Bind(s, 6, v.best_unit_train);
+    Bind(s, 7, v.best_unit_test);
+    s.exec();
   }
-  SQLite::Statement tuning(db, "INSERT INTO tunings VALUES (?,?,?,?,?,?,?,?,?,?,?)");
-  for (const TuningRow& t : rows.tunings) {
-    tuning.reset();
-    SQLite::bind(tuning, id, t.variable, t.latent);
+}
+
+void InsertTunings(SQLite::Database& db, const std::string& id,
+                   std::span<const TuningRow> tunings) {
+  SQLite::Statement s(db, "INSERT INTO tunings VALUES (?,?,?,?,?,?,?,?,?,?,?)");
+  for (const TuningRow& t : tunings) {
+    s.reset();
+    SQLite::bind(s, id, t.variable, t.latent);
     int at = 4;
     for (const auto* v : {&t.train_spearman, &t.test_spearman, &t.train_information,
                           &t.test_information, &t.p_value, &t.q_value}) {
-      Bind(tuning, at++, *v);
+      Bind(s, at++, *v);
     }
-    BindFloats(tuning, at++, t.curves);
-    tuning.bind(at, t.details);
-    tuning.exec();
+    BindFloats(s, at++, t.curves);
+    s.bind(at, t.details);
+    s.exec();
   }
-  SQLite::Statement response(db, "INSERT INTO responses VALUES (?,?,?,?,?,?,?)");
-  for (const ResponseRow& r : rows.responses) {
-    response.reset();
-    SQLite::bind(response, id, r.latent, r.condition, r.events, r.before, r.latency);
-    BindFloats(response, 7, r.curves);
-    response.exec();
+}
+
+void InsertResponses(SQLite::Database& db, const std::string& id,
+                     std::span<const ResponseRow> responses) {
+  SQLite::Statement s(db, "INSERT INTO responses VALUES (?,?,?,?,?,?,?)");
+  for (const ResponseRow& r : responses) {
+    s.reset();
+    SQLite::bind(s, id, r.latent, r.condition, r.events, r.before, r.latency);
+    BindFloats(s, 7, r.curves);
+    s.exec();
   }
+}
+
+// About how many bytes a row takes.
+constexpr size_t kRow = 256;
+size_t Size(const ConditionRow& c) {
+  return kRow + c.spec.size() + c.details.size() + c.feature_set.size();
+}
+size_t Size(const FeatureRow& f) {
+  return kRow + f.details.size() + sizeof(float) * (f.decoder.size() + f.trace_map.size());
+}
+size_t Size(const AssociationRow& a) { return kRow + a.units.size(); }
+size_t Size(const VariableRow& v) { return kRow + v.details.size(); }
+size_t Size(const TuningRow& t) {
+  return kRow + t.details.size() + sizeof(float) * t.curves.size();
+}
+size_t Size(const ResponseRow& r) { return kRow + sizeof(float) * r.curves.size(); }
+
+constexpr size_t kPiece = 1 << 20;  // bytes of one transaction; some 30 ms
+
+// How many rows from the first on are a piece; at least one of them.
+template <class Row>
+size_t Piece(std::span<const Row> rows) {
+  size_t bytes = 0, count = 0;
+  while (count < rows.size() && (count == 0 || bytes < kPiece)) bytes += Size(rows[count++]);
+  return count;
+}
+
+// OK where the attempt may go on with the dictionary that it began.
+absl::Status MayGoOn(SQLite::Database& db, const DictionaryRow& row,
+                     const std::optional<Attempt>& attempt) {
+  if (attempt) {
+    if (auto fence = FenceResult(db, *attempt); !fence.ok()) return fence;
+  }
+  SQLite::Statement s(db, "SELECT 1 FROM dictionaries WHERE id = ? AND complete = 0");
+  s.bind(1, row.id);
+  if (s.executeStep()) return absl::OkStatus();
+  return absl::NotFoundError(
+      fmt::format("models/{} was deleted while its dictionary was written", row.model_id));
+}
+
+struct Writing {
+  Database& db;
+  const DictionaryRow& row;
+  const std::optional<Attempt>& attempt;
+  const std::atomic<bool>* stop;
+};
+
+template <class Row, class Insert>
+absl::Status InPieces(const Writing& w, std::span<const Row> rows, Insert insert) {
+  while (!rows.empty()) {
+    if (w.stop != nullptr && w.stop->load(std::memory_order_relaxed)) {
+      return absl::CancelledError("stopped while storing the dictionary");
+    }
+    const size_t count = Piece(rows);
+    const absl::Status written = w.db.Write([&](SQLite::Database& db) -> absl::Status {
+      if (auto may = MayGoOn(db, w.row, w.attempt); !may.ok()) return may;
+      insert(db, w.row.id, rows.first(count));
+      return absl::OkStatus();
+    });
+    if (!written.ok()) return written;
+    rows = rows.subspan(count);
+  }
+  return absl::OkStatus();
+}
+
+enum class There { kNew, kUnfinished, kWhole };
+
+absl::StatusOr<There> Begin(SQLite::Database& db, const DictionaryRow& row) {
+  SQLite::Statement s(
+      db,
+      "INSERT INTO dictionaries (id, model_id, recording_id, created_at, features, "
+      "train_windows, test_windows, warnings, spectra, details, owner, complete) VALUES "
+      "(?1,?,?,?,?,?,?,?,?,?, coalesce((SELECT owner FROM jobs WHERE id = ?1), ''), 0) "
+      "ON CONFLICT (id) DO NOTHING");
+  SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
+               row.train_windows, row.test_windows, row.warnings, row.spectra, row.details);
+  if (s.exec() == 1) return There::kNew;
+  SQLite::Statement whole(db, "SELECT complete FROM dictionaries WHERE id = ?");
+  whole.bind(1, row.id);
+  whole.executeStep();
+  return whole.getColumn(0).getInt() != 0 ? There::kWhole : There::kUnfinished;
 }
 
 }  // namespace
 
-absl::Status DictionariesTable::Insert(const DictionaryRows& rows) {
+absl::Status DictionariesTable::Insert(const DictionaryRows& rows,
+                                       const std::optional<Attempt>& attempt,
+                                       const std::atomic<bool>* stop) {
+  const DictionaryRow& row = rows.dictionary;
+  const auto begin = [&] {
+    return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<There> {
+      if (attempt) {
+        if (auto fence = FenceResult(db, *attempt); !fence.ok()) return fence;
+      }
+      return Begin(db, row);
+    });
+  };
+  auto there = begin();
+  if (there.ok() && *there == There::kUnfinished) {
+    if (auto removed = RemoveDictionary(db_, row.id, attempt); !removed.ok()) return removed;
+    there = begin();
+  }
+  if (!there.ok()) return there.status();
+  if (*there == There::kWhole) return absl::OkStatus();
+  const Writing w{db_, row, attempt, stop};
+  absl::Status s = InPieces(w, std::span(rows.conditions), InsertConditions);
+  if (s.ok()) s = InPieces(w, std::span(rows.features), InsertFeatures);
+  if (s.ok()) s = InPieces(w, std::span(rows.associations), InsertAssociations);
+  if (s.ok()) s = InPieces(w, std::span(rows.variables), InsertVariables);
+  if (s.ok()) s = InPieces(w, std::span(rows.tunings), InsertTunings);
+  if (s.ok()) s = InPieces(w, std::span(rows.responses), InsertResponses);
+  if (!s.ok()) return s;
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    const DictionaryRow& row = rows.dictionary;
-    SQLite::Statement s(
-        db,
-        "INSERT INTO dictionaries (id, model_id, recording_id, created_at, features, "
-        "train_windows, test_windows, warnings, spectra, details, owner) VALUES "
-        "(?1,?,?,?,?,?,?,?,?,?, "
-        "coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "
-        "ON CONFLICT (id) DO NOTHING");
-    SQLite::bind(s, row.id, row.model_id, row.recording_id, row.created_at, row.features,
-                 row.train_windows, row.test_windows, row.warnings, row.spectra, row.details);
-    if (s.exec() == 0) return absl::OkStatus();
-    InsertConditions(db, row.id, rows.conditions);
-    InsertFeatures(db, row.id, rows.features);
-    InsertAssociations(db, row.id, rows.associations);
-    InsertVariables(db, row.id, rows);
+    if (auto may = MayGoOn(db, row, attempt); !may.ok()) return may;
+    SQLite::Statement whole(db, "UPDATE dictionaries SET complete = 1 WHERE id = ?");
+    whole.bind(1, row.id);
+    whole.exec();
     return absl::OkStatus();
   });
 }

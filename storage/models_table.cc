@@ -6,6 +6,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "storage/dictionary_remove.h"
+
 namespace saed::storage {
 namespace {
 
@@ -113,6 +115,22 @@ absl::StatusOr<std::vector<ModelRow>> ModelsTable::List(const std::string& recor
 }
 
 absl::Status ModelsTable::Delete(const std::string& id) {
+  // Hidden first, then removed in pieces, which may be long.
+  const auto dictionaries =
+      db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+        SQLite::Statement hide(db, "UPDATE dictionaries SET complete = 0 WHERE model_id = ?");
+        hide.bind(1, id);
+        hide.exec();
+        SQLite::Statement s(db, "SELECT id FROM dictionaries WHERE model_id = ?");
+        s.bind(1, id);
+        std::vector<std::string> out;
+        while (s.executeStep()) out.push_back(s.getColumn(0).getString());
+        return out;
+      });
+  if (!dictionaries.ok()) return dictionaries.status();
+  for (const std::string& dictionary : *dictionaries) {
+    if (auto removed = RemoveDictionary(db_, dictionary); !removed.ok()) return removed;
+  }
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "DELETE FROM models WHERE id = ?");
     s.bind(1, id);

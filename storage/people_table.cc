@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace saed::storage {
 namespace {
 
@@ -140,7 +142,7 @@ absl::StatusOr<TokenRow> PeopleTable::Token(const std::string& id) {
     if (!s.executeStep()) {
       return absl::NotFoundError(fmt::format("there is no token 'tokens/{}'", id));
     }
-    return ToToken(s);
+    return Noted(ToToken(s));
   });
 }
 
@@ -151,7 +153,7 @@ absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& use
                                         kToken));
     s.bind(1, user);
     std::vector<TokenRow> out;
-    while (s.executeStep()) out.push_back(ToToken(s));
+    while (s.executeStep()) out.push_back(Noted(ToToken(s)));
     return out;
   });
 }
@@ -165,13 +167,41 @@ absl::Status PeopleTable::Revoke(const std::string& id, int64_t now) {
   });
 }
 
-absl::Status PeopleTable::Used(const std::string& id, int64_t now) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+void PeopleTable::Used(const std::string& id, int64_t now) {
+  const std::lock_guard lock(mutex_);
+  used_[id] = std::max(used_[id], now);
+}
+
+TokenRow PeopleTable::Noted(TokenRow token) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = used_.find(token.id);
+  if (it != used_.end()) token.last_used_at = std::max(it->second, token.last_used_at.value_or(0));
+  return token;
+}
+
+absl::Status PeopleTable::SaveUsed() {
+  std::map<std::string, int64_t> used;
+  {
+    const std::lock_guard lock(mutex_);
+    used = used_;
+  }
+  if (used.empty()) return absl::OkStatus();
+  const absl::Status saved = db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE tokens SET last_used_at = ? WHERE id = ?");
-    SQLite::bind(s, now, id);
-    s.exec();
+    for (const auto& [id, at] : used) {
+      SQLite::bind(s, at, id);
+      s.exec();
+      s.reset();
+    }
     return absl::OkStatus();
   });
+  if (!saved.ok()) return saved;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(used_, [&](const auto& noted) {
+    const auto it = used.find(noted.first);
+    return it != used.end() && it->second == noted.second;
+  });
+  return absl::OkStatus();
 }
 
 absl::Status PeopleTable::Audit(const AuditRow& row) {

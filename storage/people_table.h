@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,7 +66,10 @@ class PeopleTable {
   // Of one user, or of all where the name is empty; newest first.
   absl::StatusOr<std::vector<TokenRow>> Tokens(const std::string& user);
   absl::Status Revoke(const std::string& id, int64_t now);
-  absl::Status Used(const std::string& id, int64_t now);
+  // Notes when a token was last used, and waits for nobody: what was noted shows at once, and is
+  // stored by SaveUsed.
+  void Used(const std::string& id, int64_t now);
+  absl::Status SaveUsed();
 
   absl::Status Audit(const AuditRow& row);
   // Newest first, those with id < before; of one user where the name is not empty.
@@ -74,7 +79,12 @@ class PeopleTable {
   absl::StatusOr<int64_t> DropAudit(int64_t before);
 
  private:
+  // With what was noted and is not stored yet.
+  TokenRow Noted(TokenRow token) const;
+
   Database& db_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int64_t> used_;  // token → µs since 1970
 };
 
 }  // namespace saed::storage

@@ -95,9 +95,15 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
   SAED_RETURN_IF_ERROR(dictionary.status());
   dictionary->warnings.insert(dictionary->warnings.begin(), model_warnings.begin(),
                               model_warnings.end());
-  SAED_RETURN_IF_ERROR(
+  const absl::Status stored =
       context.stores.dictionaries.Insert(ToRows(*dictionary, encoder.model(), job.id, model_id,
-                                                job.recording_id, context.clock.NowMicros())));
+                                                job.recording_id, context.clock.NowMicros()),
+                                         AttemptOf(job), &context.stop);
+  if (!stored.ok()) {
+    // What is left, where this fails too, the next attempt or start removes.
+    (void)context.stores.dictionaries.Discard(AttemptOf(job));
+    return stored;
+  }
   ProgressReport report;
   report.stage = "finished";
   report.fraction = 1;

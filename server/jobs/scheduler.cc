@@ -47,6 +47,7 @@ absl::Status Scheduler::Start() {
     spdlog::info("the server died while it ran: job={} state={}", end.job, end.state);
     Tell(end);
   }
+  SAED_RETURN_IF_ERROR(stores_.dictionaries.DiscardUnfinished().status());
   SAED_ASSIGN_OR_RETURN(const auto usage, stores_.jobs.Usage());
   SAED_ASSIGN_OR_RETURN(typical_core_seconds_, stores_.jobs.TypicalCoreSeconds());
   for (const storage::UsageRow& row : usage) {

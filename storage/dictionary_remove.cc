@@ -1,0 +1,86 @@
+#include "storage/dictionary_remove.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/dictionaries_table.h"
+
+namespace saed::storage {
+namespace {
+
+constexpr int kRows = 2000;  // of one transaction; features, which are large, fewer
+
+// A table's rows of one dictionary have these columns as their key.
+constexpr std::pair<const char*, const char*> kTables[] = {{"associations", "condition, latent"},
+                                                           {"tunings", "variable, latent"},
+                                                           {"responses", "latent, condition"},
+                                                           {"features", "latent"},
+                                                           {"variables", "position"},
+                                                           {"conditions", "position"}};
+
+// How many rows it removed.
+absl::StatusOr<int> Piece(Database& db, const std::string& id,
+                          const std::optional<Attempt>& attempt, const std::string& table,
+                          const char* key) {
+  return db.Write([&](SQLite::Database& raw) -> absl::StatusOr<int> {
+    if (attempt) {
+      if (auto fence = Fence(raw, *attempt); !fence.ok()) return fence;
+    }
+    SQLite::Statement s(
+        raw, fmt::format("DELETE FROM {0} WHERE dictionary_id = ?1 AND ({1}) IN (SELECT {1} FROM "
+                         "{0} WHERE dictionary_id = ?1 LIMIT ?2) AND EXISTS (SELECT 1 FROM "
+                         "dictionaries WHERE id = ?1 AND complete = 0)",
+                         table, key));
+    SQLite::bind(s, id, table == "features" ? kRows / 20 : kRows);
+    return s.exec();
+  });
+}
+
+std::vector<std::string> Ids(SQLite::Statement& s) {
+  std::vector<std::string> out;
+  while (s.executeStep()) out.push_back(s.getColumn(0).getString());
+  return out;
+}
+
+}  // namespace
+
+absl::Status RemoveDictionary(Database& db, const std::string& id,
+                              const std::optional<Attempt>& attempt) {
+  for (const auto& [table, key] : kTables) {
+    while (true) {
+      const auto removed = Piece(db, id, attempt, table, key);
+      if (!removed.ok()) return removed.status();
+      if (*removed == 0) break;
+    }
+  }
+  return db.Write([&](SQLite::Database& raw) -> absl::Status {
+    if (attempt) {
+      if (auto fence = Fence(raw, *attempt); !fence.ok()) return fence;
+    }
+    SQLite::Statement s(raw, "DELETE FROM dictionaries WHERE id = ? AND complete = 0");
+    s.bind(1, id);
+    s.exec();
+    return absl::OkStatus();
+  });
+}
+
+absl::Status DictionariesTable::Discard(const Attempt& attempt) {
+  return RemoveDictionary(db_, attempt.job, attempt);
+}
+
+absl::StatusOr<int64_t> DictionariesTable::DiscardUnfinished() {
+  const auto ids = db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+    SQLite::Statement s(db, "SELECT id FROM dictionaries WHERE complete = 0");
+    return Ids(s);
+  });
+  if (!ids.ok()) return ids.status();
+  for (const std::string& id : *ids) {
+    if (auto removed = RemoveDictionary(db_, id); !removed.ok()) return removed;
+  }
+  return static_cast<int64_t>(ids->size());
+}
+
+}  // namespace saed::storage
