@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_scheduler_observer.h>
 #include <tbb/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -17,6 +16,7 @@
 #include "server/jobs/dictionary_rows.h"
 #include "server/jobs/learned.h"
 #include "server/jobs/model_view.h"
+#include "server/jobs/nice_arena.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/jobs/train_loop.h"
@@ -27,24 +27,6 @@
 
 namespace saed::jobs {
 namespace {
-
-// Lets the operating system prefer every other thread of the machine: an encode call waits for
-// nobody's training.
-void BeNice() {
-  constexpr int kNice = 10;
-  // 0 is the calling thread here, not its process; a refusal leaves it as it was.
-  (void)setpriority(PRIO_PROCESS, 0, kNice);
-}
-
-// Does so for every thread that works in an arena.
-class NiceThreads : public tbb::task_scheduler_observer {
- public:
-  explicit NiceThreads(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
-    observe(true);
-  }
-  ~NiceThreads() override { observe(false); }
-  void on_scheduler_entry(bool /*is_worker*/) override { BeNice(); }
-};
 
 nlohmann::json Provenance(const RunContext& context, const storage::JobRow& job,
                           const std::string& recording_digest, const recordings::ViewData& view,
@@ -179,12 +161,15 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
 absl::StatusOr<Outcome> RunJob(const RunContext& context, const storage::JobRow& job) {
   try {
     BeNice();
-    tbb::task_arena arena(std::max(1, job.threads));
-    const NiceThreads nice(arena);
-    if (job.kind == "trial") return RunTrial(context, job, arena);
-    SAED_RETURN_IF_ERROR(job.kind == "train" ? RunTrain(context, job, arena)
-                                             : RunAnalyse(context, job, arena));
-    return Outcome::kDone;
+    NiceArena nice(std::max(1, job.threads));
+    tbb::task_arena& arena = nice.arena();
+    // All of it, so that whatever is done in parallel on the way is done by the job's threads.
+    return arena.execute([&]() -> absl::StatusOr<Outcome> {
+      if (job.kind == "trial") return RunTrial(context, job, arena);
+      SAED_RETURN_IF_ERROR(job.kind == "train" ? RunTrain(context, job, arena)
+                                               : RunAnalyse(context, job, arena));
+      return Outcome::kDone;
+    });
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
         "not enough memory for this job; use fewer features, a smaller batch_size or a smaller "
