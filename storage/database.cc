@@ -8,7 +8,8 @@
 namespace saed::storage {
 namespace {
 
-constexpr int kReaders = 4;
+constexpr std::pair<Lane, int> kReaders[] = {
+    {Lane::kServer, 2}, {Lane::kCalls, 4}, {Lane::kSearch, 4}};
 constexpr int kBusyTimeoutMs = 10'000;
 
 double Seconds() {
@@ -47,8 +48,9 @@ absl::Status FromException(const SQLite::Exception& e) {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path,
-                                                         TransactionObserver observer) {
-  std::unique_ptr<Database> db(new Database);
+                                                         TransactionObserver observer,
+                                                         int64_t most_steps) {
+  std::unique_ptr<Database> db(new Database(most_steps));
   db->observer_ = std::move(observer);
   try {
     db->writer_ = Connect(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
@@ -56,8 +58,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
     const auto had = Migrate(*db->writer_);
     if (!had.ok()) return had.status();
     if (*had > 0) db->migrations_ = kSchemaVersion - *had;
-    for (int i = 0; i < kReaders; ++i) {
-      db->readers_.push_back(Connect(path, SQLite::OPEN_READONLY));
+    for (const auto& [lane, count] : kReaders) {
+      for (int i = 0; i < count; ++i) {
+        db->readers_.Add(lane, Connect(path, SQLite::OPEN_READONLY));
+      }
     }
   } catch (const SQLite::Exception& e) {
     return FromException(e);
@@ -67,19 +71,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
 
 Database::~Database() = default;
 
-Database::Reader::Reader(Database& db) : db_(db) {
-  std::unique_lock lock(db.readers_mutex_);
-  db.reader_free_.wait(lock, [&] { return !db.readers_.empty(); });
-  connection_ = std::move(db.readers_.back());
-  db.readers_.pop_back();
-}
-
-Database::Reader::~Reader() {
-  {
-    const std::lock_guard lock(db_.readers_mutex_);
-    db_.readers_.push_back(std::move(connection_));
-  }
-  db_.reader_free_.notify_one();
+absl::Status Database::TooMuch(std::string_view field) {
+  return InvalidField(
+      field,
+      "makes the server look at more rows than one call may; must ask for less: one "
+      "dictionary, fewer conditions and variables, or a comparison that must hold "
+      "(outside OR and NOT)");
 }
 
 Database::Timer::Timer(const Database& db, std::string_view kind)

@@ -1,4 +1,4 @@
-// The SQLite database: one writer connection behind a mutex, a pool of readers.
+// The SQLite database: one writer connection behind a mutex, readers in lanes (readers.h).
 //
 // WAL, foreign keys on, STRICT tables, full synchronisation: what a write acknowledged survives a
 // kill and a power cut. Exceptions of SQLiteCpp end here and become statuses.
@@ -7,18 +7,18 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <SQLiteCpp/VariadicBind.h>
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/faults.h"
 #include "storage/fair_mutex.h"
+#include "storage/readers.h"
 
 namespace saed::storage {
 
@@ -33,9 +33,10 @@ using TransactionObserver = std::function<void(std::string_view kind, double sec
 class Database {
  public:
   // Opens or creates the file and migrates it to the newest schema. FAILED_PRECONDITION where the
-  // file is of a newer saed.
+  // file is of a newer saed. `most_steps`: of one read for a call, see readers.h.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
-                                                        TransactionObserver observer = {});
+                                                        TransactionObserver observer = {},
+                                                        int64_t most_steps = kMostSteps);
   // Schema versions that Open stepped over; 0 for a file that is new or up to date.
   int migrations() const { return migrations_; }
   ~Database();
@@ -57,32 +58,45 @@ class Database {
     }
   }
 
-  // Runs fn(SQLite::Database&) on a reader, in one snapshot.
+  // Runs fn(SQLite::Database&) on a reader, in one snapshot. For a call (on_behalf.h) it ends with
+  // the call, as DEADLINE_EXCEEDED or CANCELLED.
   template <class Fn>
   auto Read(Fn&& fn) -> std::invoke_result_t<Fn, SQLite::Database&> {
-    const Reader reader(*this);
+    return ReadIn(OnBehalf::Current() == nullptr ? Lane::kServer : Lane::kCalls, fn);
+  }
+
+  // The same for what may walk many rows, which no short read waits for. INVALID_ARGUMENT on
+  // `field`, which asks for it, where a call's search takes more than kMostSteps.
+  template <class Fn>
+  auto Search(std::string_view field, Fn&& fn) -> std::invoke_result_t<Fn, SQLite::Database&> {
+    auto result = ReadIn(Lane::kSearch, fn);
+    if (absl::IsResourceExhausted(StatusOf(result)) && OnBehalf::Current() != nullptr) {
+      return TooMuch(field);
+    }
+    return result;
+  }
+
+ private:
+  static const absl::Status& StatusOf(const absl::Status& status) { return status; }
+  template <class T>
+  static const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+    return result.status();
+  }
+  static absl::Status TooMuch(std::string_view field);
+
+  template <class Fn>
+  auto ReadIn(Lane lane, Fn& fn) -> std::invoke_result_t<Fn, SQLite::Database&> {
+    const Readers::Hold reader(readers_, lane);
+    if (!reader.status().ok()) return reader.status();
     const Timer timer(*this, "read");
     try {
       SQLite::Transaction transaction(reader.get());
       return fn(reader.get());
     } catch (const SQLite::Exception& e) {
-      return FromException(e);
+      return reader.ended().ok() ? FromException(e) : reader.ended();
     }
   }
 
- private:
-  class Reader {
-   public:
-    explicit Reader(Database& db);
-    ~Reader();
-    Reader(const Reader&) = delete;
-    Reader& operator=(const Reader&) = delete;
-    SQLite::Database& get() const { return *connection_; }
-
-   private:
-    Database& db_;
-    std::unique_ptr<SQLite::Database> connection_;
-  };
   class Timer {
    public:
     Timer(const Database& db, std::string_view kind);
@@ -96,15 +110,13 @@ class Database {
     double start_;
   };
 
-  Database() = default;
+  explicit Database(int64_t most_steps) : readers_(most_steps) {}
 
   TransactionObserver observer_;
   int migrations_ = 0;
   FairMutex writer_mutex_;
   std::unique_ptr<SQLite::Database> writer_;
-  std::mutex readers_mutex_;
-  std::condition_variable reader_free_;
-  std::vector<std::unique_ptr<SQLite::Database>> readers_;
+  Readers readers_;
 };
 
 // Brings the schema to the newest version (migrations are numbered by PRAGMA user_version) and

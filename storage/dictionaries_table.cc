@@ -247,7 +247,8 @@ absl::StatusOr<std::vector<ConditionRow>> DictionariesTable::Conditions(const st
 
 absl::StatusOr<std::vector<ListedFeature>> DictionariesTable::ListFeatures(
     const FeatureQuery& query) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ListedFeature>> {
+  const char* field = query.filter.empty() ? "order_by" : "filter";
+  return db_.Search(field, [&](SQLite::Database& db) -> absl::StatusOr<std::vector<ListedFeature>> {
     SAED_ASSIGN_OR_RETURN(const auto s, Prepare(db, query, ""));
     std::vector<ListedFeature> out;
     while (s->executeStep()) {
@@ -322,7 +323,7 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
 
 absl::StatusOr<std::vector<ConditionPlace>> DictionariesTable::WhereCondition(
     const std::string& name, bool all, int limit, const Viewer& viewer) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
+  return db_.Search("condition", [&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
     SQLite::Statement s(
         db,
         fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "

@@ -148,6 +148,15 @@ class Translator {
                                              none ? "there are none" : "there is, for instance, '",
                                              found.example, none ? "" : "'"));
     }
+    const size_t most = found.position < 0 ? kMostNames / 2 : kMostNames;
+    if (joined_.size() >= most) {
+      return InvalidField(
+          field,
+          fmt::format("names more than {0} conditions and variables; must name at "
+                      "most {0} of {1}",
+                      most,
+                      found.position < 0 ? "all dictionaries, or 24 of one" : "one dictionary"));
+    }
     joined_.push_back(key);
     const char* how = sure || sure_.contains(key) ? "JOIN" : "LEFT JOIN";
     const char* table = condition ? "associations" : "tunings";

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <limits>
 #include <tuple>
 #include <vector>
@@ -106,6 +107,15 @@ absl::Status NoToken(std::string_view why) {
                   why));
 }
 
+// Whether the call's client still waits.
+absl::Status Wanted(const grpc::ServerContext& server) {
+  if (server.deadline() <= std::chrono::system_clock::now()) {
+    return absl::DeadlineExceededError("the call's deadline passed before its work was done");
+  }
+  if (server.IsCancelled()) return absl::CancelledError("the caller went away");
+  return absl::OkStatus();
+}
+
 bool GoodName(const std::string& name) {
   return !name.empty() && name.size() <= 40 &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
@@ -154,7 +164,7 @@ absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
     people_.Used(token->id, now);
   }
   SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user.role));
-  return Caller{user.name, role, user.quota, nullptr, nullptr};
+  return Caller{user.name, role, user.quota, nullptr, nullptr, nullptr};
 }
 
 absl::Status Gate::Rate(const Caller& caller) {
@@ -179,6 +189,7 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
   const Rule* rule = FindRule(method);
   if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
   SAED_ASSIGN_OR_RETURN(Caller caller, Identify(server));
+  caller.call = std::make_shared<OnBehalf>(caller.user, [&server] { return Wanted(server); });
   SAED_RETURN_IF_ERROR(Rate(caller));
   absl::Status status;
   if (caller.role < rule->least) {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/base/on_behalf.h"
 #include "server/jobs/scheduler.h"
 #include "server/jobs/stores.h"
 #include "server/rpc/memory_budget.h"
@@ -30,6 +31,7 @@ struct Caller {
   // What the call has of the server, until it ends.
   MemoryBudget::Hold memory;
   std::shared_ptr<const void> place;
+  std::shared_ptr<const OnBehalf> call;  // for this thread
 };
 
 struct GateOptions {

@@ -1,0 +1,149 @@
+// No read costs more than its call: reads end with it, and none holds up what others need.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "server/base/on_behalf.h"
+#include "storage/database.h"
+#include "storage/feature_query.h"
+#include "tests/tools/temp_dir.h"
+
+namespace saed::storage {
+namespace {
+
+using ::testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+double Since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Never ends by itself.
+absl::Status Endless(SQLite::Database& db) {
+  SQLite::Statement s(
+      db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
+  s.executeStep();
+  return absl::OkStatus();
+}
+
+absl::Status Short(SQLite::Database& db) {
+  SQLite::Statement s(db, "SELECT 1");
+  s.executeStep();
+  return absl::OkStatus();
+}
+
+class ReadLimits : public testing::Test {
+ protected:
+  absl::Status Ends() const {
+    return stop ? absl::DeadlineExceededError("the deadline passed") : absl::OkStatus();
+  }
+  // Runs `read` for a call of `who` until `stop`.
+  template <class Read>
+  void Start(const std::string& who, Read read) {
+    threads.emplace_back([this, who, read] {
+      const OnBehalf call(who, [this] { return Ends(); });
+      const absl::Status status = read();
+      EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+    });
+  }
+  void Stop() {
+    stop = true;
+    for (auto& t : threads) t.join();
+    threads.clear();
+  }
+
+  test_tools::TempDir dir;
+  std::unique_ptr<Database> db = *Database::Open(dir / "saed.db");
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+};
+
+TEST_F(ReadLimits, AReadEndsWithItsCall) {
+  const auto start = Clock::now();
+  const OnBehalf call("ivy", [&] {
+    return Since(start) < 0.2 ? absl::OkStatus() : absl::DeadlineExceededError("too late");
+  });
+  EXPECT_EQ(db->Read(Endless).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_LT(Since(start), 1);
+  EXPECT_TRUE(db->Read(Short).ok()) << "the connection goes on";
+}
+
+TEST_F(ReadLimits, WhoWaitsForAConnectionEndsWithTheCallToo) {
+  for (int i = 0; i < 12; ++i) {
+    Start("", [&] { return db->Read(Endless); });
+  }
+  const auto start = Clock::now();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  Stop();
+  EXPECT_LT(Since(start), 2);
+}
+
+TEST_F(ReadLimits, TheServersOwnReadsNeverWaitForCalls) {
+  for (int i = 0; i < 8; ++i) {
+    Start("ivy", [&] { return db->Read(Endless); });
+    Start("ivy", [&] { return db->Search("filter", Endless); });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const auto start = Clock::now();
+  EXPECT_TRUE(db->Read(Short).ok());
+  EXPECT_LT(Since(start), 1);
+  Stop();
+}
+
+TEST_F(ReadLimits, NobodysSearchesHoldUpAnothersReadsAndSearches) {
+  for (int i = 0; i < 16; ++i) {
+    Start("ivy", [&] { return db->Search("filter", Endless); });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  {
+    const OnBehalf call("ada", [] { return absl::OkStatus(); });
+    const auto start = Clock::now();
+    EXPECT_TRUE(db->Read(Short).ok());
+    EXPECT_TRUE(db->Search("filter", Short).ok());
+    EXPECT_LT(Since(start), 1);
+  }
+  Stop();
+}
+
+TEST_F(ReadLimits, ASearchThatCostsTooMuchNamesItsField) {
+  const auto small = Database::Open(dir / "small.db", {}, 1'000'000);
+  const OnBehalf call("ivy", [] { return absl::OkStatus(); });
+  const absl::Status status = (*small)->Search("filter", Endless);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("filter: makes the server look at more"));
+  EXPECT_EQ((*small)->Read(Endless).code(), absl::StatusCode::kResourceExhausted);
+}
+
+class AnyName : public NameLookup {
+ public:
+  explicit AnyName(int position) : position_(position) {}
+  Found Find(Kind, const std::string&) override { return {true, position_, ""}; }
+
+ private:
+  int position_;
+};
+
+TEST(FeatureQueryLimits, SoManyConditionsAndNoMore) {
+  for (const auto& [position, most] : {std::pair(3, 24), std::pair(-1, 12)}) {
+    AnyName names(position);
+    std::string filter;
+    for (int i = 0; i < most; ++i) {
+      filter += fmt::format("{}auroc(\"c{}\") > 0.5", i == 0 ? "" : " AND ", i);
+    }
+    EXPECT_TRUE(FeatureQueryToSql(filter, "", names).ok()) << most;
+    const auto more = FeatureQueryToSql(filter + " AND auroc(\"x\") > 0.5", "", names);
+    EXPECT_EQ(more.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(more.status().message()),
+                HasSubstr(fmt::format("filter: names more than {0} conditions and variables; must "
+                                      "name at most {0} of",
+                                      most)));
+  }
+}
+
+}  // namespace
+}  // namespace saed::storage
