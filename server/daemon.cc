@@ -136,6 +136,12 @@ absl::Status CheckOptions(const DaemonOptions& o) {
     return absl::InvalidArgumentError(
         fmt::format("--stall-seconds is {}; must be above 0", o.stall_seconds));
   }
+  for (const auto& [name, value] : {std::pair("--keepalive-seconds", o.keepalive_seconds),
+                                    {"--idle-seconds", o.idle_seconds}}) {
+    if (!(value > 0)) {
+      return absl::InvalidArgumentError(fmt::format("{} is {}; must be above 0", name, value));
+    }
+  }
   if (!(o.half_life_hours > 0)) {
     return absl::InvalidArgumentError(
         fmt::format("--half-life-hours is {}; must be above 0", o.half_life_hours));
@@ -254,7 +260,7 @@ struct Daemon::Parts {
         runner(stores, clock, scheduler),
         gate(people, access, clock,
              {options.user_requests_per_second, options.user_bytes, options.call_memory_bytes,
-              options.max_calls / 2}),
+              options.max_calls / 2, std::max(2, options.max_calls / 4)}),
         stalls(options.stall_seconds),
         engine(models, options.threads),
         context{stores,
@@ -402,9 +408,14 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
       p.stores, p.people, p.clock,
       HousekeepingOptions{options.keep_progress_days, options.keep_audit_days});
   SAED_ASSIGN_OR_RETURN(
-      p.server, rpc::RpcServer::Listen(
-                    options.listen,
-                    {options.tls_certificate, options.tls_key, options.tls_client_ca}, p.context));
+      p.server,
+      rpc::RpcServer::Listen(options.listen,
+                             {options.tls_certificate, options.tls_key, options.tls_client_ca},
+                             {.keepalive_seconds = options.keepalive_seconds,
+                              .idle_seconds = options.idle_seconds,
+                              .handshake_seconds = std::min(20.0, options.keepalive_seconds),
+                              .request_seconds = std::min(60.0, options.stall_seconds)},
+                             p.context));
   if (!options.metrics_listen.empty()) {
     SAED_ASSIGN_OR_RETURN(p.metrics_endpoint,
                           http::MetricsEndpoint::Listen(options.metrics_listen, *p.metrics));

@@ -34,6 +34,8 @@ struct DaemonOptions {
   // PEM files; empty: no TLS. With a client CA, clients must show a certificate that it signed.
   std::string tls_certificate, tls_key, tls_client_ca;
   double stall_seconds = 300;           // a stream whose client does nothing for so long ends
+  double keepalive_seconds = 60;        // a client without a sign of life is asked for one
+  double idle_seconds = 1800;           // a connection without calls ends
   double user_requests_per_second = 0;  // 0: not limited
   int64_t user_bytes = 0;               // of one user's recordings; 0: not limited
   int keep_progress_days = 30;          // then a job's progress is thinned; 0: never

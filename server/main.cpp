@@ -198,13 +198,21 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--max-calls", options.max_calls,
                  "Calls and streams at once; more are refused with RESOURCE_EXHAUSTED. Half of "
-                 "them may be watching a job or sweep")
+                 "them may be watching a job or sweep, and a quarter be one user's")
       ->capture_default_str();
   app.add_option("--call-memory-bytes", options.call_memory_bytes,
                  "Memory for all calls together; 0 for a tenth of the machine's")
       ->capture_default_str();
   app.add_option("--stall-seconds", options.stall_seconds,
                  "A stream whose client neither sends nor takes anything for so long ends")
+      ->capture_default_str();
+  app.add_option("--keepalive-seconds", options.keepalive_seconds,
+                 "A client that shows no sign of life for so long is asked for one, and given up "
+                 "where it gives none")
+      ->capture_default_str();
+  app.add_option(
+         "--idle-seconds", options.idle_seconds,
+         "A connection without calls for so long ends; clients make a new one by themselves")
       ->capture_default_str();
   app.add_option("--tls-cert", options.tls_certificate,
                  "Certificate chain (PEM); read again when it changes")

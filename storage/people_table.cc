@@ -55,6 +55,21 @@ TokenRow ToToken(SQLite::Statement& s) {
   return t;
 }
 
+std::shared_ptr<const People> Everyone(SQLite::Database& db) {
+  auto out = std::make_shared<People>();
+  SQLite::Statement users(db, fmt::format("SELECT {} FROM users", kUser));
+  while (users.executeStep()) {
+    UserRow user = ToUser(users);
+    out->users.emplace(user.name, user);
+  }
+  SQLite::Statement tokens(db, fmt::format("SELECT {} FROM tokens", kToken));
+  while (tokens.executeStep()) {
+    TokenRow token = ToToken(tokens);
+    out->tokens.try_emplace(token.id, token);
+  }
+  return out;
+}
+
 absl::Status NoUser(const std::string& name) {
   return absl::NotFoundError(
       fmt::format("there is no user '{}'; list them with saectl admin users list", name));
@@ -62,15 +77,43 @@ absl::Status NoUser(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<bool> PeopleTable::AnyToken() {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<bool> {
-    SQLite::Statement s(db, "SELECT 1 FROM tokens LIMIT 1");
-    return s.executeStep();
+template <class Fn>
+absl::Status PeopleTable::Change(Fn fn) {
+  const std::lock_guard one(changes_);
+  std::shared_ptr<const People> people;
+  const absl::Status status = db_.Write([&](SQLite::Database& db) -> absl::Status {
+    absl::Status changed = fn(db);
+    if (changed.ok()) people = Everyone(db);
+    return changed;
   });
+  if (!status.ok()) return status;
+  const std::lock_guard lock(mutex_);
+  known_ = std::move(people);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const People>> PeopleTable::Known() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (known_ != nullptr) return known_;
+  }
+  const std::lock_guard one(changes_);
+  using Result = absl::StatusOr<std::shared_ptr<const People>>;
+  Result read = db_.Read([&](SQLite::Database& db) -> Result { return Everyone(db); });
+  if (!read.ok()) return read;
+  const std::lock_guard lock(mutex_);
+  if (known_ == nullptr) known_ = *read;
+  return known_;
+}
+
+absl::StatusOr<bool> PeopleTable::AnyToken() {
+  const auto known = Known();
+  if (!known.ok()) return known.status();
+  return !(*known)->tokens.empty();
 }
 
 absl::Status PeopleTable::InsertUser(const UserRow& user) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+  return Change([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db,
                         fmt::format("INSERT INTO users ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                                     "ON CONFLICT (name) DO NOTHING",
@@ -102,7 +145,7 @@ absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
 }
 
 absl::Status PeopleTable::UpdateUser(const UserRow& user) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+  return Change([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db,
                         "UPDATE users SET role = ?, share = ?, disabled = ?, most_threads = ?5, "
                         "most_running_jobs = ?6, most_unfinished_jobs = ?7, most_bytes = ?8, "
@@ -119,7 +162,7 @@ absl::Status PeopleTable::UpdateUser(const UserRow& user) {
 }
 
 absl::Status PeopleTable::InsertToken(const TokenRow& t) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+  return Change([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db,
                         "INSERT INTO tokens (id, user, note, salt, hash, created_at, expires_at) "
                         "VALUES (?, ?, ?, ?, ?, ?, ?)");
@@ -159,7 +202,7 @@ absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& use
 }
 
 absl::Status PeopleTable::Revoke(const std::string& id, int64_t now) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+  return Change([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?");
     SQLite::bind(s, now, id);
     if (s.exec() == 1) return absl::OkStatus();

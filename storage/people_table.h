@@ -1,11 +1,14 @@
 // Users, their tokens, and the audit log.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -46,11 +49,24 @@ struct AuditRow {
   std::string peer;
 };
 
-// Thread-safe.
+// Everyone and their tokens, as they were after some change.
+struct People {
+  struct Token {
+    explicit Token(TokenRow token) : row(std::move(token)), used(row.last_used_at.value_or(0)) {}
+    TokenRow row;
+    mutable std::atomic<int64_t> used;  // µs since 1970; what was last written down
+  };
+  std::map<std::string, UserRow> users;  // by name
+  std::map<std::string, Token> tokens;   // by id
+};
+
+// Thread-safe. One process writes the tables, through one object.
 class PeopleTable {
  public:
   explicit PeopleTable(Database& db) : db_(db) {}
 
+  // From memory, and exact: a change that was answered is in it.
+  absl::StatusOr<std::shared_ptr<const People>> Known();
   // Whether anyone was ever given a token.
   absl::StatusOr<bool> AnyToken();
   // ALREADY_EXISTS where the name is taken.
@@ -82,8 +98,14 @@ class PeopleTable {
   // With what was noted and is not stored yet.
   TokenRow Noted(TokenRow token) const;
 
+  // Runs fn(SQLite::Database&) -> absl::Status in a transaction; then all know what changed.
+  template <class Fn>
+  absl::Status Change(Fn fn);
+
   Database& db_;
-  mutable std::mutex mutex_;
+  std::mutex changes_;  // held over a change and what is read after it
+  mutable std::mutex mutex_;  // of what follows
+  std::shared_ptr<const People> known_;
   std::map<std::string, int64_t> used_;  // token → µs since 1970
 };
 

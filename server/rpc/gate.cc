@@ -23,8 +23,10 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr int64_t kMinute = 60'000'000;     // µs
+constexpr int kCallsRetry = 1;              // s
 constexpr int kWatchersRetry = 5;           // s; streams stay, so places come free seldom
 constexpr int64_t kLeastMemory = 64 << 10;  // of any call: its thread's stack, buffers, answer
+constexpr size_t kMostWritten = 1000;       // bytes of names that a record has, or a little more
 constexpr std::string_view kBearer = "Bearer ", kPrefix = "saed_";
 
 std::vector<std::string> Split(std::string_view text, char by) {
@@ -139,8 +141,8 @@ std::string_view RoleName(Role role) {
 }
 
 absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
-  SAED_ASSIGN_OR_RETURN(const bool closed, people_.AnyToken());
-  if (!closed) return Caller{};
+  SAED_ASSIGN_OR_RETURN(const auto known, people_.Known());
+  if (known->tokens.empty()) return Caller{};
   const auto& metadata = server.client_metadata();
   const auto it = metadata.find("authorization");
   if (it == metadata.end()) return NoToken("this server wants a token");
@@ -150,21 +152,23 @@ absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
   // saed_<id>_<secret>
   const std::vector<std::string> parts = Split(text, '_');
   if (parts.size() != 3 || !text.starts_with(kPrefix)) return NoToken("the token is malformed");
-  const auto token = people_.Token(parts[1]);
-  if (!token.ok() && !absl::IsNotFound(token.status())) return token.status();
-  if (!token.ok() || !Equal(Sha256Hex(token->salt + parts[2]), token->hash)) {
+  const auto token = known->tokens.find(parts[1]);
+  if (token == known->tokens.end() ||
+      !Equal(Sha256Hex(token->second.row.salt + parts[2]), token->second.row.hash)) {
     return NoToken("the token is not known");
   }
+  const storage::TokenRow& row = token->second.row;
   const int64_t now = clock_.NowMicros();
-  if (token->revoked_at) return NoToken("the token was revoked");
-  if (token->expires_at && *token->expires_at <= now) return NoToken("the token has expired");
-  SAED_ASSIGN_OR_RETURN(const storage::UserRow user, people_.User(token->user));
-  if (user.disabled) return NoToken("the user is disabled");
-  if (!token->last_used_at || now - *token->last_used_at > kMinute) {
-    people_.Used(token->id, now);
+  if (row.revoked_at) return NoToken("the token was revoked");
+  if (row.expires_at && *row.expires_at <= now) return NoToken("the token has expired");
+  const auto user = known->users.find(row.user);
+  if (user == known->users.end() || user->second.disabled) return NoToken("the user is disabled");
+  int64_t used = token->second.used;
+  if (now - used > kMinute && token->second.used.compare_exchange_strong(used, now)) {
+    people_.Used(row.id, now);
   }
-  SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user.role));
-  return Caller{user.name, role, user.quota, nullptr, nullptr, nullptr};
+  SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user->second.role));
+  return Caller{user->second.name, role, user->second.quota, nullptr, nullptr, nullptr};
 }
 
 absl::Status Gate::Rate(const Caller& caller) {
@@ -182,6 +186,33 @@ absl::Status Gate::Rate(const Caller& caller) {
   }
   bucket.left -= 1;
   return absl::OkStatus();
+}
+
+absl::StatusOr<MemoryBudget::Hold> Gate::Arrive(const grpc::ServerContext& server,
+                                                std::string_view method) {
+  const auto caller = Identify(server);
+  // Refused by the one who writes refusals down.
+  if (!caller.ok()) {
+    const auto entered = Enter(server, method, nullptr);
+    return entered.ok() ? caller.status() : entered.status();
+  }
+  if (!caller->known()) return MemoryBudget::Hold();
+  const std::string& user = caller->user;
+  const std::lock_guard lock(mutex_);
+  int& calls = calls_[user];
+  if (calls >= options_.user_calls) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(fmt::format(
+            "'{}' has {} calls open, as many as one user may have, so that others find a place; "
+            "end some, or try again in a moment",
+            user, calls)),
+        kCallsRetry);
+  }
+  ++calls;
+  return MemoryBudget::Hold(this, [this, user](const void*) {
+    const std::lock_guard held(mutex_);
+    if (--calls_[user] == 0) calls_.erase(user);
+  });
 }
 
 absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::string_view method,
@@ -203,6 +234,10 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
     std::string resources;
     if (request != nullptr) {
       for (const auto& name : Named(*rule, *request)) {
+        if (resources.size() > kMostWritten) {
+          resources += " …";
+          break;
+        }
         if (!resources.empty()) resources += ' ';
         resources += name.substr(0, 200);
       }

@@ -39,6 +39,7 @@ struct GateOptions {
   int64_t user_bytes = 0;          // of one user's recordings; 0: no limit
   int64_t memory_bytes = int64_t{1} << 30;  // of all calls together
   int watchers = 256;                       // streams that stay, at once
+  int user_calls = 128;                     // of one user at once, streams among them
 };
 
 // Thread-safe.
@@ -52,6 +53,11 @@ class Gate {
         options_(options),
         memory_(options.memory_bytes) {}
 
+  // Before a call's message is read: a place among the calls of its user, until the hold goes; none
+  // is counted on a server without tokens. What Enter says where the token is no good, and
+  // RESOURCE_EXHAUSTED where the user has too many calls.
+  absl::StatusOr<MemoryBudget::Hold> Arrive(const grpc::ServerContext& server,
+                                            std::string_view method);
   // Checks the token, the rate, and the method's rule for `request`, which may be null where it
   // comes as a stream, and takes the memory that the request itself has. Display names of
   // recordings in the request become their ids. UNAUTHENTICATED,
@@ -102,6 +108,7 @@ class Gate {
   };
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
+  std::map<std::string, int> calls_;  // of users who have some
 };
 
 // What the scheduler needs to know of a user.

@@ -7,9 +7,12 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "server/rpc/admin_service.h"
+#include "server/rpc/door.h"
 #include "server/rpc/feature_service.h"
 #include "server/rpc/inference_service.h"
 #include "server/rpc/interceptor.h"
@@ -22,15 +25,32 @@
 namespace saed::rpc {
 
 struct RpcServer::Services {
-  explicit Services(Context& context)
-      : recordings(context),
+  Services(Context& context, double request_seconds)
+      : arrivals(request_seconds),
+        recordings(context),
         jobs(context),
         models(context),
         inference(context),
         features(context),
         server(context),
         sweeps(context),
-        admin(context) {}
+        admin(context),
+        doors{Of(recordings, *v1::ImportRecordingRequest::descriptor()->file(), context),
+              Of(jobs, *v1::CreateJobRequest::descriptor()->file(), context),
+              Of(models, *v1::GetModelRequest::descriptor()->file(), context),
+              Of(inference, *v1::EncodeRequest::descriptor()->file(), context),
+              Of(features, *v1::GetFeatureRequest::descriptor()->file(), context),
+              Of(server, *v1::GetServerStatusRequest::descriptor()->file(), context),
+              Of(sweeps, *v1::GetSweepRequest::descriptor()->file(), context),
+              Of(admin, *v1::CreateUserRequest::descriptor()->file(), context)} {}
+
+  // The door of the file's one service.
+  std::unique_ptr<Door> Of(grpc::Service& service, const google::protobuf::FileDescriptor& file,
+                           Context& context) {
+    return std::make_unique<Door>(service, *file.service(0), context.gate, arrivals);
+  }
+
+  StallGuard arrivals;
   RecordingService recordings;
   JobService jobs;
   ModelService models;
@@ -39,6 +59,7 @@ struct RpcServer::Services {
   ServerService server;
   SweepService sweeps;
   AdminService admin;
+  std::array<std::unique_ptr<Door>, 8> doors;
 };
 
 namespace {
@@ -60,10 +81,33 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const TlsFiles& tls) {
   return e::TlsServerCredentials(options);
 }
 
+// Clients that vanished, and those that connect and say nothing, hold nothing for long.
+void LimitConnections(const ConnectionLimits& limits, grpc::ServerBuilder& builder) {
+  const auto ms = [](double seconds) {
+    return static_cast<int>(std::clamp(1000 * seconds, 1.0, 2e9));
+  };
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, ms(limits.keepalive_seconds));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             ms(std::min(20.0, limits.keepalive_seconds / 2)));
+  // As often as that, also without data: a stream may be quiet for long.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Clients may ask every ten seconds.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, ms(limits.idle_seconds));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, ms(limits.handshake_seconds));
+  // A few kilobytes unpack to gigabytes, and gRPC unpacks without a limit: compressed requests are
+  // refused with UNIMPLEMENTED, as gRPC has it for what a server does not take, and never unpacked.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& address,
                                                              const TlsFiles& tls,
+                                                             const ConnectionLimits& limits,
                                                              Context& context) {
   static const bool plugins = [] {
     grpc::EnableDefaultHealthCheckService(true);
@@ -72,7 +116,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   }();
   (void)plugins;
   std::unique_ptr<RpcServer> out(new RpcServer);
-  out->services_ = std::make_unique<Services>(context);
+  out->services_ = std::make_unique<Services>(context, limits.request_seconds);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, Credentials(tls), &out->port_);
   // Every call holds a thread, and two more wait for calls. One too many is answered with
@@ -84,20 +128,12 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, kPollers);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  LimitConnections(limits, builder);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(-1);
   // How long a polling thread may miss a shutdown; the default is ten seconds.
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::CQ_TIMEOUT_MSEC, 500);
-  for (grpc::Service* service : {static_cast<grpc::Service*>(&out->services_->recordings),
-                                 static_cast<grpc::Service*>(&out->services_->jobs),
-                                 static_cast<grpc::Service*>(&out->services_->models),
-                                 static_cast<grpc::Service*>(&out->services_->inference),
-                                 static_cast<grpc::Service*>(&out->services_->features),
-                                 static_cast<grpc::Service*>(&out->services_->server),
-                                 static_cast<grpc::Service*>(&out->services_->sweeps),
-                                 static_cast<grpc::Service*>(&out->services_->admin)}) {
-    builder.RegisterService(service);
-  }
+  for (const auto& door : out->services_->doors) builder.RegisterService(door.get());
   builder.experimental().SetInterceptorCreators(RpcInterceptors(context.metrics));
   out->server_ = builder.BuildAndStart();
   if (out->server_ == nullptr || out->port_ == 0) {

@@ -21,12 +21,24 @@ struct TlsFiles {
   bool empty() const { return certificate.empty(); }
 };
 
+// When connections end by themselves.
+struct ConnectionLimits {
+  // A client is asked for a sign of life after so many seconds without any, and given up after
+  // twenty more, or half as many where that is less.
+  double keepalive_seconds = 60;
+  double idle_seconds = 1800;     // a connection without calls
+  double handshake_seconds = 20;  // one that does not begin to speak
+  double request_seconds = 60;    // a call whose message does not come, at most half as much later
+};
+
 class RpcServer {
  public:
   // `address` is host:port; port 0 takes a free one. UNAVAILABLE where it is taken. The context
   // must outlive the server.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Listen(const std::string& address,
-                                                           const TlsFiles& tls, Context& context);
+                                                           const TlsFiles& tls,
+                                                           const ConnectionLimits& limits,
+                                                           Context& context);
   ~RpcServer();
 
   int port() const { return port_; }

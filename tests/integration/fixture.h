@@ -37,6 +37,9 @@ class ServerTest : public ::testing::Test {
     options.memory_bytes = memory_bytes_;
     options.call_memory_bytes = call_memory_bytes_;
     options.stall_seconds = stall_seconds_;
+    options.keepalive_seconds = keepalive_seconds_;
+    options.idle_seconds = idle_seconds_;
+    options.user_bytes = user_bytes_;
     auto daemon = Daemon::Start(options);
     ASSERT_TRUE(daemon.ok()) << daemon.status();
     daemon_ = *std::move(daemon);
@@ -110,7 +113,8 @@ class ServerTest : public ::testing::Test {
   TempDir dir_;
   int max_calls_ = 512;
   int64_t memory_bytes_ = 0, call_memory_bytes_ = 0;
-  double stall_seconds_ = 300;
+  int64_t user_bytes_ = 0;
+  double stall_seconds_ = 300, keepalive_seconds_ = 60, idle_seconds_ = 1800;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<client::Client> client_;
 };

@@ -1,0 +1,108 @@
+#include "server/rpc/door.h"
+
+#include <fmt/format.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/call.h>
+#include <grpcpp/impl/rpc_service_method.h>
+
+#include <memory>
+#include <string>
+
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+using grpc::internal::MethodHandler;
+using grpc::internal::RpcMethod;
+
+// Handlers of a service, which gRPC keeps for services alone.
+struct Handlers : grpc::Service {
+  using grpc::Service::GetHandler;
+};
+MethodHandler* HandlerOf(grpc::Service& service, int index) {
+  return (service.*(&Handlers::GetHandler))(index);
+}
+
+struct Release {
+  void operator()(grpc_byte_buffer* message) const { grpc_byte_buffer_destroy(message); }
+};
+using Bytes = std::unique_ptr<grpc_byte_buffer, Release>;
+
+// The call's only message; null where it did not come.
+Bytes Receive(const MethodHandler::HandlerParameter& call) {
+  grpc_byte_buffer* message = nullptr;
+  grpc_op op{};
+  op.op = GRPC_OP_RECV_MESSAGE;
+  op.data.recv_message.recv_message = &message;
+  if (grpc_call_start_batch(call.call->call(), &op, 1, &op, nullptr) != GRPC_CALL_OK)
+    return nullptr;
+  grpc_completion_queue_pluck(call.call->cq()->cq(), &op, gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                              nullptr);
+  return Bytes(message);
+}
+
+class AtTheDoor : public MethodHandler {
+ public:
+  AtTheDoor(MethodHandler& inner, std::string method, bool reads, Gate& gate, StallGuard& arrivals)
+      : inner_(inner),
+        method_(std::move(method)),
+        reads_(reads),
+        gate_(gate),
+        arrivals_(arrivals) {}
+
+  void RunHandler(const HandlerParameter& call) override {
+    auto& server = static_cast<grpc::ServerContext&>(*call.server_context);
+    auto place = gate_.Arrive(server, method_);
+    // A client's stream is refused by its method, in the same words, before it reads.
+    if (!reads_) return inner_.RunHandler(call);
+    if (!place.ok()) return Refuse(call, ToGrpc(place.status()));
+    Bytes message;
+    {
+      const StallGuard::Stream arriving(arrivals_, server);
+      message = Receive(call);
+    }
+    if (!message) return Refuse(call, {grpc::StatusCode::CANCELLED, "the request never came"});
+    // What is read from bytes takes about as much again.
+    const auto memory =
+        gate_.memory().Take(2 * static_cast<int64_t>(grpc_byte_buffer_length(message.get())));
+    if (!memory.ok()) return Refuse(call, ToGrpc(memory.status()));
+    grpc::Status status;
+    void* request = inner_.Deserialize(call.call->call(), message.release(), &status, nullptr);
+    inner_.RunHandler({call.call, call.server_context, request, status, nullptr, nullptr});
+  }
+
+ private:
+  void Refuse(const HandlerParameter& call, const grpc::Status& why) {
+    inner_.RunHandler({call.call, call.server_context, nullptr, why, nullptr, nullptr});
+  }
+
+  MethodHandler& inner_;
+  std::string method_;  // as in rules.h
+  bool reads_;          // the call has one message, and it is read here
+  Gate& gate_;
+  StallGuard& arrivals_;
+};
+
+}  // namespace
+
+Door::Door(grpc::Service& service, const google::protobuf::ServiceDescriptor& descriptor,
+           Gate& gate, StallGuard& arrivals) {
+  for (int i = 0; i < descriptor.method_count(); ++i) {
+    const auto& method = *descriptor.method(i);
+    const bool reads = !method.client_streaming();
+    // To gRPC the call is a stream of which nothing was read.
+    const auto type = reads ? RpcMethod::BIDI_STREAMING : RpcMethod::CLIENT_STREAMING;
+    const std::string path = fmt::format("/{}/{}", descriptor.full_name(), method.name());
+    names_.push_back(path);
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        names_.back().c_str(), type,
+        new AtTheDoor(*HandlerOf(service, i),
+                      fmt::format("{}.{}", descriptor.name(), method.name()), reads, gate,
+                      arrivals)));
+  }
+}
+
+}  // namespace saed::rpc
