@@ -214,8 +214,37 @@ void Sweeps::Stop() {
   if (loop_.joinable()) loop_.join();
 }
 
+namespace {
+
+// Of a sweep that ended no trial's job is left: a cancel that the server's death, or the disk,
+// broke off in the middle is carried through.
+absl::Status CancelStrays(const Stores& stores, Scheduler& scheduler) {
+  SAED_ASSIGN_OR_RETURN(const auto queue, stores.jobs.Queue());
+  std::map<std::string, bool> ended;
+  for (const storage::JobRow& job : queue) {
+    if (job.kind != "trial") continue;
+    if (!ended.contains(job.sweep_id)) {
+      SAED_ASSIGN_OR_RETURN(const storage::SweepRow sweep, stores.sweeps.Get(job.sweep_id));
+      ended[job.sweep_id] = sweep.finished();
+    }
+    if (!ended[job.sweep_id]) continue;
+    spdlog::info("cancelling what is left of a sweep job={} sweep={}", job.id, job.sweep_id);
+    const absl::Status s = scheduler.Cancel(job.id).status();
+    if (!s.ok() && !absl::IsFailedPrecondition(s)) return s;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 void Sweeps::Loop() {
+  constexpr double kStraySeconds = 10;
+  double looked = -kStraySeconds;
   while (true) {
+    if (const double now = clock_.MonotonicSeconds(); now - looked >= kStraySeconds) {
+      const absl::Status s = NoThrow([&] { return CancelStrays(stores_, scheduler_); });
+      if (s.ok()) looked = now;
+    }
     const uint64_t rings = scheduler_.bell().rings();
     {
       const std::lock_guard lock(mutex_);
