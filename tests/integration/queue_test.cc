@@ -192,7 +192,8 @@ TEST_F(Queue, AJobWaitsForMemory) {
   ASSERT_TRUE(Reaches(running->name(), v1::Job::STATE_RUNNING));
   const auto next = one_thread(10);
   ASSERT_TRUE(next.ok()) << next.status();
-  for (int i = 0; i < 500 && Get(next->name()).wait_reason().empty(); ++i) {
+  for (int i = 0;
+       i < 500 && Get(next->name()).wait_reason().find("MB of memory") == std::string::npos; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_NE(Get(next->name()).wait_reason().find("MB of memory"), std::string::npos)
