@@ -262,7 +262,7 @@ struct Daemon::Parts {
              {options.user_requests_per_second, options.user_bytes, options.call_memory_bytes,
               options.max_calls / 2, std::max(2, options.max_calls / 4)}),
         stalls(options.stall_seconds),
-        engine(models, options.threads),
+        engine(models, options.threads, options.call_memory_bytes),
         context{stores,
                 clock,
                 library,

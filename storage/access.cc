@@ -107,9 +107,24 @@ absl::StatusOr<std::vector<std::string>> AccessTable::RecordingsCalled(const std
   });
 }
 
+namespace {
+
+// Who stores how much: recordings, models, and dictionaries, whose rows are not counted one by one:
+// of each feature a decoder row, a map of the input, and scores for each condition.
+constexpr char kStored[] =
+    "SELECT owner, bytes FROM recordings "
+    "UNION ALL SELECT m.owner, length(t.data) FROM models m JOIN model_tensors t ON t.model_id = "
+    "m.id "
+    "UNION ALL SELECT d.owner, d.features * (8 * m.window * m.units + 200 * (SELECT count(*) FROM "
+    "conditions c WHERE c.dictionary_id = d.id)) FROM dictionaries d JOIN models m ON m.id = "
+    "d.model_id";
+
+}  // namespace
+
 absl::StatusOr<int64_t> AccessTable::Bytes(const std::string& owner) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
-    SQLite::Statement s(db, "SELECT coalesce(sum(bytes), 0) FROM recordings WHERE owner = ?");
+    SQLite::Statement s(
+        db, fmt::format("SELECT coalesce(sum(bytes), 0) FROM ({}) WHERE owner = ?", kStored));
     s.bind(1, owner);
     s.executeStep();
     return s.getColumn(0).getInt64();
@@ -118,7 +133,8 @@ absl::StatusOr<int64_t> AccessTable::Bytes(const std::string& owner) {
 
 absl::StatusOr<std::map<std::string, int64_t>> AccessTable::BytesOfUsers() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::map<std::string, int64_t>> {
-    SQLite::Statement s(db, "SELECT owner, sum(bytes) FROM recordings GROUP BY owner");
+    SQLite::Statement s(db,
+                        fmt::format("SELECT owner, sum(bytes) FROM ({}) GROUP BY owner", kStored));
     std::map<std::string, int64_t> out;
     while (s.executeStep()) out[s.getColumn(0).getString()] = s.getColumn(1).getInt64();
     return out;

@@ -47,7 +47,7 @@ class AccessTable {
   // with this display name, newest first, at most 20.
   absl::StatusOr<std::vector<std::string>> RecordingsCalled(const std::string& text,
                                                             const Viewer& viewer);
-  // Bytes of the user's recordings.
+  // Bytes of the user's recordings, models and, about, dictionaries.
   absl::StatusOr<int64_t> Bytes(const std::string& owner);
   // Of every user who has some.
   absl::StatusOr<std::map<std::string, int64_t>> BytesOfUsers();

@@ -20,7 +20,7 @@ namespace saed::storage {
 struct Quota {
   std::optional<int64_t> threads, running_jobs;  // of running jobs
   std::optional<int64_t> unfinished_jobs;        // queued and running
-  std::optional<int64_t> bytes;                  // of recordings
+  std::optional<int64_t> bytes;                  // of recordings, models and dictionaries
   std::optional<double> requests_per_second;
 };
 

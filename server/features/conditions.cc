@@ -8,6 +8,8 @@
 #include <set>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
+#include "server/base/status_macros.h"
 #include "server/features/expression.h"
 #include "server/features/value_hints.h"
 #include "server/recordings/table_filter.h"
@@ -210,6 +212,7 @@ absl::Status Validate(const recordings::Recording& recording,
   recordings::ViewData nothing;
   nothing.bin_width = 1;
   for (size_t i = 0; i < conditions.size(); ++i) {
+    SAED_RETURN_IF_ERROR(StillWanted());
     const Condition& c = conditions[i];
     const std::string at = fmt::format("conditions[{}]", i);
     const bool control = std::any_of(c.name.begin(), c.name.end(),

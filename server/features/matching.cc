@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "server/base/on_behalf.h"
 #include "server/sae/parallel.h"
 
 namespace saed::features {
@@ -19,7 +20,7 @@ std::vector<int> Assign(int rows, int columns, const Cost& cost) {
   // Potentials of rows and columns; index 0 is a column outside the matrix.
   std::vector<double> u(rows + 1, 0), v(columns + 1, 0);
   std::vector<int> row_of(columns + 1, 0), before(columns + 1, 0);
-  for (int r = 1; r <= rows; ++r) {
+  for (int r = 1; r <= rows && StillWanted().ok(); ++r) {
     row_of[0] = r;
     int at = 0;
     std::vector<double> least(columns + 1, std::numeric_limits<double>::infinity());
@@ -63,6 +64,16 @@ std::vector<int> Assign(int rows, int columns, const Cost& cost) {
   return out;
 }
 
+// fn(row) for every row, on all threads, as long as this thread's call waits.
+template <class Fn>
+void ForRows(int rows, const Fn& fn) {
+  constexpr int kAtOnce = 64;
+  for (int begin = 0; begin < rows && StillWanted().ok(); begin += kAtOnce) {
+    sae::ForBlocks(std::min(kAtOnce, rows - begin), 1,
+                   [&](int64_t, int64_t row, int64_t) { fn(begin + static_cast<int>(row)); });
+  }
+}
+
 }  // namespace
 
 std::vector<Match> AssignOptimally(const LikenessMatrix& likeness) {
@@ -76,6 +87,7 @@ std::vector<Match> AssignOptimally(const LikenessMatrix& likeness) {
                              std::max(likeness.rows, likeness.columns), cost);
   std::vector<Match> out;
   for (int i = 0; i < static_cast<int>(chosen.size()); ++i) {
+    if (chosen[i] < 0) continue;
     const double l = value(i, chosen[i]);
     if (std::isnan(l)) continue;
     out.push_back(turned ? Match{chosen[i], i, l} : Match{i, chosen[i], l});
@@ -114,8 +126,7 @@ LikenessMatrix Cosines(const std::vector<float>& a, const std::vector<float>& b,
   };
   std::vector<double> norms(out.columns);
   for (int c = 0; c < out.columns; ++c) norms[c] = norm(b, c);
-  sae::ForBlocks(out.rows, 1, [&](int64_t, int64_t row, int64_t) {
-    const int r = static_cast<int>(row);
+  ForRows(out.rows, [&](int r) {
     const double mine = norm(a, r);
     for (int c = 0; c < out.columns; ++c) {
       double dot = 0;
@@ -153,8 +164,7 @@ LikenessMatrix Correlations(const std::vector<Activations>& a, const std::vector
     of_b.push_back(moments(b[c]));
     for (const auto& [w, value] : b[c]) by_window[w].emplace_back(static_cast<int>(c), value);
   }
-  sae::ForBlocks(out.rows, 1, [&](int64_t, int64_t row, int64_t) {
-    const int r = static_cast<int>(row);
+  ForRows(out.rows, [&](int r) {
     for (const auto& [w, value] : a[r]) {
       for (const auto& [c, other] : by_window[w]) {
         out.at(r, c) += static_cast<double>(value) * static_cast<double>(other);
@@ -173,8 +183,7 @@ LikenessMatrix Correlations(const std::vector<Activations>& a, const std::vector
 LikenessMatrix RowCorrelations(const std::vector<double>& a, const std::vector<double>& b,
                                int width, int least) {
   LikenessMatrix out(static_cast<int>(a.size() / width), static_cast<int>(b.size() / width));
-  sae::ForBlocks(out.rows, 1, [&](int64_t, int64_t row, int64_t) {
-    const int r = static_cast<int>(row);
+  ForRows(out.rows, [&](int r) {
     for (int c = 0; c < out.columns; ++c) {
       double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
       for (int i = 0; i < width; ++i) {

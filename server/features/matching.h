@@ -1,4 +1,5 @@
-// Dictionaries side by side (sae.md, section 6).
+// Dictionaries side by side (sae.md, section 6). What a call asks for ends with it (on_behalf.h)
+// and is not whole then: ask StillWanted() before it is used.
 #pragma once
 
 #include <cstdint>

@@ -67,23 +67,38 @@ inline constexpr int64_t kMaxEncodeWindows = 1 << 16;
 // live requests up.
 class Engine {
  public:
-  Engine(storage::ModelsTable& models, int threads);
+  // `bytes`: of models held ready beside the last one used, about.
+  Engine(storage::ModelsTable& models, int threads, int64_t bytes = kHeldBytes);
 
-  // From memory, or read from the store; NOT_FOUND where neither has it.
+  // From memory, or read from the store, one model at a time and each once; NOT_FOUND where neither
+  // has it, and what StillWanted() says where the call ends while it waits.
   absl::StatusOr<std::shared_ptr<const LoadedModel>> Get(const std::string& id);
   void Forget(const std::string& id);
+  // Models held, and about how many bytes they take.
+  std::pair<size_t, int64_t> Holds() const;
 
   EncodeResult Encode(const LoadedModel& loaded, const EncodeRequest& request);
 
  private:
-  static constexpr size_t kMaxLoaded = 32;
+  static constexpr int64_t kHeldBytes = int64_t{1} << 30;
+  struct Entry {
+    std::string id;
+    std::shared_ptr<const LoadedModel> model;
+    int64_t bytes = 0;
+  };
 
+  std::shared_ptr<const LoadedModel> Held(const std::string& id);
+  absl::StatusOr<Entry> Load(const std::string& id);
+
+  const int64_t most_bytes_;
   storage::ModelsTable& models_;
   tbb::task_arena arena_;
-  std::mutex mutex_;
-  using Entry = std::pair<std::string, std::shared_ptr<const LoadedModel>>;
+  std::timed_mutex loading_;  // held while a model is read
+  mutable std::mutex mutex_;
   std::list<Entry> recent_;  // most recently used first
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;
+  int64_t held_bytes_ = 0;
+  uint64_t forgotten_ = 0;  // how often; what was read meanwhile is not held
 };
 
 }  // namespace saed::inference

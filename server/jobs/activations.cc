@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
 #include "server/jobs/model_view.h"
@@ -26,8 +27,9 @@ absl::Status StreamActivations(const Stores& stores, const inference::LoadedMode
   constexpr size_t kBlock = 8192, kValues = size_t{1} << 20;
   const size_t size = kind ? std::clamp(kValues / latents.size(), size_t{1}, kBlock) : kBlock;
   const features::EvidenceColumns columns(*model.encoder, view.counts(), view.counts());
-  const features::Progress go_on = [](double) { return true; };
+  const features::Progress go_on = [](double) { return StillWanted().ok(); };
   for (size_t begin = 0; begin < starts.size(); begin += size) {
+    SAED_RETURN_IF_ERROR(StillWanted());
     const std::vector<int64_t> block(
         starts.begin() + static_cast<std::ptrdiff_t>(begin),
         starts.begin() + static_cast<std::ptrdiff_t>(std::min(starts.size(), begin + size)));

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
 #include "server/jobs/library.h"
@@ -92,8 +93,9 @@ absl::StatusOr<LikenessMatrix> ByActivation(const Stores& stores, const std::str
       [&](const LoadedModel& model, const recordings::ViewData& view,
           const std::vector<int64_t>& starts,
           const std::vector<int>& latents) -> absl::StatusOr<std::vector<Activations>> {
-    SAED_ASSIGN_OR_RETURN(
-        auto codes, features::Activate(*model->encoder, view, starts, [](double) { return true; }));
+    SAED_ASSIGN_OR_RETURN(auto codes, features::Activate(*model->encoder, view, starts, [](double) {
+                            return StillWanted().ok();
+                          }));
     std::vector<Activations> out;
     out.reserve(latents.size());
     for (int j : latents) out.push_back(codes[j]);

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
@@ -268,6 +269,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
     // Without the recording the faults found so far are still worth saying.
     return faults.empty() ? recording.status() : faults.ToStatus();
   }
+  SAED_RETURN_IF_ERROR(StillWanted());
   spec.choices = ChooseBinOf(*recording, spec.view);
   std::string split;
   const auto view =
@@ -280,6 +282,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
                 split)
           : absl::StatusOr<recordings::ViewData>(recordings::Validate(spec.view));
   faults.Merge(features::Validate(*recording, spec.conditions, view.ok() ? &*view : nullptr));
+  SAED_RETURN_IF_ERROR(StillWanted());  // else what ended the call reads as a fault of the spec
   faults.Merge(features::Validate(*recording, spec.condition_columns), "condition_columns");
   if (!view.ok()) {
     if (recordings::Validate(spec.view).ok()) faults.Merge(view.status(), "view");

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/no_throw.h"
@@ -183,6 +184,7 @@ absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const Submi
     SAED_RETURN_IF_ERROR(condition.ToStatus());
   }
   for (const nlohmann::json& settings : Ends(*space)) {
+    SAED_RETURN_IF_ERROR(StillWanted());
     SAED_ASSIGN_OR_RETURN(TrainSpec train, SearchSpace::Apply(spec.base, settings));
     const auto one = Check(stores, train, limits);
     if (absl::IsInvalidArgument(one.status())) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/inference/spec_json.h"
 #include "server/jobs/details_json.h"
@@ -277,6 +278,7 @@ absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine
       stores, *model, recording, dictionary_id, dictionary.model_id, spec.view.bin_width};
   const std::vector<int> chosen = Chosen(features, most);
   for (int latent : chosen) {
+    SAED_RETURN_IF_ERROR(StillWanted());
     SAED_ASSIGN_OR_RETURN(full[std::to_string(latent)], FeatureJson(context, latent));
   }
   data["features"] = list;

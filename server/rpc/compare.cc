@@ -73,7 +73,9 @@ absl::Status Match(Context& context, grpc::ServerContext& server,
     auto* out = response.add_dictionaries();
     out->set_other(name);
     double sum = 0;
-    for (const auto& match : features::AssignOptimally(matrix)) {
+    const auto matches = features::AssignOptimally(matrix);
+    SAED_RETURN_IF_ERROR(StillWanted());
+    for (const auto& match : matches) {
       auto* m = out->add_matches();
       m->set_latent(rows[match.row]);
       m->set_other(columns[match.column]);
@@ -112,6 +114,7 @@ absl::Status Nearest(Context& context, const v1::ListNearestFeaturesRequest& req
   SAED_ASSIGN_OR_RETURN(const auto columns, dictionaries.ActiveLatents(other_id));
   SAED_ASSIGN_OR_RETURN(const auto matrix, jobs::Compare(context.stores, context.engine, dictionary,
                                                          {name.latent}, other, columns, likeness));
+  SAED_RETURN_IF_ERROR(StillWanted());
   std::vector<std::pair<double, int>> order;
   for (size_t c = 0; c < columns.size(); ++c) {
     const double l = matrix.at(0, static_cast<int>(c));

@@ -261,12 +261,12 @@ absl::Status Gate::Admit(const Rule& rule, const Message* request, Caller& calle
   // Counted up first, so that two cannot both take the last place.
   caller.place = {watchers_.get(), [count = watchers_](const void*) { --*count; }};
   if (++*watchers_ <= options_.watchers) return absl::OkStatus();
-  return WithRetryAfter(
-      absl::ResourceExhaustedError(fmt::format(
-          "{} streams watch already, as many as the server takes, so that other calls find a "
-          "place; ask now and then instead, or watch again in a moment",
-          options_.watchers)),
-      kWatchersRetry);
+  return WithRetryAfter(absl::ResourceExhaustedError(fmt::format(
+                            "{} streams watch already, load or send, as many as the server takes, "
+                            "so that others find a "
+                            "place; ask now and then instead, or watch again in a moment",
+                            options_.watchers)),
+                        kWatchersRetry);
 }
 
 absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message& message) {
@@ -393,15 +393,37 @@ absl::Status Gate::CheckTerms(const storage::UserRow& user) {
   return faults.ToStatus();
 }
 
+int64_t Gate::MostBytes(const Caller& caller) const {
+  return caller.role == Role::kAdmin ? 0 : caller.quota.bytes.value_or(options_.user_bytes);
+}
+
 absl::Status Gate::Room(const Caller& caller, int64_t more) {
-  const int64_t most = caller.quota.bytes.value_or(options_.user_bytes);
-  if (most <= 0 || caller.role == Role::kAdmin) return absl::OkStatus();
+  const int64_t most = MostBytes(caller);
+  if (most <= 0) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const int64_t used, access_.Bytes(caller.user));
-  if (used + more <= most) return absl::OkStatus();
+  if (used <= most && more <= most - used) return absl::OkStatus();
   return absl::ResourceExhaustedError(fmt::format(
-      "your recordings have {:.1f} MB of the {:.1f} that you may store{}; delete some",
+      "your recordings, models and dictionaries have {:.1f} MB of the {:.1f} that you may store{}; "
+      "delete some",
       1e-6 * static_cast<double>(used), 1e-6 * static_cast<double>(most),
-      more > 0 ? fmt::format(" and this one has {:.1f}", 1e-6 * static_cast<double>(more)) : ""));
+      more > 0 ? fmt::format(" and this needs {:.1f} more", 1e-6 * static_cast<double>(more))
+               : ""));
+}
+
+absl::StatusOr<MemoryBudget::Hold> Gate::Arriving(const Caller& caller, int64_t bytes) {
+  if (MostBytes(caller) <= 0) return MemoryBudget::Hold();
+  const std::string& user = caller.user;
+  int64_t all = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    all = arriving_[user] += bytes;  // first, so that two cannot both take what is left
+  }
+  MemoryBudget::Hold hold(this, [this, user, bytes](const void*) {
+    const std::lock_guard held(mutex_);
+    if ((arriving_[user] -= bytes) <= 0) arriving_.erase(user);
+  });
+  SAED_RETURN_IF_ERROR(Room(caller, all));
+  return hold;
 }
 
 }  // namespace saed::rpc

@@ -36,7 +36,7 @@ struct Caller {
 
 struct GateOptions {
   double requests_per_second = 0;  // of one user; twice as many may come at once; 0: no limit
-  int64_t user_bytes = 0;          // of one user's recordings; 0: no limit
+  int64_t user_bytes = 0;          // stored by one user; 0: no limit
   int64_t memory_bytes = int64_t{1} << 30;  // of all calls together
   int watchers = 256;                       // streams that stay, at once
   int user_calls = 128;                     // of one user at once, streams among them
@@ -78,8 +78,10 @@ class Gate {
   // Makes a user.
   absl::Status MakeUser(const storage::UserRow& user);
 
-  // RESOURCE_EXHAUSTED where the caller's recordings and `more` bytes are over the quota.
+  // RESOURCE_EXHAUSTED where what the caller stores and `more` bytes are over the quota.
   absl::Status Room(const Caller& caller, int64_t more);
+  // The same for bytes that are about to arrive, which count as stored until the hold goes.
+  absl::StatusOr<MemoryBudget::Hold> Arriving(const Caller& caller, int64_t bytes);
 
   // For what a call needs beyond its request.
   MemoryBudget& memory() { return memory_; }
@@ -91,6 +93,8 @@ class Gate {
  private:
   absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
   absl::Status Rate(const Caller& caller);
+  // What the caller may store, bytes; 0: not limited.
+  int64_t MostBytes(const Caller& caller) const;
   // Puts ids where display names of recordings were. INVALID_ARGUMENT on the field where several
   // have the name.
   absl::Status ResolveNames(const Caller& caller, const Rule& rule,
@@ -108,7 +112,8 @@ class Gate {
   };
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
-  std::map<std::string, int> calls_;  // of users who have some
+  std::map<std::string, int> calls_;         // of users who have some
+  std::map<std::string, int64_t> arriving_;  // bytes, of users who upload
 };
 
 // What the scheduler needs to know of a user.

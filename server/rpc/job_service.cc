@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/submit.h"
+#include "server/rpc/check_cost.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -49,6 +50,8 @@ absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobReque
                            const jobs::QueueOptions& options, v1::CreateJobResponse& response) {
   spec.name = request.display_name();
   const jobs::SubmitLimits limits = context.scheduler.LimitsFor(options.owner);
+  SAED_ASSIGN_OR_RETURN(const auto memory,
+                        context.gate.memory().Take(CheckCost(context.stores, spec)));
   if (request.validate_only()) {
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, options));
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, spec, limits).status());
@@ -77,6 +80,8 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateJobR
                         "administrators may, use high");
   }
   options.owner = caller.user;
+  // A job stores a model or a dictionary.
+  SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
   options.time_limit = request.time_limit_seconds();
   for (const std::string& name : request.dependencies()) {
     SAED_ASSIGN_OR_RETURN(options.dependencies.emplace_back(), IdOf(name, "jobs", "dependencies"));

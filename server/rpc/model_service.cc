@@ -109,7 +109,8 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   SAED_ASSIGN_OR_RETURN(import.recording_id, IdOf(spec.recording(), "recordings", "recording"));
   SAED_ASSIGN_OR_RETURN(import.view, FromProto(spec.view()));
   import.sae_lens = spec.format() == v1::MODEL_FORMAT_SAELENS;
-  Upload upload(context.stores.objects, context.max_upload_bytes);
+  Upload upload(context.stores.objects, context.max_upload_bytes,
+                [&](int64_t bytes) { return context.gate.Arriving(caller, bytes); });
   while (stream.Read(&message)) {
     moving->Moved();
     if (message.has_file()) {

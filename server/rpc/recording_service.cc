@@ -47,7 +47,8 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   const v1::ImportHeader header = message.header();
   SAED_ASSIGN_OR_RETURN(recordings::ImportSpec spec, ImportSpecOf(header));
   SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
-  Upload upload(context.stores.objects, context.max_upload_bytes);
+  Upload upload(context.stores.objects, context.max_upload_bytes,
+                [&](int64_t bytes) { return context.gate.Arriving(caller, bytes); });
   while (stream.Read(&message)) {
     moving->Moved();
     if (context.draining) return absl::UnavailableError("the server is stopping; try again");

@@ -21,7 +21,7 @@ struct Rule {
   // and lists.
   std::string_view fields;
   bool audited = false;  // a call that was allowed is written down; refused ones always are
-  bool stays = false;    // a stream that is open for as long as something else goes on
+  bool stays = false;    // a stream that is open for as long as its client wants
 };
 
 std::span<const Rule> Rules();

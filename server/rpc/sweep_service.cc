@@ -8,6 +8,7 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/rpc/check_cost.h"
 #include "server/rpc/convert_sweeps.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -32,6 +33,9 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
   }
   SAED_ASSIGN_OR_RETURN(jobs::SweepSpec spec, FromProto(request.spec()));
   spec.name = request.display_name();
+  SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));
+  SAED_ASSIGN_OR_RETURN(const auto memory,
+                        context.gate.memory().Take(CheckCost(context.stores, spec.base)));
   if (request.validate_only()) {
     SAED_ASSIGN_OR_RETURN(
         const int64_t trials,

@@ -85,6 +85,8 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
                                                  "name",
                                                  name));
   }
+  SAED_ASSIGN_OR_RETURN(auto hold, room_(header.size()));
+  if (hold != nullptr) holds_.push_back(std::move(hold));
   if (directory_.empty()) {
     SAED_ASSIGN_OR_RETURN(directory_, objects_.NewUploadDirectory());
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,8 +21,11 @@ namespace saed::rpc {
 // Not thread-safe. The directory goes away with the object.
 class Upload {
  public:
-  Upload(const storage::ObjectStore& objects, int64_t max_file_bytes)
-      : objects_(objects), max_file_bytes_(max_file_bytes) {}
+  // Asked before each file's bytes come; what it gives is kept as long as the files.
+  using Room = std::function<absl::StatusOr<std::shared_ptr<const void>>(int64_t bytes)>;
+
+  Upload(const storage::ObjectStore& objects, int64_t max_file_bytes, Room room)
+      : objects_(objects), max_file_bytes_(max_file_bytes), room_(std::move(room)) {}
   ~Upload();
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
@@ -45,6 +49,8 @@ class Upload {
 
   const storage::ObjectStore& objects_;
   int64_t max_file_bytes_;
+  Room room_;
+  std::vector<std::shared_ptr<const void>> holds_;
   std::string directory_;
   std::vector<recordings::ImportFile> files_;
   std::set<std::pair<recordings::Role, std::string>> named_;

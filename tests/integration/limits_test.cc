@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #include "tests/integration/fixture.h"
 
@@ -179,6 +182,43 @@ TEST_F(Limits, OneUserHasAQuarterOfTheCalls) {
   EXPECT_LT(Since(start), 5) << "places come free";
 }
 
+TEST_F(Limits, OneCallTooManyIsRefused) {
+  max_calls_ = 6;
+  Restart();
+  std::vector<std::unique_ptr<HalfOpen>> calls;
+  for (int i = 0; i < 10; ++i) {
+    calls.push_back(std::make_unique<HalfOpen>(Address(), "/saed.v1.InferenceService/Encode", ""));
+  }
+  auto answer = Status(*client_);
+  for (int i = 0; i < 100 && answer.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    answer = Status(*client_);
+  }
+  EXPECT_EQ(answer.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(answer.error_details(), HasSubstr("more calls than it takes at once"));
+  EXPECT_THAT(answer.error_details(), HasSubstr("google.rpc.RetryInfo"));
+  calls.clear();
+  for (int i = 0; i < 100 && !answer.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    answer = Status(*client_);
+  }
+  EXPECT_TRUE(answer.ok()) << answer.error_message();
+}
+
+TEST_F(Limits, IdleUploadsLeaveOthersAPlace) {
+  max_calls_ = 8;
+  Restart();
+  std::vector<std::unique_ptr<HalfOpen>> uploads;
+  int refused = 0;
+  for (int i = 0; i < 12; ++i) {
+    uploads.push_back(
+        std::make_unique<HalfOpen>(Address(), "/saed.v1.RecordingService/ImportRecording", ""));
+    refused += uploads.back()->Ends(0.1) == StatusCode::RESOURCE_EXHAUSTED;
+  }
+  EXPECT_EQ(refused, 8) << "half of the calls may be uploads";
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(Status(*client_).ok());
+}
+
 TEST_F(Limits, ACallWhoseMessageDoesNotComeEnds) {
   stall_seconds_ = 0.4;
   Restart();
@@ -226,6 +266,91 @@ TEST_F(Limits, TheAuditLogHasTheBeginningOfALongRequest) {
   ASSERT_GE(log.records_size(), 1);
   EXPECT_LT(log.records(0).ByteSizeLong(), 1500);
   EXPECT_THAT(log.records(0).DebugString(), HasSubstr("recordings/0123456789abcdef"));
+}
+
+TEST_F(Limits, WhatArrivesCountsBeforeItIsStored) {
+  user_bytes_ = 1 << 20;
+  Restart();
+  const auto ada = As(Close());
+  grpc::ClientContext context;
+  v1::ImportRecordingResponse response;
+  const auto stream = ada->recordings().ImportRecording(&context, &response);
+  v1::ImportRecordingRequest message;
+  message.mutable_header()->set_display_name("large");
+  stream->Write(message);
+  message.mutable_file()->set_name("a.npy");
+  message.mutable_file()->set_size(40 << 20);
+  stream->Write(message);
+  // No byte of it was sent.
+  const auto s = stream->Finish();
+  EXPECT_EQ(s.error_code(), StatusCode::RESOURCE_EXHAUSTED) << s.error_message();
+  EXPECT_THAT(s.error_message(), HasSubstr("of the 1.0 that you may store and this needs 41.9"));
+}
+
+TEST_F(Limits, ModelsAndDictionariesCountAsStored) {
+  const std::string recording = Simulate();
+  user_bytes_ = 4000;  // less than the model below
+  Restart();
+  const auto ada = As(Close());
+  const auto train = [&] {
+    grpc::ClientContext context;
+    v1::CreateJobResponse response;
+    const auto s = ada->jobs().CreateJob(&context, TrainRequest(recording), &response);
+    return std::pair(s, response.job().name());
+  };
+  const auto [first, job] = train();
+  ASSERT_TRUE(first.ok()) << first.error_message();
+  Watch(job);
+  const auto second = train().first;
+  EXPECT_EQ(second.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(second.error_message(), HasSubstr("your recordings, models and dictionaries have"));
+}
+
+TEST_F(Limits, ChecksAloneTakeMemoryFromTheBudget) {
+  call_memory_bytes_ = 32 << 20;
+  Restart();
+  auto request = TrainRequest(Simulate(400'000));  // some 30 MB to check, so two at once
+  request.set_validate_only(true);
+  std::atomic<int> refused = 0, other = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 12; ++i) {
+    threads.emplace_back([&] {
+      for (int again = 0; again < 3; ++again) {
+        grpc::ClientContext context;
+        v1::CreateJobResponse response;
+        const auto code = client_->jobs().CreateJob(&context, request, &response).error_code();
+        refused += code == StatusCode::RESOURCE_EXHAUSTED;
+        other += code != StatusCode::RESOURCE_EXHAUSTED && code != StatusCode::OK;
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(other, 0);
+}
+
+TEST_F(Limits, ASweepsCheckEndsWithItsDeadline) {
+  v1::CreateSweepRequest request;
+  *request.mutable_spec()->mutable_base() = TrainRequest(Simulate(1'000'000)).train();
+  for (int i = 0; i < 15; ++i) {
+    auto* p = request.mutable_spec()->add_parameters();
+    const char* fields[] = {"lr", "k", "window", "seed", "epochs", "batch_size", "view.stride"};
+    p->set_field(fields[i % 7]);
+    p->mutable_range()->set_low(1);
+    p->mutable_range()->set_high(2);
+    if (i == 6) break;
+  }
+  request.mutable_spec()->set_trials(4);
+  request.mutable_spec()->set_seeds(1);
+  request.set_validate_only(true);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+  v1::CreateSweepResponse response;
+  const auto s = client_->sweeps().CreateSweep(&context, request, &response);
+  EXPECT_EQ(s.error_code(), StatusCode::DEADLINE_EXCEEDED) << s.error_message();
+  const auto start = Clock::now();
+  daemon_.reset();  // waits for what is still at work
+  EXPECT_LT(Since(start), 3);
 }
 
 }  // namespace

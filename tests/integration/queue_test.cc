@@ -295,12 +295,6 @@ void Queue::RefusesWhile(int open, const std::string& why) {
   EXPECT_TRUE(answer.ok()) << answer.error_message();
 }
 
-TEST_F(Queue, OneCallTooManyIsRefused) {
-  max_calls_ = 6;
-  Restart();
-  RefusesWhile(10, "more calls than it takes at once");
-}
-
 TEST_F(Queue, CallsShareTheirMemory) {
   call_memory_bytes_ = 1 << 20;
   Restart();
