@@ -14,9 +14,16 @@
 #include "server/rpc/feature_service.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
+#include "server/rpc/turns.h"
 
 namespace saed::rpc {
 namespace {
+
+// Matches, neighbours and reports at once, on all of the server's services.
+Turns& Comparisons() {
+  static Turns turns(2);
+  return turns;
+}
 
 constexpr int kMostOthers = 20, kMostNeighbours = 100, kNeighbours = 10;
 constexpr int kReportFeatures = 200, kMostReportFeatures = 2000;
@@ -145,12 +152,14 @@ absl::Status Report(Context& context, grpc::ServerContext& server,
   }
   constexpr int64_t kPerFeature = 32 << 10;  // bytes, of the page and of the rows it is made of
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(id));
+  SAED_ASSIGN_OR_RETURN(auto turn, Comparisons().Take());
   SAED_ASSIGN_OR_RETURN(const auto memory,
                         context.gate.memory().Take(kPerFeature * dictionary.features));
   SAED_ASSIGN_OR_RETURN(
       const std::string page,
       report::Render(context.stores, context.engine, id,
                      request.feature_count() == 0 ? kReportFeatures : request.feature_count()));
+  turn.reset();  // sending waits for the client
   StallGuard::Stream moving(context.stalls, server);
   for (size_t at = 0; at < page.size(); at += kChunk) {
     moving.Moved();
@@ -170,6 +179,8 @@ grpc::Status FeatureService::MatchFeatures(grpc::ServerContext* server,
                                            v1::MatchFeaturesResponse* response) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.MatchFeatures", request);
   if (!caller.ok()) return ToGrpc(caller.status());
+  const auto turn = Comparisons().Take();
+  if (!turn.ok()) return ToGrpc(turn.status());
   return ToGrpc(Match(context_, *server, *request, *response));
 }
 
@@ -178,6 +189,8 @@ grpc::Status FeatureService::ListNearestFeatures(grpc::ServerContext* server,
                                                  v1::ListNearestFeaturesResponse* response) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.ListNearestFeatures", request);
   if (!caller.ok()) return ToGrpc(caller.status());
+  const auto turn = Comparisons().Take();
+  if (!turn.ok()) return ToGrpc(turn.status());
   return ToGrpc(Nearest(context_, *request, *response));
 }
 
