@@ -144,21 +144,33 @@ absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
   });
 }
 
-absl::Status PeopleTable::UpdateUser(const UserRow& user) {
-  return Change([&](SQLite::Database& db) -> absl::Status {
+absl::StatusOr<UserRow> PeopleTable::UpdateUser(
+    const std::string& name, const std::function<absl::Status(UserRow&)>& change) {
+  UserRow user;
+  const absl::Status updated = Change([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement find(db, fmt::format("SELECT {} FROM users WHERE name = ?", kUser));
+    find.bind(1, name);
+    if (!find.executeStep()) return NoUser(name);
+    user = ToUser(find);
+    const int64_t created_at = user.created_at;
+    if (const absl::Status status = change(user); !status.ok()) return status;
+    user.name = name;
+    user.created_at = created_at;
     SQLite::Statement s(db,
                         "UPDATE users SET role = ?, share = ?, disabled = ?, most_threads = ?5, "
                         "most_running_jobs = ?6, most_unfinished_jobs = ?7, most_bytes = ?8, "
                         "most_requests = ?9 WHERE name = ?4");
     SQLite::bind(s, user.role, user.share, static_cast<int>(user.disabled), user.name);
     Bind(s, 5, user.quota);
-    if (s.exec() == 0) return NoUser(user.name);
+    s.exec();
     SQLite::Statement left(db, "SELECT count(*) FROM users WHERE role = 'admin' AND disabled = 0");
     left.executeStep();
     if (left.getColumn(0).getInt() > 0) return absl::OkStatus();
     return absl::FailedPreconditionError(
         fmt::format("'{}' is the last administrator; make another one first", user.name));
   });
+  if (!updated.ok()) return updated;
+  return user;
 }
 
 absl::Status PeopleTable::InsertToken(const TokenRow& t) {

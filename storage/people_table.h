@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,9 +74,10 @@ class PeopleTable {
   absl::Status InsertUser(const UserRow& user);
   absl::StatusOr<UserRow> User(const std::string& name);
   absl::StatusOr<std::vector<UserRow>> Users();
-  // Role, share, quota and whether disabled. FAILED_PRECONDITION where no administrator would be
-  // left.
-  absl::Status UpdateUser(const UserRow& user);
+  // Lets `change` change role, share, quota and whether disabled of what is there; its error is the
+  // answer. FAILED_PRECONDITION where no administrator would be left.
+  absl::StatusOr<UserRow> UpdateUser(const std::string& name,
+                                     const std::function<absl::Status(UserRow&)>& change);
 
   absl::Status InsertToken(const TokenRow& token);
   absl::StatusOr<TokenRow> Token(const std::string& id);

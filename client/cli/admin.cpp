@@ -83,7 +83,7 @@ void AddUsers(CLI::App& admin, Session& session) {
   struct Flags {
     std::string name, role = "member";
     double share = 1;
-    bool disabled = false;
+    bool disabled = false, enabled = false, as_everyone = false;
     std::optional<int64_t> threads, running_jobs, unfinished_jobs, bytes;
     std::optional<double> requests;
   };
@@ -93,13 +93,17 @@ void AddUsers(CLI::App& admin, Session& session) {
     c->add_option("user", f->name, "1 to 40 of a-z, 0-9, '.', '_' and '-'")->required();
     auto* role = c->add_option("--role", f->role, "reader, member or admin")
                      ->check(CLI::IsMember({"reader", "member", "admin"}));
-    if (create) role->capture_default_str();
-    if (!create) role->required();
-    c->add_option("--share", f->share, "Part of the machine against the others'")
-        ->capture_default_str();
-    if (!create) c->add_flag("--disabled", f->disabled, "Refuse all their tokens");
-    // Whatever is not given is as the server has it for everyone.
-    const char* const quota = "Quota: 0 for no limit; not given, as everyone";
+    auto* share = c->add_option("--share", f->share, "Part of the machine against the others'");
+    if (create) {
+      role->capture_default_str();
+      share->capture_default_str();
+    } else {
+      auto* disabled = c->add_flag("--disabled", f->disabled, "Refuse all their tokens");
+      c->add_flag("--enabled", f->enabled, "Take their tokens again")->excludes(disabled);
+      c->add_flag("--quota-as-everyone", f->as_everyone, "No quota of their own any more");
+    }
+    const char* const quota = create ? "Quota: 0 for no limit; not given, as everyone"
+                                     : "Quota: 0 for no limit; not given, as it was";
     c->add_option("--max-threads", f->threads, "Of their running jobs")->group(quota);
     c->add_option("--max-running-jobs", f->running_jobs, "At once")->group(quota);
     c->add_option("--max-unfinished-jobs", f->unfinished_jobs, "Queued and running")->group(quota);
@@ -108,7 +112,7 @@ void AddUsers(CLI::App& admin, Session& session) {
         ->group(quota);
     c->add_option("--max-requests", f->requests, "A second; twice as many may come at once")
         ->group(quota);
-    Run(c, session, [&session, f, create]() -> absl::Status {
+    Run(c, session, [&session, f, c, create]() -> absl::Status {
       v1::User user;
       user.set_name("users/" + f->name);
       user.set_role(RoleOf(f->role));
@@ -136,13 +140,30 @@ void AddUsers(CLI::App& admin, Session& session) {
       }
       v1::UpdateUserRequest request;
       *request.mutable_user() = user;
+      // What is not given stays as it was.
+      const auto change = [&](bool given, const char* path) {
+        if (given) request.mutable_update_mask()->add_paths(path);
+      };
+      change(c->count("--role") > 0, "role");
+      change(c->count("--share") > 0, "share");
+      change(f->disabled || f->enabled, "disabled");
+      change(f->as_everyone, "quota");
+      change(f->threads && !f->as_everyone, "quota.threads");
+      change(f->running_jobs && !f->as_everyone, "quota.running_jobs");
+      change(f->unfinished_jobs && !f->as_everyone, "quota.unfinished_jobs");
+      change(f->bytes && !f->as_everyone, "quota.stored_bytes");
+      change(f->requests && !f->as_everyone, "quota.requests_per_second");
+      if (request.update_mask().paths().empty()) {
+        return absl::InvalidArgumentError(
+            "nothing is to change; give --role, --share, --disabled, --enabled or a quota");
+      }
       return Ask<v1::UpdateUserRequest, v1::UpdateUserResponse>(
           session, request, [&](auto... a) { return session.client->admin().UpdateUser(a...); },
           show);
     });
   };
   add("create", "A new user", true);
-  add("update", "Role, share and quota as they are to be", false);
+  add("update", "Changes role, share or quota; what is not given stays", false);
 }
 
 void AddTokens(CLI::App& admin, Session& session) {

@@ -1,11 +1,13 @@
 #include "server/rpc/admin_service.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/util/field_mask_util.h>
 
 #include <limits>
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -83,14 +85,52 @@ absl::Status Create(Context& context, const v1::CreateUserRequest& request,
   return absl::OkStatus();
 }
 
+// The fields of a user that the request is to change: those of its mask, or without one those that
+// are set.
+absl::StatusOr<google::protobuf::FieldMask> MaskOf(const v1::UpdateUserRequest& request) {
+  google::protobuf::FieldMask out = request.update_mask();
+  for (const std::string& path : out.paths()) {
+    if (path == "name" || path.starts_with("create_time") ||
+        !google::protobuf::util::FieldMaskUtil::IsValidPath<v1::User>(path)) {
+      return InvalidField("update_mask", fmt::format("names '{}'; must name role, share, disabled, "
+                                                     "quota or a field of that, as quota.threads",
+                                                     ValidUtf8(path)));
+    }
+  }
+  if (!out.paths().empty()) return out;
+  const v1::User& user = request.user();
+  const v1::Quota& q = user.quota();
+  for (const auto& [set, path] : {std::pair(user.role() != v1::ROLE_UNSPECIFIED, "role"),
+                                  {user.share() != 0, "share"},
+                                  {user.disabled(), "disabled"},
+                                  {q.has_threads(), "quota.threads"},
+                                  {q.has_running_jobs(), "quota.running_jobs"},
+                                  {q.has_unfinished_jobs(), "quota.unfinished_jobs"},
+                                  {q.has_stored_bytes(), "quota.stored_bytes"},
+                                  {q.has_requests_per_second(), "quota.requests_per_second"}}) {
+    if (set) out.add_paths(path);
+  }
+  if (!out.paths().empty()) return out;
+  return InvalidField("update_mask",
+                      "is empty and nothing is set; must name what is to change, as disabled or "
+                      "quota.threads");
+}
+
 absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
                     v1::UpdateUserResponse& response) {
-  SAED_ASSIGN_OR_RETURN(const storage::UserRow row, FromProto(request.user()));
-  SAED_RETURN_IF_ERROR(Gate::CheckTerms(row));
-  SAED_RETURN_IF_ERROR(context.gate.people().UpdateUser(row));
+  SAED_ASSIGN_OR_RETURN(const std::string name, IdOf(request.user().name(), "users", "user.name"));
+  SAED_ASSIGN_OR_RETURN(const auto mask, MaskOf(request));
+  google::protobuf::util::FieldMaskUtil::MergeOptions whole;
+  whole.set_replace_message_fields(true);
+  const auto change = [&](storage::UserRow& row) -> absl::Status {
+    v1::User user = ToProto(row);
+    google::protobuf::util::FieldMaskUtil::MergeMessageTo(request.user(), mask, whole, &user);
+    SAED_ASSIGN_OR_RETURN(row, FromProto(user));
+    return Gate::CheckTerms(row);
+  };
+  SAED_ASSIGN_OR_RETURN(const auto row, context.gate.people().UpdateUser(name, change));
   context.scheduler.SetTerms(row.name, TermsOf(row));
-  SAED_ASSIGN_OR_RETURN(const auto now, context.gate.people().User(row.name));
-  *response.mutable_user() = ToProto(now);
+  *response.mutable_user() = ToProto(row);
   return absl::OkStatus();
 }
 

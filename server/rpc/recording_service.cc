@@ -87,10 +87,16 @@ absl::Status Receive(const Caller& caller, grpc::ServerContext& server,
   return absl::OkStatus();
 }
 
-// Changes what the mask names.
+// Changes what the mask names, and without one the fields that are set.
 absl::Status Change(storage::AccessTable& access, const std::string& id,
                     const v1::UpdateRecordingRequest& request) {
-  bool rename = false, share = request.update_mask().paths().empty();
+  const bool masked = !request.update_mask().paths().empty();
+  bool rename = !masked && !request.display_name().empty(), share = !masked && request.private_();
+  if (!masked && !rename && !share) {
+    return InvalidField("update_mask",
+                        "is empty and nothing is set; must name private, to share the recording, "
+                        "or display_name");
+  }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "display_name") {
       rename = true;

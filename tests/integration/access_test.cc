@@ -339,6 +339,7 @@ TEST_F(Access, ListsShowWhatTheCallerMaySee) {
   grpc::ClientContext c;
   v1::UpdateRecordingRequest share;
   share.set_name(secret);
+  share.mutable_update_mask()->add_paths("private");
   v1::UpdateRecordingResponse shared;
   ASSERT_TRUE(people_["ada"].client->recordings().UpdateRecording(&c, share, &shared).ok());
   EXPECT_EQ(shared.recording().owner(), "ada");
@@ -440,6 +441,7 @@ TEST_F(Access, EveryUserHasTheirOwnQuota) {
     request.mutable_user()->set_name("users/ada");
     request.mutable_user()->set_role(v1::ROLE_MEMBER);
     *request.mutable_user()->mutable_quota() = quota;
+    request.mutable_update_mask()->add_paths("quota");
     v1::UpdateUserResponse response;
     const auto s = people_["root"].client->admin().UpdateUser(&context, request, &response);
     if (s.ok()) {

@@ -478,7 +478,13 @@ TEST(PeopleTable, KeepsQuotasAndDropsOldRecords) {
   UserRow ana{"ana", "admin", 1, false, 1, {}};
   ASSERT_TRUE(people.InsertUser(ana).ok());
   ana.quota = {2, 0, std::nullopt, int64_t{1} << 40, 2.5};
-  ASSERT_TRUE(people.UpdateUser(ana).ok());
+  ASSERT_TRUE(people
+                  .UpdateUser("ana",
+                              [&](UserRow& row) {
+                                row = ana;
+                                return absl::OkStatus();
+                              })
+                  .ok());
   const auto now = people.User("ana");
   ASSERT_TRUE(now.ok());
   EXPECT_EQ(now->quota.threads, 2);
