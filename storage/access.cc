@@ -32,31 +32,41 @@ absl::Status NoSuch(const std::string& collection, const std::string& id) {
       fmt::format("there is no {} '{}/{}'; list them with List{}", one, collection, id, many));
 }
 
-std::string Visible(const Viewer& viewer, const std::string& column) {
+std::string Visible(const Viewer& viewer, const std::string& collection,
+                    const std::string& column) {
   if (viewer.all) return "";
-  return fmt::format(" AND {} IN (SELECT id FROM recordings WHERE private = 0 OR owner = {})",
-                     column, Quoted(viewer.user));
+  const std::string user = Quoted(viewer.user);
+  if (collection == "recordings") {
+    return fmt::format(" AND {} IN (SELECT id FROM recordings WHERE private = 0 OR owner = {})",
+                       column, user);
+  }
+  return fmt::format(
+      " AND NOT EXISTS (SELECT 1 FROM made_from m CROSS JOIN recordings r ON r.id = m.recording_id "
+      "WHERE m.collection = '{}' AND m.id = {} AND r.private <> 0 AND r.owner <> {})",
+      collection, column, user);
 }
 
-absl::StatusOr<Access> AccessTable::Of(const std::string& collection, const std::string& id) {
+std::string VisibleAnnotation(const Viewer& viewer) {
+  if (viewer.all) return "";
+  return fmt::format(
+      " AND (annotations.recording_id IS NULL OR annotations.author = {0} OR "
+      "annotations.recording_id IN (SELECT id FROM recordings WHERE private = 0 OR owner = {0}))",
+      Quoted(viewer.user));
+}
+
+absl::StatusOr<std::string> AccessTable::OwnerOf(const std::string& collection,
+                                                 const std::string& id, const Viewer& viewer) {
   if (!Known(collection)) {
     return absl::InternalError(fmt::format("{} have no owners", collection));
   }
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<Access> {
-    const std::string sql =
-        collection == "recordings"
-            ? "SELECT owner, private, owner FROM recordings WHERE id = ?"
-            : fmt::format(
-                  "SELECT t.owner, r.private, r.owner FROM {} t JOIN recordings r ON r.id = "
-                  "t.recording_id WHERE t.id = ?",
-                  collection == "dictionaries" ? "whole_dictionaries" : collection);
-    SQLite::Statement s(db, sql);
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
+    SQLite::Statement s(
+        db, fmt::format("SELECT t.owner FROM {} t WHERE t.id = ?{}",
+                        collection == "dictionaries" ? "whole_dictionaries" : collection,
+                        Visible(viewer, collection, "t.id")));
     s.bind(1, id);
-    if (!s.executeStep()) {
-      return NoSuch(collection, id);
-    }
-    return Access{s.getColumn(0).getString(), s.getColumn(1).getInt() != 0,
-                  s.getColumn(2).getString()};
+    if (!s.executeStep()) return NoSuch(collection, id);
+    return s.getColumn(0).getString();
   });
 }
 
@@ -98,7 +108,7 @@ absl::StatusOr<std::vector<std::string>> AccessTable::RecordingsCalled(const std
     for (const char* column : {"id", "name"}) {
       SQLite::Statement s(db, fmt::format("SELECT id FROM recordings WHERE {} = ?{} ORDER BY "
                                           "created_at DESC, id LIMIT 20",
-                                          column, Visible(viewer, "id")));
+                                          column, Visible(viewer, "recordings", "id")));
       s.bind(1, text);
       while (s.executeStep()) out.push_back(s.getColumn(0).getString());
       if (!out.empty()) break;

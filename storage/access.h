@@ -1,5 +1,8 @@
-// Who owns what, and who may see it. A recording is private or shared with the lab; jobs, sweeps,
-// models and dictionaries are as private as the recording they come from.
+// Who owns what, and who may see it. A recording is private or shared with the lab; a job, sweep,
+// model or dictionary is as private as the most private recording it was made from: its input, the
+// paired population, what its model was made from, and what that was analysed on. The table
+// `made_from` has them, kept by triggers (schema.cc), and whatever lists, looks up, counts or
+// compares for a caller goes through Visible().
 #pragma once
 
 #include <cstdint>
@@ -18,17 +21,15 @@ struct Viewer {
   std::string user;  // otherwise
 };
 
-// " AND column IN (…)" with the recordings that the viewer may see; empty where that is all.
-std::string Visible(const Viewer& viewer, const std::string& column);
+// " AND …": that the thing of the collection with the id in `column` is one that the viewer may
+// see; empty where that is all.
+std::string Visible(const Viewer& viewer, const std::string& collection, const std::string& column);
+// The same of a row of `annotations` of a model that the viewer may see: what was said through a
+// dictionary on a private recording is as private as that, but for its author.
+std::string VisibleAnnotation(const Viewer& viewer);
 
 // What is said of an id that a collection lacks, and of one that the caller may not see.
 absl::Status NoSuch(const std::string& collection, const std::string& id);
-
-struct Access {
-  std::string owner;  // of the thing itself
-  bool recording_private = false;
-  std::string recording_owner;
-};
 
 // Thread-safe.
 class AccessTable {
@@ -36,8 +37,9 @@ class AccessTable {
   explicit AccessTable(Database& db) : db_(db) {}
 
   // `collection`: recordings, jobs, sweeps, models or dictionaries. NOT_FOUND where it has no such
-  // id.
-  absl::StatusOr<Access> Of(const std::string& collection, const std::string& id);
+  // id that the viewer may see.
+  absl::StatusOr<std::string> OwnerOf(const std::string& collection, const std::string& id,
+                                      const Viewer& viewer);
   // Of something that has no owner yet.
   absl::Status SetOwner(const std::string& collection, const std::string& id,
                         const std::string& owner);

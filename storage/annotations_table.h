@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/access.h"
 #include "storage/database.h"
 
 namespace saed::storage {
@@ -21,6 +22,7 @@ struct AnnotationRow {
   int64_t created_at = 0;             // µs since 1970
   std::optional<int64_t> deleted_at;  // a label is deleted by the next one
   std::string deleted_by;
+  std::string recording_id;  // of the dictionary through which it was written; empty: not known
 };
 
 // Thread-safe.
@@ -29,14 +31,17 @@ class AnnotationsTable {
   explicit AnnotationsTable(Database& db) : db_(db) {}
 
   // Adds one and returns it with its id. A label replaces the feature's label; a tag that the
-  // feature has already is returned as it is. NOT_FOUND where the model has no such latent.
-  absl::StatusOr<AnnotationRow> Add(AnnotationRow row);
-  // Marks it as deleted. NOT_FOUND where it is not there or was deleted before.
+  // feature has already is returned as it is; what the viewer may not see is left alone, and a label
+  // through a dictionary on a private recording replaces only such. NOT_FOUND where the model has no
+  // such latent.
+  absl::StatusOr<AnnotationRow> Add(AnnotationRow row, const Viewer& viewer = {});
+  // Marks it as deleted. NOT_FOUND where it is not there for the viewer or was deleted before,
+  // PERMISSION_DENIED where it is another's.
   absl::Status Delete(const std::string& model_id, int latent, int64_t id, const std::string& by,
-                      int64_t now);
+                      int64_t now, const Viewer& viewer = {});
   // Of a feature, oldest first; deleted ones too where asked.
   absl::StatusOr<std::vector<AnnotationRow>> List(const std::string& model_id, int latent,
-                                                  bool deleted);
+                                                  bool deleted, const Viewer& viewer = {});
 
  private:
   Database& db_;

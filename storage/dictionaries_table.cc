@@ -113,11 +113,14 @@ constexpr int kScoreColumns = 6;
 
 class Lookup : public NameLookup {
  public:
-  Lookup(SQLite::Database& db, const std::string& dictionary) : db_(db), dictionary_(dictionary) {}
+  Lookup(SQLite::Database& db, const std::string& dictionary, const Viewer& viewer)
+      : db_(db), dictionary_(dictionary), viewer_(viewer) {}
 
   Found Find(Kind kind, const std::string& name) override {
     const char* table = kind == Kind::kCondition ? "conditions" : "variables";
-    const char* among = dictionary_.empty() ? "?2 = ''" : "dictionary_id = ?2";
+    const std::string among = dictionary_.empty()
+                                  ? "?2 = ''" + Visible(viewer_, "dictionaries", "dictionary_id")
+                                  : "dictionary_id = ?2";
     SQLite::Statement s(
         db_, fmt::format("SELECT position FROM {} WHERE name = ?1 AND {} LIMIT 1", table, among));
     SQLite::bind(s, name, dictionary_);
@@ -131,6 +134,7 @@ class Lookup : public NameLookup {
  private:
   SQLite::Database& db_;
   const std::string& dictionary_;
+  const Viewer& viewer_;
 };
 
 // The statement of a query, bound.
@@ -139,9 +143,9 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
                                                            const char* prefix) {
   const bool all = query.dictionary_id.empty();
   if (!all) SAED_RETURN_IF_ERROR(CheckThere(db, query.dictionary_id));
-  Lookup names(db, query.dictionary_id);
-  SAED_ASSIGN_OR_RETURN(const FeatureSql sql,
-                        FeatureQueryToSql(query.filter, query.order_by, names));
+  Lookup names(db, query.dictionary_id, query.viewer);
+  SAED_ASSIGN_OR_RETURN(const FeatureSql sql, FeatureQueryToSql(query.filter, query.order_by, names,
+                                                                VisibleAnnotation(query.viewer)));
   // Keyset: strictly after (key, dictionary, latent) in the page's direction, as the indexes have
   // it.
   std::string where = fmt::format("{} AND {} IS NOT NULL", sql.where, sql.order);
@@ -152,7 +156,7 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
                     sql.descending ? "<" : ">", all ? "?, " : "");
   }
   if (!all) where += " AND f.dictionary_id = ?";
-  if (all) where += Visible(query.viewer, "d.recording_id");
+  if (all) where += Visible(query.viewer, "dictionaries", "d.id");
   // CROSS JOIN keeps SQLite to this order.
   const std::string from =
       sql.first.empty()
@@ -182,12 +186,16 @@ absl::StatusOr<std::unique_ptr<SQLite::Statement>> Prepare(SQLite::Database& db,
   return s;
 }
 
-void AddAnnotations(SQLite::Database& db, std::vector<ListedFeature>& features) {
+void AddAnnotations(SQLite::Database& db, const Viewer& viewer,
+                    std::vector<ListedFeature>& features) {
+  // Of several labels, which have other audiences, the last one.
   SQLite::Statement s(
       db,
-      "SELECT a.kind, a.text FROM annotations a JOIN whole_dictionaries d ON d.model_id = "
-      "a.model_id WHERE d.id = ? AND a.latent = ? AND a.deleted_at IS NULL AND "
-      "a.kind IN ('label', 'tag') ORDER BY a.text");
+      fmt::format("SELECT kind, text FROM annotations JOIN whole_dictionaries d ON d.model_id = "
+                  "annotations.model_id WHERE d.id = ? AND latent = ? AND deleted_at IS NULL "
+                  "AND kind IN ('label', 'tag'){} ORDER BY kind, CASE kind WHEN 'tag' THEN "
+                  "text END, annotations.id",
+                  VisibleAnnotation(viewer)));
   for (ListedFeature& f : features) {
     s.reset();
     SQLite::bind(s, f.dictionary_id, f.feature.latent);
@@ -195,7 +203,7 @@ void AddAnnotations(SQLite::Database& db, std::vector<ListedFeature>& features) 
       const std::string text = s.getColumn(1).getString();
       if (s.getColumn(0).getString() == "label") {
         f.label = text;
-      } else {
+      } else if (f.tags.empty() || f.tags.back() != text) {
         f.tags.push_back(text);
       }
     }
@@ -226,11 +234,10 @@ absl::StatusOr<std::vector<DictionaryRow>> DictionariesTable::List(const std::st
                                                                    const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<DictionaryRow>> {
     SQLite::Statement s(
-        db, fmt::format(
-                "SELECT {} FROM whole_dictionaries WHERE (?1 = '' OR model_id = ?1) AND (?3 = '' "
-                "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
-                "?4",
-                kDictionaryColumns, Visible(viewer, "recording_id")));
+        db, fmt::format("SELECT {} FROM whole_dictionaries d WHERE (?1 = '' OR model_id = ?1) AND "
+                        "(?3 = '' OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id "
+                        "DESC LIMIT ?4",
+                        kDictionaryColumns, Visible(viewer, "dictionaries", "d.id")));
     SQLite::bind(s, model_id, after_created_at, after_id, limit);
     std::vector<DictionaryRow> out;
     while (s.executeStep()) out.push_back(Dictionary(s));
@@ -259,7 +266,7 @@ absl::StatusOr<std::vector<ListedFeature>> DictionariesTable::ListFeatures(
       if (!s->getColumn(13).isNull()) f.best_condition_name = s->getColumn(13).getString();
       out.push_back(std::move(f));
     }
-    AddAnnotations(db, out);
+    AddAnnotations(db, query.viewer, out);
     return out;
   });
 }
@@ -323,29 +330,31 @@ absl::StatusOr<std::vector<AssociationRow>> DictionariesTable::Associations(cons
 
 absl::StatusOr<std::vector<ConditionPlace>> DictionariesTable::WhereCondition(
     const std::string& name, bool all, int limit, const Viewer& viewer) {
-  return db_.Search("condition", [&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
-    SQLite::Statement s(
-        db,
-        fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "
-                    "d.model_id, d.recording_id, r.name, d.created_at, ROW_NUMBER() OVER "
-                    "(PARTITION BY d.recording_id ORDER BY d.created_at DESC, d.id DESC) AS "
-                    "place FROM whole_dictionaries d CROSS JOIN conditions c ON c.dictionary_id = "
-                    "d.id AND c.name = ?1 JOIN recordings r ON r.id = d.recording_id WHERE "
-                    "1{}) WHERE place = 1 OR ?2 ORDER BY created_at DESC, id DESC LIMIT ?3",
-                    Visible(viewer, "d.recording_id")));
-    SQLite::bind(s, name, static_cast<int>(all), limit);
-    std::vector<ConditionPlace> out;
-    while (s.executeStep()) {
-      ConditionPlace& place = out.emplace_back();
-      place.dictionary_id = s.getColumn(0).getString();
-      place.model_id = s.getColumn(1).getString();
-      place.recording_id = s.getColumn(2).getString();
-      place.recording_name = s.getColumn(3).getString();
-      place.newest = s.getColumn(4).getInt() == 1;
-      place.condition = AllConditions(db, place.dictionary_id, name).at(0);
-    }
-    return out;
-  });
+  return db_.Search(
+      "condition", [&](SQLite::Database& db) -> absl::StatusOr<std::vector<ConditionPlace>> {
+        SQLite::Statement s(
+            db,
+            fmt::format("SELECT id, model_id, recording_id, name, place FROM (SELECT d.id, "
+                        "d.model_id, d.recording_id, r.name, d.created_at, ROW_NUMBER() OVER "
+                        "(PARTITION BY d.recording_id ORDER BY d.created_at DESC, d.id DESC) AS "
+                        "place FROM whole_dictionaries d CROSS JOIN conditions c ON "
+                        "c.dictionary_id = d.id AND c.name = ?1 JOIN recordings r ON r.id = "
+                        "d.recording_id WHERE 1{}) WHERE place = 1 OR ?2 ORDER BY created_at DESC, "
+                        "id DESC LIMIT ?3",
+                        Visible(viewer, "dictionaries", "d.id")));
+        SQLite::bind(s, name, static_cast<int>(all), limit);
+        std::vector<ConditionPlace> out;
+        while (s.executeStep()) {
+          ConditionPlace& place = out.emplace_back();
+          place.dictionary_id = s.getColumn(0).getString();
+          place.model_id = s.getColumn(1).getString();
+          place.recording_id = s.getColumn(2).getString();
+          place.recording_name = s.getColumn(3).getString();
+          place.newest = s.getColumn(4).getInt() == 1;
+          place.condition = AllConditions(db, place.dictionary_id, name).at(0);
+        }
+        return out;
+      });
 }
 
 absl::StatusOr<std::optional<AssociationRow>> DictionariesTable::Association(const std::string& id,

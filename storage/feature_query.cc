@@ -55,7 +55,8 @@ constexpr std::string_view kNames =
 
 class Translator {
  public:
-  Translator(NameLookup& names, FeatureSql& out) : names_(names), out_(out) {}
+  Translator(NameLookup& names, const std::string& annotated, FeatureSql& out)
+      : names_(names), annotated_(annotated), out_(out) {}
 
   // The SQL of a field or score. `sure`: rows without it may go.
   absl::StatusOr<std::string> Expression(const FilterNode& node, std::string_view field,
@@ -228,8 +229,8 @@ class Translator {
     const bool part = node.op == ":" && node.field == "label";
     const std::string annotated = fmt::format(
         "(SELECT DISTINCT model_id, latent FROM annotations WHERE deleted_at IS NULL AND kind = "
-        "'{}' AND {})",
-        node.field, part ? "instr(text, ?) > 0" : "text = ?");
+        "'{}' AND {}{})",
+        node.field, part ? "instr(text, ?) > 0" : "text = ?", annotated_);
     if (sure && op == "=" && out_.first.empty()) {
       out_.first = annotated;
       first_values_.emplace_back(node.text);
@@ -240,6 +241,7 @@ class Translator {
   }
 
   NameLookup& names_;
+  const std::string& annotated_;
   FeatureSql& out_;
   std::vector<std::pair<Kind, std::string>> joined_;
   std::set<std::pair<Kind, std::string>> sure_;
@@ -250,9 +252,9 @@ class Translator {
 }  // namespace
 
 absl::StatusOr<FeatureSql> FeatureQueryToSql(std::string_view filter, std::string_view order_by,
-                                             NameLookup& names) {
+                                             NameLookup& names, const std::string& annotated) {
   FeatureSql out;
-  Translator translator(names, out);
+  Translator translator(names, annotated, out);
   std::string order(Trim(order_by));
   if (order.empty()) order = "latent";
   if (order.ends_with(" desc")) {

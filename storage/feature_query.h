@@ -44,9 +44,10 @@ inline constexpr size_t kMostNames = 24;
 
 // The feature row is `f`, the dictionary's `d`. Comparisons that must hold are plain conjuncts,
 // which an index can serve; those under OR and NOT take a missing score as false. An order by
-// something a feature lacks leaves the feature out. INVALID_ARGUMENT on "filter" or "order_by" with
+// something a feature lacks leaves the feature out. `annotated`: " AND …" that annotations meet
+// beside what the filter says. INVALID_ARGUMENT on "filter" or "order_by" with
 // what would be right.
 absl::StatusOr<FeatureSql> FeatureQueryToSql(std::string_view filter, std::string_view order_by,
-                                             NameLookup& names);
+                                             NameLookup& names, const std::string& annotated = "");
 
 }  // namespace saed::storage

@@ -180,7 +180,7 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int 
                         std::string(paused   ? " AND paused <> ''"
                                     : queued ? " AND paused = ''"
                                              : "") +
-                            Visible(viewer, "recording_id")));
+                            Visible(viewer, "jobs", "jobs.id")));
     SQLite::bind(s, before, paused ? "QUEUED" : std::string(state), limit);
     return All(s);
   });
@@ -348,13 +348,14 @@ absl::Status JobsTable::Promote(const std::string& id, int rung, int64_t now) {
   });
 }
 
-absl::StatusOr<QueueStatistics> JobsTable::Statistics() {
+absl::StatusOr<QueueStatistics> JobsTable::Statistics(const Viewer& viewer) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<QueueStatistics> {
     QueueStatistics out;
     SQLite::Statement s(
-        db,
-        "SELECT CASE WHEN state = 'QUEUED' AND paused <> '' THEN 'PAUSED' ELSE state END "
-        "AS shown, kind, count(*) FROM jobs GROUP BY shown, kind");
+        db, fmt::format("SELECT CASE WHEN state = 'QUEUED' AND paused <> '' THEN 'PAUSED' ELSE "
+                        "state END AS shown, kind, count(*) FROM jobs WHERE 1{} GROUP BY shown, "
+                        "kind",
+                        Visible(viewer, "jobs", "jobs.id")));
     while (s.executeStep()) {
       out.counts.push_back(
           {s.getColumn(0).getString(), s.getColumn(1).getString(), s.getColumn(2).getInt64()});

@@ -169,7 +169,7 @@ class JobsTable {
   // A trial that waits for its sweep goes on to a later rung, once no person holds it.
   absl::Status Promote(const std::string& id, int rung, int64_t now);
 
-  absl::StatusOr<QueueStatistics> Statistics();
+  absl::StatusOr<QueueStatistics> Statistics(const Viewer& viewer = {});
   // Mean core-seconds of the last 50 jobs that succeeded; empty where there are none.
   absl::StatusOr<std::optional<double>> TypicalCoreSeconds();
   absl::StatusOr<std::vector<UsageRow>> Usage();

@@ -106,7 +106,7 @@ absl::StatusOr<std::vector<ModelRow>> ModelsTable::List(const std::string& recor
         db, fmt::format("SELECT {} FROM models WHERE (?1 = '' OR recording_id = ?1) AND (?3 = '' "
                         "OR (created_at, id) < (?2, ?3)){} ORDER BY created_at DESC, id DESC LIMIT "
                         "?4",
-                        kColumns, Visible(viewer, "recording_id")));
+                        kColumns, Visible(viewer, "models", "models.id")));
     SQLite::bind(s, recording_id, after_created_at, after_id, limit);
     std::vector<ModelRow> out;
     while (s.executeStep()) out.push_back(Row(s));

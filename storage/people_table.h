@@ -105,7 +105,7 @@ class PeopleTable {
   absl::Status Change(Fn fn);
 
   Database& db_;
-  std::mutex changes_;  // held over a change and what is read after it
+  std::mutex changes_;        // held over a change and what is read after it
   mutable std::mutex mutex_;  // of what follows
   std::shared_ptr<const People> known_;
   std::map<std::string, int64_t> used_;  // token → µs since 1970

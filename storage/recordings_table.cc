@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 namespace saed::storage {
 namespace {
 
@@ -31,21 +33,50 @@ absl::Status Missing(const std::string& id) {
       fmt::format("there is no recording 'recordings/{}'; list them with ListRecordings", id));
 }
 
+// Whether the viewer may see the thing of a row `f` of made_from.
+std::string Seen(const Viewer& viewer) {
+  if (viewer.all) return "1";
+  std::string out = "CASE f.collection";
+  for (const char* collection : {"jobs", "sweeps", "models", "dictionaries"}) {
+    out += fmt::format(" WHEN '{0}' THEN 1{1}", collection, Visible(viewer, collection, "f.id"));
+  }
+  return out + " END";
+}
+
+// `seen`: how many things of each collection use it, of those that the caller may see.
+absl::Status InUse(const std::string& id, std::map<std::string, int64_t>& seen) {
+  const int64_t jobs = seen["jobs"] + seen["sweeps"], models = seen["models"],
+                dictionaries = seen["dictionaries"];
+  if (jobs + models + dictionaries == 0) {
+    return absl::FailedPreconditionError(fmt::format(
+        "recordings/{} is still in use; ask the keeper of the server, or make it private", id));
+  }
+  return absl::FailedPreconditionError(
+      fmt::format("recordings/{} is used by {} jobs and sweeps, {} models and {} dictionaries; "
+                  "delete those first",
+                  id, jobs, models, dictionaries));
+}
+
 }  // namespace
 
 absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
                                                      const std::vector<UnitRow>& units,
                                                      bool& created) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<RecordingRow> {
-    SQLite::Statement find(db, fmt::format("SELECT {} FROM recordings WHERE digest = ?", kColumns));
-    find.bind(1, row.digest);
+    // The owner's own, else one that somebody shares. What others keep to themselves is not there.
+    SQLite::Statement find(
+        db, fmt::format("SELECT {} FROM recordings WHERE digest = ?1 AND (owner = ?2 OR (private = "
+                        "0 AND ?3 = 0)) ORDER BY owner <> ?2, created_at, id LIMIT 1",
+                        kColumns));
+    SQLite::bind(find, row.digest, row.owner, static_cast<int>(row.is_private));
     created = !find.executeStep();
     if (!created) {
       RecordingRow known = Row(find);
-      if (!known.is_private || known.owner == row.owner) return known;
-      return absl::AlreadyExistsError(
-          "the same recording is stored already and private to another user; ask the keeper of the "
-          "server");
+      if (known.is_private || !row.is_private) return known;
+      return absl::AlreadyExistsError(fmt::format(
+          "this is recordings/{}, which is yours and shared with the lab; make that private with "
+          "UpdateRecording, which hides also what others made from it",
+          known.id));
     }
     SQLite::Statement insert(
         db, fmt::format("INSERT INTO recordings ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", kColumns));
@@ -88,7 +119,7 @@ absl::StatusOr<std::vector<RecordingRow>> RecordingsTable::List(int limit, int64
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM recordings WHERE (?2 = '' OR (created_at, id) < (?1, "
                         "?2)){} ORDER BY created_at DESC, id DESC LIMIT ?3",
-                        kColumns, Visible(viewer, "id")));
+                        kColumns, Visible(viewer, "recordings", "id")));
     SQLite::bind(s, after_created_at, after_id, limit);
     std::vector<RecordingRow> out;
     while (s.executeStep()) out.push_back(Row(s));
@@ -121,27 +152,26 @@ absl::StatusOr<std::vector<UnitRow>> RecordingsTable::Units(const std::string& i
   });
 }
 
-absl::StatusOr<std::string> RecordingsTable::Delete(const std::string& id) {
+absl::StatusOr<std::string> RecordingsTable::Delete(const std::string& id, const Viewer& viewer) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::string> {
-    SQLite::Statement find(db, "SELECT digest FROM recordings WHERE id = ?");
+    SQLite::Statement find(db,
+                           "SELECT digest, (SELECT count(*) FROM recordings o WHERE o.digest = "
+                           "r.digest) FROM recordings r WHERE id = ?");
     find.bind(1, id);
     if (!find.executeStep()) return Missing(id);
-    const std::string digest = find.getColumn(0).getString();
-    SQLite::Statement used(db,
-                           "SELECT (SELECT count(*) FROM jobs WHERE recording_id = ?1) + "
-                           "(SELECT count(*) FROM sweeps WHERE recording_id = ?1), "
-                           "(SELECT count(*) FROM models WHERE recording_id = ?1), "
-                           "(SELECT count(*) FROM dictionaries WHERE recording_id = ?1)");
+    const std::string digest = find.getColumn(1).getInt() == 1 ? find.getColumn(0).getString() : "";
+    SQLite::Statement used(
+        db, fmt::format("SELECT collection, count(*), sum({}) FROM made_from f WHERE recording_id "
+                        "= ? GROUP BY collection",
+                        Seen(viewer)));
     used.bind(1, id);
-    used.executeStep();
-    const int64_t jobs = used.getColumn(0).getInt64(), models = used.getColumn(1).getInt64(),
-                  dictionaries = used.getColumn(2).getInt64();
-    if (jobs + models + dictionaries > 0) {
-      return absl::FailedPreconditionError(fmt::format(
-          "recordings/{} is used by {} jobs and sweeps, {} models and {} dictionaries; delete "
-          "those first",
-          id, jobs, models, dictionaries));
+    std::map<std::string, int64_t> seen;
+    bool in_use = false;
+    while (used.executeStep()) {
+      in_use = true;
+      seen[used.getColumn(0).getString()] = used.getColumn(2).getInt64();
     }
+    if (in_use) return InUse(id, seen);
     SQLite::Statement s(db, "DELETE FROM recordings WHERE id = ?");
     s.bind(1, id);
     s.exec();

@@ -35,8 +35,9 @@ class RecordingsTable {
  public:
   explicit RecordingsTable(Database& db) : db_(db) {}
 
-  // Adds the recording with its units, or returns the row that already has this digest. `created`
-  // says which.
+  // Adds the recording with its units, or returns the row that has this digest already: the
+  // owner's, or for one that is to be shared another's that is. `created` says which.
+  // ALREADY_EXISTS for a private one that the owner shares.
   absl::StatusOr<RecordingRow> Insert(const RecordingRow& row, const std::vector<UnitRow>& units,
                                       bool& created);
   absl::StatusOr<RecordingRow> Get(const std::string& id);
@@ -48,9 +49,10 @@ class RecordingsTable {
   // `most_bytes` before, but at least one.
   absl::StatusOr<std::vector<UnitRow>> Units(const std::string& id, int limit, int64_t after,
                                              size_t most_bytes = SIZE_MAX);
-  // FAILED_PRECONDITION where jobs, models or dictionaries use it. Returns the digest, whose object
-  // the caller removes.
-  absl::StatusOr<std::string> Delete(const std::string& id);
+  // FAILED_PRECONDITION where jobs, sweeps, models or dictionaries were made from it, with how many
+  // of them the viewer may see. Returns the digest, whose object the caller removes; empty where
+  // another recording has the same content.
+  absl::StatusOr<std::string> Delete(const std::string& id, const Viewer& viewer = {});
   absl::StatusOr<std::vector<std::string>> Digests();
 
  private:

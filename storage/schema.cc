@@ -371,8 +371,95 @@ ALTER TABLE dictionaries ADD COLUMN details TEXT NOT NULL DEFAULT '{}'; -- JSON
 ALTER TABLE conditions ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE tunings ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
 )sql",
-    // 11: nothing yet.
-    "",
+    // 11: what everything was made from, which decides who may see it. Several users may hold the
+    // same content, each for themselves.
+    R"sql(
+CREATE TABLE recordings_now (
+  id TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,          -- SHA-256 of the stored form; names the object file
+  name TEXT NOT NULL,
+  source TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  duration REAL NOT NULL,        -- s
+  unit_count INTEGER NOT NULL,
+  spike_count INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  summary TEXT NOT NULL,         -- JSON: sampling rate, tables, series, warnings
+  owner TEXT NOT NULL DEFAULT '',
+  private INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (digest, owner)
+) STRICT;
+INSERT INTO recordings_now SELECT id, digest, name, source, created_at, duration, unit_count,
+  spike_count, bytes, summary, owner, private FROM recordings;
+DROP TABLE recordings;
+ALTER TABLE recordings_now RENAME TO recordings;
+CREATE INDEX recordings_by_owner ON recordings(owner);
+
+CREATE TABLE made_from (
+  collection TEXT NOT NULL,      -- jobs, sweeps, models, dictionaries
+  id TEXT NOT NULL,
+  recording_id TEXT NOT NULL REFERENCES recordings(id),
+  PRIMARY KEY (collection, id, recording_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX made_from_by_recording ON made_from(recording_id);
+
+-- Specs name further recordings: of a paired population, of the model that is analysed.
+CREATE VIEW named_recordings AS
+  SELECT 'models' AS collection, id, recording_id FROM models
+  UNION ALL SELECT 'models', id, json_extract(spec, '$.target.recording_id') FROM models
+    WHERE json_valid(spec)
+  UNION ALL SELECT 'jobs', id, recording_id FROM jobs
+  UNION ALL SELECT 'jobs', id, json_extract(spec, '$.target.recording_id') FROM jobs
+    WHERE json_valid(spec)
+  UNION ALL SELECT 'jobs', id, json_extract(spec, '$.train.target.recording_id') FROM jobs
+    WHERE json_valid(spec)
+  UNION ALL SELECT 'jobs', j.id, m.recording_id FROM jobs j JOIN made_from m ON m.collection =
+    'models' AND m.id = json_extract(j.spec, '$.model_id') WHERE json_valid(j.spec)
+  UNION ALL SELECT 'sweeps', id, recording_id FROM sweeps
+  UNION ALL SELECT 'sweeps', id, json_extract(spec, '$.base.target.recording_id') FROM sweeps
+    WHERE json_valid(spec)
+  UNION ALL SELECT 'dictionaries', id, recording_id FROM dictionaries
+  UNION ALL SELECT 'dictionaries', d.id, m.recording_id FROM dictionaries d JOIN made_from m ON
+    m.collection = 'models' AND m.id = d.model_id;
+
+INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection = 'models' AND
+  recording_id IN (SELECT id FROM recordings);
+INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection <> 'models' AND
+  recording_id IN (SELECT id FROM recordings);
+
+CREATE TRIGGER models_are_made AFTER INSERT ON models BEGIN
+  INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection = 'models' AND
+    id = new.id AND recording_id IN (SELECT id FROM recordings);
+END;
+CREATE TRIGGER jobs_are_made AFTER INSERT ON jobs BEGIN
+  INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection = 'jobs' AND
+    id = new.id AND recording_id IN (SELECT id FROM recordings);
+END;
+CREATE TRIGGER sweeps_are_made AFTER INSERT ON sweeps BEGIN
+  INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection = 'sweeps' AND
+    id = new.id AND recording_id IN (SELECT id FROM recordings);
+END;
+CREATE TRIGGER dictionaries_are_made AFTER INSERT ON dictionaries BEGIN
+  INSERT OR IGNORE INTO made_from SELECT * FROM named_recordings WHERE collection = 'dictionaries'
+    AND id = new.id AND recording_id IN (SELECT id FROM recordings);
+END;
+CREATE TRIGGER models_are_gone AFTER DELETE ON models BEGIN
+  DELETE FROM made_from WHERE collection = 'models' AND id = old.id;
+END;
+CREATE TRIGGER jobs_are_gone AFTER DELETE ON jobs BEGIN
+  DELETE FROM made_from WHERE collection = 'jobs' AND id = old.id;
+END;
+CREATE TRIGGER sweeps_are_gone AFTER DELETE ON sweeps BEGIN
+  DELETE FROM made_from WHERE collection = 'sweeps' AND id = old.id;
+END;
+CREATE TRIGGER dictionaries_are_gone AFTER DELETE ON dictionaries BEGIN
+  DELETE FROM made_from WHERE collection = 'dictionaries' AND id = old.id;
+END;
+
+-- Of the dictionary through which it was written; NULL: what the model is made from is enough.
+ALTER TABLE annotations ADD COLUMN recording_id TEXT;
+
+)sql",
     // 12: what attempts and long writes leave where the server dies; jobs also paused by
     // "user+sweep", and request ids by who uses them (request_keys.h).
     R"sql(
@@ -383,6 +470,7 @@ UPDATE jobs SET request_id = CASE
          jobs.request_id = 'sweep ' || s.id || ' best') THEN 'server:' || request_id
     ELSE 'user:' || owner || ':' || request_id END
   WHERE request_id IS NOT NULL;
+UPDATE sweeps SET request_id = 'user:' || owner || ':' || request_id WHERE request_id IS NOT NULL;
 CREATE VIEW whole_dictionaries AS SELECT * FROM dictionaries WHERE complete;
 )sql"};
 
@@ -398,12 +486,21 @@ absl::StatusOr<int> Migrate(SQLite::Database& db) {
                     "saed, so install that one",
                     version, kSchemaVersion));
   }
+  // A table that others refer to is replaced whole; that no reference dangles is asked in the end.
+  db.exec("PRAGMA foreign_keys = OFF");
   for (int v = version; v < kSchemaVersion; ++v) {
     SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
     db.exec(kMigrations[v]);
+    if (SQLite::Statement(db, "PRAGMA foreign_key_check").executeStep()) {
+      return absl::DataLossError(fmt::format(
+          "the database refers to rows that it lacks, so that it cannot become schema {}; nothing "
+          "was changed, restore a backup",
+          v + 1));
+    }
     db.exec(fmt::format("PRAGMA user_version = {}", v + 1));
     transaction.commit();
   }
+  db.exec("PRAGMA foreign_keys = ON");
   return version;
 }
 

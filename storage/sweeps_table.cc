@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "storage/request_keys.h"
+
 namespace saed::storage {
 namespace {
 
@@ -54,7 +56,7 @@ absl::StatusOr<SweepRow> SweepsTable::Insert(const SweepRow& row) {
     if (!row.request_id.empty()) {
       SQLite::Statement find(db,
                              fmt::format("SELECT {} FROM sweeps WHERE request_id = ?", kColumns));
-      find.bind(1, row.request_id);
+      find.bind(1, UserRequest(row.owner, row.request_id));
       if (find.executeStep()) {
         SweepRow known = Row(find);
         if (known.request_digest == row.request_digest) return known;
@@ -70,7 +72,7 @@ absl::StatusOr<SweepRow> SweepsTable::Insert(const SweepRow& row) {
         "recording_id, state, spec, created_at) VALUES (?, (SELECT "
         "coalesce(max(number), 0) + 1 FROM sweeps), ?, ?, ?, ?, ?, 'RUNNING', ?, ?)");
     s.bind(1, row.id);
-    if (!row.request_id.empty()) s.bind(2, row.request_id);
+    if (!row.request_id.empty()) s.bind(2, UserRequest(row.owner, row.request_id));
     s.bind(3, row.request_digest);
     s.bind(4, row.owner);
     s.bind(5, row.name);
@@ -87,7 +89,7 @@ absl::StatusOr<std::optional<SweepRow>> SweepsTable::OfRequest(const std::string
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::optional<SweepRow>> {
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM sweeps WHERE request_id = ? AND owner = ?", kColumns));
-    SQLite::bind(s, request_id, owner);
+    SQLite::bind(s, UserRequest(owner, request_id), owner);
     if (!s.executeStep()) return std::nullopt;
     return Row(s);
   });
@@ -102,7 +104,7 @@ absl::StatusOr<std::vector<SweepRow>> SweepsTable::List(int limit, int64_t befor
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<SweepRow>> {
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM sweeps WHERE number < ?{} ORDER BY number DESC LIMIT ?",
-                        kColumns, Visible(viewer, "recording_id")));
+                        kColumns, Visible(viewer, "sweeps", "sweeps.id")));
     SQLite::bind(s, before, limit);
     return All(s);
   });

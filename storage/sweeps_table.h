@@ -17,7 +17,7 @@ namespace saed::storage {
 struct SweepRow {
   std::string id;
   int64_t number = 0;
-  std::string request_id;  // empty: none
+  std::string request_id;  // as it was given, or read as request_keys.h says; empty: none
   std::string request_digest;
   std::string owner, name, recording_id;
   std::string state;       // RUNNING, SUCCEEDED, FAILED, CANCELLED

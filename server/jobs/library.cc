@@ -111,6 +111,12 @@ json Summary(const recordings::Imported& imported) {
           {"warnings", imported.warnings}};
 }
 
+// Made of nothing but what its owner knows, so that it does not tell whether others have the same
+// content.
+std::string RecordingId(const std::string& digest, const std::string& owner) {
+  return (owner.empty() ? digest : Sha256Hex(digest + " " + owner)).substr(0, 16);
+}
+
 // Texts with how many units have each, the most frequent first.
 json Frequencies(const recordings::Recording& r, std::string recordings::Unit::*text) {
   std::map<std::string, int64_t> counts;
@@ -191,7 +197,7 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   SAED_RETURN_IF_ERROR(store());
   storage::RecordingRow row;
   row.digest = digest;
-  row.id = row.digest.substr(0, 16);
+  row.id = RecordingId(row.digest, keeping.owner);
   row.name = keeping.display_name.empty() ? row.id : keeping.display_name;
   row.owner = keeping.owner;
   row.is_private = keeping.is_private;
@@ -221,10 +227,10 @@ absl::StatusOr<storage::RecordingRow> Library::Keep(const recordings::Imported& 
   return kept;
 }
 
-absl::Status Library::Delete(const std::string& id) {
+absl::Status Library::Delete(const std::string& id, const storage::Viewer& viewer) {
   const std::lock_guard lock(mutex_);
-  SAED_ASSIGN_OR_RETURN(const std::string digest, stores_.recordings.Delete(id));
-  stores_.objects.Remove(digest);
+  SAED_ASSIGN_OR_RETURN(const std::string digest, stores_.recordings.Delete(id, viewer));
+  if (!digest.empty()) stores_.objects.Remove(digest);
   return absl::OkStatus();
 }
 

@@ -43,7 +43,7 @@ class Library {
                                                const std::function<bool()>& stop, bool& created);
   absl::StatusOr<storage::RecordingRow> Add(const recordings::Imported& imported,
                                             const Keeping& keeping, bool& created);
-  absl::Status Delete(const std::string& id);
+  absl::Status Delete(const std::string& id, const storage::Viewer& viewer = {});
 
  private:
   // The row of a recording of so many bytes, once `store` has put them on the disk.

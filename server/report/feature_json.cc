@@ -116,7 +116,8 @@ absl::StatusOr<json> FeatureJson(const FeatureContext& c, int latent) {
   SAED_ASSIGN_OR_RETURN(const auto pairs, dictionaries.Associations(c.dictionary_id, latent));
   SAED_ASSIGN_OR_RETURN(auto tunings, dictionaries.Tunings(c.dictionary_id, latent));
   SAED_ASSIGN_OR_RETURN(const auto responses, dictionaries.Responses(c.dictionary_id, latent));
-  SAED_ASSIGN_OR_RETURN(const auto notes, c.stores.annotations.List(c.model_id, latent, false));
+  SAED_ASSIGN_OR_RETURN(const auto notes,
+                        c.stores.annotations.List(c.model_id, latent, false, c.viewer));
   const json details = json::parse(row.details, nullptr, false);
   const auto top = TopUnits(details.is_object() ? details : json::object(), c.model.unit_ids);
 

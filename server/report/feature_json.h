@@ -23,6 +23,7 @@ struct FeatureContext {
   const recordings::Recording& recording;
   std::string dictionary_id, model_id;
   double bin_width = 0;  // s
+  storage::Viewer viewer;
 };
 
 // Scores against conditions, tunings, responses, trace map and decoder of the top units, exemplars

@@ -230,7 +230,8 @@ std::string Embedded(const json& data) {
 }  // namespace
 
 absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine& engine,
-                                   const std::string& dictionary_id, int most) {
+                                   const std::string& dictionary_id, int most,
+                                   const storage::Viewer& viewer) {
   SAED_ASSIGN_OR_RETURN(const auto dictionary, stores.dictionaries.Get(dictionary_id));
   SAED_ASSIGN_OR_RETURN(const auto model, engine.Get(dictionary.model_id));
   SAED_ASSIGN_OR_RETURN(const auto spec, jobs::ParseTrainSpec(model->row.spec));
@@ -241,6 +242,7 @@ absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine
   storage::FeatureQuery query;
   query.dictionary_id = dictionary_id;
   query.limit = kAllFeatures;
+  query.viewer = viewer;
   SAED_ASSIGN_OR_RETURN(const auto features, stores.dictionaries.ListFeatures(query));
   SAED_ASSIGN_OR_RETURN(const json training, TrainingCurves(stores, dictionary.model_id));
 
@@ -275,7 +277,7 @@ absl::StatusOr<std::string> Render(const jobs::Stores& stores, inference::Engine
   json list = json::array(), full = json::object();
   for (const auto& f : features) list.push_back(Listed(f));
   const FeatureContext context{
-      stores, *model, recording, dictionary_id, dictionary.model_id, spec.view.bin_width};
+      stores, *model, recording, dictionary_id, dictionary.model_id, spec.view.bin_width, viewer};
   const std::vector<int> chosen = Chosen(features, most);
   for (int latent : chosen) {
     SAED_RETURN_IF_ERROR(StillWanted());

@@ -47,18 +47,19 @@ absl::Status Create(Context& context, const Caller& caller,
   row.text = request.text();
   row.author = caller.known() ? caller.user : request.author();
   row.created_at = context.clock.NowMicros();
-  SAED_ASSIGN_OR_RETURN(row, context.stores.annotations.Add(row));
+  row.recording_id = dictionary.recording_id;
+  SAED_ASSIGN_OR_RETURN(row, context.stores.annotations.Add(row, caller.viewer()));
   out = ToProto(name->dictionary, row);
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const v1::ListAnnotationsRequest& request,
+absl::Status List(Context& context, const Caller& caller, const v1::ListAnnotationsRequest& request,
                   v1::ListAnnotationsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(request.parent()));
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
-  SAED_ASSIGN_OR_RETURN(
-      const auto rows,
-      context.stores.annotations.List(dictionary.model_id, name.latent, request.show_deleted()));
+  SAED_ASSIGN_OR_RETURN(const auto rows,
+                        context.stores.annotations.List(dictionary.model_id, name.latent,
+                                                        request.show_deleted(), caller.viewer()));
   for (const auto& row : rows) *response.add_annotations() = ToProto(name.dictionary, row);
   return absl::OkStatus();
 }
@@ -84,7 +85,7 @@ absl::Status Delete(Context& context, const Caller& caller,
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
   return context.stores.annotations.Delete(dictionary.model_id, name.latent, id,
                                            caller.known() ? caller.user : request.deleter(),
-                                           context.clock.NowMicros());
+                                           context.clock.NowMicros(), caller.viewer());
 }
 
 }  // namespace
@@ -102,7 +103,7 @@ grpc::Status FeatureService::ListAnnotations(grpc::ServerContext* server,
                                              v1::ListAnnotationsResponse* response) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.ListAnnotations", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *request, *response));
+  return ToGrpc(List(context_, *caller, *request, *response));
 }
 
 grpc::Status FeatureService::DeleteAnnotation(grpc::ServerContext* server,

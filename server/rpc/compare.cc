@@ -142,7 +142,7 @@ absl::Status Nearest(Context& context, const v1::ListNearestFeaturesRequest& req
   return absl::OkStatus();
 }
 
-absl::Status Report(Context& context, grpc::ServerContext& server,
+absl::Status Report(Context& context, const Caller& caller, grpc::ServerContext& server,
                     const v1::RenderReportRequest& request,
                     grpc::ServerWriter<v1::RenderReportResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "dictionaries", "name"));
@@ -158,7 +158,8 @@ absl::Status Report(Context& context, grpc::ServerContext& server,
   SAED_ASSIGN_OR_RETURN(
       const std::string page,
       report::Render(context.stores, context.engine, id,
-                     request.feature_count() == 0 ? kReportFeatures : request.feature_count()));
+                     request.feature_count() == 0 ? kReportFeatures : request.feature_count(),
+                     caller.viewer()));
   turn.reset();  // sending waits for the client
   StallGuard::Stream moving(context.stalls, server);
   for (size_t at = 0; at < page.size(); at += kChunk) {
@@ -199,7 +200,7 @@ grpc::Status FeatureService::RenderReport(grpc::ServerContext* server,
                                           grpc::ServerWriter<v1::RenderReportResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.RenderReport", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Report(context_, *server, *request, *stream));
+  return ToGrpc(Report(context_, *caller, *server, *request, *stream));
 }
 
 }  // namespace saed::rpc

@@ -225,7 +225,8 @@ absl::Status Pool(Context& context, const Caller& caller, const v1::PoolConditio
   return absl::OkStatus();
 }
 
-absl::Status One(Context& context, const std::string& name, v1::GetFeatureResponse& response) {
+absl::Status One(Context& context, const Caller& caller, const std::string& name,
+                 v1::GetFeatureResponse& response) {
   SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
   auto& dictionaries = context.stores.dictionaries;
   SAED_ASSIGN_OR_RETURN(const auto dictionary, dictionaries.Get(f.dictionary));
@@ -269,12 +270,15 @@ absl::Status One(Context& context, const std::string& name, v1::GetFeatureRespon
     *response.add_responses() =
         ToProto(r, by_position[r.condition]->name, judged[r.condition], spec.view.bin_width);
   }
-  SAED_ASSIGN_OR_RETURN(const auto annotations,
-                        context.stores.annotations.List(dictionary.model_id, f.latent, false));
+  SAED_ASSIGN_OR_RETURN(
+      const auto annotations,
+      context.stores.annotations.List(dictionary.model_id, f.latent, false, caller.viewer()));
   for (const auto& a : annotations) {
     *response.add_annotations() = ToProto(f.dictionary, a);
     if (a.kind == "label") response.mutable_feature()->set_label(a.text);
-    if (a.kind == "tag") response.mutable_feature()->add_tags(a.text);
+    auto& tags = *response.mutable_feature()->mutable_tags();
+    const bool fresh = std::find(tags.begin(), tags.end(), a.text) == tags.end();
+    if (a.kind == "tag" && fresh) *tags.Add() = a.text;
   }
   return absl::OkStatus();
 }
@@ -366,7 +370,7 @@ grpc::Status FeatureService::GetFeature(grpc::ServerContext* server,
                                         v1::GetFeatureResponse* response) {
   const auto caller = context_.gate.Enter(*server, "FeatureService.GetFeature", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(One(context_, request->name(), *response));
+  return ToGrpc(One(context_, *caller, request->name(), *response));
 }
 
 grpc::Status FeatureService::GetActivations(

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
@@ -29,14 +32,36 @@ absl::Status AddWarnings(Context& context, v1::Job& job) {
   return absl::OkStatus();
 }
 
+// Takes the jobs that it depends on and the caller may not see out of it and of what it says.
+absl::Status HideDependencies(Context& context, const Caller& caller, v1::Job& job) {
+  const std::vector<std::string> all(job.dependencies().begin(), job.dependencies().end());
+  job.clear_dependencies();
+  for (const std::string& name : all) {
+    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(name, "jobs", "dependencies"));
+    const auto owner = context.gate.access().OwnerOf("jobs", id, caller.viewer());
+    if (owner.ok()) {
+      job.add_dependencies(name);
+      continue;
+    }
+    if (!absl::IsNotFound(owner.status())) return owner.status();
+    const std::vector<std::pair<std::string, std::string>> plain = {{name, "another job"}};
+    job.set_wait_reason(absl::StrReplaceAll(job.wait_reason(), plain));
+    if (!job.has_error()) continue;
+    job.mutable_error()->set_message(absl::StrReplaceAll(job.error().message(), plain));
+  }
+  return absl::OkStatus();
+}
+
 // The row, and what only the scheduler knows of it.
-absl::StatusOr<v1::Job> Describe(Context& context, const storage::JobRow& row) {
+absl::StatusOr<v1::Job> Describe(Context& context, const Caller& caller,
+                                 const storage::JobRow& row) {
   SAED_ASSIGN_OR_RETURN(v1::Job job, ToProto(row));
   if (const auto wait = context.scheduler.Waiting(row)) {
     job.set_wait_reason(wait->reason);
     if (wait->estimated_start)
       *job.mutable_estimated_start_time() = Timestamp(*wait->estimated_start);
   }
+  SAED_RETURN_IF_ERROR(HideDependencies(context, caller, job));
   return job;
 }
 
@@ -46,8 +71,9 @@ void SetSpec(const jobs::AnalyseSpec& spec, v1::Job& job) {
 }
 
 template <class Spec>
-absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobRequest& request,
-                           const jobs::QueueOptions& options, v1::CreateJobResponse& response) {
+absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
+                           const v1::CreateJobRequest& request, const jobs::QueueOptions& options,
+                           v1::CreateJobResponse& response) {
   spec.name = request.display_name();
   const jobs::SubmitLimits limits = context.scheduler.LimitsFor(options.owner);
   SAED_ASSIGN_OR_RETURN(const auto memory,
@@ -61,7 +87,7 @@ absl::Status CheckOrSubmit(Context& context, Spec spec, const v1::CreateJobReque
   SAED_ASSIGN_OR_RETURN(const storage::JobRow row,
                         jobs::Submit(context.stores, context.clock, spec, options, limits));
   context.scheduler.Wake();
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, caller, row));
   return absl::OkStatus();
 }
 
@@ -88,22 +114,23 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateJobR
   }
   if (request.has_train()) {
     SAED_ASSIGN_OR_RETURN(jobs::TrainSpec spec, FromProto(request.train()));
-    return CheckOrSubmit(context, std::move(spec), request, options, response);
+    return CheckOrSubmit(context, caller, std::move(spec), request, options, response);
   }
   if (request.has_analyse()) {
     SAED_ASSIGN_OR_RETURN(jobs::AnalyseSpec spec, FromProto(request.analyse()));
-    return CheckOrSubmit(context, std::move(spec), request, options, response);
+    return CheckOrSubmit(context, caller, std::move(spec), request, options, response);
   }
   return InvalidField("spec", "is not set; must be train or analyse");
 }
 
 // Finds the job by its name, lets `change` do something to it and answers with what it is then.
 template <class Request, class Response, class Change>
-absl::Status With(Context& context, const Request& request, Response& response, Change change) {
+absl::Status With(Context& context, const Caller& caller, const Request& request,
+                  Response& response, Change change) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
   absl::StatusOr<storage::JobRow> row = change(id);
   SAED_RETURN_IF_ERROR(row.status());
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, *row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, caller, *row));
   return AddWarnings(context, *response.mutable_job());
 }
 
@@ -124,7 +151,7 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequ
   SAED_ASSIGN_OR_RETURN(const auto rows,
                         context.stores.jobs.List(state, size, before, caller.viewer()));
   for (const auto& row : rows) {
-    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), Describe(context, row));
+    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), Describe(context, caller, row));
   }
   if (static_cast<int>(rows.size()) == size) {
     response.set_next_page_token(MakePageToken(query, {std::to_string(rows.back().number)}));
@@ -132,8 +159,10 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequ
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const std::string& id, int64_t after,
+absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobRequest& request,
                    grpc::ServerContext& server, grpc::ServerWriter<v1::WatchJobResponse>& stream) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
+  const int64_t after = request.after_sequence();
   if (after < -1) {
     return InvalidField("after_sequence",
                         fmt::format("is {}; must be -1 (the latest) or above", after));
@@ -152,6 +181,8 @@ absl::Status Watch(Context& context, const std::string& id, int64_t after,
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }
+    // It may be somebody's private job by now.
+    SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "JobService.WatchJob", request));
     const uint64_t rings = context.scheduler.bell().rings();
     // The row first: once it says that the job ended, every progress record is there.
     SAED_ASSIGN_OR_RETURN(const storage::JobRow row, context.stores.jobs.Get(id));
@@ -160,7 +191,7 @@ absl::Status Watch(Context& context, const std::string& id, int64_t after,
     const bool caught_up = static_cast<int>(progress.size()) < kBatch;
     const auto send_job = [&]() -> absl::Status {
       v1::WatchJobResponse message;
-      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), Describe(context, row));
+      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), Describe(context, caller, row));
       SAED_RETURN_IF_ERROR(AddWarnings(context, *message.mutable_job()));
       stream.Write(message);
       last_state = row.shown_state();
@@ -195,7 +226,7 @@ grpc::Status JobService::GetJob(grpc::ServerContext* server, const v1::GetJobReq
                                 v1::GetJobResponse* response) {
   const auto caller = context_.gate.Enter(*server, "JobService.GetJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *request, *response,
+  return ToGrpc(With(context_, *caller, *request, *response,
                      [&](const std::string& id) { return context_.stores.jobs.Get(id); }));
 }
 
@@ -210,7 +241,7 @@ grpc::Status JobService::CancelJob(grpc::ServerContext* server, const v1::Cancel
                                    v1::CancelJobResponse* response) {
   const auto caller = context_.gate.Enter(*server, "JobService.CancelJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *request, *response,
+  return ToGrpc(With(context_, *caller, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Cancel(id); }));
 }
 
@@ -218,7 +249,7 @@ grpc::Status JobService::PauseJob(grpc::ServerContext* server, const v1::PauseJo
                                   v1::PauseJobResponse* response) {
   const auto caller = context_.gate.Enter(*server, "JobService.PauseJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *request, *response,
+  return ToGrpc(With(context_, *caller, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Pause(id); }));
 }
 
@@ -226,7 +257,7 @@ grpc::Status JobService::ResumeJob(grpc::ServerContext* server, const v1::Resume
                                    v1::ResumeJobResponse* response) {
   const auto caller = context_.gate.Enter(*server, "JobService.ResumeJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *request, *response,
+  return ToGrpc(With(context_, *caller, *request, *response,
                      [&](const std::string& id) { return context_.scheduler.Resume(id); }));
 }
 
@@ -234,9 +265,7 @@ grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJo
                                   grpc::ServerWriter<v1::WatchJobResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "JobService.WatchJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "jobs", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Watch(context_, *id, request->after_sequence(), *server, *stream));
+  return ToGrpc(Watch(context_, *caller, *request, *server, *stream));
 }
 
 grpc::Status JobService::DeleteJob(grpc::ServerContext* server, const v1::DeleteJobRequest* request,

@@ -15,13 +15,13 @@ namespace {
 constexpr size_t kQueryDigits = 12;
 constexpr char kSeparator = '\x1f';
 
+}  // namespace
+
 bool GoodId(std::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
   });
 }
-
-}  // namespace
 
 absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collection,
                                  std::string_view field) {

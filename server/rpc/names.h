@@ -13,6 +13,9 @@ namespace saed::rpc {
 absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collection,
                                  std::string_view field);
 
+// Whether a text has the form of an id.
+bool GoodId(std::string_view id);
+
 // INVALID_ARGUMENT on `field` where a display name is empty, longer than 200 bytes, or holds
 // control characters or what is no UTF-8.
 absl::Status CheckDisplayName(std::string_view name, std::string_view field);

@@ -234,7 +234,7 @@ grpc::Status RecordingService::DeleteRecording(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "recordings", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.library.Delete(*id));
+  return ToGrpc(context_.library.Delete(*id, caller->viewer()));
 }
 
 grpc::Status RecordingService::UpdateRecording(grpc::ServerContext* server,

@@ -29,7 +29,7 @@ constexpr Rule kRules[] = {
     {"FeatureService.ListNearestFeatures", kReader, Needs::kSee, "name dictionary", false},
     {"FeatureService.PoolCondition", kReader, Needs::kRole, "", false},
     {"FeatureService.RenderReport", kReader, Needs::kSee, "name", false, true},
-    {"InferenceService.Encode", kReader, Needs::kSee, "model sets", false},
+    {"InferenceService.Encode", kReader, Needs::kSee, "model sets", false, false, true},
     {"JobService.CreateJob", kMember, Needs::kSee,
      "train.recording train.target.recording analyse.model analyse.recording dependencies", true},
     {"JobService.GetJob", kReader, Needs::kSee, "name", false},

@@ -22,6 +22,7 @@ struct Rule {
   std::string_view fields;
   bool audited = false;  // a call that was allowed is written down; refused ones always are
   bool stays = false;    // a stream that is open for as long as its client wants
+  bool trains = false;   // a model may also be one that a job still trains
 };
 
 std::span<const Rule> Rules();

@@ -39,7 +39,7 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
     m->set_active(guard.active);
     m->set_detail(guard.detail);
   }
-  const auto queue = context_.stores.jobs.Statistics();
+  const auto queue = context_.stores.jobs.Statistics(caller->viewer());
   if (!queue.ok()) return ToGrpc(queue.status());
   for (const auto& c : queue->counts) {
     if (c.state == "QUEUED") response->set_queued_jobs(response->queued_jobs() + c.jobs);

@@ -65,8 +65,10 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRe
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext& server,
+absl::Status Watch(Context& context, const Caller& caller, const v1::WatchSweepRequest& request,
+                   grpc::ServerContext& server,
                    grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   std::string last;
   StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
@@ -74,6 +76,8 @@ absl::Status Watch(Context& context, const std::string& id, grpc::ServerContext&
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }
+    // It may be somebody's private sweep by now.
+    SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "SweepService.WatchSweep", request));
     const uint64_t rings = context.scheduler.bell().rings();
     v1::WatchSweepResponse message;
     SAED_ASSIGN_OR_RETURN(*message.mutable_sweep(), Describe(context, id));
@@ -122,9 +126,7 @@ grpc::Status SweepService::WatchSweep(grpc::ServerContext* server,
                                       grpc::ServerWriter<v1::WatchSweepResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "SweepService.WatchSweep", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "sweeps", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Watch(context_, *id, *server, *stream));
+  return ToGrpc(Watch(context_, *caller, *request, *server, *stream));
 }
 
 grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,

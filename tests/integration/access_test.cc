@@ -2,47 +2,21 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/dynamic_message.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <set>
 
 #include "server/rpc/rules.h"
-#include "tests/integration/fixture.h"
+#include "tests/integration/people.h"
 
 namespace saed {
 namespace {
 
-using google::protobuf::MethodDescriptor;
 using grpc::StatusCode;
 using rpc::Role;
+using test_tools::AllMethods;
+using test_tools::Name;
 using ::testing::HasSubstr;
-
-std::vector<const MethodDescriptor*> AllMethods() {
-  std::vector<const MethodDescriptor*> out;
-  const google::protobuf::FileDescriptor* files[] = {
-      v1::CreateUserRequest::descriptor()->file(),
-      v1::GetFeatureRequest::descriptor()->file(),
-      v1::EncodeRequest::descriptor()->file(),
-      v1::GetJobRequest::descriptor()->file(),
-      v1::GetModelRequest::descriptor()->file(),
-      v1::GetRecordingRequest::descriptor()->file(),
-      v1::GetServerStatusRequest::descriptor()->file(),
-      v1::GetSweepRequest::descriptor()->file()};
-  for (const auto* file : files) {
-    for (int s = 0; s < file->service_count(); ++s) {
-      for (int m = 0; m < file->service(s)->method_count(); ++m) {
-        out.push_back(file->service(s)->method(m));
-      }
-    }
-  }
-  return out;
-}
-
-std::string Name(const MethodDescriptor& method) {
-  return method.service()->name() + "." + method.name();
-}
 
 TEST(Rules, EveryMethodHasOneAndEveryFieldExists) {
   std::set<std::string> methods;
@@ -66,169 +40,7 @@ TEST(Rules, EveryMethodHasOneAndEveryFieldExists) {
   EXPECT_EQ(methods.size(), rpc::Rules().size()) << "rules for methods that do not exist";
 }
 
-class Access : public test_tools::ServerTest {
- protected:
-  struct Person {
-    std::string token;
-    std::unique_ptr<client::Client> client;
-  };
-
-  std::string Address() const { return "127.0.0.1:" + std::to_string(daemon_->port()); }
-
-  // The server without a token, before there are users.
-  void MakePeople() {
-    recording_ = Simulate();
-    job_ = Create(TrainRequest(recording_))->name();
-    Watch(job_);  // nobody's: made before there were users
-    MakeUser(*client_, "root", v1::ROLE_ADMIN);
-    MakeUser(*client_, "ivy", v1::ROLE_READER);
-    people_["root"].client = std::make_unique<client::Client>(Address());
-    EXPECT_EQ(MakeToken("ivy"), "") << "the first token must be an administrator's";
-    const std::string token = MakeToken("root");
-    people_["root"] = {token, std::make_unique<client::Client>(Address(), Credentials(token))};
-    for (const auto& [name, role] :
-         {std::pair("ada", v1::ROLE_MEMBER), {"bea", v1::ROLE_MEMBER}, {"rex", v1::ROLE_READER}}) {
-      MakeUser(*people_["root"].client, name, role);
-      const std::string secret = MakeToken(name);
-      people_[name] = {secret, std::make_unique<client::Client>(Address(), Credentials(secret))};
-    }
-  }
-
-  static client::Credentials Credentials(const std::string& token) { return {token, "", "", ""}; }
-
-  static void MakeUser(client::Client& as, const std::string& name, v1::Role role) {
-    grpc::ClientContext context;
-    v1::CreateUserRequest request;
-    request.mutable_user()->set_name("users/" + name);
-    request.mutable_user()->set_role(role);
-    v1::CreateUserResponse response;
-    const auto s = as.admin().CreateUser(&context, request, &response);
-    ASSERT_TRUE(s.ok()) << s.error_message();
-  }
-
-  std::string MakeToken(const std::string& user, v1::Token* made = nullptr) {
-    grpc::ClientContext context;
-    v1::CreateTokenRequest request;
-    request.set_user("users/" + user);
-    v1::CreateTokenResponse response;
-    const auto s = people_["root"].client->admin().CreateToken(&context, request, &response);
-    EXPECT_EQ(s.ok(), user != "ivy") << s.error_message();
-    if (made != nullptr) *made = response.token();
-    return response.secret();
-  }
-
-  // A planted recording of ada's; another seed makes another one.
-  std::string AdasRecording(bool is_private, uint64_t seed) {
-    grpc::ClientContext context;
-    v1::SimulateRecordingRequest request;
-    auto* planted = request.mutable_planted();
-    planted->set_units(20);
-    planted->set_features(8);
-    planted->set_bins(2000);
-    planted->set_seed(seed);
-    request.set_private_(is_private);
-    v1::SimulateRecordingResponse response;
-    const auto s =
-        people_["ada"].client->recordings().SimulateRecording(&context, request, &response);
-    EXPECT_TRUE(s.ok()) << s.error_message();
-    return response.recording().name();
-  }
-
-  v1::Job AdasJob(const std::string& recording) {
-    auto& ada = *people_["ada"].client;
-    grpc::ClientContext context;
-    v1::CreateJobResponse response;
-    const auto s = ada.jobs().CreateJob(&context, TrainRequest(recording), &response);
-    EXPECT_TRUE(s.ok()) << s.error_message();
-    grpc::ClientContext watching;
-    v1::WatchJobRequest watch;
-    watch.set_name(response.job().name());
-    const auto stream = ada.jobs().WatchJob(&watching, watch);
-    v1::WatchJobResponse event;
-    while (stream->Read(&event)) {
-    }
-    EXPECT_EQ(event.job().state(), v1::Job::STATE_SUCCEEDED) << event.job().error().message();
-    return event.job();
-  }
-
-  // Calls any method with a request that names `things` in the rule's fields.
-  StatusCode Call(const std::string& token, const MethodDescriptor& method,
-                  const std::map<std::string, std::string>& things) {
-    google::protobuf::DynamicMessageFactory factory;
-    std::unique_ptr<google::protobuf::Message> request(
-        factory.GetPrototype(method.input_type())->New());
-    std::istringstream fields{std::string(rpc::FindRule(Name(method))->fields)};
-    for (std::string path; fields >> path;) {
-      google::protobuf::Message* message = request.get();
-      std::istringstream parts(path);
-      std::vector<std::string> names;
-      for (std::string part; std::getline(parts, part, '.');) names.push_back(part);
-      for (size_t i = 0; i + 1 < names.size(); ++i) {
-        message = message->GetReflection()->MutableMessage(
-            message, message->GetDescriptor()->FindFieldByName(names[i]));
-      }
-      const auto* field = message->GetDescriptor()->FindFieldByName(names.back());
-      const std::string value = Thing(method, names.back(), things);
-      if (field->is_repeated()) {
-        message->GetReflection()->AddString(message, field, value);
-      } else {
-        message->GetReflection()->SetString(message, field, value);
-      }
-    }
-    const auto channel = grpc::CreateChannel(Address(), grpc::InsecureChannelCredentials());
-    grpc::GenericStub stub(channel);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
-    grpc::CompletionQueue queue;
-    const auto call = stub.PrepareCall(
-        &context, "/saed.v1." + method.service()->name() + "/" + method.name(), &queue);
-    void* tag = nullptr;
-    bool ok = false;
-    call->StartCall(reinterpret_cast<void*>(1));
-    queue.Next(&tag, &ok);
-    const std::string bytes = request->SerializeAsString();
-    grpc::Slice slice(bytes);
-    if (ok) {
-      call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(),
-                      reinterpret_cast<void*>(2));
-      queue.Next(&tag, &ok);
-    }
-    for (bool more = true; more;) {
-      grpc::ByteBuffer answer;
-      call->Read(&answer, reinterpret_cast<void*>(3));
-      queue.Next(&tag, &more);
-    }
-    grpc::Status status;
-    call->Finish(&status, reinterpret_cast<void*>(4));
-    queue.Next(&tag, &ok);
-    return status.error_code();
-  }
-
-  // The resource of the kind that this field of this method takes.
-  static std::string Thing(const MethodDescriptor& method, const std::string& field,
-                           const std::map<std::string, std::string>& things) {
-    const std::string service = method.service()->name();
-    if (field == "recording") return things.at("recordings");
-    if (field == "model") return things.at("models");
-    if (field == "dependencies") return things.at("jobs");
-    if (field == "others" || field == "dictionary") return things.at("dictionaries");
-    if (service == "RecordingService") return things.at("recordings");
-    if (service == "JobService") return things.at("jobs");
-    if (service == "ModelService") return things.at("models");
-    if (service == "SweepService") return things.at("sweeps");
-    const bool feature = method.name() == "GetFeature" || method.name() == "GetActivations" ||
-                         method.name() == "ListNearestFeatures" ||
-                         method.name().find("Annotation") != std::string::npos;
-    const std::string dictionary = things.at("dictionaries");
-    if (!feature) return dictionary;
-    return dictionary + "/features/0" +
-           (method.name() == "DeleteAnnotation" ? "/annotations/1" : "");
-  }
-
-  std::string recording_, job_;
-  std::map<std::string, Person> people_;
-};
+using Access = test_tools::PeopleTest;
 
 TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
@@ -257,7 +69,7 @@ TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
       // The owner, last and only for what changes nothing that others still need.
       for (const auto& [who, role] :
            {std::pair("", Role::kReader), {"rex", Role::kReader}, {"bea", Role::kMember}}) {
-        const StatusCode code = Call(people_[who].token, *method, things);
+        const StatusCode code = Call(people_[who].token, *method, things).code;
         const std::string what = Name(*method) + " by '" + who + "' on " +
                                  (is_private ? "private" : "shared") + " things";
         if (std::string(who).empty()) {
@@ -279,7 +91,7 @@ TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
         continue;
       }
       for (const char* who : {"ada", "root"}) {
-        const StatusCode code = Call(people_[who].token, *method, things);
+        const StatusCode code = Call(people_[who].token, *method, things).code;
         EXPECT_NE(code, StatusCode::PERMISSION_DENIED) << Name(*method) << " by " << who;
         EXPECT_NE(code, StatusCode::NOT_FOUND) << Name(*method) << " by " << who;
       }

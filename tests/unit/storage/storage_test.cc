@@ -578,9 +578,8 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   EXPECT_EQ(ana->quota.threads.has_value(), GetParam() >= 7);
   EXPECT_TRUE(people.Token("0123456789ab").ok());
   AccessTable access(**db);
-  const auto of = access.Of("dictionaries", id);
-  ASSERT_TRUE(of.ok());
-  EXPECT_TRUE(of->recording_private);
+  EXPECT_TRUE(access.OwnerOf("dictionaries", id, {}).ok());
+  EXPECT_TRUE(absl::IsNotFound(access.OwnerOf("dictionaries", id, {false, "zoe"}).status()));
   if (GetParam() < 8) return;
   EXPECT_EQ((*conditions)[1].random_test_auroc, 0.55);
   const auto judged = dictionaries.Associations(id, 1);
@@ -597,6 +596,13 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   if (GetParam() < 10) return;
   EXPECT_EQ((*conditions)[1].details, R"({"note":"shown"})");
   EXPECT_EQ((*queue)[0].request_id, "server:sweep aaaaaaaaaaaaaaaa trial 0 seed 0");
+  for (const char* collection : {"models", "jobs"}) {
+    EXPECT_EQ(*access.OwnerOf(collection, "bbbbbbbbbbbbbbbb", {false, "ben"}), "ben");
+    EXPECT_TRUE(
+        absl::IsNotFound(access.OwnerOf(collection, "bbbbbbbbbbbbbbbb", {false, "ana"}).status()));
+  }
+  EXPECT_EQ(jobs.Get("bbbbbbbbbbbbbbbb")->request_id, "user:ben:ben-once");
+  EXPECT_TRUE(access.OwnerOf("recordings", "1111111111111111", {false, "ana"}).ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));
@@ -611,7 +617,7 @@ TEST(Access, NothingIsMissingInWordsOfItsOwn) {
   EXPECT_EQ(SweepsTable(**db).Get("x").status(), NoSuch("sweeps", "x"));
   EXPECT_EQ(ModelsTable(**db).Get("x").status(), NoSuch("models", "x"));
   EXPECT_EQ(DictionariesTable(**db).Get("x").status(), NoSuch("dictionaries", "x"));
-  EXPECT_EQ(AccessTable(**db).Of("jobs", "x").status(), NoSuch("jobs", "x"));
+  EXPECT_EQ(AccessTable(**db).OwnerOf("jobs", "x", {}).status(), NoSuch("jobs", "x"));
 }
 
 TEST(Schema, RefusesADatabaseFromTheFuture) {
