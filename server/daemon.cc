@@ -85,6 +85,7 @@ class DirectoryLock {
                       "--data-dir",
                       directory));
     }
+    Close(directory);
     return lock;
   }
   ~DirectoryLock() {
@@ -95,6 +96,24 @@ class DirectoryLock {
 
  private:
   DirectoryLock() = default;
+
+  // Private recordings and what tokens are checked by lie there, whoever made the directory.
+  static void Close(const std::string& directory) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const fs::perms others = fs::perms::group_all | fs::perms::others_all;
+    if ((fs::status(directory, error).permissions() & others) == fs::perms::none) return;
+    fs::permissions(directory, others, fs::perm_options::remove, error);
+    if (error) {
+      spdlog::warn(
+          "other users of this machine can enter the data directory data_dir={} error=\"{}\"",
+          directory, error.message());
+    } else {
+      spdlog::info("closed the data directory to other users of this machine data_dir={}",
+                   directory);
+    }
+  }
+
   int fd_ = -1;
 };
 
@@ -170,6 +189,13 @@ absl::Status CheckOptions(const DaemonOptions& o) {
                     "on the way reads tokens and data; give --tls-cert and --tls-key, listen on "
                     "127.0.0.1, or accept that with --allow-remote-without-tls",
                     o.listen));
+  }
+  if (!o.metrics_listen.empty() && !IsLoopback(o.metrics_listen) && !o.allow_remote_without_tls) {
+    return absl::InvalidArgumentError(fmt::format(
+        "--metrics-listen is {}, which other machines reach, and metrics, which name users and "
+        "what they do, are given to whoever asks; listen on 127.0.0.1, or accept that with "
+        "--allow-remote-without-tls",
+        o.metrics_listen));
   }
   return absl::OkStatus();
 }

@@ -259,12 +259,21 @@ absl::Status PeopleTable::SaveUsed() {
   return absl::OkStatus();
 }
 
-absl::Status PeopleTable::Audit(const AuditRow& row) {
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+absl::StatusOr<int64_t> PeopleTable::Audit(const AuditRow& row) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
     SQLite::Statement s(db,
                         "INSERT INTO audit (at, user, method, resource, outcome, peer) VALUES (?, "
                         "?, ?, ?, ?, ?)");
     SQLite::bind(s, row.at, row.user, row.method, row.resource, row.outcome, row.peer);
+    s.exec();
+    return db.getLastInsertRowid();
+  });
+}
+
+absl::Status PeopleTable::SetOutcome(int64_t id, const std::string& outcome) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE audit SET outcome = ? WHERE id = ?");
+    SQLite::bind(s, outcome, id);
     s.exec();
     return absl::OkStatus();
   });

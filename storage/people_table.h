@@ -89,7 +89,10 @@ class PeopleTable {
   void Used(const std::string& id, int64_t now);
   absl::Status SaveUsed();
 
-  absl::Status Audit(const AuditRow& row);
+  // Writes it down and returns its id.
+  absl::StatusOr<int64_t> Audit(const AuditRow& row);
+  // What an act that was let in came to.
+  absl::Status SetOutcome(int64_t id, const std::string& outcome);
   // Newest first, those with id < before; of one user where the name is not empty.
   absl::StatusOr<std::vector<AuditRow>> AuditLog(const std::string& user, int limit,
                                                  int64_t before);

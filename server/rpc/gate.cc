@@ -119,6 +119,24 @@ absl::Status Wanted(const grpc::ServerContext& server) {
   return absl::OkStatus();
 }
 
+// "tokens/{id}" of the token that a call came with, by the public part of it; empty where it has no
+// such form.
+std::string TokenName(const grpc::ServerContext& server) {
+  constexpr size_t kIdDigits = 12;
+  const auto& metadata = server.client_metadata();
+  const auto it = metadata.find("authorization");
+  if (it == metadata.end()) return "";
+  std::string_view text(it->second.data(), it->second.size());
+  if (!text.starts_with(kBearer)) return "";
+  text.remove_prefix(kBearer.size());
+  if (!text.starts_with(kPrefix)) return "";
+  text.remove_prefix(kPrefix.size());
+  const std::string_view id = text.substr(0, text.find('_'));
+  const bool known_form =
+      id.size() == kIdDigits && id.find_first_not_of("0123456789abcdef") == id.npos;
+  return known_form ? fmt::format("tokens/{}", id) : "";
+}
+
 bool GoodName(const std::string& name) {
   return !name.empty() && name.size() <= 40 &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
@@ -216,14 +234,63 @@ absl::StatusOr<MemoryBudget::Hold> Gate::Arrive(const grpc::ServerContext& serve
   });
 }
 
+void Gate::NoteRefused(const grpc::ServerContext& server, const std::string& user,
+                       std::string_view method, const absl::Status& status) {
+  constexpr int kMostNoted = 30;  // a minute
+  const int64_t now = clock_.NowMicros();
+  std::string resource = TokenName(server);
+  {
+    const std::lock_guard lock(mutex_);
+    Refusals& r = refusals_[user];
+    if (r.minute != now / kMinute) r = {now / kMinute, 0, r.left_out};
+    if (r.written >= kMostNoted) {
+      ++r.left_out;
+      return;
+    }
+    ++r.written;
+    if (r.left_out > 0) {
+      resource += fmt::format("{}and {} more before", resource.empty() ? "" : " ", r.left_out);
+    }
+    r.left_out = 0;
+  }
+  // Refused it is anyway.
+  (void)people_.Audit({0, now, user, std::string(method), resource,
+                       absl::StatusCodeToString(status.code()), server.peer()});
+}
+
+void Gate::Ended(const grpc::ServerContextBase* server, const std::string& code) {
+  int64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = acts_.find(server);
+    if (at == acts_.end()) return;
+    id = at->second;
+    acts_.erase(at);
+  }
+  if (code == "OK") return;
+  if (const auto s = people_.SetOutcome(id, code); !s.ok()) {
+    spdlog::warn("cannot write down how an act ended error=\"{}\"", std::string(s.message()));
+  }
+}
+
 absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::string_view method,
                                    const Message* request) {
   const Rule* rule = FindRule(method);
   if (rule == nullptr) return absl::InternalError(fmt::format("{} has no rule", method));
-  SAED_ASSIGN_OR_RETURN(Caller caller, Identify(server));
+  auto identified = Identify(server);
+  if (!identified.ok()) {
+    if (absl::IsUnauthenticated(identified.status())) {
+      NoteRefused(server, "", method, identified.status());
+    }
+    return identified.status();
+  }
+  Caller caller = *std::move(identified);
   caller.call = std::make_shared<OnBehalf>(caller.user, [&server] { return Wanted(server); });
-  SAED_RETURN_IF_ERROR(Rate(caller));
-  absl::Status status;
+  absl::Status status = Rate(caller);
+  if (!status.ok()) {
+    NoteRefused(server, caller.user, method, status);
+    return status;
+  }
   if (caller.role < rule->least) {
     status = absl::PermissionDeniedError(fmt::format("this is for {}s and '{}' is a {} ({})",
                                                      RoleName(rule->least), caller.user,
@@ -243,11 +310,15 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
         resources += name.substr(0, 200);
       }
     }
-    const absl::Status written = people_.Audit(
+    const auto written = people_.Audit(
         {0, clock_.NowMicros(), caller.user, std::string(method), resources,
          status.ok() ? "allowed" : absl::StatusCodeToString(status.code()), server.peer()});
     // What cannot be written down is not done.
-    if (!written.ok() && rule->audited) return written;
+    if (!written.ok() && rule->audited) return written.status();
+    if (written.ok() && status.ok()) {
+      const std::lock_guard lock(mutex_);
+      acts_[&server] = *written;
+    }
   }
   SAED_RETURN_IF_ERROR(status);
   SAED_RETURN_IF_ERROR(Admit(*rule, request, caller));

@@ -68,6 +68,10 @@ class Gate {
   absl::Status Resources(const Caller& caller, std::string_view method,
                          const google::protobuf::Message& message);
 
+  // The call with this context ended so: an act that was let in and then refused is written down as
+  // that.
+  void Ended(const grpc::ServerContextBase* server, const std::string& code);
+
   // A new token of a user: its row, and the secret text that clients send. The first must be an
   // administrator's.
   absl::StatusOr<std::pair<storage::TokenRow, std::string>> MakeToken(const std::string& user,
@@ -95,6 +99,10 @@ class Gate {
   absl::Status Rate(const Caller& caller);
   // What the caller may store, bytes; 0: not limited.
   int64_t MostBytes(const Caller& caller) const;
+  // Writes down who was turned away before the method's rule was asked, at most so many in a minute
+  // that nobody fills the disk with it.
+  void NoteRefused(const grpc::ServerContext& server, const std::string& user,
+                   std::string_view method, const absl::Status& status);
   // Puts ids where display names of recordings were. INVALID_ARGUMENT on the field where several
   // have the name.
   absl::Status ResolveNames(const Caller& caller, const Rule& rule,
@@ -110,10 +118,15 @@ class Gate {
   struct Bucket {
     double left = 0, at = 0;
   };
+  struct Refusals {
+    int64_t minute = 0, written = 0, left_out = 0;
+  };
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
   std::map<std::string, int> calls_;         // of users who have some
   std::map<std::string, int64_t> arriving_;  // bytes, of users who upload
+  std::map<std::string, Refusals> refusals_;                // by user; of strangers together
+  std::map<const grpc::ServerContextBase*, int64_t> acts_;  // let in: their audit records
 };
 
 // What the scheduler needs to know of a user.

@@ -70,11 +70,13 @@ std::string KnownMethod(const std::string& method) {
 // Times one RPC and gives it an id, which its errors carry and the log has beside them.
 class OneRpc : public grpc::experimental::Interceptor {
  public:
-  OneRpc(std::string method, observability::Metrics& metrics)
-      : method_(std::move(method)), metrics_(metrics) {
+  OneRpc(std::string method, observability::Metrics& metrics, Gate& gate,
+         const grpc::ServerContextBase* server)
+      : method_(std::move(method)), metrics_(metrics), gate_(gate), server_(server) {
     metrics_.RpcStarted();
   }
   ~OneRpc() override {
+    gate_.Ended(server_, "OK");  // nothing refused it
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     metrics_.RpcEnded(method_, code_, elapsed.count());
     spdlog::debug("rpc request={} method={} code={} seconds={:.6f}", id_, method_, code_,
@@ -85,6 +87,7 @@ class OneRpc : public grpc::experimental::Interceptor {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       const grpc::Status status = methods->GetSendStatus();
       code_ = absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
+      gate_.Ended(server_, code_);
       if (!status.ok()) {
         const grpc::Status named = WithRequestId(status, id_);
         methods->ModifySendStatus(named);
@@ -107,6 +110,8 @@ class OneRpc : public grpc::experimental::Interceptor {
  private:
   std::string method_;
   observability::Metrics& metrics_;
+  Gate& gate_;
+  const grpc::ServerContextBase* server_;
   std::string id_ = storage::NewId();
   // What an RPC ends with whose client went away before any status was sent.
   std::string code_ = "CANCELLED";
@@ -115,22 +120,23 @@ class OneRpc : public grpc::experimental::Interceptor {
 
 class Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit Factory(observability::Metrics& metrics) : metrics_(metrics) {}
+  Factory(observability::Metrics& metrics, Gate& gate) : metrics_(metrics), gate_(gate) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    return new OneRpc(KnownMethod(info->method()), metrics_);
+    return new OneRpc(KnownMethod(info->method()), metrics_, gate_, info->server_context());
   }
 
  private:
   observability::Metrics& metrics_;
+  Gate& gate_;
 };
 
 }  // namespace
 
 std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> RpcInterceptors(
-    observability::Metrics& metrics) {
+    observability::Metrics& metrics, Gate& gate) {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> out;
-  out.push_back(std::make_unique<Factory>(metrics));
+  out.push_back(std::make_unique<Factory>(metrics, gate));
   return out;
 }
 

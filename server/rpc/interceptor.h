@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "server/observability/metrics.h"
+#include "server/rpc/gate.h"
 
 namespace saed::rpc {
 
 std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> RpcInterceptors(
-    observability::Metrics& metrics);
+    observability::Metrics& metrics, Gate& gate);
 
 }  // namespace saed::rpc

@@ -134,7 +134,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(const std::string& 
   // How long a polling thread may miss a shutdown; the default is ten seconds.
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::CQ_TIMEOUT_MSEC, 500);
   for (const auto& door : out->services_->doors) builder.RegisterService(door.get());
-  builder.experimental().SetInterceptorCreators(RpcInterceptors(context.metrics));
+  builder.experimental().SetInterceptorCreators(RpcInterceptors(context.metrics, context.gate));
   out->server_ = builder.BuildAndStart();
   if (out->server_ == nullptr || out->port_ == 0) {
     return absl::UnavailableError(fmt::format(

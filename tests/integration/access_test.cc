@@ -227,6 +227,105 @@ TEST_F(Access, WhatWasChangedOrRefusedIsWrittenDown) {
   EXPECT_THAT(response.records(0).peer(), HasSubstr("127.0.0.1"));
 }
 
+TEST_F(Access, FailedTokensAndRefusedActsAreWrittenDownAsThat) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const auto records = [&](const std::string& user) {
+    grpc::ClientContext context;
+    v1::ListAuditRecordsRequest request;
+    if (!user.empty()) request.set_user("users/" + user);
+    v1::ListAuditRecordsResponse response;
+    EXPECT_TRUE(
+        people_["root"].client->admin().ListAuditRecords(&context, request, &response).ok());
+    return response;
+  };
+  auto job = TrainRequest(recording_);
+  job.set_priority(v1::JOB_PRIORITY_URGENT);
+  grpc::ClientContext submitting;
+  v1::CreateJobResponse made;
+  EXPECT_EQ(people_["ada"].client->jobs().CreateJob(&submitting, job, &made).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  ASSERT_EQ(records("ada").records_size(), 1);
+  EXPECT_EQ(records("ada").records(0).outcome(), "INVALID_ARGUMENT");
+  job.clear_priority();
+  grpc::ClientContext again;
+  EXPECT_TRUE(people_["ada"].client->jobs().CreateJob(&again, job, &made).ok());
+  EXPECT_EQ(records("ada").records(0).outcome(), "allowed");
+
+  std::string wrong = people_["ada"].token;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  client::Client stranger(Address(), Credentials(wrong));
+  for (int i = 0; i < 100; ++i) {
+    grpc::ClientContext context;
+    v1::GetServerStatusResponse status;
+    EXPECT_EQ(stranger.server().GetServerStatus(&context, {}, &status).error_code(),
+              StatusCode::UNAUTHENTICATED);
+  }
+  const auto all = records("");
+  int failed = 0;
+  for (const auto& r : all.records()) {
+    if (r.outcome() != "UNAUTHENTICATED") continue;
+    ++failed;
+    EXPECT_EQ(r.user(), "");
+    EXPECT_THAT(r.resource(), ::testing::StartsWith("tokens/" + wrong.substr(5, 12)));
+  }
+  EXPECT_GE(failed, 30);
+  EXPECT_LE(failed, 62) << "more than fits two minutes";
+}
+
+TEST_F(Access, TheDataAreClosedToOthersAndMetricsToOtherMachines) {
+  daemon_.reset();
+  std::filesystem::permissions(dir_ / "data", std::filesystem::perms(0755));
+  Start();
+  EXPECT_EQ(std::filesystem::status(dir_ / "data").permissions(), std::filesystem::perms(0700));
+  DaemonOptions options;
+  options.data_dir = dir_ / "other";
+  options.listen = "127.0.0.1:0";
+  options.metrics_listen = "0.0.0.0:0";
+  const auto refused = Daemon::Start(options);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--metrics-listen is 0.0.0.0:0"));
+}
+
+TEST_F(Access, AnUpdateChangesWhatItNames) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const auto update = [&](const v1::UpdateUserRequest& request) {
+    grpc::ClientContext context;
+    v1::UpdateUserResponse response;
+    const auto s = people_["root"].client->admin().UpdateUser(&context, request, &response);
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    return response.user();
+  };
+  v1::UpdateUserRequest request;
+  request.mutable_user()->set_name("users/ada");
+  request.mutable_user()->mutable_quota()->set_threads(3);
+  request.mutable_user()->mutable_quota()->set_running_jobs(2);
+  update(request);
+  request.mutable_user()->clear_quota();
+  request.mutable_user()->set_share(2);
+  const v1::User after = update(request);
+  EXPECT_EQ(after.share(), 2);
+  EXPECT_EQ(after.role(), v1::ROLE_MEMBER);
+  EXPECT_EQ(after.quota().threads(), 3);
+  request.mutable_update_mask()->add_paths("quota.threads");
+  const v1::User less = update(request);
+  EXPECT_FALSE(less.quota().has_threads());
+  EXPECT_EQ(less.quota().running_jobs(), 2);
+
+  const std::string secret = AdasRecording(true, 5);
+  const auto change = [&](const v1::UpdateRecordingRequest& of) {
+    grpc::ClientContext context;
+    v1::UpdateRecordingResponse response;
+    const auto s = people_["ada"].client->recordings().UpdateRecording(&context, of, &response);
+    return std::pair(s, response.recording());
+  };
+  v1::UpdateRecordingRequest recording;
+  recording.set_name(secret);
+  EXPECT_THAT(change(recording).first.error_message(), HasSubstr("must name private"));
+  recording.set_display_name("night");
+  EXPECT_EQ(change(recording).second.display_name(), "night");
+  EXPECT_TRUE(change(recording).second.private_());
+}
+
 TEST_F(Access, TheLastAdministratorStaysAndUrgentIsForAdministrators) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
   grpc::ClientContext context;
