@@ -169,7 +169,8 @@ int main(int argc, char** argv) {
   const auto* config = app.set_config("--config", "", "TOML file with these options, - as _");
   app.add_option("--data-dir", options.data_dir, "Where everything is stored")->required();
   app.add_option("--listen", options.listen, "Address for RPCs")->capture_default_str();
-  app.add_option("--metrics-listen", options.metrics_listen, "Address for Prometheus; '' for none; one that other machines reach needs "
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "Address for Prometheus; '' for none; one that other machines reach needs "
                  "--allow-remote-without-tls")
       ->capture_default_str();
   app.add_option("--data-root", options.data_root, "Allow imports by path below this folder");
