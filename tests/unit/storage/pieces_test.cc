@@ -68,7 +68,7 @@ class Pieces : public testing::Test {
     const bool seen = dictionaries.Get(id).ok();
     EXPECT_EQ(!dictionaries.ListFeatures(all)->empty(), seen);
     EXPECT_EQ(!dictionaries.List("", 10, 0, "")->empty(), seen);
-    EXPECT_EQ(AccessTable(*db).Of("dictionaries", id).ok(), seen);
+    EXPECT_EQ(AccessTable(*db).OwnerOf("dictionaries", id, {}).ok(), seen);
     return seen;
   }
 
