@@ -70,20 +70,6 @@ absl::StatusOr<std::string> AccessTable::OwnerOf(const std::string& collection,
   });
 }
 
-absl::Status AccessTable::SetOwner(const std::string& collection, const std::string& id,
-                                   const std::string& owner) {
-  if (!Known(collection)) {
-    return absl::InternalError(fmt::format("{} have no owners", collection));
-  }
-  return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(
-        db, fmt::format("UPDATE {} SET owner = ? WHERE id = ? AND owner = ''", collection));
-    SQLite::bind(s, owner, id);
-    s.exec();
-    return absl::OkStatus();
-  });
-}
-
 absl::Status AccessTable::SetPrivate(const std::string& recording_id, bool is_private) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE recordings SET private = ? WHERE id = ?");

@@ -40,9 +40,6 @@ class AccessTable {
   // id that the viewer may see.
   absl::StatusOr<std::string> OwnerOf(const std::string& collection, const std::string& id,
                                       const Viewer& viewer);
-  // Of something that has no owner yet.
-  absl::Status SetOwner(const std::string& collection, const std::string& id,
-                        const std::string& owner);
   absl::Status SetPrivate(const std::string& recording_id, bool is_private);
   absl::Status SetName(const std::string& recording_id, const std::string& display_name);
   // Ids of the recordings that the viewer may see and calls so: the one with this id, else those

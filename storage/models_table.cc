@@ -39,18 +39,18 @@ absl::Status Missing(const std::string& id) {
 }  // namespace
 
 absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
-                                 const std::optional<Attempt>& attempt) {
+                                 const std::optional<Attempt>& attempt, const std::string& owner) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     if (auto fence = attempt ? FenceResult(db, *attempt) : absl::OkStatus(); !fence.ok()) {
       return fence;
     }
     SQLite::Statement s(db,
                         fmt::format("INSERT INTO models ({}, owner) VALUES (?1,?,?,?,?,?,?,?,?,?,"
-                                    "?, coalesce((SELECT owner FROM jobs WHERE id = ?1), '')) "
+                                    "?, coalesce((SELECT owner FROM jobs WHERE id = ?1), ?)) "
                                     "ON CONFLICT (id) DO NOTHING",
                                     kColumns));
     SQLite::bind(s, row.id, row.recording_id, row.name, row.created_at, row.features, row.window,
-                 row.units, row.digest, row.spec, row.evaluation, row.provenance);
+                 row.units, row.digest, row.spec, row.evaluation, row.provenance, owner);
     if (s.exec() == 0) return absl::OkStatus();
     SQLite::Statement tensor(db, "INSERT INTO model_tensors VALUES (?,?,?,?)");
     for (const TensorRow& t : tensors) {

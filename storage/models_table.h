@@ -33,9 +33,11 @@ class ModelsTable {
   explicit ModelsTable(Database& db) : db_(db) {}
 
   // Adds the model with all its tensors in one transaction; a model that is there already stays.
-  // What an attempt made is fenced (attempt.h).
+  // What an attempt made is fenced (attempt.h). It belongs to the job's owner, or to `owner` where
+  // no job has its id.
   absl::Status Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
-                      const std::optional<Attempt>& attempt = std::nullopt);
+                      const std::optional<Attempt>& attempt = std::nullopt,
+                      const std::string& owner = "");
   absl::StatusOr<ModelRow> Get(const std::string& id);
   absl::StatusOr<std::vector<TensorRow>> Tensors(const std::string& id);
   // Newest first, after the row (after_created_at, after_id) where that id is not empty; of one

@@ -87,7 +87,8 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
       {"warnings", imported.warnings},
       {"code_version",
        code_version}}.dump();
-  SAED_RETURN_IF_ERROR(stores.models.Insert(row, inference::ToTensors(model)));
+  SAED_RETURN_IF_ERROR(
+      stores.models.Insert(row, inference::ToTensors(model), std::nullopt, spec.owner));
   return imported;
 }
 

@@ -12,7 +12,7 @@
 namespace saed::jobs {
 
 struct ModelImport {
-  std::string recording_id, name;
+  std::string recording_id, name, owner;
   recordings::DataView view;
   bool sae_lens = false;
   inference::ModelFiles files;

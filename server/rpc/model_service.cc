@@ -101,6 +101,7 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
                         fmt::format("has the unknown value {}", static_cast<int>(spec.format())));
   }
   import.name = spec.display_name();
+  import.owner = caller.user;
   if (import.name.size() > 200 || ValidUtf8(import.name) != import.name) {
     return InvalidField(
         "display_name",
@@ -130,7 +131,6 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   }
   SAED_ASSIGN_OR_RETURN(const auto imported,
                         jobs::ImportModel(context.stores, context.clock, import, SAED_VERSION));
-  SAED_RETURN_IF_ERROR(context.gate.access().SetOwner("models", imported.row.id, caller.user));
   SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(imported.row));
   response.mutable_warnings()->Assign(imported.warnings.begin(), imported.warnings.end());
   return absl::OkStatus();

@@ -418,6 +418,13 @@ TEST_F(Features, DeletingAModelTakesItsDictionaries) {
   EXPECT_TRUE(absl::IsNotFound(dictionaries.Get("d1").status()));
 }
 
+TEST_F(Features, AModelWithoutAJobBelongsToWhoBroughtItFromTheFirstMoment) {
+  ASSERT_TRUE(
+      models.Insert({"m9", "r1", "", 1, 4, 1, 1, "x", "{}", "{}", "{}"}, {}, std::nullopt, "ben")
+          .ok());
+  EXPECT_EQ(*AccessTable(*db).OwnerOf("models", "m9", {}), "ben");
+}
+
 TEST_F(Features, TensorsComeBackExactly) {
   const auto tensors = models.Tensors("m1");
   ASSERT_TRUE(tensors.ok());
