@@ -213,12 +213,22 @@ jobs::SchedulerOptions ToScheduler(const DaemonOptions& o) {
   return out;
 }
 
-absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores) {
+// Objects that no row names may belong to a newer database than this one: they are kept aside.
+absl::StatusOr<int64_t> RemoveOrphans(const jobs::Stores& stores, int64_t now) {
   SAED_ASSIGN_OR_RETURN(const auto recordings, stores.recordings.Digests());
   SAED_ASSIGN_OR_RETURN(const auto checkpoints, stores.jobs.Checkpoints());
   std::set<std::string> named(recordings.begin(), recordings.end());
   named.insert(checkpoints.begin(), checkpoints.end());
-  return stores.objects.Sweep(named);
+  SAED_ASSIGN_OR_RETURN(const auto swept, stores.objects.Sweep(named, now));
+  if (swept.set_aside > 0) {
+    spdlog::warn("objects that no row of saed.db names are kept aside objects={} days={} where={}",
+                 swept.set_aside, storage::ObjectStore::kAsideDays,
+                 stores.objects.root() + "/aside");
+  }
+  if (swept.brought_back > 0) {
+    spdlog::info("objects that were set aside are named again objects={}", swept.brought_back);
+  }
+  return swept.unfinished + swept.set_aside;
 }
 
 // Readers may take a quarter of what jobs may, but at least what one needs; those that wait hold a
@@ -413,7 +423,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& given
   auto parts = std::make_unique<Parts>(std::move(lock), std::move(db), std::move(objects),
                                        std::move(metrics), options);
   Parts& p = *parts;
-  SAED_ASSIGN_OR_RETURN(p.orphans_removed, RemoveOrphans(p.stores));
+  SAED_ASSIGN_OR_RETURN(p.orphans_removed, RemoveOrphans(p.stores, p.clock.NowMicros()));
   p.options = options;
   p.context.reader_guards = GuardsOf(options.reader, p.objects);
   p.metrics->WatchServer([&p] { return p.State(); });

@@ -5,6 +5,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -14,6 +18,8 @@ namespace saed::storage {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kAside = "aside";  // objects that the last starts set aside
 
 absl::Status Flush(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -25,6 +31,48 @@ absl::Status Flush(const fs::path& path) {
 
 fs::path Place(const fs::path& root, const std::string& digest) {
   return root / "objects" / digest.substr(0, 2) / digest;
+}
+
+// Every directory from `root` down, deepest last; files too where `files`.
+absl::Status FlushTree(const fs::path& root, bool files) {
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(root, error);
+       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (files || it->is_directory()) SAED_RETURN_IF_ERROR(Flush(it->path()));
+  }
+  if (error) {
+    return absl::UnavailableError(
+        fmt::format("cannot list {}: {}", root.string(), error.message()));
+  }
+  return Flush(root);
+}
+
+// Without links, "..", and a slash at the end, also where nothing is there yet.
+fs::path Plain(const fs::path& path) {
+  std::error_code error;
+  fs::path out = fs::weakly_canonical(fs::absolute(path, error), error).lexically_normal();
+  return out.has_filename() ? out : out.parent_path();
+}
+
+bool LiesIn(const fs::path& path, const fs::path& root) {
+  return std::mismatch(root.begin(), root.end(), path.begin(), path.end()).first == root.end();
+}
+
+bool IsThere(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() != fs::file_type::not_found;
+}
+
+// Fails where `to` has come to be, even as an empty folder.
+absl::Status RenameToNew(const fs::path& from, const fs::path& to) {
+  int failed = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+  // Some network file systems cannot promise that.
+  if (failed != 0 && (errno == EINVAL || errno == ENOSYS) && !IsThere(to)) {
+    failed = ::rename(from.c_str(), to.c_str());
+  }
+  if (failed == 0) return Flush(to.parent_path());
+  return absl::UnavailableError(
+      fmt::format("cannot rename to {}: {}", to.string(), std::strerror(errno)));
 }
 
 struct NamedObject {
@@ -99,7 +147,7 @@ absl::StatusOr<BackupSize> BackupInto(Database& db, const fs::path& source, cons
     return FromException(e);
   }
   SAED_RETURN_IF_ERROR(Flush(file));
-  SAED_RETURN_IF_ERROR(Flush(to));
+  SAED_RETURN_IF_ERROR(FlushTree(to, false));  // the objects are flushed already
   std::error_code error;
   size.bytes += static_cast<int64_t>(fs::file_size(file, error));
   return size;
@@ -109,28 +157,29 @@ absl::StatusOr<BackupSize> BackupInto(Database& db, const fs::path& source, cons
 
 absl::StatusOr<BackupSize> Backup(Database& db, const ObjectStore& objects,
                                   const std::string& directory) {
-  std::error_code error;
-  if (fs::exists(directory, error)) {
+  const fs::path source = Plain(fs::path(objects.root()).parent_path()), to = Plain(directory);
+  if (LiesIn(to, source)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} lies in the data directory {}; name a folder outside of it", directory,
+                    source.string()));
+  }
+  if (IsThere(directory) || IsThere(to)) {
     return absl::FailedPreconditionError(
         fmt::format("{} exists already; name a folder that does not", directory));
   }
-  // Under another name until it is whole.
-  const std::string partial = directory + ".partial";
-  fs::remove_all(partial, error);
-  if (!fs::create_directories(partial, error)) {
+  // Under a name of its own until it is whole: what others left there is not touched.
+  const fs::path partial = fmt::format("{}.partial-{}", to.string(), NewId());
+  std::error_code error;
+  fs::create_directories(to.parent_path(), error);
+  if (error || !fs::create_directory(partial, error)) {
     return absl::FailedPreconditionError(
-        fmt::format("cannot make {}: {}", partial, error.message()));
+        fmt::format("cannot make {}: {}", partial.string(), error.message()));
   }
-  auto size = BackupInto(db, fs::path(objects.root()).parent_path(), partial);
-  if (size.ok()) fs::rename(partial, directory, error);
-  if (!size.ok() || error) {
-    std::error_code ignored;
-    fs::remove_all(partial, ignored);
-    if (size.ok()) {
-      return absl::UnavailableError(
-          fmt::format("cannot rename to {}: {}", directory, error.message()));
-    }
+  auto size = BackupInto(db, source, partial);
+  if (size.ok()) {
+    if (absl::Status s = RenameToNew(partial, to); !s.ok()) size = std::move(s);
   }
+  if (!size.ok()) fs::remove_all(partial, error);
   return size;
 }
 
@@ -167,15 +216,22 @@ absl::StatusOr<std::vector<std::string>> CheckDirectory(const std::string& direc
   for (auto it = fs::recursive_directory_iterator(root / "objects", error);
        !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
     const std::string name = it->path().filename().string();
+    if (it.depth() == 0 && name == kAside) it.disable_recursion_pending();
     if (it->is_regular_file() && !named.contains(name)) {
       faults.push_back(
-          fmt::format("{} is named by nothing; the next start removes it", it->path().string()));
+          fmt::format("{} is named by nothing; the next start sets it aside", it->path().string()));
     }
   }
   return faults;
 }
 
 absl::Status Restore(const std::string& backup, const std::string& data_directory) {
+  const fs::path to = Plain(data_directory), from = Plain(backup);
+  if (LiesIn(to, from)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} lies in the backup {}; restore into a new folder outside of it",
+                    data_directory, backup));
+  }
   SAED_ASSIGN_OR_RETURN(const auto faults, CheckDirectory(backup));
   if (!faults.empty()) {
     return absl::DataLossError(
@@ -183,23 +239,22 @@ absl::Status Restore(const std::string& backup, const std::string& data_director
                     faults.size() == 1 ? "" : fmt::format(" and {} more", faults.size() - 1)));
   }
   std::error_code error;
-  if (fs::exists(data_directory, error) && !fs::is_empty(data_directory, error)) {
+  if (IsThere(to) && !fs::is_empty(to, error)) {
     return absl::FailedPreconditionError(fmt::format(
         "{} is not empty; restore into a new folder and start the server there", data_directory));
   }
-  fs::create_directories(data_directory, error);
+  fs::create_directories(to, error);
   // Copies, not links: what the server does must not reach the backup.
-  fs::copy(fs::path(backup) / "objects", fs::path(data_directory) / "objects",
-           fs::copy_options::recursive, error);
-  if (!error) {
-    fs::copy_file(fs::path(backup) / "saed.db", fs::path(data_directory) / "saed.db", error);
-  }
+  fs::copy(from / "objects", to / "objects", fs::copy_options::recursive, error);
+  if (!error) fs::copy_file(from / "saed.db", to / "saed.db.partial", error);
   if (error) {
     return absl::UnavailableError(
         fmt::format("cannot copy to {}: {}", data_directory, error.message()));
   }
-  SAED_RETURN_IF_ERROR(Flush(fs::path(data_directory) / "saed.db"));
-  return Flush(data_directory);
+  // The database last, when all that it names is on the disk.
+  SAED_RETURN_IF_ERROR(FlushTree(to, true));
+  SAED_RETURN_IF_ERROR(RenameToNew(to / "saed.db.partial", to / "saed.db"));
+  return Flush(to.parent_path());
 }
 
 }  // namespace saed::storage

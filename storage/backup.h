@@ -16,14 +16,16 @@ struct BackupSize {
 };
 
 // Copies the database as it is at one moment, while it is written to, and every object that it
-// names, into `directory`, which must not exist. Objects are linked where the file system can,
-// else copied. A checkpoint that a job replaced meanwhile is left out: the job goes on from the
-// start there. Nothing is left behind where it fails.
+// names, into `directory`, which must not exist nor lie in the data directory: FAILED_PRECONDITION.
+// It has a name of its own until all of it is on the disk, and overwrites nothing. Objects are
+// linked where the file system can, else copied. A checkpoint that a job replaced meanwhile is left
+// out: the job goes on from the start there. Nothing is left behind where it fails.
 absl::StatusOr<BackupSize> Backup(Database& db, const ObjectStore& objects,
                                   const std::string& directory);
 
-// Makes `data_directory`, which must be missing or empty, from a backup. The backup is checked
-// first and stays as it is.
+// Makes `data_directory`, which must be missing or empty and not within the backup, from a
+// backup. The backup is checked first and stays as it is. All of it is on the disk when this
+// returns; before that there is no saed.db.
 absl::Status Restore(const std::string& backup, const std::string& data_directory);
 
 // What is wrong with a data directory that no server uses: SQLite's own integrity, references

@@ -11,7 +11,9 @@
 #include <fstream>
 #include <random>
 #include <system_error>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 
@@ -171,26 +173,78 @@ absl::StatusOr<std::string> ObjectStore::Get(const std::string& digest) const {
 
 void ObjectStore::Remove(const std::string& digest) const { ::unlink(PathOf(digest).c_str()); }
 
-absl::StatusOr<int64_t> ObjectStore::Sweep(const std::set<std::string>& named) const {
-  int64_t removed = 0;
+absl::StatusOr<ObjectStore::Swept> ObjectStore::Sweep(const std::set<std::string>& named,
+                                                      int64_t now) const {
+  Swept swept;
   std::error_code error;
   for (const char* part : {"/tmp", "/uploads"}) {
     for (const auto& entry : fs::directory_iterator(root_ + part, error)) {
       RemoveTree(entry.path());
-      ++removed;
+      ++swept.unfinished;
     }
+    if (error) return DiskError("list", root_ + part, error.value());
   }
+  fs::create_directories(Aside(), error);
+  if (error) return DiskError("create", Aside(), error.value());
+  SAED_RETURN_IF_ERROR(BringBack(named, swept));
+  SAED_RETURN_IF_ERROR(SetAside(named, now, swept));
+  SAED_RETURN_IF_ERROR(EmptyAside(now, swept));
+  return swept;
+}
+
+absl::Status ObjectStore::BringBack(const std::set<std::string>& named, Swept& swept) const {
+  std::error_code error;
+  std::vector<fs::path> found;
+  for (auto it = fs::recursive_directory_iterator(Aside(), error);
+       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (it->is_regular_file() && named.contains(it->path().filename())) found.push_back(it->path());
+  }
+  if (error) return DiskError("list", Aside(), error.value());
+  for (const fs::path& path : found) {
+    const std::string digest = path.filename();
+    if (fs::exists(PathOf(digest), error)) continue;
+    SAED_RETURN_IF_ERROR(MoveIn(path, digest));
+    ++swept.brought_back;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ObjectStore::SetAside(const std::set<std::string>& named, int64_t now,
+                                   Swept& swept) const {
+  std::error_code error;
+  const std::string to = fmt::format("{}/{}", Aside(), now / 1'000'000);
   for (const auto& directory : fs::directory_iterator(root_, error)) {
-    const std::string name = directory.path().filename();
-    if (name.size() != 2) continue;
+    if (directory.path().filename().string().size() != 2) continue;
     for (const auto& entry : fs::directory_iterator(directory.path(), error)) {
-      if (named.count(entry.path().filename())) continue;
-      RemoveTree(entry.path());
-      ++removed;
+      const std::string name = entry.path().filename();
+      if (named.contains(name)) continue;
+      std::error_code failed;
+      fs::create_directories(to, failed);
+      if (!failed) fs::rename(entry.path(), fs::path(to) / name, failed);
+      if (failed) return DiskError("set aside", entry.path(), failed.value());
+      ++swept.set_aside;
     }
+    if (error) return DiskError("list", directory.path(), error.value());
   }
   if (error) return DiskError("list", root_, error.value());
-  return removed;
+  if (swept.set_aside == 0) return absl::OkStatus();
+  SAED_RETURN_IF_ERROR(FlushDirectory(to));
+  return FlushDirectory(Aside());
+}
+
+absl::Status ObjectStore::EmptyAside(int64_t now, Swept& swept) const {
+  constexpr int64_t kSeconds = int64_t{kAsideDays} * 24 * 3600;
+  std::error_code error;
+  std::vector<fs::path> old;
+  for (const auto& entry : fs::directory_iterator(Aside(), error)) {
+    int64_t seconds = 0;  // what others put there has another name, and stays
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &seconds)) continue;
+    if (seconds <= now / 1'000'000 - kSeconds) old.push_back(entry.path());
+  }
+  if (error) return DiskError("list", Aside(), error.value());
+  for (const fs::path& path : old) RemoveTree(path);
+  swept.emptied = static_cast<int64_t>(old.size());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ObjectStore::NewUploadDirectory() const {

@@ -1,8 +1,8 @@
 // Large immutable objects as files named by their SHA-256, beside the database.
 //
 // An object is written to a temporary name, flushed to disk and renamed, and its directory is
-// flushed, before any row names it. A file that no row names is an orphan of a crash and is removed
-// at start-up.
+// flushed, before any row names it. A file that no row names is an orphan of a crash, or belongs
+// to a newer database than the one that was opened: start-up sets it aside and keeps it for days.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,18 @@ class ObjectStore {
   // Removes an object that no row names any more; a missing one is fine.
   void Remove(const std::string& digest) const;
 
-  // Removes every file that is not in `named`, and all unfinished ones. Returns how many. Call only
-  // while nothing is being stored.
-  absl::StatusOr<int64_t> Sweep(const std::set<std::string>& named) const;
+  struct Swept {
+    int64_t unfinished = 0;  // uploads and temporary files, removed
+    int64_t set_aside = 0;   // objects that are not in `named`
+    int64_t brought_back = 0;
+    int64_t emptied =
+        0;  // sweeps that set things aside kAsideDays ago or earlier, removed for good
+  };
+  static constexpr int kAsideDays = 30;
+  // Moves every object that is not in `named` to `aside/SECONDS/`, named for the time of the sweep,
+  // and those that are named and were set aside back. `now`: µs since 1970. Call only while nothing
+  // is being stored.
+  absl::StatusOr<Swept> Sweep(const std::set<std::string>& named, int64_t now) const;
 
   const std::string& root() const { return root_; }
 
@@ -44,6 +53,10 @@ class ObjectStore {
  private:
   explicit ObjectStore(std::string root) : root_(std::move(root)) {}
   std::string PathOf(const std::string& digest) const;
+  std::string Aside() const { return root_ + "/aside"; }
+  absl::Status BringBack(const std::set<std::string>& named, Swept& swept) const;
+  absl::Status SetAside(const std::set<std::string>& named, int64_t now, Swept& swept) const;
+  absl::Status EmptyAside(int64_t now, Swept& swept) const;
   // A finished file to its place.
   absl::Status MoveIn(const std::string& temporary, const std::string& digest) const;
 
