@@ -142,7 +142,10 @@ TEST(View, UnitFilters) {
   view.minimum_rate = 1;
   EXPECT_EQ(BuildView(r, view)->units, std::vector<int>{0});
   view.minimum_rate = 100;
+  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"minimum_rate"});
+  view.unit_labels = {"good"};
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"unit_labels"});
+  view.unit_labels = {};
   view.minimum_rate = 0;
   view.unit_ids = {10, 99};
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"unit_ids"});
