@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/faults.h"
+#include "server/base/nice.h"
 #include "storage/fair_mutex.h"
 #include "storage/readers.h"
 
@@ -65,15 +67,17 @@ class Database {
     return ReadIn(OnBehalf::Current() == nullptr ? Lane::kServer : Lane::kCalls, fn);
   }
 
-  // The same for what may walk many rows, which no short read waits for. INVALID_ARGUMENT on
-  // `field`, which asks for it, where a call's search takes more than kMostSteps.
+  // The same for what may walk many rows, which no short read waits for and encoding goes before.
+  // INVALID_ARGUMENT on `field`, which asks for it, where a call's search takes more than
+  // kMostSteps.
   template <class Fn>
   auto Search(std::string_view field, Fn&& fn) -> std::invoke_result_t<Fn, SQLite::Database&> {
-    auto result = ReadIn(Lane::kSearch, fn);
-    if (absl::IsResourceExhausted(StatusOf(result)) && OnBehalf::Current() != nullptr) {
+    std::optional<std::invoke_result_t<Fn, SQLite::Database&>> result;
+    RunNicely([&] { result = ReadIn(Lane::kSearch, fn); });
+    if (absl::IsResourceExhausted(StatusOf(*result)) && OnBehalf::Current() != nullptr) {
       return TooMuch(field);
     }
-    return result;
+    return *std::move(result);
   }
 
  private:

@@ -1,17 +1,13 @@
 #include "server/jobs/nice_arena.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <system_error>
 #include <utility>
 
-namespace saed::jobs {
+#include "server/base/nice.h"
 
-void BeNice() {
-  constexpr int kNice = 10;
-  (void)setpriority(PRIO_PROCESS, 0, kNice);  // 0 is the calling thread here, not its process
-}
+namespace saed::jobs {
 
 NiceArena::NiceArena(int threads)
     : arena_(threads, static_cast<unsigned>(threads)), end_(waiting_.defer([] {})) {

@@ -10,10 +10,6 @@
 
 namespace saed::jobs {
 
-// Lets the operating system prefer every other thread of the machine to the calling one, for good:
-// without privileges a thread that was made nice stays so. A refusal leaves it as it was.
-void BeNice();
-
 // TBB's workers are shared by all arenas, so one that was made nice for a job would encode nicely
 // afterwards, behind other jobs. All places of this arena are kept for threads that are the
 // arena's, are nice from their start and end with it. Made, used and destroyed by one thread, which

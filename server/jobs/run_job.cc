@@ -9,6 +9,7 @@
 #include <cmath>
 #include <functional>
 
+#include "server/base/nice.h"
 #include "server/base/status_macros.h"
 #include "server/features/dictionary.h"
 #include "server/inference/model_record.h"
