@@ -31,9 +31,9 @@ class AnnotationsTable {
   explicit AnnotationsTable(Database& db) : db_(db) {}
 
   // Adds one and returns it with its id. A label replaces the feature's label; a tag that the
-  // feature has already is returned as it is; what the viewer may not see is left alone, and a label
-  // through a dictionary on a private recording replaces only such. NOT_FOUND where the model has no
-  // such latent.
+  // feature has already is returned as it is; what the viewer may not see is left alone, and a
+  // label through a dictionary on a private recording replaces only such. NOT_FOUND where the model
+  // has no such latent.
   absl::StatusOr<AnnotationRow> Add(AnnotationRow row, const Viewer& viewer = {});
   // Marks it as deleted. NOT_FOUND where it is not there for the viewer or was deleted before,
   // PERMISSION_DENIED where it is another's.

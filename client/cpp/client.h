@@ -65,8 +65,8 @@ class Client {
                         const std::function<absl::Status(const v1::DownloadHeader&)>& begin,
                         const std::function<absl::Status(const std::string&)>& chunk);
 
-  // OK where the server takes calls; asks grpc.health.v1, which wants no token. UNAVAILABLE where it
-  // does not, or has not answered after five seconds.
+  // OK where the server takes calls; asks grpc.health.v1, which wants no token. UNAVAILABLE where
+  // it does not, or has not answered after five seconds.
   absl::Status CheckHealth();
 
  private:

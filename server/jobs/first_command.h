@@ -15,8 +15,8 @@ struct FirstCommand {
   std::vector<std::string> reasons;  // a line for each choice
 };
 
-// Looks at rates, labels, interval tables and observed times; of the spikes it only finds where rows
-// begin and end.
+// Looks at rates, labels, interval tables and observed times; of the spikes it only finds where
+// rows begin and end.
 FirstCommand FirstCommandFor(const recordings::Recording& recording);
 
 }  // namespace saed::jobs

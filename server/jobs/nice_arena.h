@@ -13,7 +13,8 @@ namespace saed::jobs {
 // TBB's workers are shared by all arenas, so one that was made nice for a job would encode nicely
 // afterwards, behind other jobs. All places of this arena are kept for threads that are the
 // arena's, are nice from their start and end with it. Made, used and destroyed by one thread, which
-// does all its parallel work in it: a worker that a nice thread asks TBB for elsewhere is nice, too.
+// does all its parallel work in it: a worker that a nice thread asks TBB for elsewhere is nice,
+// too.
 class NiceArena {
  public:
   // The caller is one of its `threads` (at least 1) while it is in arena().execute.

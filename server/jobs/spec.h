@@ -25,7 +25,7 @@ struct Target {
 
 struct TrainSpec {
   std::string recording_id;
-  std::string name;  // for people; may be empty
+  std::string name;              // for people; may be empty
   recordings::DataView view;     // its bin_width may be 0 until Check chooses
   std::optional<Target> target;  // absent: the input itself
   sae::FitSpec fit;              // levels, batch_size, epochs may be missing until Check chooses

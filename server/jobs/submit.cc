@@ -227,7 +227,8 @@ absl::Status Check(const Stores& stores, const QueueOptions& options) {
                                        static_cast<int>(kLow), static_cast<int>(kUrgent)));
   }
   if (!(options.time_limit >= 0)) {
-    faults.Add("time_limit_seconds", fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
+    faults.Add("time_limit_seconds",
+               fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
   }
   constexpr size_t kMaxDependencies = 100;
   if (options.dependencies.size() > kMaxDependencies) {

@@ -123,8 +123,8 @@ class Gate {
   };
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
-  std::map<std::string, int> calls_;         // of users who have some
-  std::map<std::string, int64_t> arriving_;  // bytes, of users who upload
+  std::map<std::string, int> calls_;                        // of users who have some
+  std::map<std::string, int64_t> arriving_;                 // bytes, of users who upload
   std::map<std::string, Refusals> refusals_;                // by user; of strangers together
   std::map<const grpc::ServerContextBase*, int64_t> acts_;  // let in: their audit records
 };

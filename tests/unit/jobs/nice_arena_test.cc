@@ -10,6 +10,8 @@
 #include <set>
 #include <thread>
 
+#include "server/base/nice.h"
+
 namespace saed::jobs {
 namespace {
 
