@@ -393,6 +393,12 @@ observability::ServerState Daemon::Parts::State() {
       state.certificate_expires = static_cast<double>(*expiry);
     }
   }
+  std::error_code unknown;
+  const auto disk = std::filesystem::space(options.data_dir, unknown);
+  if (!unknown) {
+    state.disk_free = static_cast<double>(disk.available);
+    state.disk_size = static_cast<double>(disk.capacity);
+  }
   state.schema = storage::kSchemaVersion;
   state.migrations = db->migrations();
   return state;

@@ -1,6 +1,5 @@
 // saectl admin: users, tokens, the audit log, backups.
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <optional>
 
@@ -12,7 +11,7 @@ namespace saed::cli {
 namespace {
 
 std::string Time(bool there, const google::protobuf::Timestamp& time) {
-  return there ? google::protobuf::util::TimeUtil::ToString(time).substr(0, 19) : "";
+  return there ? Utc(time) : "";
 }
 
 v1::Role RoleOf(const std::string& name) {

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
@@ -42,12 +41,11 @@ void PrintWarnings(const v1::Job& job) {
 }
 
 void Print(const v1::Job& job) {
-  using google::protobuf::util::TimeUtil;
   fmt::print(
       "{}\n  name       {}\n  what       {}\n  state      {}\n  threads    {}\n  attempt    "
       "{}\n  created    {}\n",
       job.name(), job.display_name(), What(job), StateName(job.state()), job.threads(),
-      job.attempt(), TimeUtil::ToString(job.create_time()));
+      job.attempt(), Utc(job.create_time()));
   for (const auto& choice : job.train().choices()) fmt::print("  chosen     {}\n", choice);
   if (!job.owner().empty()) fmt::print("  owner      {}\n", job.owner());
   if (job.priority() != v1::JOB_PRIORITY_NORMAL) {
@@ -56,15 +54,14 @@ void Print(const v1::Job& job) {
   fmt::print("  memory     about {} MB\n", job.memory_bytes() >> 20);
   if (!job.wait_reason().empty()) fmt::print("  waits      {}\n", job.wait_reason());
   if (job.has_estimated_start_time()) {
-    fmt::print("  starts     about {}\n",
-               TimeUtil::ToString(job.estimated_start_time()).substr(0, 19));
+    fmt::print("  starts     about {}\n", Utc(job.estimated_start_time()));
   }
   for (const std::string& other : job.dependencies()) fmt::print("  after      {}\n", other);
   if (job.failures() > 0) fmt::print("  failed     {} times, of what may pass\n", job.failures());
   if (job.has_start_time()) {
-    fmt::print("  started    {}\n", TimeUtil::ToString(job.start_time()));
+    fmt::print("  started    {}\n", Utc(job.start_time()));
   }
-  if (job.has_end_time()) fmt::print("  ended      {}\n", TimeUtil::ToString(job.end_time()));
+  if (job.has_end_time()) fmt::print("  ended      {}\n", Utc(job.end_time()));
   if (job.has_error()) fmt::print("  error      {}\n", job.error().message());
   if (!job.model().empty()) fmt::print("  model      {}\n", job.model());
   if (!job.dictionary().empty()) fmt::print("  dictionary {}\n", job.dictionary());
@@ -94,7 +91,7 @@ absl::Status List(Session& session, const std::string& state) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& j : all.jobs()) {
     rows.push_back({j.name(), StateName(j.state()), j.owner(), j.display_name(), What(j),
-                    google::protobuf::util::TimeUtil::ToString(j.create_time()).substr(0, 19),
+                    Utc(j.create_time()),
                     j.wait_reason().empty() ? j.error().message() : j.wait_reason()});
   }
   fmt::print("{}", Table({"JOB", "STATE", "OWNER", "NAME", "WHAT", "CREATED", "WHY"}, rows,

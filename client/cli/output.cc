@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -288,6 +289,11 @@ std::string Seconds(double seconds) {
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+std::string Utc(const google::protobuf::Timestamp& time) {
+  constexpr size_t kSeconds = 19;  // characters to the whole second
+  return google::protobuf::util::TimeUtil::ToString(time).substr(0, kSeconds) + "Z";
 }
 
 std::string Bytes(double bytes) {

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <set>
 
@@ -25,8 +24,7 @@ absl::Status List(Session& session) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& r : all.recordings()) {
     rows.push_back({r.name(), r.display_name(), r.source(), std::to_string(r.unit_count()),
-                    std::to_string(r.spike_count()), Seconds(r.duration()),
-                    google::protobuf::util::TimeUtil::ToString(r.create_time()).substr(0, 19)});
+                    std::to_string(r.spike_count()), Seconds(r.duration()), Utc(r.create_time())});
   }
   fmt::print("{}", Table({"RECORDING", "NAME", "SOURCE", "UNITS", "SPIKES", "DURATION", "CREATED"},
                          rows, TerminalWidth(), {3, 4, 5}));

@@ -1,6 +1,5 @@
 // saectl sweep and saectl sweeps: looking for good settings.
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -302,8 +301,7 @@ absl::Status List(Session& session) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& s : all.sweeps()) {
     rows.push_back({s.name(), v1::Sweep::State_Name(s.state()).substr(6), s.owner(),
-                    s.display_name(), s.spec().base().recording(),
-                    google::protobuf::util::TimeUtil::ToString(s.create_time()).substr(0, 19),
+                    s.display_name(), s.spec().base().recording(), Utc(s.create_time()),
                     s.best_job()});
   }
   fmt::print("{}", Table({"SWEEP", "STATE", "OWNER", "NAME", "RECORDING", "CREATED", "BEST JOB"},

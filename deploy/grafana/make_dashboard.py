@@ -54,6 +54,8 @@ ROWS = [
         ("Stored by user", "bytes", [("saed_user_stored_bytes", "{{user}}"),
                                      ('saed_user_quota{resource="stored_bytes"}',
                                       "{{user}} may")]),
+        ("Room on the disk", "bytes", [("saed_data_free_bytes", "free"),
+                                       ("saed_data_size_bytes", "all")]),
         ("Age of the last backup", "s", [("time() - saed_last_backup_timestamp_seconds", "age")]),
         ("Backups a day", "short", [("increase(saed_backups_total[1d])", "{{outcome}}")])]),
 ]

@@ -39,6 +39,7 @@ struct ServerState {
   std::map<std::pair<std::string, std::string>, double> quotas;
   double last_backup = 0;                     // s since 1970; 0: never
   std::optional<double> certificate_expires;  // s since 1970; empty: no TLS
+  double disk_free = 0, disk_size = 0;        // of the data directory's file system, bytes
   int schema = 0, migrations = 0;             // of the database; stepped over at the last start
 };
 
