@@ -8,11 +8,6 @@
 namespace saed::storage {
 namespace {
 
-bool Known(const std::string& collection) {
-  constexpr std::array kCollections = {"recordings", "jobs", "sweeps", "models", "dictionaries"};
-  return std::find(kCollections.begin(), kCollections.end(), collection) != kCollections.end();
-}
-
 std::string Quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
@@ -22,6 +17,11 @@ std::string Quoted(const std::string& text) {
 absl::Status NoRecording(const std::string& id) { return NoSuch("recordings", id); }
 
 }  // namespace
+
+bool HasOwners(const std::string& collection) {
+  constexpr std::array kCollections = {"recordings", "jobs", "sweeps", "models", "dictionaries"};
+  return std::find(kCollections.begin(), kCollections.end(), collection) != kCollections.end();
+}
 
 absl::Status NoSuch(const std::string& collection, const std::string& id) {
   const std::string one =
@@ -56,7 +56,7 @@ std::string VisibleAnnotation(const Viewer& viewer) {
 
 absl::StatusOr<std::string> AccessTable::OwnerOf(const std::string& collection,
                                                  const std::string& id, const Viewer& viewer) {
-  if (!Known(collection)) {
+  if (!HasOwners(collection)) {
     return absl::InternalError(fmt::format("{} have no owners", collection));
   }
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::string> {

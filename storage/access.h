@@ -28,6 +28,9 @@ std::string Visible(const Viewer& viewer, const std::string& collection, const s
 // dictionary on a private recording is as private as that, but for its author.
 std::string VisibleAnnotation(const Viewer& viewer);
 
+// Whether things of the collection have owners: recordings, jobs, sweeps, models, dictionaries.
+bool HasOwners(const std::string& collection);
+
 // What is said of an id that a collection lacks, and of one that the caller may not see.
 absl::Status NoSuch(const std::string& collection, const std::string& id);
 

@@ -3,6 +3,7 @@
 #include <SQLiteCpp/Backup.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -171,9 +172,10 @@ absl::StatusOr<BackupSize> Backup(Database& db, const ObjectStore& objects,
   const fs::path partial = fmt::format("{}.partial-{}", to.string(), NewId());
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
-  if (error || !fs::create_directory(partial, error)) {
-    return absl::FailedPreconditionError(
-        fmt::format("cannot make {}: {}", partial.string(), error.message()));
+  // As closed to other accounts of the machine as the data directory is.
+  if (error || ::mkdir(partial.c_str(), S_IRWXU) != 0) {
+    return absl::FailedPreconditionError(fmt::format(
+        "cannot make {}: {}", partial.string(), error ? error.message() : std::strerror(errno)));
   }
   auto size = BackupInto(db, source, partial);
   if (size.ok()) {

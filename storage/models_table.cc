@@ -36,6 +36,33 @@ absl::Status Missing(const std::string& id) {
       fmt::format("there is no model 'models/{}'; list them with ListModels", id));
 }
 
+bool Any(SQLite::Statement& s) {
+  s.executeStep();
+  return s.getColumn(0).getInt64() > 0;
+}
+
+// Not OK while a job would store the model again or reads it, and where dictionaries of others hang
+// on it, which the viewer may not even see.
+absl::Status Unused(SQLite::Database& db, const std::string& id, const Viewer& viewer) {
+  SQLite::Statement jobs(
+      db,
+      "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND (id = ?1 OR "
+      "(kind = 'analyse' AND json_extract(spec, '$.model_id') = ?1))");
+  jobs.bind(1, id);
+  if (Any(jobs)) {
+    return absl::FailedPreconditionError(
+        fmt::format("a job that has not ended uses models/{}; cancel it first, or wait", id));
+  }
+  SQLite::Statement others(
+      db, "SELECT count(*) FROM dictionaries WHERE model_id = ? AND owner NOT IN ('', ?)");
+  SQLite::bind(others, id, viewer.user);
+  if (!viewer.all && Any(others)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "others have dictionaries of models/{}, which would go with it; ask an administrator", id));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
@@ -114,10 +141,11 @@ absl::StatusOr<std::vector<ModelRow>> ModelsTable::List(const std::string& recor
   });
 }
 
-absl::Status ModelsTable::Delete(const std::string& id) {
+absl::Status ModelsTable::Delete(const std::string& id, const Viewer& viewer) {
   // Hidden first, then removed in pieces, which may be long.
   const auto dictionaries =
       db_.Write([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+        if (absl::Status s = Unused(db, id, viewer); !s.ok()) return s;
         SQLite::Statement hide(db, "UPDATE dictionaries SET complete = 0 WHERE model_id = ?");
         hide.bind(1, id);
         hide.exec();

@@ -45,9 +45,10 @@ class ModelsTable {
   absl::StatusOr<std::vector<ModelRow>> List(const std::string& recording_id, int limit,
                                              int64_t after_created_at, const std::string& after_id,
                                              const Viewer& viewer = {});
-  // With its dictionaries, which nobody sees any more from the beginning on. Where the server dies
-  // in between, the model is left without them.
-  absl::Status Delete(const std::string& id);
+  // FAILED_PRECONDITION while a job that has not ended uses it, and where others than the viewer
+  // own dictionaries of it. With its dictionaries, which nobody sees any more from the beginning
+  // on. Where the server dies in between, the model is left without them.
+  absl::Status Delete(const std::string& id, const Viewer& viewer = {});
 
  private:
   Database& db_;

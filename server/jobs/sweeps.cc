@@ -482,7 +482,10 @@ absl::Status Sweeps::Conclude(const SweepReport& report, const SweepSpec& spec) 
                end.state, report.trials.size(), report.core_seconds);
   const auto ended = stores_.sweeps.Finish(report.row.id, end, clock_.NowMicros());
   scheduler_.bell().Ring();
-  return ended.status();
+  SAED_RETURN_IF_ERROR(ended.status());
+  // Cancelled while its best settings were checked: they are not trained.
+  if (!*ended && !end.best_job.empty()) return scheduler_.Cancel(end.best_job).status();
+  return absl::OkStatus();
 }
 
 }  // namespace saed::jobs

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/call.h>
 #include <grpcpp/impl/rpc_service_method.h>
+#include <grpcpp/support/method_handler.h>
 
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 namespace saed::rpc {
 namespace {
 
+using grpc::internal::ErrorMethodHandler;
 using grpc::internal::MethodHandler;
 using grpc::internal::RpcMethod;
 
@@ -56,9 +58,9 @@ class AtTheDoor : public MethodHandler {
   void RunHandler(const HandlerParameter& call) override {
     auto& server = static_cast<grpc::ServerContext&>(*call.server_context);
     auto place = gate_.Arrive(server, method_);
-    // A client's stream is refused by its method, in the same words, before it reads.
+    if (!place.ok())
+      return reads_ ? Refuse(call, ToGrpc(place.status())) : Turn(call, place.status());
     if (!reads_) return inner_.RunHandler(call);
-    if (!place.ok()) return Refuse(call, ToGrpc(place.status()));
     Bytes message;
     {
       const StallGuard::Stream arriving(arrivals_, server);
@@ -77,6 +79,18 @@ class AtTheDoor : public MethodHandler {
  private:
   void Refuse(const HandlerParameter& call, const grpc::Status& why) {
     inner_.RunHandler({call.call, call.server_context, nullptr, why, nullptr, nullptr});
+  }
+
+  // A client's stream, of which nothing is read.
+  static void Turn(const HandlerParameter& call, const absl::Status& why) {
+    const std::string message(why.message());
+    if (absl::IsUnauthenticated(why)) {
+      ErrorMethodHandler<grpc::StatusCode::UNAUTHENTICATED>(message).RunHandler(call);
+    } else if (absl::IsResourceExhausted(why)) {
+      ErrorMethodHandler<grpc::StatusCode::RESOURCE_EXHAUSTED>(message).RunHandler(call);
+    } else {
+      ErrorMethodHandler<grpc::StatusCode::UNAVAILABLE>(message).RunHandler(call);
+    }
   }
 
   MethodHandler& inner_;

@@ -386,8 +386,8 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
     // anything else of the request could tell the two apart.
     if (parts.size() < 2 || parts[1] == "-") continue;
     if (!GoodId(parts[1])) continue;
+    if (!storage::HasOwners(parts[0])) continue;  // no collection of this rule
     const auto owner = access_.OwnerOf(parts[0], parts[1], caller.viewer());
-    if (absl::IsInternal(owner.status())) continue;  // no collection of this rule
     if (absl::IsNotFound(owner.status()) && parts[0] == "models" && rule->trains &&
         access_.OwnerOf("jobs", parts[1], caller.viewer()).ok()) {
       continue;  // the method says how far its job is

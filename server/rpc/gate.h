@@ -53,6 +53,10 @@ class Gate {
         options_(options),
         memory_(options.memory_bytes) {}
 
+  // Who calls, by the token; from memory. UNAUTHENTICATED where the token is none any more, which
+  // long streams ask now and then.
+  absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
+
   // Before a call's message is read: a place among the calls of its user, until the hold goes; none
   // is counted on a server without tokens. What Enter says where the token is no good, and
   // RESOURCE_EXHAUSTED where the user has too many calls.
@@ -95,7 +99,6 @@ class Gate {
   storage::AccessTable& access() { return access_; }
 
  private:
-  absl::StatusOr<Caller> Identify(const grpc::ServerContext& server);
   absl::Status Rate(const Caller& caller);
   // What the caller may store, bytes; 0: not limited.
   int64_t MostBytes(const Caller& caller) const;

@@ -181,8 +181,9 @@ absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobReq
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }
-    // It may be somebody's private job by now.
-    SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "JobService.WatchJob", request));
+    // It may be somebody's private job by now, and the caller's token revoked.
+    SAED_ASSIGN_OR_RETURN(const Caller now, context.gate.Identify(server));
+    SAED_RETURN_IF_ERROR(context.gate.Resources(now, "JobService.WatchJob", request));
     const uint64_t rings = context.scheduler.bell().rings();
     // The row first: once it says that the job ended, every progress record is there.
     SAED_ASSIGN_OR_RETURN(const storage::JobRow row, context.stores.jobs.Get(id));

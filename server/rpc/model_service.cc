@@ -167,7 +167,7 @@ grpc::Status ModelService::DeleteModel(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->name(), "models", "name");
   if (!id.ok()) return ToGrpc(id.status());
-  const absl::Status status = context_.stores.models.Delete(*id);
+  const absl::Status status = context_.stores.models.Delete(*id, caller->viewer());
   context_.engine.Forget(*id);
   return ToGrpc(status);
 }

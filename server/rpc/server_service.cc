@@ -25,6 +25,8 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
   }
   response->set_memory_bytes(context_.scheduler.LimitsFor(caller->user).memory);
   for (const jobs::UserReport& user : context_.scheduler.Users()) {
+    // What others run may be private.
+    if (!caller->viewer().all && user.user != caller->user) continue;
     auto* m = response->add_users();
     m->set_user(user.user);
     m->set_running_jobs(user.running);

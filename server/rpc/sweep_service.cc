@@ -65,7 +65,7 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRe
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const Caller& caller, const v1::WatchSweepRequest& request,
+absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
                    grpc::ServerContext& server,
                    grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
@@ -76,14 +76,15 @@ absl::Status Watch(Context& context, const Caller& caller, const v1::WatchSweepR
     if (context.draining) {
       return absl::UnavailableError("the server is stopping; watch again, nothing is lost");
     }
-    // It may be somebody's private sweep by now.
-    SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "SweepService.WatchSweep", request));
+    // It may be somebody's private sweep by now, and the caller's token revoked.
+    SAED_ASSIGN_OR_RETURN(const Caller now, context.gate.Identify(server));
+    SAED_RETURN_IF_ERROR(context.gate.Resources(now, "SweepService.WatchSweep", request));
     const uint64_t rings = context.scheduler.bell().rings();
     v1::WatchSweepResponse message;
     SAED_ASSIGN_OR_RETURN(*message.mutable_sweep(), Describe(context, id));
-    std::string now = message.SerializeAsString();
-    if (now != last && !stream.Write(message)) break;
-    last = std::move(now);
+    std::string shown = message.SerializeAsString();
+    if (shown != last && !stream.Write(message)) break;
+    last = std::move(shown);
     if (message.sweep().state() != v1::Sweep::STATE_RUNNING) return absl::OkStatus();
     context.scheduler.bell().Wait(rings, std::chrono::milliseconds(1000));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));  // progress rings often
@@ -126,7 +127,7 @@ grpc::Status SweepService::WatchSweep(grpc::ServerContext* server,
                                       grpc::ServerWriter<v1::WatchSweepResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "SweepService.WatchSweep", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Watch(context_, *caller, *request, *server, *stream));
+  return ToGrpc(Watch(context_, *request, *server, *stream));
 }
 
 grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,

@@ -32,6 +32,8 @@ TEST_F(Backups, TouchNothingThatExists) {
   std::ofstream(dir_ / "monday.partial/thesis.txt") << "years of work";
   const auto done = Backup(*db_, objects_, dir_ / "monday");
   ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(std::filesystem::status(dir_ / "monday").permissions(),
+            std::filesystem::perms::owner_all);
   EXPECT_TRUE(fs::exists(dir_ / "monday.partial/thesis.txt"));
   EXPECT_TRUE(absl::IsFailedPrecondition(Backup(*db_, objects_, dir_ / "monday").status()));
   fs::create_directory(dir_ / "empty");

@@ -107,6 +107,27 @@ TEST_F(Pieces, OthersWriteBetweenThoseOfADictionary) {
   EXPECT_TRUE(dictionaries.Insert(rows).ok()) << "it is there and stays";
 }
 
+TEST_F(Pieces, AModelThatIsUsedStays) {
+  ASSERT_TRUE(dictionaries.Insert(Rows("d1", 3)).ok());
+  ASSERT_TRUE(db->Write([](SQLite::Database& d) -> absl::Status {
+                  d.exec("UPDATE dictionaries SET owner = 'bea'");
+                  return absl::OkStatus();
+                }).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(models.Delete("m1", {false, "ana"})));
+  EXPECT_TRUE(Seen("d1"));
+  JobRow job;
+  job.id = "j1";
+  job.request_digest = "d";
+  job.kind = "analyse";
+  job.recording_id = "r1";
+  job.spec = R"({"model_id": "m1"})";
+  ASSERT_TRUE(jobs.Insert(job).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(models.Delete("m1", {false, "bea"})));
+  ASSERT_TRUE(jobs.RequestCancel("j1", 2).ok());
+  EXPECT_TRUE(models.Delete("m1", {false, "bea"}).ok());
+  EXPECT_FALSE(Seen("d1"));
+}
+
 TEST_F(Pieces, WhatWasNotFinishedIsNeverSeen) {
   JobRow job;
   job.id = "d1";
