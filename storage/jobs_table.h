@@ -82,8 +82,8 @@ struct AttemptEnd {
 };
 
 // A job during which the server died so often in a row, without a further checkpoint between, is
-// given up: it may be what kills the server. More than a bad night of power cuts makes: whoever kills
-// the server, all jobs that run beside it die with it.
+// given up: it may be what kills the server. More than a bad night of power cuts makes: whoever
+// kills the server, all jobs that run beside it die with it.
 inline constexpr int kMostDeaths = 20;
 
 struct QueueStatistics {

@@ -54,6 +54,6 @@ std::string Json(const google::protobuf::Message& message);
 std::string Seconds(double seconds);  // "1:02:03", "4:05", "7 s"
 // "2026-11-28T06:40:12Z".
 std::string Utc(const google::protobuf::Timestamp& time);
-std::string Bytes(double bytes);      // "1.2 MB"
+std::string Bytes(double bytes);  // "1.2 MB"
 
 }  // namespace saed::cli
