@@ -204,6 +204,34 @@ TEST_F(Access, TokensExpireAndAreRevokedAtOnce) {
   EXPECT_THAT(status(people_["rex"].token).error_message(), HasSubstr("disabled"));
 }
 
+TEST_F(Access, ARevokedTokenStopsWatching) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  auto& ada = *people_["ada"].client;
+  v1::CreateJobRequest create = TrainRequest(recording_);
+  create.mutable_train()->set_epochs(100'000);
+  create.mutable_train()->set_max_steps(50'000'000);
+  grpc::ClientContext creating;
+  v1::CreateJobResponse made;
+  ASSERT_TRUE(ada.jobs().CreateJob(&creating, create, &made).ok());
+  v1::Token token;
+  client::Client watcher(Address(), Credentials(MakeToken("ada", &token)));
+  grpc::ClientContext watching;
+  watching.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::WatchJobRequest watch;
+  watch.set_name(made.job().name());
+  const auto stream = watcher.jobs().WatchJob(&watching, watch);
+  v1::WatchJobResponse event;
+  ASSERT_TRUE(stream->Read(&event));
+  grpc::ClientContext revoking;
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(token.name());
+  v1::RevokeTokenResponse revoked;
+  ASSERT_TRUE(people_["root"].client->admin().RevokeToken(&revoking, revoke, &revoked).ok());
+  while (stream->Read(&event)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNAUTHENTICATED);
+}
+
 TEST_F(Access, WhatWasChangedOrRefusedIsWrittenDown) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
   const std::string recording = AdasRecording(false, 7);

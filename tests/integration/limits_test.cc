@@ -1,4 +1,5 @@
 // No caller costs more than the server allows, whatever they send or fail to send.
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -174,12 +175,23 @@ TEST_F(Limits, OneUserHasAQuarterOfTheCalls) {
   const auto refused = Status(*As(ada));
   EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(refused.error_message(), HasSubstr("'ada' has 4 calls open"));
+  HalfOpen upload(Address(), "/saed.v1.ModelService/ImportModel", ada);
+  EXPECT_EQ(upload.Ends(5), StatusCode::RESOURCE_EXHAUSTED) << "streams are calls, too";
   EXPECT_TRUE(Status(*client_).ok()) << "root's calls are others";
   calls.clear();
   const auto start = Clock::now();
   while (!Status(*As(ada)).ok() && Since(start) < 5) {
   }
   EXPECT_LT(Since(start), 5) << "places come free";
+}
+
+TEST_F(Limits, AStrangersUploadIsWrittenDownOnce) {
+  (void)Close();
+  HalfOpen upload(Address(), "/saed.v1.ModelService/ImportModel", "saed_00_00");
+  EXPECT_EQ(upload.Ends(5), StatusCode::UNAUTHENTICATED);
+  SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READONLY);
+  EXPECT_EQ(db.execAndGet("SELECT count(*) FROM audit WHERE outcome = 'UNAUTHENTICATED'").getInt(),
+            1);
 }
 
 TEST_F(Limits, OneCallTooManyIsRefused) {

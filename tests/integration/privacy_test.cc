@@ -140,6 +140,9 @@ class Privacy : public test_tools::PeopleTest {
     const auto status = Do<v1::GetServerStatusResponse>(
         who, v1::GetServerStatusRequest(),
         [](auto& c, auto... a) { return c.server().GetServerStatus(a...); });
+    for (const auto& user : status.users()) {
+      EXPECT_EQ(user.user(), who) << "what others run may be private";
+    }
     out["status"] = std::to_string(status.queued_jobs()) + " " +
                     std::to_string(status.running_jobs()) + " " +
                     std::to_string(status.paused_jobs());
