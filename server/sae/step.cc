@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "server/sae/architectures/rows.h"
@@ -293,7 +294,11 @@ void Step<T>::SelectDead(const std::vector<int32_t>& dead) {
               b * k + Kernels<T>().top_k(z.data(), width, k, scratch.data(), index, value);
           continue;
         }
-        for (int i = 0; i < width; ++i) order[i] = i;
+        for (int i = 0; i < width; ++i) {
+          order[i] = i;
+          if (std::isnan(z[i]))
+            z[i] = -std::numeric_limits<T>::infinity();  // has no place in an order
+        }
         if (k < width) {
           std::nth_element(order.begin(), order.begin() + (k - 1), order.end(),
                            [&](int i, int j) { return z[i] != z[j] ? z[i] > z[j] : i < j; });

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 
 #include "server/base/status_macros.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr uint32_t kStateMagic = 0x53544132;  // "2ATS"
 constexpr double kThresholdDecay = 0.99;
+constexpr int64_t kFiniteEvery = 10;  // steps between two looks at all weights
 
 template <class T>
 Parameters<T> Zeros(const Parameters<T>& like) {
@@ -51,6 +54,24 @@ bool Read(WireReader& in, Parameters<T>& p) {
     if (good) tensor = std::move(read);
   });
   return good;
+}
+
+// Zero times a number that is not finite is not zero. Blocks, so that it runs in vectors and on all
+// threads.
+template <class T>
+bool Finite(const std::vector<T>& tensor) {
+  std::atomic<bool> finite = true;
+  ForBlocks(static_cast<int64_t>(tensor.size()), 1 << 14, [&](int64_t, int64_t begin, int64_t end) {
+    constexpr int64_t kLanes = 16;
+    std::array<T, kLanes> sums{};
+    int64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += tensor[i + lane] * T(0);
+    }
+    for (; i < end; ++i) sums[0] += tensor[i] * T(0);
+    if (!std::all_of(sums.begin(), sums.end(), [](T s) { return s == T(0); })) finite = false;
+  });
+  return finite;
 }
 
 bool HasPenalty(Selection s) { return s != Selection::kTopK && s != Selection::kBatchTopK; }
@@ -365,10 +386,14 @@ absl::Status Trainer<T>::Finish() {
     }
     work_.PackAll(parameters_);
   }
+  return CheckFinite();
+}
+
+// A latent whose weights are NaN is never selected and so leaves the loss as it is.
+template <class T>
+absl::Status Trainer<T>::CheckFinite() const {
   bool finite = true;
-  ForTensors(parameters_, [&](const std::vector<T>& tensor) {
-    for (T v : tensor) finite = finite && std::isfinite(v);
-  });
+  ForTensors(parameters_, [&](const std::vector<T>& tensor) { finite = finite && Finite(tensor); });
   if (finite) return absl::OkStatus();
   return absl::FailedPreconditionError(
       fmt::format("a weight is not finite after {} steps; lower optimiser.learning_rate (now {}) "
@@ -434,7 +459,11 @@ absl::StatusOr<StepReport> Trainer<T>::Next() {
   report.reconstruction_loss = work_.reconstruction_loss();
   report.rows = work_.rows();
   report.dead_fraction = static_cast<double>(dead.size()) / static_cast<double>(idle_steps_.size());
-  if (done()) SAED_RETURN_IF_ERROR(Finish());
+  if (done()) {
+    SAED_RETURN_IF_ERROR(Finish());
+  } else if (step_ % kFiniteEvery == 0) {
+    SAED_RETURN_IF_ERROR(CheckFinite());
+  }
   return report;
 }
 

@@ -90,6 +90,7 @@ class Trainer {
                                const Coefficients& coefficients);
   void AdjustLambda(double l0);
   absl::Status Finish();
+  absl::Status CheckFinite() const;
 
   FitSpec spec_;
   TrainingData data_;

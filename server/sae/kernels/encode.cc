@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "server/sae/kernels/dispatch.h"
 
@@ -99,6 +100,21 @@ CountRows FindCounts(const uint8_t* x, int rows, int inputs, Found& out) {
           out.totals.data()};
 }
 
+// Inputs whose scale is far below most: in such a normaliser one count weighs as much as many of
+// others.
+std::vector<int> RareInputs(const std::vector<float>& scale) {
+  constexpr float kFar = 4;  // costs the others two of their 24 bits at most
+  std::vector<int> out;
+  if (scale.empty()) return out;
+  std::vector<float> sorted = scale;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  for (size_t i = 0; i < scale.size(); ++i) {
+    if (scale[i] * kFar < *middle) out.push_back(static_cast<int>(i));
+  }
+  return out;
+}
+
 int DenseBlocks(int inputs) { return (inputs + kDenseBlock - 1) / kDenseBlock; }
 // Bytes of a panel's weights.
 int64_t DensePanel(int inputs) { return int64_t{3} * kPanel * kDenseBlock * DenseBlocks(inputs); }
@@ -169,6 +185,8 @@ CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
       inputs_(inputs),
       offset_(std::move(offset)),
       scale_(std::move(scale)),
+      rare_(RareInputs(scale_)),
+      rare_weights_(rare_.size() * features, 0),
       step_(static_cast<size_t>(Panels(features)) * kPanel, 0),
       bias_(static_cast<size_t>(Panels(features)) * kPanel, 0) {
   const auto panels = static_cast<size_t>(Panels(features));
@@ -193,6 +211,15 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
     }
     rows = folded.data();
   }
+  for (int64_t j = begin; j < end; ++j) {
+    bias_[j] = EffectiveBias(p, subtract_bias, j);
+    if (identity) continue;
+    const float* row = rows + (j - begin) * inputs_;
+    double shift = 0;
+    for (int i = 0; i < inputs_; ++i) shift += static_cast<double>(row[i]) * offset_[i];
+    bias_[j] = static_cast<float>(bias_[j] - shift);
+  }
+  if (!rare_.empty()) TakeOutRare(begin, end, folded.data());
   float factor[kPackLatents];
   for (int64_t j = begin; j < end; ++j) {
     const float* row = rows + (j - begin) * inputs_;
@@ -202,12 +229,6 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
     const int exponent = usable ? std::ilogb(largest) + 1 : 0;
     factor[j - begin] = usable ? std::ldexp(1.0f, kBits - exponent) : 0;
     step_[j] = usable ? std::ldexp(1.0f, exponent - kBits) : 0;
-    bias_[j] = EffectiveBias(p, subtract_bias, j);
-    if (!identity) {
-      double shift = 0;
-      for (int i = 0; i < inputs_; ++i) shift += static_cast<double>(row[i]) * offset_[i];
-      bias_[j] = static_cast<float>(bias_[j] - shift);
-    }
   }
   const int count = static_cast<int>(end - begin);
   if (!digits_.empty()) {
@@ -223,8 +244,29 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
   }
 }
 
+void CountEncoder::TakeOutRare(int64_t begin, int64_t end, float* folded) {
+  for (size_t r = 0; r < rare_.size(); ++r) {
+    for (int64_t j = begin; j < end; ++j) {
+      rare_weights_[r * features_ + j] = std::exchange(folded[(j - begin) * inputs_ + rare_[r]], 0);
+    }
+  }
+}
+
+void CountEncoder::AddRare(const uint8_t* counts, int rows, float* z) const {
+  for (int row = 0; row < rows; ++row, counts += inputs_, z += features_) {
+    for (size_t r = 0; r < rare_.size(); ++r) {
+      const uint8_t count = counts[rare_[r]];
+      if (count == 0) continue;
+      kernels_->add_scaled(count, rare_weights_.data() + r * features_, features_, z);
+    }
+  }
+}
+
 void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
-  if (!digits_.empty()) return EncodeDense(counts, rows, z);
+  if (!digits_.empty()) {
+    EncodeDense(counts, rows, z);
+    return AddRare(counts, rows, z);
+  }
   thread_local Found found;
   const auto& k = *kernels_;
   for (int r0 = 0; r0 < rows; r0 += kCountRows) {
@@ -237,6 +279,7 @@ void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
                       z + static_cast<int64_t>(r0) * features_ + first);
     }
   }
+  AddRare(counts, rows, z);
 }
 
 void CountEncoder::EncodeDense(const uint8_t* counts, int rows, float* z) const {

@@ -37,7 +37,9 @@ class FloatEncoder {
 // power of two of their own (error at most 2^-23 of the latent's largest weight), counts times
 // weights are summed in integers, and one fused multiply-add makes z. The order of the sum does not
 // matter, so every instruction set gives the same bits, and silent inputs are skipped. The
-// normaliser is folded into weights and bias.
+// normaliser is folded into weights and bias. A unit that hardly ever fires has a scale, and with
+// it folded weights, far from the others', which would lose their digits beside it: the few counts
+// of such inputs are added in floating point, in ascending order.
 class CountEncoder {
  public:
   CountEncoder() = default;
@@ -54,10 +56,14 @@ class CountEncoder {
 
  private:
   void EncodeDense(const uint8_t* counts, int rows, float* z) const;
+  void TakeOutRare(int64_t begin, int64_t end, float* folded);
+  void AddRare(const uint8_t* counts, int rows, float* z) const;
 
   const KernelTable<float>* kernels_ = nullptr;
   int features_ = 0, inputs_ = 0;
   std::vector<float> offset_, scale_;
+  std::vector<int> rare_;              // inputs that floating point takes
+  AlignedVector<float> rare_weights_;  // [rare][F]
   AlignedVector<uint8_t> digits_;   // see KernelTable::encode_dense; empty where zeros are skipped
   AlignedVector<int32_t> weights_;  // [F/32][blocks][inputs + 1][32], see kInputBlock
   AlignedVector<float> step_, bias_;  // [F], padded to whole panels

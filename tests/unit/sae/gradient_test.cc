@@ -280,6 +280,59 @@ class Problem {
 
 class Gradient : public testing::TestWithParam<Case> {};
 
+template <class T>
+Parameters<T> Backward(Step<T>& step, const Parameters<T>& p) {
+  Parameters<T> out = p;
+  step.Backward(
+      p,
+      [&](const LatentGradient<T>& g) {
+        std::copy_n(g.encoder, p.inputs, out.encoder_row(g.latent));
+        std::copy_n(g.decoder, p.outputs, out.decoder_row(g.latent));
+        out.encoder_bias[g.latent] = g.encoder_bias;
+        for (size_t x = 0; x < p.extra.size(); ++x) out.extra[x][g.latent] = g.extra[x];
+      },
+      [](int64_t, int64_t) {});
+  out.decoder_bias = step.decoder_bias_gradient();
+  return out;
+}
+
+// What trains: single precision, and counts that stay integers.
+TEST_P(Gradient, IsTheSameInThePrecisionAndOnThePathThatTrains) {
+  const Case& c = GetParam();
+  const Problem problem(c);
+  const Parameters<double>& p = problem.parameters();
+  auto narrow = InitialParameters<float>(c.spec, p.inputs, p.outputs, 9);
+  const auto copy = [](const std::vector<double>& from, std::vector<float>& to) {
+    std::copy(from.begin(), from.end(), to.begin());
+  };
+  copy(p.encoder, narrow.encoder);
+  copy(p.encoder_bias, narrow.encoder_bias);
+  copy(p.decoder, narrow.decoder);
+  copy(p.decoder_bias, narrow.decoder_bias);
+  for (size_t x = 0; x < p.extra.size(); ++x) copy(p.extra[x], narrow.extra[x]);
+  const auto gradient = [&](auto step, const auto& q) {
+    step.PackAll(q);
+    step.Forward(problem.starts(), q, Problem::coefficients(), problem.dead(), c.hidden);
+    return Backward(step, q);
+  };
+  const auto want = gradient(Step<double>(c.spec, problem.data()), p);
+  const auto got = gradient(Step<float>(c.spec, problem.data()), narrow);
+  const auto compare = [](const std::vector<double>& a, const std::vector<float>& b,
+                          const char* name) {
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+      error += std::pow(a[i] - static_cast<double>(b[i]), 2);
+      norm += a[i] * a[i];
+    }
+    EXPECT_LE(std::sqrt(error / norm), 1e-4) << name;
+  };
+  compare(want.encoder, got.encoder, "encoder");
+  compare(want.encoder_bias, got.encoder_bias, "encoder_bias");
+  compare(want.decoder, got.decoder, "decoder");
+  compare(want.decoder_bias, got.decoder_bias, "decoder_bias");
+  for (size_t x = 0; x < p.extra.size(); ++x) compare(want.extra[x], got.extra[x], "extra");
+}
+
 TEST_P(Gradient, MatchesCentralDifferences) {
   const Case& c = GetParam();
   const Problem problem(c);
@@ -292,17 +345,7 @@ TEST_P(Gradient, MatchesCentralDifferences) {
   if (c.spec.selection == Selection::kJumpRelu) l0_penalty = kLambda * step.l0();
   EXPECT_NEAR(loss, problem.Objective(p) + l0_penalty, 1e-12 + 1e-12 * std::abs(loss));
 
-  Parameters<double> gradient = p;
-  step.Backward(
-      p,
-      [&](const LatentGradient<double>& g) {
-        std::copy_n(g.encoder, p.inputs, gradient.encoder_row(g.latent));
-        std::copy_n(g.decoder, p.outputs, gradient.decoder_row(g.latent));
-        gradient.encoder_bias[g.latent] = g.encoder_bias;
-        for (size_t x = 0; x < p.extra.size(); ++x) gradient.extra[x][g.latent] = g.extra[x];
-      },
-      [](int64_t, int64_t) {});
-  gradient.decoder_bias = step.decoder_bias_gradient();
+  Parameters<double> gradient = Backward(step, p);
 
   const auto compare = [&](const std::vector<double>& want, const std::vector<double>& got,
                            const std::string& name) {

@@ -329,6 +329,38 @@ TEST_P(KernelsOf, FoldsTheNormaliserIntoTheCounts) {
   }
 }
 
+// A z-scored unit that fires in a thousandth of the bins must not take the others' digits.
+TEST_P(KernelsOf, ARareUnitCostsTheOthersNothing) {
+  const int rows = 40, inputs = 130, features = 40;
+  const auto p = RandomEncoder(features, inputs, 3);
+  auto x = Counts(rows * inputs, 0, 1);
+  const std::vector<float> offset(inputs, 0.1f);
+  std::vector<float> scale(inputs, 0.4f), z(rows * features), all(rows * features);
+  scale[7] = 0.004f;
+  scale[100] = 0.0005f;
+  for (int r = 0; r < rows; ++r) x[r * inputs + 7] = x[r * inputs + 100] = r % 20 == 3 ? 1 : 0;
+  CountEncoder encoder(features, inputs, offset, scale),
+      batches(features, inputs, offset, scale, true);
+  PackAll(p, false, encoder);
+  PackAll(p, false, batches);
+  encoder.Encode(x.data(), rows, z.data());
+  batches.Encode(x.data(), rows, all.data());
+  ExpectSameBits(all, z, "dense z");
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < features; ++j) {
+      double sum = p.encoder_bias[j], size = 0;
+      for (int i = 0; i < inputs; ++i) {
+        const double part =
+            (static_cast<double>(x[r * inputs + i]) - static_cast<double>(offset[i])) /
+            static_cast<double>(scale[i]) * static_cast<double>(p.encoder_row(j)[i]);
+        sum += part;
+        size += std::abs(part);
+      }
+      ASSERT_NEAR(z[r * features + j], sum, 3e-7 * size + 1e-6) << r << " " << j;
+    }
+  }
+}
+
 TEST_P(KernelsOf, EncodesFloatsRowByRow) {
   for (auto [rows, inputs, features] :
        {std::tuple{1, 1, 1}, {3, 17, 63}, {13, 100, 64}, {7, 250, 200}}) {

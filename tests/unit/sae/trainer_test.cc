@@ -4,9 +4,13 @@
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
+#include <cstring>
+#include <limits>
+#include <map>
 #include <numeric>
 
 #include "server/base/sha256.h"
+#include "server/sae/kernels/dispatch.h"
 #include "server/sae/random.h"
 
 namespace saed::sae {
@@ -348,6 +352,61 @@ TEST(Trainer, SaysWhichRateDiverged) {
   const auto report = trainer.Next();
   EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(report.status().message().find("learning_rate"), std::string::npos);
+}
+
+// A latent with such a weight is never selected, so the loss does not show it.
+TEST(Trainer, SaysSoonThatAWeightIsNotFinite) {
+  for (Selection s : kAll) {
+    const Toy toy(s);
+    Trainer<float> trainer(toy.spec, toy.data());
+    for (int i = 0; i < 7; ++i) ASSERT_TRUE(trainer.Next().ok());
+    std::string state = trainer.Save();
+    // The state begins with a mark, the step and the encoder's length; 3 is a row and no tail.
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    constexpr size_t kEncoder = 4 + 8 + 8, kRow = 3 * 40;
+    ASSERT_EQ(std::memcmp(state.data() + kEncoder, trainer.parameters().encoder.data(), 64), 0);
+    std::memcpy(state.data() + kEncoder + kRow * sizeof nan, &nan, sizeof nan);
+    ASSERT_TRUE(trainer.Restore(state).ok());
+    absl::Status said;
+    int steps = 0;
+    for (; said.ok() && steps < 20; ++steps) said = trainer.Next().status();
+    EXPECT_EQ(said.code(), absl::StatusCode::kFailedPrecondition) << Name(s);
+    EXPECT_LE(steps, 10) << Name(s);
+  }
+}
+
+std::string DigestOn(const std::string& path, const Toy& toy) {
+  EXPECT_TRUE(SelectKernels(path).ok());
+  Trainer<float> trainer(toy.spec, toy.data());
+  while (!trainer.done()) EXPECT_TRUE(trainer.Next().ok());
+  return Sha256Hex(trainer.Save()).substr(0, 16);
+}
+
+// The same bits from every build and every kernel path: what is stored here came from one of them.
+TEST(Trainer, TrainsToTheStoredBits) {
+  const std::map<Selection, std::string> stored = {
+      {Selection::kTopK, "f2902d155634617e"},  {Selection::kBatchTopK, "e7a946006ae348cd"},
+      {Selection::kRelu, "61fd89a55255e8a0"},  {Selection::kJumpRelu, "0e9b16c91ffe50db"},
+      {Selection::kGated, "7d0b1233b093fbf7"},
+  };
+  const std::string before(KernelPathName());
+  for (const KernelPath& path : KernelPaths()) {
+    if (!path.available) continue;
+    for (Selection s : kAll) {
+      EXPECT_EQ(DigestOn(path.name, Toy(s)), stored.at(s)) << Name(s) << " on " << path.name;
+    }
+  }
+  ASSERT_TRUE(SelectKernels(before).ok());
+}
+
+// Salmon et al. 2011, the known answers of their Random123 library.
+TEST(Random, GivesThePublishedPhiloxWords) {
+  using Words = std::array<uint32_t, 4>;
+  EXPECT_EQ(Philox(0, 0, 0), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  constexpr uint64_t kOnes = ~uint64_t{0};
+  EXPECT_EQ(Philox(kOnes, kOnes, kOnes), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(Philox(0x299f31d0a4093822, 0x0370734413198a2e, 0x85a308d3243f6a88),
+            (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 }  // namespace
