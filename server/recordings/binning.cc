@@ -222,6 +222,15 @@ absl::Status Rebin(const Recording& r, int64_t factor, ViewData& out) {
   return absl::OkStatus();
 }
 
+// In a mapped file numbers need not lie at whole multiples of their size.
+template <class T>
+T At(const void* data, int64_t i) {
+  T out;
+  std::memcpy(&out, static_cast<const char*>(data) + i * static_cast<int64_t>(sizeof(T)),
+              sizeof(T));
+  return out;
+}
+
 }  // namespace
 
 double ValueAt(const CountView& view, int64_t i) {
@@ -229,9 +238,9 @@ double ValueAt(const CountView& view, int64_t i) {
     case DType::kU8:
       return static_cast<const uint8_t*>(view.data)[i];
     case DType::kU16:
-      return static_cast<const uint16_t*>(view.data)[i];
+      return static_cast<double>(At<uint16_t>(view.data, i));
     case DType::kF32:
-      return static_cast<double>(static_cast<const float*>(view.data)[i]);
+      return static_cast<double>(At<float>(view.data, i));
   }
   return 0;
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "server/recordings/binning.h"
+
 namespace saed::recordings {
 namespace {
 
@@ -25,6 +27,12 @@ void AddRows(const CountMatrix& counts, int64_t first, int64_t last, std::vector
     }
   }
   if (counts.file) counts.file->Release();
+}
+
+// The first bin that begins at `time` or later, within the matrix.
+int64_t FirstBin(const CountMatrix& counts, double time) {
+  const double at = std::ceil((time - kTimeTolerance) / counts.bin_width);
+  return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(counts.bins)));
 }
 
 }  // namespace
@@ -59,11 +67,7 @@ std::vector<double> SpikeCounts(const Recording& r, double start, double stop) {
     }
     return out;
   }
-  const auto bin = [&](double time) {
-    const double at = std::ceil((time - kTimeTolerance) / r.counts.bin_width);
-    return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(r.counts.bins)));
-  };
-  const int64_t first = bin(start), last = bin(stop);
+  const int64_t first = FirstBin(r.counts, start), last = FirstBin(r.counts, stop);
   switch (r.counts.dtype) {
     case DType::kU8:
       AddRows<uint8_t>(r.counts, first, last, out);
@@ -74,6 +78,28 @@ std::vector<double> SpikeCounts(const Recording& r, double start, double stop) {
     case DType::kF32:
       AddRows<float>(r.counts, first, last, out);
       break;
+  }
+  return out;
+}
+
+std::vector<double> SpikeTimesIn(const Recording& r, size_t unit, double start, double stop,
+                                 size_t most) {
+  std::vector<double> out;
+  if (r.counts.present()) {
+    const CountView view{r.counts.data(), r.counts.dtype, r.counts.bins,
+                         static_cast<int>(r.units.size())};
+    const int64_t last = FirstBin(r.counts, stop);
+    for (int64_t bin = FirstBin(r.counts, start); bin < last && out.size() < most; ++bin) {
+      if (ValueAt(view, bin * view.units + static_cast<int64_t>(unit)) > 0) {
+        out.push_back((static_cast<double>(bin) + 0.5) * r.counts.bin_width);
+      }
+    }
+    return out;
+  }
+  const SpikeTrain& times = r.units[unit].spike_times;
+  for (auto t = std::lower_bound(times.begin(), times.end(), start);
+       t != times.end() && *t < stop && out.size() < most; ++t) {
+    out.push_back(*t);
   }
   return out;
 }

@@ -107,6 +107,11 @@ struct Recording {
 // bins that begin then. A large matrix is read from its file, all of it for all times.
 std::vector<double> SpikeCounts(const Recording& recording, double start, double stop);
 
+// Times of the first `most` spikes of unit number `unit` in [start, stop), s, ascending; where the
+// recording is a count matrix, the middles of its bins that begin then and hold any.
+std::vector<double> SpikeTimesIn(const Recording& recording, size_t unit, double start, double stop,
+                                 size_t most);
+
 // A recording with what the reader could not use, in words for the user.
 struct Imported {
   Recording recording;

@@ -8,7 +8,6 @@
 #include "server/inference/spec_json.h"
 #include "server/jobs/details_json.h"
 #include "server/jobs/place_json.h"
-#include "server/recordings/binning.h"
 
 namespace saed::report {
 namespace {
@@ -45,28 +44,12 @@ json Map(const std::vector<float>& map, size_t units,
   return out;
 }
 
-// Times of a unit's spikes in [from, to) relative to `zero`, s; bins with spikes where there are
-// only counts.
+// Times of a unit's spikes in [from, to) relative to `zero`, s.
 json Ticks(const recordings::Recording& recording, size_t unit, double from, double to,
            double zero) {
   json out = json::array();
-  const auto add = [&](double t) {
-    if (out.size() < kMostTicks) out.push_back(std::round((t - zero) * 1e4) / 1e4);
-  };
-  if (recording.counts.present()) {
-    const auto& c = recording.counts;
-    const CountView view{c.bytes.data(), c.dtype, c.bins, static_cast<int>(recording.units.size())};
-    const auto first = static_cast<int64_t>(std::max(0.0, std::ceil(from / c.bin_width)));
-    for (int64_t b = first; b < c.bins && static_cast<double>(b) * c.bin_width < to; ++b) {
-      const double count = recordings::ValueAt(view, b * view.units + static_cast<int64_t>(unit));
-      if (count > 0) add((static_cast<double>(b) + 0.5) * c.bin_width);
-    }
-    return out;
-  }
-  const auto& spikes = recording.units[unit].spike_times;
-  for (auto t = std::lower_bound(spikes.begin(), spikes.end(), from); t != spikes.end() && *t < to;
-       ++t) {
-    add(*t);
+  for (const double t : recordings::SpikeTimesIn(recording, unit, from, to, kMostTicks)) {
+    out.push_back(std::round((t - zero) * 1e4) / 1e4);
   }
   return out;
 }
