@@ -172,7 +172,9 @@ absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const Submi
   }
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.base.recording_id));
   SAED_ASSIGN_OR_RETURN(auto view, InputOf(stores, spec.base, recording));
-  SAED_RETURN_IF_ERROR(recordings::TakeValidation(spec.validation_fraction, view).status());
+  SAED_RETURN_IF_ERROR(
+      recordings::TakeValidation(spec.validation_fraction, spec.base.view.normaliser, view)
+          .status());
   if (spec.objective.kind == ObjectiveKind::kAuroc) {
     const absl::Status found = features::Validate(recording, {spec.objective.condition}, &view);
     Faults condition;

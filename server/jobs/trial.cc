@@ -49,8 +49,9 @@ absl::StatusOr<Outcome> RunTrial(const RunContext& context, const storage::JobRo
   SAED_ASSIGN_OR_RETURN(const TrialSpec spec, ParseTrialSpec(job.spec));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
   SAED_ASSIGN_OR_RETURN(auto view, InputOf(context.stores, spec.train, recording));
-  SAED_ASSIGN_OR_RETURN(const std::vector<int64_t> validation,
-                        recordings::TakeValidation(spec.validation_fraction, view));
+  SAED_ASSIGN_OR_RETURN(
+      const std::vector<int64_t> validation,
+      recordings::TakeValidation(spec.validation_fraction, spec.train.view.normaliser, view));
   SAED_ASSIGN_OR_RETURN(const auto target, TargetOf(context.stores, spec.train, recording, view));
   const auto trainer = MakeTrainer(spec.train, view, target, arena);
   const bool last = job.rung >= spec.rungs.count - 1;

@@ -11,6 +11,7 @@
 
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/recordings/normaliser.h"
 #include "server/recordings/observed.h"
 #include "server/recordings/table_bins.h"
 #include "server/recordings/table_filter.h"
@@ -285,7 +286,8 @@ void FindScored(ViewData& data) {
   }
 }
 
-absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& data) {
+absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, NormaliserKind normaliser,
+                                                    ViewData& data) {
   if (!(fraction > 0 && fraction <= 0.5)) {
     return InvalidField("validation_fraction",
                         fmt::format("is {}; must be above 0 and at most 0.5", fraction));
@@ -310,6 +312,10 @@ absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& d
                                     "to validate; use a longer recording or a shorter window",
                                     fraction, data.scored_train().size(), n, validation.size()));
   }
+  for (const int64_t start : validation) {
+    std::fill_n(data.sides.begin() + start, data.window, Side::kNone);
+  }
+  FitNormaliser(normaliser, data);
   return validation;
 }
 

@@ -23,9 +23,11 @@ void FindScored(ViewData& data);
 // Takes every n-th of 50 equal stretches of the training windows (n = 1/fraction, rounded) out of
 // data.train and returns their windows; of a split by trials every n-th trial and the windows
 // inside. Training windows that share bins with them, or lie within the split's embargo, go too.
-// What is left trains, what is returned judges settings, and held-out windows stay unseen.
+// What is left trains, and the normaliser is fitted once more without the bins of what is returned,
+// which judges settings; held-out windows stay unseen.
 // INVALID_ARGUMENT on "validation_fraction" where it is not between 0 and 0.5 or leaves one side
 // empty.
-absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, ViewData& data);
+absl::StatusOr<std::vector<int64_t>> TakeValidation(double fraction, NormaliserKind normaliser,
+                                                    ViewData& data);
 
 }  // namespace saed::recordings

@@ -52,9 +52,10 @@ void AddWindow(const Array& y, const Array& prediction, const std::vector<double
   }
   if (rates == nullptr) return;
   for (Eigen::Index i = 0; i < y.size(); ++i) {
+    if (!((*rates)[i] > 0)) continue;  // silent in training: any spike beats that by any amount
+    sums.spikes += y[i];
     sums.log_likelihood += LogLikelihood(y[i], prediction[i]) - LogLikelihood(y[i], (*rates)[i]);
   }
-  sums.spikes += y.sum();
 }
 
 void CountCodes(const Codes<float>& codes, std::vector<int64_t>& active, Evaluation& out) {

@@ -23,7 +23,8 @@ struct Evaluation {
   // MSE ÷ MSE of predicting the training mean; empty where that is 0.
   std::optional<double> normalised_mse;
   // (log-likelihood of Poisson rates ŷ − that of the training mean) ÷ (spikes · ln 2); only for
-  // models whose target is counts and whose reconstruction is never negative.
+  // models whose target is counts and whose reconstruction is never negative. Of the outputs that
+  // were not silent in training: beside a rate of 0 one spike would be worth any amount.
   std::optional<double> bits_per_spike;
   double l0 = 0;                      // mean active latents per window
   std::vector<int64_t> l0_histogram;  // [F+1] cut after the last non-zero entry

@@ -130,7 +130,7 @@ TEST(Observed, ValidationAndNormaliserSkipGaps) {
   view.window = 2;
   v = BuildView(r, view);
   ASSERT_TRUE(v.ok()) << v.status();
-  const auto validation = TakeValidation(0.2, *v);
+  const auto validation = TakeValidation(0.2, NormaliserKind::kNone, *v);
   ASSERT_TRUE(validation.ok());
   for (const Bin* starts : std::initializer_list<const Bin*>{&*validation, &v->train, &v->test}) {
     for (const int64_t s : *starts) EXPECT_TRUE(s + 2 <= 500 || s >= 600) << s;

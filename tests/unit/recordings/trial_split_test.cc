@@ -334,7 +334,7 @@ TEST(TakeValidation, TakesWholeTrials) {
   auto data = BuildView(r, view);
   ASSERT_TRUE(data.ok());
   const auto scored = data->scored_train().size();
-  const auto validation = TakeValidation(0.25, *data);
+  const auto validation = TakeValidation(0.25, NormaliserKind::kNone, *data);
   ASSERT_TRUE(validation.ok()) << validation.status();
   EXPECT_EQ(validation->size(), 10u * 8) << "a quarter of 40 trials that train";
   EXPECT_EQ(data->scored->size(), scored - 10 * 8);

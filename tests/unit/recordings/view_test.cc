@@ -1,5 +1,6 @@
 #include "server/recordings/view.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -346,6 +347,36 @@ Recording SmallCounts() {
   return r;
 }
 
+// Mapped counts at an odd place of their file, where numbers of two and four bytes lie askew.
+template <class T>
+CountMatrix Mapped(const test_tools::TempDir& dir, DType dtype, const std::vector<T>& values,
+                   int64_t bins) {
+  std::string text = "!";
+  text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+  const auto file = CountFile::Open(dir.Write("mapped", text), 1);
+  EXPECT_TRUE(file.ok()) << file.status();
+  return {0.01, dtype, bins, {}, file.ok() ? *file : nullptr};
+}
+
+TEST(Recording, TellsTheTimesOfSpikesAndOfBinsThatHoldSome) {
+  const auto bins = [](double a, double b) {
+    return testing::ElementsAre(testing::DoubleNear(a, 1e-12), testing::DoubleNear(b, 1e-12));
+  };
+  const test_tools::TempDir dir;
+  Recording r = SmallCounts();
+  EXPECT_THAT(SpikeTimesIn(r, 1, -1e300, 1e300, 9), bins(0.005, 0.055));
+  r.counts = Mapped<uint16_t>(dir, DType::kU16, {0, 1, 300, 0, 2, 0, 0, 0, 1, 7, 0, 0}, 6);
+  EXPECT_THAT(SpikeTimesIn(r, 0, 0.01, 0.04, 9), bins(0.015, 0.025));
+  EXPECT_THAT(SpikeTimesIn(r, 0, 0, 0.06, 2), bins(0.015, 0.025));
+  r.counts = Mapped<float>(dir, DType::kF32, {0, 1.5f, 0, 0, 2, 0, 0, 0.25f, 1, 7, 0, 0}, 6);
+  EXPECT_THAT(SpikeTimesIn(r, 1, 0, 0.04, 9), bins(0.005, 0.035));
+  r.counts = {};
+  r.units[0].spike_times = {0.1, 0.2, 0.3, 0.4};
+  EXPECT_EQ(SpikeTimesIn(r, 0, 0.2, 0.4, 9), (std::vector<double>{0.2, 0.3}));
+  EXPECT_EQ(SpikeTimesIn(r, 0, 0, 1, 1), (std::vector<double>{0.1}));
+  EXPECT_TRUE(SpikeTimesIn(r, 1, 0, 1, 9).empty());
+}
+
 TEST(View, CountMatrixRebinsByWholeFactors) {
   const Recording r = SmallCounts();
   DataView view = Bins(0.02);
@@ -415,7 +446,8 @@ TEST(TakeValidation, TakesStretchesThatShareNoBinWithWhatTrains) {
   ViewData data;
   data.window = 3;
   for (int64_t start = 0; start < 1000; ++start) data.train.push_back(start);
-  const auto validation = TakeValidation(0.2, data);
+  data.sides.assign(1002, Side::kTrain);
+  const auto validation = TakeValidation(0.2, NormaliserKind::kNone, data);
   ASSERT_TRUE(validation.ok()) << validation.status();
   EXPECT_EQ(validation->size(), 200U);
   EXPECT_EQ(validation->front(), 80);              // the fifth of 50 stretches of 20
@@ -425,17 +457,44 @@ TEST(TakeValidation, TakesStretchesThatShareNoBinWithWhatTrains) {
   }
 }
 
+// Ten spikes in a bin of what judges must not tell what trains how large a spike is.
+TEST(TakeValidation, FitsTheNormaliserWithoutWhatJudges) {
+  Recording r;
+  r.units.resize(1);
+  r.units[0].spike_times = {0.5, 3.5};
+  r.duration = 200;
+  DataView view = Bins(1);
+  view.normaliser = NormaliserKind::kMinmax;
+  view.split.train_fraction = 0.5;
+  std::vector<double> many = {0.5, 3.5};
+  for (int i = 0; i < 10; ++i) many.push_back(9 + 0.01 * i);  // the fifth stretch of two bins
+  for (const auto& spikes : {std::vector<double>{0.5, 3.5}, many}) {
+    r.units[0].spike_times = SpikeTrain(spikes);
+    auto data = BuildView(r, view);
+    ASSERT_TRUE(data.ok()) << data.status();
+    const auto validation = TakeValidation(0.2, view.normaliser, *data);
+    ASSERT_TRUE(validation.ok()) << validation.status();
+    EXPECT_EQ((*validation)[0], 8);
+    EXPECT_EQ(data->scale, std::vector<float>{1});
+  }
+}
+
 TEST(TakeValidation, RefusesWhatLeavesASideEmpty) {
   ViewData data;
   data.window = 3;
   data.train = {0, 1, 2};
   for (const double fraction : {0.0, -0.1, 0.6}) {
-    EXPECT_NE(TakeValidation(fraction, data).status().message().find("at most 0.5"),
+    EXPECT_NE(TakeValidation(fraction, NormaliserKind::kNone, data)
+                  .status()
+                  .message()
+                  .find("at most 0.5"),
               std::string::npos);
   }
   data.window = 50;
   for (int64_t start = 3; start < 60; ++start) data.train.push_back(start);
-  EXPECT_NE(TakeValidation(0.5, data).status().message().find("leaves 0 of 60"), std::string::npos);
+  EXPECT_NE(
+      TakeValidation(0.5, NormaliserKind::kNone, data).status().message().find("leaves 0 of 60"),
+      std::string::npos);
 }
 
 }  // namespace

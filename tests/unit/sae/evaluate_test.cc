@@ -54,6 +54,20 @@ TEST(Evaluate, PerfectCopyScoresOneAndConstantUnitIsMissing) {
   EXPECT_NEAR(*e->bits_per_spike, gain / (16 * std::log(2)), 1e-9);
 }
 
+// Against a rate of 0 a single spike would count without bound.
+TEST(Evaluate, BitsPerSpikeLeaveOutWhatWasSilentInTraining) {
+  const Model model = Copier(Output::kRelu);
+  const std::vector<uint8_t> counts = {0, 1, 2, 3, 1, 0}, other = {0, 1, 9, 3, 1, 7};
+  std::vector<double> bits;
+  for (const auto& held_out : {counts, other}) {
+    const CountView view{held_out.data(), DType::kU8, 2, 3};
+    const auto e =
+        EvaluateModel(Encoder(model), view, view, std::vector<int64_t>{0, 1}, {1.5, 1, 0}, kGoOn);
+    bits.push_back(e->bits_per_spike.value());
+  }
+  EXPECT_DOUBLE_EQ(bits[0], bits[1]);
+}
+
 TEST(Evaluate, BitsPerSpikeNeedNonNegativeRates) {
   const Model model = Copier(Output::kIdentity);
   const std::vector<uint8_t> counts = {0, 1, 2, 3, 1, 0};
