@@ -103,13 +103,14 @@ class Builder {
  public:
   Builder(const sae::Encoder& encoder, const recordings::Recording& recording,
           const recordings::ViewData& view, const std::optional<CountView>& target,
-          const Progress& progress, int64_t held)
+          const Progress& progress, int64_t held, const Precedent* precedent)
       : encoder_(encoder),
         recording_(recording),
         view_(view),
         target_(target),
         progress_(progress),
         held_(held),
+        precedent_(precedent),
         sides_(Sides::Of(view)),
         train_starts_(sides_.TrainStarts()),
         test_starts_(sides_.TestStarts()),
@@ -138,11 +139,7 @@ class Builder {
     SumUpControls();
     encoded_.activations = {};
     SAED_RETURN_IF_ERROR(BesideUnits(user_conditions.size()));
-    SAED_RETURN_IF_ERROR(BesideBaselines(user_conditions.size()));
-    SAED_ASSIGN_OR_RETURN(out_.probes,
-                          ReadOut(encoder_, view_, sides_.starts, sides_.train, sides_.in_sample,
-                                  labels_, out_.best_features, best_auroc_, user_conditions.size(),
-                                  [&](double) { return progress_(kSetsFound); }));
+    SAED_RETURN_IF_ERROR(BesideWhatTrains(user_conditions.size()));
     if (target_ && !test_starts_.empty()) {
       SAED_RETURN_IF_ERROR(
           AddReconstruction(encoder_, view_, *target_, test_starts_, progress_, out_));
@@ -201,6 +198,13 @@ class Builder {
     return {row.begin() + (sides_.in_sample ? 0 : sides_.train), row.end()};
   }
 
+  // What the model's own dictionary chose for a condition; null where it chose nothing.
+  const Precedent::Choices* Before(size_t c) const {
+    if (precedent_ == nullptr || c >= conditions()) return nullptr;
+    const auto at = precedent_->conditions.find(out_.conditions[c].name);
+    return at == precedent_->conditions.end() ? nullptr : &at->second;
+  }
+
   // Of the automatic conditions, all in one line.
   void WarnOfFewBlocksBeyond(size_t users) {
     int64_t few = 0;
@@ -231,6 +235,7 @@ class Builder {
     if (std::string note = recordings::WideBins(view_.bin_width); !note.empty()) {
       out_.warnings.push_back(std::move(note));
     }
+    if (sides_.train == 0) WarnOfPrecedent();
     for (size_t c = 0; c < users; ++c) {
       for (const std::string& line : LongOffsets(out_.conditions[c].expression, recording_)) {
         out_.warnings.push_back(fmt::format("condition '{}': {}", out_.conditions[c].name, line));
@@ -239,6 +244,7 @@ class Builder {
            {std::tuple("training", train_.positive[c], train_.asked[c]),
             std::tuple("held-out", test_.positive[c], test_.asked[c])}) {
         if (positive > 0 && positive < all) continue;
+        if (sides_.train == 0 && all == 0) continue;  // WarnOfPrecedent speaks of it
         out_.warnings.push_back(fmt::format(
             "condition '{}' holds in {} of the {} windows of which it asks, so there are no scores "
             "on that side; choose another split, for instance by a column",
@@ -247,7 +253,41 @@ class Builder {
     }
   }
 
+  // Of a recording that has no training windows.
+  void WarnOfPrecedent() {
+    size_t known = 0;
+    for (size_t c = 0; c < conditions(); ++c) known += Before(c) != nullptr;
+    if (precedent_ == nullptr) {
+      out_.warnings.emplace_back(
+          "nothing trained here and the model has no dictionary of the recording that it was "
+          "trained on, so no feature could be chosen for a condition; analyse that recording "
+          "first");
+      return;
+    }
+    out_.warnings.push_back(fmt::format(
+        "nothing trained here: which feature, unit and evidence stands for a condition is what {} "
+        "chose, and all {} windows are held out; {} of {} conditions have a name that it knows. "
+        "Units are matched by id: are they the same neurons?",
+        precedent_->dictionary, sides_.test(), known, conditions()));
+  }
+
+  // Those that the model's own dictionary chose.
+  void ScoreUnitsAsBefore() {
+    out_.best_units.resize(conditions());
+    best_units_.resize(conditions());
+    for (size_t c = 0; c < conditions(); ++c) {
+      const Precedent::Choices* before = Before(c);
+      if (before == nullptr || !before->unit) continue;
+      const auto found = FindUnit(*before->unit, view_, test_starts_, test_, c);
+      if (!found) continue;
+      best_units_[c] = found->unit;
+      out_.best_units[c] = Dictionary::BestUnit{before->unit->id, found->unit.falls,
+                                                before->unit->train_auroc, found->auroc};
+    }
+  }
+
   void ScoreUnits() {
+    if (precedent_ != nullptr) return ScoreUnitsAsBefore();
     for (const auto& best : BestUnits(view_, train_starts_, train_, test_starts_, test_)) {
       if (out_.best_units.size() == conditions()) break;
       out_.best_units.emplace_back();
@@ -343,7 +383,39 @@ class Builder {
     return true;
   }
 
+  void JudgeAsBefore() {
+    for (Feature& f : out_.features) {
+      f.judged.assign(labels(), {});
+      for (size_t c = 0; c < conditions(); ++c) {
+        const Precedent::Choices* before = Before(c);
+        if (before == nullptr) continue;
+        const auto at = before->features.find(f.latent);
+        if (at == before->features.end()) continue;
+        // Evidence is not there where the model's target is not known.
+        const auto& kind = at->second.kind;
+        if (kind && std::find(kinds_.begin(), kinds_.end(), *kind) == kinds_.end()) continue;
+        f.judged[c] = at->second;
+      }
+    }
+  }
+
   absl::Status Judge() {
+    if (precedent_ != nullptr) {
+      JudgeAsBefore();
+    } else {
+      SAED_RETURN_IF_ERROR(JudgeByTraining());
+    }
+    for (Feature& f : out_.features) {
+      for (size_t c = 0; c < labels(); ++c) {
+        Judged& j = f.judged[c];
+        if (j.kind || !f.test[c].auroc) continue;
+        j.test_auroc = j.falls ? 1 - *f.test[c].auroc : *f.test[c].auroc;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status JudgeByTraining() {
     const bool filters_alone = JudgeByFiltersAlone();
     std::vector<std::vector<Judged>> judged(out_.features.size());
     std::vector<int32_t> alive;
@@ -367,20 +439,14 @@ class Builder {
                             places_->Judge(kind, column, out_.features[j].places);
                           }));
     }
-    for (Feature& f : out_.features) {
-      f.judged = std::move(judged[f.latent]);
-      for (size_t c = 0; c < labels(); ++c) {
-        Judged& j = f.judged[c];
-        if (j.kind || !f.test[c].auroc) continue;
-        j.test_auroc = j.falls ? 1 - *f.test[c].auroc : *f.test[c].auroc;
-      }
-    }
+    for (Feature& f : out_.features) f.judged = std::move(judged[f.latent]);
     return absl::OkStatus();
   }
 
   // See kMinimumSupport and kSupportEvents.
   bool Supported(const Feature& f, size_t c) const {
     const Judged& judged = f.judged[c];
+    if (precedent_ != nullptr) return judged.train_auroc && f.test[c].auroc;
     const auto positive = static_cast<double>(train_.positive[c]);
     const int64_t events = events_->holding(c);
     const auto negative = static_cast<double>(train_.asked[c]) - positive;
@@ -393,7 +459,8 @@ class Builder {
       return static_cast<double>(active_[f.latent]) >= kMinimumSupport;
     }
     const int64_t active = active_events_[f.latent][c];
-    return f.train[c].coverage.value_or(0) * positive >= kMinimumSupport &&
+    // A whole number, of which coverage is a quotient.
+    return std::round(f.train[c].coverage.value_or(0) * positive) >= kMinimumSupport &&
            active >= std::min(kSupportEvents, (events + 1) / 2) &&
            static_cast<double>(active) >= kSupportShare * static_cast<double>(events);
   }
@@ -448,7 +515,9 @@ class Builder {
   }
 
   void TraceBack() {
-    const Contrasts contrasts(encoder_.model(), view_.counts(), train_starts_, train_);
+    const bool held_out = sides_.train == 0;
+    const Contrasts contrasts(encoder_.model(), view_.counts(),
+                              held_out ? test_starts_ : train_starts_, held_out ? test_ : train_);
     for (Feature& f : out_.features) {
       f.drivers.resize(conditions());
       for (size_t c = 0; c < conditions(); ++c) {
@@ -597,6 +666,19 @@ class Builder {
             sides_.in_sample, held_};
   }
 
+  // Methods that learn on the training side themselves.
+  absl::Status BesideWhatTrains(size_t users) {
+    out_.probes.resize(conditions());
+    out_.baselines.resize(conditions());
+    if (sides_.train == 0) return absl::OkStatus();
+    SAED_RETURN_IF_ERROR(BesideBaselines(users));
+    SAED_ASSIGN_OR_RETURN(out_.probes,
+                          ReadOut(encoder_, view_, sides_.starts, sides_.train, sides_.in_sample,
+                                  labels_, out_.best_features, best_auroc_, users,
+                                  [&](double) { return progress_(kSetsFound); }));
+    return absl::OkStatus();
+  }
+
   absl::Status BesideBaselines(size_t users) {
     const auto chosen =
         ChosenConditions(out_.best_features, best_auroc_, users, kLogisticConditions);
@@ -635,7 +717,7 @@ class Builder {
       return out_.features[latent].judged[c];
     };
     out_.sets.resize(conditions());
-    if (chosen.empty()) return absl::OkStatus();
+    if (chosen.empty() || sides_.train == 0) return absl::OkStatus();
     SAED_ASSIGN_OR_RETURN(auto sets,
                           FindSets(search, chosen, alive, judged, best_units_, progress));
     for (size_t i = 0; i < chosen.size(); ++i) out_.sets[chosen[i]] = std::move(sets[i]);
@@ -648,6 +730,7 @@ class Builder {
   const std::optional<CountView>& target_;
   const Progress& progress_;
   const int64_t held_;
+  const Precedent* const precedent_;
   const Sides sides_;
   const std::vector<int64_t> train_starts_, test_starts_, split_blocks_, drawn_blocks_,
       train_blocks_;
@@ -676,14 +759,13 @@ class Builder {
 
 }  // namespace
 
-absl::StatusOr<Dictionary> BuildDictionary(const sae::Encoder& encoder,
-                                           const recordings::Recording& recording,
-                                           const recordings::ViewData& view,
-                                           const std::optional<CountView>& target,
-                                           const std::vector<Condition>& user_conditions,
-                                           const ConditionColumns& columns,
-                                           const Progress& progress, int64_t held) {
-  return Builder(encoder, recording, view, target, progress, held).Build(user_conditions, columns);
+absl::StatusOr<Dictionary> BuildDictionary(
+    const sae::Encoder& encoder, const recordings::Recording& recording,
+    const recordings::ViewData& view, const std::optional<CountView>& target,
+    const std::vector<Condition>& user_conditions, const ConditionColumns& columns,
+    const Progress& progress, int64_t held, const Precedent* precedent) {
+  return Builder(encoder, recording, view, target, progress, held, precedent)
+      .Build(user_conditions, columns);
 }
 
 }  // namespace saed::features

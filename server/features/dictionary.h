@@ -16,6 +16,7 @@
 #include "server/features/feature_sets.h"
 #include "server/features/judge.h"
 #include "server/features/places.h"
+#include "server/features/precedent.h"
 #include "server/features/response.h"
 #include "server/features/variable_table.h"
 #include "server/recordings/recording.h"
@@ -154,11 +155,13 @@ inline constexpr int64_t kHeldActivations = int64_t{1} << 26;
 // reconstructs, on the same bins; absent where they are not known, and then so are importance and
 // spectra. Works in the caller's TBB arena; the result is the same for any number of threads.
 // CANCELLED where progress says stop. `columns`: what makes automatic conditions beside those of
-// the user. `held`: see kHeldActivations; the result does not depend on it.
+// the user. `held`: see kHeldActivations; the result does not depend on it. `precedent`: for a view
+// without training windows, what stands for conditions there (precedent.h); null: nothing does.
 absl::StatusOr<Dictionary> BuildDictionary(
     const sae::Encoder& encoder, const recordings::Recording& recording,
     const recordings::ViewData& view, const std::optional<CountView>& target,
     const std::vector<Condition>& user_conditions, const ConditionColumns& columns,
-    const Progress& progress, int64_t held = kHeldActivations);
+    const Progress& progress, int64_t held = kHeldActivations,
+    const Precedent* precedent = nullptr);
 
 }  // namespace saed::features

@@ -18,6 +18,7 @@
 #include "server/jobs/learned.h"
 #include "server/jobs/model_view.h"
 #include "server/jobs/nice_arena.h"
+#include "server/jobs/own_choices.h"
 #include "server/jobs/spec.h"
 #include "server/jobs/submit.h"
 #include "server/jobs/train_loop.h"
@@ -68,12 +69,12 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
                            const std::vector<features::Condition>& conditions,
                            const features::ConditionColumns& columns,
                            const std::vector<std::string>& model_warnings, tbb::task_arena& arena,
-                           Reporter& reporter) {
+                           Reporter& reporter, const features::Precedent* precedent = nullptr) {
   absl::StatusOr<features::Dictionary> dictionary;
   const features::Progress progress = reporter.Stage("dictionary");
   arena.execute([&] {
-    dictionary =
-        features::BuildDictionary(encoder, recording, view, target, conditions, columns, progress);
+    dictionary = features::BuildDictionary(encoder, recording, view, target, conditions, columns,
+                                           progress, features::kHeldActivations, precedent);
   });
   SAED_RETURN_IF_ERROR(dictionary.status());
   dictionary->warnings.insert(dictionary->warnings.begin(), model_warnings.begin(),
@@ -152,9 +153,13 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   // A paired population's counts are not known of another recording.
   std::optional<CountView> target;
   if (model.target_units == 0) target = view.counts();
+  std::optional<features::Precedent> precedent;
+  if (view.train.empty()) {
+    SAED_ASSIGN_OR_RETURN(precedent, OwnChoices(context.stores, row, job.owner));
+  }
   return BuildAndStore(context, job, spec.model_id, encoder, recording, view, target,
                        spec.conditions, spec.condition_columns, inference::Warnings(row), arena,
-                       reporter);
+                       reporter, precedent ? &*precedent : nullptr);
 }
 
 }  // namespace

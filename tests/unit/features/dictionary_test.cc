@@ -55,6 +55,49 @@ struct TwoUnits {
 
 const Progress kGoOn = [](double) { return true; };
 
+// Another recording of the same units: nothing trains, and what stands for a condition is what the
+// model's own dictionary chose, be it the best here or not.
+TEST(Dictionary, JudgesAnotherRecordingByWhatWasChosenBefore) {
+  TwoUnits s;
+  recordings::DataView bins;
+  bins.bin_width = 0.1;
+  s.view = *recordings::BuildAnalysisView(s.recording, bins, {50, 60}, {}, {});
+  const sae::Encoder encoder(s.model);
+  Precedent before;
+  before.dictionary = "dictionaries/own";
+  before.conditions["trials.kind=a"].unit = Precedent::Unit{60, true, 0.9};
+  before.conditions["trials.kind=a"].features[0].train_auroc = 0.8;
+  before.conditions["gone"].features[1].train_auroc = 0.99;
+  const auto build = [&](const Precedent* precedent) {
+    return *BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {}, kGoOn,
+                            kHeldActivations, precedent);
+  };
+  const Dictionary d = build(&before), none = build(nullptr);
+  ASSERT_EQ(d.train_windows, 0);
+  const auto c = static_cast<size_t>(
+      std::find_if(d.conditions.begin(), d.conditions.end(),
+                   [](const Condition& condition) { return condition.name == "trials.kind=a"; }) -
+      d.conditions.begin());
+  ASSERT_LT(c, d.conditions.size());
+  EXPECT_EQ(d.best_features[c], 0);
+  const Feature& f = d.features[0];
+  EXPECT_EQ(f.best_condition, static_cast<int>(c));
+  EXPECT_DOUBLE_EQ(*f.judged[c].train_auroc, 0.8);
+  EXPECT_EQ(f.judged[c].test_auroc, f.test[c].auroc);
+  EXPECT_LT(f.certainty[c].p.value(), 0.2);  // trials alternate strictly
+  EXPECT_TRUE(f.certainty[c].q.has_value());
+  EXPECT_TRUE(f.certainty[c].interval.has_value());
+  ASSERT_FALSE(f.drivers[c].empty());
+  EXPECT_EQ(f.drivers[c][0].unit_id, 50);
+  // Unit 60 falls there as before: half of the windows hold a spike of it where kind is b.
+  EXPECT_EQ(d.best_units[c]->unit_id, 60);
+  EXPECT_TRUE(d.best_units[c]->falls);
+  EXPECT_NEAR(d.best_units[c]->test_auroc.value(), 0.75, 0.01);
+  EXPECT_THAT(d.warnings, testing::Contains(testing::HasSubstr("dictionaries/own")));
+  for (const auto& best : none.best_features) EXPECT_FALSE(best.has_value());
+  EXPECT_THAT(none.warnings, testing::Contains(testing::HasSubstr("analyse that recording first")));
+}
+
 TEST(Dictionary, FindsConditionUnitAndExemplars) {
   const TwoUnits s;
   const sae::Encoder encoder(s.model);
