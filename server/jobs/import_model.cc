@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
@@ -59,9 +60,10 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
   const sae::Encoder encoder(model);
   const auto mean =
       sae::MeanTarget(view->counts(), model.normaliser, view->scored_train(), view->window);
-  SAED_ASSIGN_OR_RETURN(const auto evaluation,
-                        sae::EvaluateModel(encoder, view->counts(), view->counts(), view->test,
-                                           mean, [] { return true; }));
+  const auto evaluated = sae::EvaluateModel(encoder, view->counts(), view->counts(), view->test,
+                                            mean, [] { return StillWanted().ok(); });
+  SAED_RETURN_IF_ERROR(StillWanted());
+  SAED_ASSIGN_OR_RETURN(const auto evaluation, evaluated);
   train.recording_id = spec.recording_id;
   train.name = spec.name;
   if (!split.empty()) train.choices.push_back(split);

@@ -24,7 +24,8 @@ struct ImportedModel {
 };
 
 // Checks the files against the view, evaluates the model on its held-out windows and stores it.
-// INVALID_ARGUMENT names the field or file. Blocks on the disk; works in the caller's TBB arena.
+// INVALID_ARGUMENT names the field or file. Blocks on the disk; works in the caller's TBB arena,
+// and ends with the call that it is for (on_behalf.h).
 absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clock,
                                           const ModelImport& spec, const std::string& code_version);
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "absl/status/statusor.h"
 
@@ -18,8 +20,10 @@ class MemoryBudget {
 
   explicit MemoryBudget(int64_t bytes) : bytes_(bytes) {}
 
-  // RESOURCE_EXHAUSTED where `bytes` and what others hold are over the budget. More than half of
-  // the budget counts as half, so that one large call is admitted beside the usual small ones.
+  // RESOURCE_EXHAUSTED where `bytes` and what others hold are over the budget, or where the user
+  // that this thread works for (on_behalf.h) would hold more than half of it: nobody keeps the
+  // others out. More than half counts as half, so that one large call is admitted beside the usual
+  // small ones.
   absl::StatusOr<Hold> Take(int64_t bytes);
 
   int64_t held() const;
@@ -27,11 +31,12 @@ class MemoryBudget {
   int64_t most() const { return bytes_ / 2; }  // of one call
 
  private:
-  void Return(int64_t bytes);
+  void Return(const std::string& user, int64_t bytes);
 
   const int64_t bytes_;
   mutable std::mutex mutex_;
   int64_t held_ = 0;
+  std::map<std::string, int64_t> held_by_;  // of known users
 };
 
 }  // namespace saed::rpc

@@ -11,6 +11,7 @@
 #include "server/inference/interchange.h"
 #include "server/jobs/import_model.h"
 #include "server/recordings/import.h"
+#include "server/rpc/check_cost.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
@@ -124,8 +125,13 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   }
   moving.reset();
   SAED_RETURN_IF_ERROR(upload.End());
-  // The files, the model made of them, its stored form.
-  SAED_ASSIGN_OR_RETURN(const auto memory, context.gate.memory().Take(3 * upload.bytes()));
+  // The files, the model made of them, its stored form; and the view on which it is evaluated.
+  jobs::TrainSpec evaluated;
+  evaluated.recording_id = import.recording_id;
+  evaluated.view = import.view;
+  SAED_ASSIGN_OR_RETURN(
+      const auto memory,
+      context.gate.memory().Take(3 * upload.bytes() + CheckCost(context.stores, evaluated)));
   for (const auto& file : upload.files()) {
     SAED_ASSIGN_OR_RETURN(import.files[file.name], recordings::ReadFile(file.path));
   }

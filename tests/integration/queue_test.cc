@@ -1,7 +1,10 @@
 // The shared queue from outside: pause, resume, urgency, dependencies, limits.
+#include <gmock/gmock.h>
+
 #include <chrono>
 #include <thread>
 
+#include "server/base/on_behalf.h"
 #include "server/rpc/memory_budget.h"
 #include "tests/integration/fixture.h"
 
@@ -328,6 +331,25 @@ TEST_F(Queue, AStalledUploadEnds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_TRUE(std::filesystem::is_empty(uploads));
+}
+
+TEST(MemoryBudget, KeepsHalfForTheOthers) {
+  rpc::MemoryBudget budget(int64_t{100} << 20);
+  const auto wanted = [] { return absl::OkStatus(); };
+  std::vector<rpc::MemoryBudget::Hold> held;
+  {
+    const OnBehalf ada("ada", wanted);
+    held.push_back(*budget.Take(int64_t{30} << 20));
+    const auto refused = budget.Take(int64_t{30} << 20).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("of one user"));
+    held.push_back(*budget.Take(int64_t{20} << 20));
+  }
+  const OnBehalf bob("bob", wanted);
+  EXPECT_TRUE(budget.Take(int64_t{50} << 20).ok());
+  held.clear();
+  const OnBehalf ada("ada", wanted);
+  EXPECT_TRUE(budget.Take(int64_t{500} << 20).ok());
 }
 
 TEST(MemoryBudget, GivesOutWhatThereIs) {
