@@ -288,7 +288,11 @@ absl::StatusOr<FeatureRow> DictionariesTable::GetFeature(const std::string& id, 
                                         kFeatureColumns));
     SQLite::bind(s, id, latent);
     if (!s.executeStep()) {
-      return absl::NotFoundError(fmt::format("dictionaries/{} has no feature {}", id, latent));
+      SQLite::Statement all(db, "SELECT MAX(latent) FROM features WHERE dictionary_id = ?");
+      SQLite::bind(all, id);
+      all.executeStep();
+      return absl::NotFoundError(fmt::format("dictionaries/{} has no feature {}; it has 0 to {}",
+                                             id, latent, all.getColumn(0).getInt()));
     }
     FeatureRow f = Feature(s);
     f.decoder = Floats(s.getColumn(11));

@@ -25,7 +25,7 @@ std::string UnitsText(const v1::Feature& f, int most) {
 }
 
 struct ListFlags {
-  std::string dictionary, filter, order_by = "best_auroc desc";
+  std::string dictionary, filter, order_by;
   int limit = 20;
 };
 
@@ -34,6 +34,7 @@ struct ListFlags {
 struct Asked {
   std::map<std::string, v1::DictionaryCondition> conditions;
   std::string condition;
+  int features = 0;  // of the dictionary
 };
 
 absl::StatusOr<Asked> AskedCondition(Session& session, const ListFlags& flags) {
@@ -45,6 +46,7 @@ absl::StatusOr<Asked> AskedCondition(Session& session, const ListFlags& flags) {
   v1::GetDictionaryResponse r;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->features().GetDictionary(&context, request, &r)));
+  out.features = r.dictionary().feature_count();
   const std::string text = flags.order_by + flags.filter;
   size_t first = text.npos;
   for (const auto& c : r.dictionary().conditions()) {
@@ -121,12 +123,34 @@ std::vector<std::string> Row(const v1::Feature& f, const Asked& asked, bool all_
           UnitsText(f, 3)};
 }
 
-absl::Status List(Session& session, const ListFlags& flags) {
+// Instead of a table without rows.
+void SayNothingMatches(const ListFlags& flags, int features) {
+  const std::string of = flags.dictionary == "-"
+                             ? "no feature of any dictionary"
+                             : fmt::format("none of the {} features of {}", features,
+                                           FullName("dictionaries", flags.dictionary));
+  fmt::print("{}\n",
+             Wrapped(flags.filter.empty()
+                         ? fmt::format("{} has what it is to be ordered by: {}", of, flags.order_by)
+                         : fmt::format("{} matches {}", of, flags.filter),
+                     TerminalWidth(), 2));
+}
+
+absl::Status List(Session& session, ListFlags flags) {
   SAED_ASSIGN_OR_RETURN(const Asked asked, AskedCondition(session, flags));
+  if (flags.order_by.empty()) {
+    // Without conditions no feature has a best score.
+    flags.order_by =
+        flags.dictionary != "-" && asked.conditions.empty() ? "density desc" : "best_auroc desc";
+  }
   SAED_ASSIGN_OR_RETURN(const v1::ListFeaturesResponse all,
                         Listed(session, flags, asked.condition));
   if (session.json) {
     fmt::print("{}", Json(all));
+    return absl::OkStatus();
+  }
+  if (all.features().empty()) {
+    SayNothingMatches(flags, asked.features);
     return absl::OkStatus();
   }
   const bool all_dictionaries = flags.dictionary == "-";
@@ -395,8 +419,9 @@ void AddFeatureCommands(CLI::App& app, Session& session) {
   list->add_option("--filter", flags->filter,
                    "e.g. 'auroc(\"stimuli.kind=flash\") > 0.9 AND density < 0.1', "
                    "'spearman(\"speed\") > 0.3' or 'label:flash'");
-  list->add_option("--order-by", flags->order_by, "A field or score, then asc or desc")
-      ->capture_default_str();
+  list->add_option("--order-by", flags->order_by,
+                   "A field or score, then asc or desc; default: best_auroc desc, or density desc "
+                   "where there are no conditions");
   list->add_option("--limit", flags->limit, "Most rows")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();

@@ -1,12 +1,16 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "client/cli/command.h"
 #include "client/cli/output.h"
+#include "client/cli/split_flags.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 
@@ -40,6 +44,37 @@ absl::Status List(Session& session, const std::string& recording) {
   return absl::OkStatus();
 }
 
+// How it was trained, so far as the model's spec tells (imported ones have little).
+void PrintTraining(const v1::Model& m) {
+  const auto line = [](const char* label, const std::string& value) {
+    if (!value.empty())
+      fmt::print("{}\n", Wrapped(fmt::format("  {:<11} {}", label, value), TerminalWidth(), 14));
+  };
+  const v1::TrainSpec& spec = m.spec();
+  if (spec.view().bin_width() > 0) {
+    line("bins", fmt::format("{} s, windows of {} ({:.4g} s)", spec.view().bin_width(), m.window(),
+                             m.window() * spec.view().bin_width()));
+  }
+  const auto word = [](std::string name, std::string_view prefix) {
+    if (name.starts_with(prefix)) name.erase(0, prefix.size());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return name;
+  };
+  std::vector<std::string> levels;
+  for (const auto& level : spec.model().levels()) {
+    levels.push_back(fmt::format("{}:{}", level.features(), level.k()));
+  }
+  if (!levels.empty()) {
+    line("model", fmt::format("{}, latents:k {}",
+                              word(v1::Selection_Name(spec.model().selection()), "SELECTION_"),
+                              fmt::join(levels, " ")));
+    line("training", fmt::format("seed {}, {} epochs of batches of {}", spec.seed(), spec.epochs(),
+                                 spec.batch_size()));
+  }
+  line("split", SplitText(spec.view().split()));
+}
+
 absl::Status Show(Session& session, const std::string& name) {
   grpc::ClientContext context;
   v1::GetModelRequest request;
@@ -55,9 +90,11 @@ absl::Status Show(Session& session, const std::string& name) {
   const auto& e = m.evaluation();
   fmt::print(
       "{}\n  name        {}\n  recording   {}\n  latents     {}\n  input       {} bins x {} "
-      "units\n  tensors     {}\n\non {} held-out windows\n",
+      "units\n  tensors     {}\n",
       m.name(), m.display_name(), m.recording(), m.features(), m.window(), m.units(),
-      m.tensor_digest(), e.windows());
+      m.tensor_digest());
+  PrintTraining(m);
+  fmt::print("\non {} held-out windows\n", e.windows());
   const auto line = [](const char* label, const std::string& value) {
     if (!value.empty()) fmt::print("  {:<20} {}\n", label, value);
   };

@@ -158,4 +158,34 @@ absl::Status SplitFlags::Fill(v1::Split& split) const {
   return absl::OkStatus();
 }
 
+std::string SplitText(const v1::Split& split) {
+  switch (split.kind_case()) {
+    case v1::Split::kTrainFraction:
+      return fmt::format("the first {:g} of the time trains", split.train_fraction());
+    case v1::Split::kInSample:
+      return "none: everything trains, and scores are of what trained";
+    case v1::Split::kTime:
+      return fmt::format("the last {:g} of each of {} stretches of time is held out",
+                         split.time().held_out() > 0 ? split.time().held_out() : 0.2,
+                         split.time().blocks() > 0 ? split.time().blocks() : 5);
+    case v1::Split::kColumn:
+      return fmt::format("{}.{}: {} train, {} are held out", split.column().table(),
+                         split.column().column(), fmt::join(split.column().train_values(), " "),
+                         fmt::join(split.column().test_values(), " "));
+    case v1::Split::kTrials: {
+      const v1::TrialSplit& t = split.trials();
+      const std::string rows =
+          t.filter().empty() ? t.table() : fmt::format("{}[{}]", t.table(), t.filter());
+      return t.folds() > 0
+                 ? fmt::format("trials of {}: fold {} of {} is held out", rows, t.fold(), t.folds())
+             : t.held_out() > 0
+                 ? fmt::format("{:g} of the trials of {} are held out", t.held_out(), rows)
+                 : fmt::format("a third of the trials of {} is held out", rows);
+    }
+    case v1::Split::KIND_NOT_SET:
+      break;
+  }
+  return "";
+}
+
 }  // namespace saed::cli

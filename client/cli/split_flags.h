@@ -36,6 +36,9 @@ struct SplitFlags {
   absl::Status FillTrials(v1::TrialSplit& out) const;
 };
 
+// In words what a split holds out; empty where none is said.
+std::string SplitText(const v1::Split& split);
+
 // "TABLE" or "TABLE[FILTER]", given with `flag`.
 absl::StatusOr<std::pair<std::string, std::string>> TableAndFilter(const std::string& text,
                                                                    const char* flag);

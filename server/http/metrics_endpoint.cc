@@ -10,9 +10,12 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Listen(
   std::unique_ptr<MetricsEndpoint> endpoint(new MetricsEndpoint);
   try {
     endpoint->exposer_ = std::make_unique<prometheus::Exposer>(address, 2);
-  } catch (const std::exception& e) {
-    return absl::UnavailableError(fmt::format(
-        "cannot serve metrics on {}: {}; choose another --metrics-listen", address, e.what()));
+  } catch (const std::exception&) {
+    // The library does not say which.
+    return absl::UnavailableError(
+        fmt::format("cannot serve metrics on {}: another program listens there, or this machine "
+                    "does not have the address; choose another --metrics-listen",
+                    address));
   }
   for (const auto& collectable : metrics.Collectables()) {
     endpoint->exposer_->RegisterCollectable(collectable);

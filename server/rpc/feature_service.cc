@@ -298,8 +298,9 @@ absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind 
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto model, context.engine.Get(dictionary.model_id));
   if (f.latent >= model->model.spec.features()) {
-    return absl::NotFoundError(
-        fmt::format("dictionaries/{} has no feature {}", f.dictionary, f.latent));
+    return absl::NotFoundError(fmt::format("dictionaries/{} has no feature {}; it has 0 to {}",
+                                           f.dictionary, f.latent,
+                                           model->model.spec.features() - 1));
   }
   std::optional<sae::EvidenceKind> kind;
   if (evidence != v1::EVIDENCE_KIND_UNSPECIFIED) {
