@@ -22,6 +22,9 @@ if command -v npm >/dev/null; then
   (cd build/npm && npm install --no-audit --no-fund --silent)
   (cd proto && ../build/npm/node_modules/.bin/buf lint)
   echo "buf lint: clean"
+  # Against the interface that programs out there were made for: see proto/README.md.
+  (cd proto && ../build/npm/node_modules/.bin/buf breaking --against released.binpb)
+  echo "buf breaking: clean"
 else
-  echo "buf lint: skipped, npm is not installed"
+  echo "buf lint, buf breaking: skipped, npm is not installed"
 fi
