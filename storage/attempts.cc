@@ -38,6 +38,73 @@ void Cancel(SQLite::Database& db, const std::string& id, double run_seconds, int
 
 }  // namespace
 
+namespace {
+
+absl::Status NoRetry(const JobRow& job, const std::string& why) {
+  return absl::FailedPreconditionError(fmt::format("jobs/{} {}", job.id, why));
+}
+
+// Why an ended job cannot begin anew; OK where it can.
+absl::Status MayBeginAnew(SQLite::Database& db, const JobRow& job) {
+  if (job.state == "SUCCEEDED") return NoRetry(job, "SUCCEEDED; submit it again to train anew");
+  if (!job.sweep_id.empty()) {
+    return NoRetry(job, fmt::format("is a trial that ended, of sweeps/{}, which has decided "
+                                    "without it; submit its settings as a job of their own",
+                                    job.sweep_id));
+  }
+  if (job.time_limit > 0 && job.run_seconds >= job.time_limit) {
+    return NoRetry(job, fmt::format("ran for {:.0f} s and its time limit is {:.0f} s; submit it "
+                                    "again with a longer one",
+                                    job.run_seconds, job.time_limit));
+  }
+  for (const std::string& id : job.dependencies) {
+    const auto other = FindJob(db, id);
+    if (absl::IsNotFound(other.status())) {
+      return NoRetry(job, "depends on a job that was deleted; submit it again without that");
+    }
+    if (!other.ok()) return other.status();
+    if (other->state == "FAILED" || other->state == "CANCELLED") {
+      return NoRetry(job, fmt::format("depends on a job that is {}; retry that first, or submit "
+                                      "this one again without it",
+                                      other->state));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<JobRow> JobsTable::Retry(const std::string& id, int64_t now,
+                                        int64_t most_unfinished) {
+  return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<JobRow> {
+    const auto job = FindJob(db, id);
+    if (!job.ok()) return job.status();
+    if (!job->finished()) {
+      if (job->cancel_requested) return NoRetry(*job, "is being cancelled; retry it once it ended");
+      if (job->state == "RUNNING") return NoRetry(*job, "is RUNNING; there is nothing to retry");
+      if (job->held()) return NoRetry(*job, "is paused; resume it first");
+      if (job->not_before <= now) {
+        return NoRetry(*job, "waits for its turn in the queue, not for another attempt");
+      }
+    } else {
+      if (auto may = MayBeginAnew(db, *job); !may.ok()) return may;
+      if (auto place = HasPlace(db, job->owner, most_unfinished); !place.ok()) return place;
+      SQLite::Statement anew(
+          db,
+          "UPDATE jobs SET state = 'QUEUED', cancel_requested = 0, finished_at = NULL, paused = "
+          "'', deaths = 0, checkpoint_step = 0, run_seconds = 0, error_code = 0 WHERE id = ?");
+      anew.bind(1, id);
+      anew.exec();
+    }
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET queued_at = ?, not_before = 0, failures = 0, "
+                        "error_message = '' WHERE id = ?");
+    SQLite::bind(s, now, id);
+    s.exec();
+    return FindJob(db, id);
+  });
+}
+
 bool IsGivenUp(const absl::Status& status) { return status.GetPayload(kGivenUp).has_value(); }
 
 absl::Status Fence(SQLite::Database& db, const Attempt& attempt) {

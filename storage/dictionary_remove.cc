@@ -67,6 +67,27 @@ absl::Status RemoveDictionary(Database& db, const std::string& id,
   });
 }
 
+absl::Status DictionariesTable::Delete(const std::string& id) {
+  const absl::Status hidden = db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement job(db, "SELECT 1 FROM jobs WHERE id = ? AND state IN ('QUEUED', 'RUNNING')");
+    job.bind(1, id);
+    SQLite::Statement hide(db,
+                           "UPDATE dictionaries SET complete = 0 WHERE id = ? AND complete = 1");
+    hide.bind(1, id);
+    SQLite::Statement whole(db, "SELECT 1 FROM whole_dictionaries WHERE id = ?");
+    whole.bind(1, id);
+    if (!whole.executeStep()) return NoSuch("dictionaries", id);
+    if (job.executeStep()) {
+      return absl::FailedPreconditionError(fmt::format(
+          "jobs/{0}, which makes dictionaries/{0}, has not ended; cancel it first, or wait", id));
+    }
+    hide.exec();
+    return absl::OkStatus();
+  });
+  if (!hidden.ok()) return hidden;
+  return RemoveDictionary(db_, id);
+}
+
 absl::Status DictionariesTable::Discard(const Attempt& attempt) {
   return RemoveDictionary(db_, attempt.job, attempt);
 }

@@ -16,12 +16,6 @@ constexpr const char* kColumns =
     "checkpoint, checkpoint_step, owner, priority, memory, queued_at, paused, dependencies, "
     "not_before, failures, time_limit, run_seconds, sweep_id, trial, rung";
 
-// Without the spec, which is long and not needed to choose.
-std::string ShortColumns() {
-  std::string out = kColumns;
-  return out.replace(out.find(" spec,"), 6, " '',");
-}
-
 std::optional<int64_t> Time(const SQLite::Column& c) {
   if (c.isNull()) return std::nullopt;
   return c.getInt64();
@@ -69,13 +63,20 @@ JobRow Row(SQLite::Statement& s) {
   return r;
 }
 
-std::vector<JobRow> All(SQLite::Statement& s) {
+}  // namespace
+
+std::string JobColumns() { return kColumns; }
+
+std::string ShortJobColumns() {
+  std::string out = kColumns;
+  return out.replace(out.find(" spec,"), 6, " '',");
+}
+
+std::vector<JobRow> AllJobs(SQLite::Statement& s) {
   std::vector<JobRow> out;
   while (s.executeStep()) out.push_back(Row(s));
   return out;
 }
-
-}  // namespace
 
 absl::StatusOr<JobRow> FindJob(SQLite::Database& db, const std::string& id) {
   SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE id = ?", kColumns));
@@ -85,6 +86,20 @@ absl::StatusOr<JobRow> FindJob(SQLite::Database& db, const std::string& id) {
         fmt::format("there is no job 'jobs/{}'; list them with ListJobs", id));
   }
   return Row(s);
+}
+
+absl::Status HasPlace(SQLite::Database& db, const std::string& owner, int64_t most_unfinished) {
+  if (most_unfinished <= 0) return absl::OkStatus();
+  SQLite::Statement mine(
+      db, "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND owner = ?");
+  mine.bind(1, owner);
+  mine.executeStep();
+  const int64_t unfinished = mine.getColumn(0).getInt64();
+  if (unfinished < most_unfinished) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      fmt::format("{} jobs of yours are queued or running, as many as you may have; wait for one, "
+                  "or cancel one",
+                  unfinished));
 }
 
 absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinished) {
@@ -106,18 +121,7 @@ absl::StatusOr<JobRow> JobsTable::Insert(const JobRow& row, int64_t most_unfinis
                       "with ListRecordings",
                       row.recording_id));
     }
-    if (most_unfinished > 0) {
-      SQLite::Statement mine(
-          db, "SELECT count(*) FROM jobs WHERE state IN ('QUEUED', 'RUNNING') AND owner = ?");
-      mine.bind(1, row.owner);
-      mine.executeStep();
-      if (const int64_t unfinished = mine.getColumn(0).getInt64(); unfinished >= most_unfinished) {
-        return absl::ResourceExhaustedError(
-            fmt::format("{} jobs of yours are queued or running, as many as you may have; wait for "
-                        "one, or cancel one",
-                        unfinished));
-      }
-    }
+    if (auto place = HasPlace(db, row.owner, most_unfinished); !place.ok()) return place;
     if (!row.sweep_id.empty()) {
       SQLite::Statement sweep(db, "SELECT 1 FROM sweeps WHERE id = ? AND state = 'RUNNING'");
       sweep.bind(1, row.sweep_id);
@@ -169,29 +173,12 @@ absl::StatusOr<JobRow> JobsTable::Get(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) { return FindJob(db, id); });
 }
 
-absl::StatusOr<std::vector<JobRow>> JobsTable::List(std::string_view state, int limit,
-                                                    int64_t before, const Viewer& viewer) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
-    const bool paused = state == "PAUSED", queued = state == "QUEUED";
-    SQLite::Statement s(
-        db, fmt::format("SELECT {} FROM jobs WHERE number < ?1 AND (?2 = '' OR state = ?2){} "
-                        "ORDER BY number DESC LIMIT ?3",
-                        kColumns,
-                        std::string(paused   ? " AND paused <> ''"
-                                    : queued ? " AND paused = ''"
-                                             : "") +
-                            Visible(viewer, "jobs", "jobs.id")));
-    SQLite::bind(s, before, paused ? "QUEUED" : std::string(state), limit);
-    return All(s);
-  });
-}
-
 absl::StatusOr<std::vector<JobRow>> JobsTable::Queue() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
-    SQLite::Statement s(
-        db,
-        fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number", ShortColumns()));
-    return All(s);
+    SQLite::Statement s(db,
+                        fmt::format("SELECT {} FROM jobs WHERE state = 'QUEUED' ORDER BY number",
+                                    ShortJobColumns()));
+    return AllJobs(s);
   });
 }
 
@@ -270,6 +257,14 @@ absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t n
   });
 }
 
+absl::Status JobsTable::SetName(const std::string& id, const std::string& display_name) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE jobs SET name = ? WHERE id = ?");
+    SQLite::bind(s, display_name, id);
+    return s.exec() == 1 ? absl::OkStatus() : FindJob(db, id).status();
+  });
+}
+
 absl::StatusOr<std::vector<std::string>> JobsTable::Checkpoints() {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
     SQLite::Statement s(db, "SELECT checkpoint FROM jobs WHERE checkpoint IS NOT NULL");
@@ -329,9 +324,9 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::OfSweep(const std::string& sweep_
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
     SQLite::Statement s(db, fmt::format("SELECT {} FROM jobs WHERE sweep_id = ? ORDER BY trial, "
                                         "number",
-                                        ShortColumns()));
+                                        ShortJobColumns()));
     s.bind(1, sweep_id);
-    return All(s);
+    return AllJobs(s);
   });
 }
 

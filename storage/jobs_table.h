@@ -12,6 +12,7 @@
 #include "storage/access.h"
 #include "storage/attempt.h"
 #include "storage/database.h"
+#include "storage/job_query.h"
 
 namespace saed::storage {
 
@@ -86,6 +87,23 @@ struct AttemptEnd {
 // kills the server, all jobs that run beside it die with it.
 inline constexpr int kMostDeaths = 20;
 
+// Which jobs a caller asks for.
+struct JobQuery {
+  std::string state;  // as JobRow::shown_state; empty: all
+  JobFilter filter = {};
+  bool trials = true;  // those of sweeps, too
+  Viewer viewer = {};
+};
+
+// What a watcher of jobs looks at.
+struct LiveJobs {
+  // QUEUED and RUNNING, and those that ended with a number above the one asked for; running ones
+  // first, then in the order of their numbers, without their spec.
+  std::vector<JobRow> rows;
+  int64_t matching = 0;     // rows and those beyond the limit
+  int64_t last_number = 0;  // of all jobs
+};
+
 struct QueueStatistics {
   struct Count {
     std::string state, kind;  // as shown
@@ -108,9 +126,13 @@ class JobsTable {
   // The job that a request made before; empty where it made none.
   absl::StatusOr<std::optional<JobRow>> OfRequest(const std::string& request_id);
   absl::StatusOr<JobRow> Get(const std::string& id);
-  // Newest first, those with number < before; state "" lists all, "PAUSED" as in shown_state.
-  absl::StatusOr<std::vector<JobRow>> List(std::string_view state, int limit, int64_t before,
-                                           const Viewer& viewer = {});
+  // Newest first, those with number < before.
+  absl::StatusOr<std::vector<JobRow>> List(const JobQuery& query, int limit, int64_t before);
+  // Trials of sweeps that a query without trials leaves out.
+  absl::StatusOr<int64_t> TrialsLeftOut(const JobQuery& query);
+  absl::StatusOr<LiveJobs> Live(const JobQuery& query, int limit, int64_t ended_above);
+  // The job, where there is one that the viewer may see.
+  absl::StatusOr<std::optional<JobRow>> Seen(const std::string& id, const Viewer& viewer);
   // QUEUED jobs, paused ones too, oldest first, without their spec.
   absl::StatusOr<std::vector<JobRow>> Queue();
 
@@ -142,6 +164,11 @@ class JobsTable {
   // one that a person paused already, or did not. Each returns the row as it is then.
   absl::StatusOr<JobRow> Pause(const std::string& id, int64_t now);
   absl::StatusOr<JobRow> Resume(const std::string& id, int64_t now);
+  // A job that waits for its next attempt waits no more. A FAILED or CANCELLED one → QUEUED: it
+  // begins anew, with its attempts counted on and its failures and seconds of running from 0.
+  // FAILED_PRECONDITION for any other, for trials that ended, after the time limit, and where a
+  // dependency cannot succeed; RESOURCE_EXHAUSTED as of Insert.
+  absl::StatusOr<JobRow> Retry(const std::string& id, int64_t now, int64_t most_unfinished = 0);
   // QUEUED → FAILED, for a job that can never start.
   absl::Status FailQueued(const std::string& id, int error_code, std::string_view error_message,
                           int64_t now);
@@ -149,6 +176,8 @@ class JobsTable {
   // FAILED_PRECONDITION. Returns the row as it is then, but with the checkpoint it had: that of a
   // QUEUED job is dropped, and the caller removes its object.
   absl::StatusOr<JobRow> RequestCancel(const std::string& id, int64_t now);
+
+  absl::Status SetName(const std::string& id, const std::string& display_name);
 
   absl::StatusOr<std::vector<std::string>> Checkpoints();
 
@@ -158,6 +187,8 @@ class JobsTable {
   };
   // Sequence of the latest; 0: there is none.
   absl::StatusOr<int64_t> LastProgress(const std::string& id);
+  // The latest record; empty where there is none.
+  absl::StatusOr<std::optional<Progress>> LatestProgress(const std::string& id);
   absl::StatusOr<std::vector<Progress>> ReadProgress(const std::string& id, int64_t after,
                                                      int limit);
 

@@ -76,7 +76,13 @@ absl::Status ModelsTable::Insert(const ModelRow& row, const std::vector<TensorRo
                                     "?, coalesce((SELECT owner FROM jobs WHERE id = ?1), ?)) "
                                     "ON CONFLICT (id) DO NOTHING",
                                     kColumns));
-    SQLite::bind(s, row.id, row.recording_id, row.name, row.created_at, row.features, row.window,
+    std::string name = row.name;
+    if (attempt) {
+      SQLite::Statement job(db, "SELECT name FROM jobs WHERE id = ?");
+      job.bind(1, attempt->job);
+      if (job.executeStep()) name = job.getColumn(0).getString();
+    }
+    SQLite::bind(s, row.id, row.recording_id, name, row.created_at, row.features, row.window,
                  row.units, row.digest, row.spec, row.evaluation, row.provenance, owner);
     if (s.exec() == 0) return absl::OkStatus();
     SQLite::Statement tensor(db, "INSERT INTO model_tensors VALUES (?,?,?,?)");
@@ -138,6 +144,14 @@ absl::StatusOr<std::vector<ModelRow>> ModelsTable::List(const std::string& recor
     std::vector<ModelRow> out;
     while (s.executeStep()) out.push_back(Row(s));
     return out;
+  });
+}
+
+absl::Status ModelsTable::SetName(const std::string& id, const std::string& display_name) {
+  return db_.Write([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement s(db, "UPDATE models SET name = ? WHERE id = ?");
+    SQLite::bind(s, display_name, id);
+    return s.exec() == 1 ? absl::OkStatus() : Missing(id);
   });
 }
 

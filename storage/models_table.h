@@ -33,8 +33,8 @@ class ModelsTable {
   explicit ModelsTable(Database& db) : db_(db) {}
 
   // Adds the model with all its tensors in one transaction; a model that is there already stays.
-  // What an attempt made is fenced (attempt.h). It belongs to the job's owner, or to `owner` where
-  // no job has its id.
+  // What an attempt made is fenced (attempt.h), and called as its job is by now. It belongs to the
+  // job's owner, or to `owner` where no job has its id.
   absl::Status Insert(const ModelRow& row, const std::vector<TensorRow>& tensors,
                       const std::optional<Attempt>& attempt = std::nullopt,
                       const std::string& owner = "");
@@ -45,6 +45,7 @@ class ModelsTable {
   absl::StatusOr<std::vector<ModelRow>> List(const std::string& recording_id, int limit,
                                              int64_t after_created_at, const std::string& after_id,
                                              const Viewer& viewer = {});
+  absl::Status SetName(const std::string& id, const std::string& display_name);
   // FAILED_PRECONDITION while a job that has not ended uses it, and where others than the viewer
   // own dictionaries of it. With its dictionaries, which nobody sees any more from the beginning
   // on. Where the server dies in between, the model is left without them.

@@ -47,6 +47,7 @@ void AddAnalyseCommand(CLI::App& app, Session& session);
 void AddSweepCommands(CLI::App& app, Session& session);
 void AddJobCommands(CLI::App& app, Session& session);
 void AddModelCommands(CLI::App& app, Session& session);
+void AddDictionaryCommands(CLI::App& app, Session& session);
 void AddFeatureCommands(CLI::App& app, Session& session);
 void AddConditionCommands(CLI::App& app, Session& session);
 // Below "features".

@@ -2,15 +2,17 @@
 
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
+#include "client/cli/job_flags.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
-namespace {
 
 std::string StateName(v1::Job::State state) {
   return v1::Job::State_Name(state).substr(6);  // without STATE_
 }
+
+namespace {
 
 std::string What(const v1::Job& job) {
   if (job.has_analyse()) return "analyse " + job.analyse().model();
@@ -68,15 +70,11 @@ void Print(const v1::Job& job) {
   PrintWarnings(job);
 }
 
-absl::Status List(Session& session, const std::string& state) {
+absl::Status List(Session& session, const JobFlags& flags) {
   v1::ListJobsRequest request;
-  if (!state.empty()) {
-    v1::Job::State value;
-    if (!v1::Job::State_Parse("STATE_" + state, &value)) {
-      return absl::InvalidArgumentError("--state is unknown");
-    }
-    request.set_state(value);
-  }
+  SAED_ASSIGN_OR_RETURN(const std::string filter, FilterOf(session, flags));
+  request.set_filter(filter);
+  request.set_show_trials(flags.trials);
   SAED_ASSIGN_OR_RETURN(const auto all, AllPages<v1::ListJobsResponse>(
                                             request,
                                             [&](auto* context, const auto& r, auto* out) {
@@ -96,6 +94,10 @@ absl::Status List(Session& session, const std::string& state) {
   }
   fmt::print("{}", Table({"JOB", "STATE", "OWNER", "NAME", "WHAT", "CREATED", "WHY"}, rows,
                          TerminalWidth()));
+  if (all.trials_left_out() > 0) {
+    fmt::print("{} trials of sweeps are left out; --trials lists them, too\n",
+               all.trials_left_out());
+  }
   return absl::OkStatus();
 }
 
@@ -109,7 +111,7 @@ absl::StatusOr<v1::Job> Get(Session& session, const std::string& name) {
   return response.job();
 }
 
-// Cancels, pauses or resumes, and says what the job is then.
+// Cancels, pauses, resumes or retries, and says what the job is then.
 template <class Request, class Response, class Call>
 absl::Status Change(Session& session, const std::string& name, const Call& call) {
   grpc::ClientContext context;
@@ -179,14 +181,34 @@ absl::Status WatchJob(Session& session, const std::string& name) {
   return absl::OkStatus();
 }
 
+namespace {
+
+absl::Status Rename(Session& session, const std::string& name, const std::string& display_name) {
+  grpc::ClientContext context;
+  v1::UpdateJobRequest request;
+  request.set_name(FullName("jobs", name));
+  request.set_display_name(display_name);
+  request.mutable_update_mask()->add_paths("display_name");
+  v1::UpdateJobResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->jobs().UpdateJob(&context, request, &response)));
+  if (session.json) {
+    fmt::print("{}", Json(response.job()));
+  } else {
+    fmt::print("{} is called '{}'\n", response.job().name(), response.job().display_name());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 void AddJobCommands(CLI::App& app, Session& session) {
-  auto* group = app.add_subcommand("jobs", "The queue: list, show, watch, cancel");
+  auto* group = app.add_subcommand("jobs", "The queue: list, show, watch, cancel, retry, rename");
   group->require_subcommand(1);
-  auto* list = group->add_subcommand("list", "All jobs, newest first");
-  auto state = std::make_shared<std::string>();
-  list->add_option("--state", *state, "Only these")
-      ->check(CLI::IsMember({"QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "PAUSED"}));
-  Run(list, session, [&session, state] { return List(session, *state); });
+  auto* list = group->add_subcommand("list", "Jobs, newest first, without trials of sweeps");
+  auto flags = std::make_shared<JobFlags>();
+  AddJobFlags(*list, *flags);
+  Run(list, session, [&session, flags] { return List(session, *flags); });
 
   const auto named = [&](const char* command, const char* help, auto fn) {
     auto* sub = group->add_subcommand(command, help);
@@ -203,7 +225,21 @@ void AddJobCommands(CLI::App& app, Session& session) {
     }
     return absl::OkStatus();
   });
-  named("watch", "Follow a job to its end", WatchJob);
+  auto* watch = group->add_subcommand(
+      "watch", "Follow a job to its end or, without one, all jobs as they change");
+  auto watched = std::make_shared<std::string>();
+  auto watch_flags = std::make_shared<JobFlags>();
+  watch->add_option("job", *watched, "Its name or id; none: all jobs, until Ctrl-C");
+  AddJobFlags(*watch, *watch_flags);
+  Run(watch, session, [&session, watched, watch_flags] {
+    return watched->empty() ? WatchJobs(session, *watch_flags) : WatchJob(session, *watched);
+  });
+  auto* rename = group->add_subcommand("rename", "Give a job another name");
+  auto renamed = std::make_shared<std::pair<std::string, std::string>>();
+  rename->add_option("job", renamed->first, "Its id")->required();
+  rename->add_option("name", renamed->second, "The new name")->required();
+  Run(rename, session,
+      [&session, renamed] { return Rename(session, renamed->first, renamed->second); });
   named("cancel", "Cancel a queued or running job",
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::CancelJobRequest, v1::CancelJobResponse>(
@@ -218,6 +254,11 @@ void AddJobCommands(CLI::App& app, Session& session) {
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::ResumeJobRequest, v1::ResumeJobResponse>(
               s, name, [&](auto... a) { return s.client->jobs().ResumeJob(a...); });
+        });
+  named("retry", "Start the next attempt now; begin a failed or cancelled job anew",
+        [](Session& s, const std::string& name) -> absl::Status {
+          return Change<v1::RetryJobRequest, v1::RetryJobResponse>(
+              s, name, [&](auto... a) { return s.client->jobs().RetryJob(a...); });
         });
   named("delete", "Forget a finished job whose model is gone",
         [](Session& s, const std::string& name) -> absl::Status {

@@ -27,10 +27,9 @@ absl::Status ReadAll(const std::string& path, std::string& out) {
 
 // What the server calls by names of the protocol, in words of this command line.
 constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-    {"list them with ListDictionaries", "saectl jobs show JOB gives its dictionary"},
     {"ListAnnotations", "saectl features show"},
     {"GetDictionary names", "saectl conditions list names"},
-    {"ListDictionaries", "saectl jobs list"},
+    {"ListDictionaries", "saectl dictionaries list"},
     {"ListFeatures", "saectl features list"},
     {"ListFormats", "saectl recordings formats"},
     {"ListJobs", "saectl jobs list"},
@@ -233,6 +232,7 @@ int main(int argc, char** argv) {
   AddSweepCommands(app, session);
   AddJobCommands(app, session);
   AddModelCommands(app, session);
+  AddDictionaryCommands(app, session);
   AddFeatureCommands(app, session);
   AddConditionCommands(app, session);
   AddReportCommand(app, session);

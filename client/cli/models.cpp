@@ -19,8 +19,9 @@ namespace {
 
 std::string Number(bool there, double value) { return there ? fmt::format("{:.3f}", value) : ""; }
 
-absl::Status List(Session& session, const std::string& recording) {
+absl::Status List(Session& session, const std::string& recording, bool full) {
   v1::ListModelsRequest request;
+  request.set_view(full ? v1::MODEL_VIEW_FULL : v1::MODEL_VIEW_BASIC);
   if (!recording.empty()) request.set_recording(FullName("recordings", recording));
   SAED_ASSIGN_OR_RETURN(
       const auto all,
@@ -247,6 +248,23 @@ absl::Status Reproduce(Session& session, const std::string& name) {
                   before.provenance(), after.provenance()));
 }
 
+absl::Status Rename(Session& session, const std::string& name, const std::string& display_name) {
+  grpc::ClientContext context;
+  v1::UpdateModelRequest request;
+  request.set_name(FullName("models", name));
+  request.set_display_name(display_name);
+  request.mutable_update_mask()->add_paths("display_name");
+  v1::UpdateModelResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->models().UpdateModel(&context, request, &response)));
+  if (session.json) {
+    fmt::print("{}", Json(response.model()));
+  } else {
+    fmt::print("{} is called '{}'\n", response.model().name(), response.model().display_name());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Delete(Session& session, const std::string& name) {
   grpc::ClientContext context;
   v1::DeleteModelRequest request;
@@ -258,13 +276,17 @@ absl::Status Delete(Session& session, const std::string& name) {
 }  // namespace
 
 void AddModelCommands(CLI::App& app, Session& session) {
-  auto* group =
-      app.add_subcommand("models", "Trained models: list, show, download, import, reproduce");
+  auto* group = app.add_subcommand(
+      "models", "Trained models: list, show, rename, download, import, reproduce");
   group->require_subcommand(1);
   auto* list = group->add_subcommand("list", "All models, newest first");
   auto recording = std::make_shared<std::string>();
   list->add_option("--recording", *recording, "Only models of this recording");
-  Run(list, session, [&session, recording] { return List(session, *recording); });
+  auto full = std::make_shared<bool>(false);
+  list->add_flag(
+      "--full", *full,
+      "With --output json also what has an entry for each latent or unit, as models show");
+  Run(list, session, [&session, recording, full] { return List(session, *recording, *full); });
   const auto named = [&](const char* command, const char* help) {
     auto* sub = group->add_subcommand(command, help);
     auto name = std::make_shared<std::string>();
@@ -303,6 +325,11 @@ void AddModelCommands(CLI::App& app, Session& session) {
   auto [reproduce, reproduce_name] =
       named("reproduce", "Train it again from its spec and compare the tensors' SHA-256");
   Run(reproduce, session, [&session, n = reproduce_name] { return Reproduce(session, *n); });
+  auto [rename, rename_name] = named("rename", "Give a model another name");
+  auto new_name = std::make_shared<std::string>();
+  rename->add_option("name", *new_name, "The new name")->required();
+  Run(rename, session,
+      [&session, n = rename_name, new_name] { return Rename(session, *n, *new_name); });
   auto [erase, erase_name] = named("delete", "Delete a model with its dictionaries");
   Run(erase, session, [&session, n = erase_name] { return Delete(session, *n); });
 }

@@ -32,7 +32,7 @@ absl::Status List(Session& session) {
 }
 
 absl::Status Show(Session& session, const std::string& name) {
-  grpc::ClientContext context, tables_context;
+  grpc::ClientContext context;
   v1::GetRecordingRequest request;
   request.set_name(FullName("recordings", name));
   v1::GetRecordingResponse response;
@@ -45,9 +45,12 @@ absl::Status Show(Session& session, const std::string& name) {
   PrintRecording(response.recording());
   v1::ListIntervalTablesRequest tables_request;
   tables_request.set_parent(request.name());
-  v1::ListIntervalTablesResponse tables;
-  SAED_RETURN_IF_ERROR(client::FromGrpc(
-      session.client->recordings().ListIntervalTables(&tables_context, tables_request, &tables)));
+  SAED_ASSIGN_OR_RETURN(const auto tables,
+                        AllPages<v1::ListIntervalTablesResponse>(
+                            tables_request, [&](auto* tables_context, const auto& r, auto* out) {
+                              return session.client->recordings().ListIntervalTables(tables_context,
+                                                                                     r, out);
+                            }));
   std::vector<std::vector<std::string>> rows;
   for (const auto& t : tables.interval_tables()) {
     for (const auto& c : t.columns()) {

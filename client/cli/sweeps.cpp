@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
@@ -171,14 +172,30 @@ void Print(const v1::Sweep& s) {
   }
 }
 
+// Takes what is newer of the sweep, and beside its trials those that are known already.
+void KeepTrials(v1::Sweep& known, v1::Sweep& newer) {
+  std::map<int64_t, v1::Trial> trials;
+  for (auto* sweep : {&known, &newer}) {
+    for (auto& trial : *sweep->mutable_trials()) trials[trial.number()].Swap(&trial);
+    sweep->clear_trials();
+  }
+  known.Swap(&newer);
+  for (auto& [number, trial] : trials) known.add_trials()->Swap(&trial);
+}
+
 absl::StatusOr<v1::Sweep> Get(Session& session, const std::string& name) {
-  grpc::ClientContext context;
   v1::GetSweepRequest request;
   request.set_name(FullName("sweeps", name));
-  v1::GetSweepResponse response;
-  SAED_RETURN_IF_ERROR(
-      client::FromGrpc(session.client->sweeps().GetSweep(&context, request, &response)));
-  return response.sweep();
+  v1::Sweep sweep;
+  do {
+    grpc::ClientContext context;
+    v1::GetSweepResponse response;
+    SAED_RETURN_IF_ERROR(
+        client::FromGrpc(session.client->sweeps().GetSweep(&context, request, &response)));
+    KeepTrials(sweep, *response.mutable_sweep());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return sweep;
 }
 
 void Show(const Session& session, const v1::Sweep& sweep) {
@@ -204,13 +221,14 @@ absl::Status Watch(Session& session, const std::string& name) {
     ProgressLine line;
     v1::WatchSweepRequest request;
     request.set_name(FullName("sweeps", name));
+    request.set_changed_trials(true);
     bool heard = false;
     SAED_RETURN_IF_ERROR(Follow(line, heard, [&] {
       grpc::ClientContext context;
       const auto stream = session.client->sweeps().WatchSweep(&context, request);
       v1::WatchSweepResponse event;
       for (heard = false; stream->Read(&event); heard = true) {
-        last = event.sweep();
+        KeepTrials(last, *event.mutable_sweep());
         line.Show(Ended(last), Summary(last));
       }
       return stream->Finish();

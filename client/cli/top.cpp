@@ -18,6 +18,7 @@ absl::StatusOr<v1::ListJobsResponse> Jobs(Session& session, v1::Job::State state
   v1::ListJobsRequest request;
   request.set_state(state);
   request.set_page_size(15);
+  request.set_show_trials(true);
   v1::ListJobsResponse response;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->jobs().ListJobs(&context, request, &response)));

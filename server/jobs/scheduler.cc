@@ -122,9 +122,26 @@ absl::StatusOr<storage::JobRow> Scheduler::Pause(const std::string& id) {
 
 absl::StatusOr<storage::JobRow> Scheduler::Resume(const std::string& id) {
   SAED_ASSIGN_OR_RETURN(storage::JobRow row, stores_.jobs.Resume(id, clock_.NowMicros()));
+  Reconsider(id);
+  return row;
+}
+
+absl::StatusOr<storage::JobRow> Scheduler::Retry(const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(const storage::JobRow known, stores_.jobs.Get(id));
+  SAED_ASSIGN_OR_RETURN(
+      storage::JobRow row,
+      stores_.jobs.Retry(id, clock_.NowMicros(), LimitsFor(known.owner).user_unfinished));
+  Reconsider(id);
+  return row;
+}
+
+void Scheduler::Reconsider(const std::string& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    places_.erase(id);
+  }
   bell_.Ring();
   Wake();
-  return row;
 }
 
 SubmitLimits Scheduler::LimitsFor(const std::string& user) const {
@@ -231,7 +248,6 @@ std::vector<WaitingJob> Scheduler::Eligible(const std::vector<storage::JobRow>& 
   const int64_t now = clock_.NowMicros();
   const auto seconds_ago = [&](int64_t at) { return Now() - 1e-6 * static_cast<double>(now - at); };
   for (const storage::JobRow& job : queue) {
-    ++waiting_of[job.owner];
     std::string waits_for;
     const std::string fault = DependencyFault(job, waits_for);
     if (!fault.empty()) {
@@ -241,16 +257,20 @@ std::vector<WaitingJob> Scheduler::Eligible(const std::vector<storage::JobRow>& 
         observer_.JobFinished(job.kind, "FAILED");
         bell_.Ring();
       }
-    } else if (job.held()) {
+      continue;
+    }
+    ++waiting_of[job.owner];
+    if (job.held()) {
       places[job.id] = {"paused; saectl jobs resume lets it go on"};
     } else if (job.awaits_sweep()) {
       places[job.id] = {"paused until its sweep decides about it"};
     } else if (!waits_for.empty()) {
       places[job.id] = {waits_for};
     } else if (job.not_before > now) {
-      places[job.id] = {fmt::format("attempt {} failed ({}); it is tried again in {} s",
-                                    job.attempt, job.error_message,
-                                    (job.not_before - now) / 1'000'000)};
+      places[job.id] = {
+          fmt::format("attempt {} failed ({}); it is tried again in {} s, "
+                      "or now with saectl jobs retry",
+                      job.attempt, job.error_message, (job.not_before - now) / 1'000'000)};
     } else {
       out.push_back({job.id, job.owner, job.number, job.priority,
                      std::clamp(job.threads, 1, options_.policy.threads), job.memory,
@@ -300,6 +320,8 @@ void Scheduler::StartOne(const storage::JobRow& waiting) {
   {
     // It is there before the store says so, for a cancel or a pause to find it.
     const std::lock_guard lock(mutex_);
+    // The attempt before has told the store that it ended, and its thread has not: it wakes us.
+    if (running_.contains(waiting.id)) return;
     auto running = std::make_unique<Running>();
     running->job = waiting;
     running->started = running->charged = Now();
@@ -324,6 +346,10 @@ void Scheduler::StartOne(const storage::JobRow& waiting) {
     running_.erase(waiting.id);
     return;
   }
+  if (const auto waits = waiting_of_.find(r->job.owner); waits != waiting_of_.end()) {
+    if (--waits->second == 0) waiting_of_.erase(waits);
+  }
+  places_.erase(waiting.id);
   usage_.Started(r->job.owner, r->started);
   observer_.JobStarted(1e-6 * static_cast<double>(clock_.NowMicros() - r->job.queued_at));
 }

@@ -70,6 +70,8 @@ class Scheduler {
   // A running job writes a checkpoint and waits, with everything it has, until it is resumed.
   absl::StatusOr<storage::JobRow> Pause(const std::string& id);
   absl::StatusOr<storage::JobRow> Resume(const std::string& id);
+  // What waits for its next attempt waits no more; what failed or was cancelled begins anew.
+  absl::StatusOr<storage::JobRow> Retry(const std::string& id);
 
   // Empty for a job that does not wait.
   std::optional<WaitReport> Waiting(const storage::JobRow& job) const;
@@ -101,6 +103,8 @@ class Scheduler {
   std::string DependencyFault(const storage::JobRow& job, std::string& waits_for);
   absl::Status StartWhatFits();
   void StartOne(const storage::JobRow& waiting);
+  // What was said of why the job waits holds no more.
+  void Reconsider(const std::string& id);
   // Puts back what is RUNNING in the store and not here: its start, or its thread's, went wrong.
   void PutBackStrays();
   void Ask(Running& running, Stopping why);

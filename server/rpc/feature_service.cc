@@ -350,6 +350,16 @@ grpc::Status FeatureService::ListDictionaries(grpc::ServerContext* server,
   return ToGrpc(List(context_, *caller, *request, *response));
 }
 
+grpc::Status FeatureService::DeleteDictionary(grpc::ServerContext* server,
+                                              const v1::DeleteDictionaryRequest* request,
+                                              v1::DeleteDictionaryResponse*) {
+  const auto caller = context_.gate.Enter(*server, "FeatureService.DeleteDictionary", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  const auto id = IdOf(request->name(), "dictionaries", "name");
+  if (!id.ok()) return ToGrpc(id.status());
+  return ToGrpc(context_.stores.dictionaries.Delete(*id));
+}
+
 grpc::Status FeatureService::ListFeatures(grpc::ServerContext* server,
                                           const v1::ListFeaturesRequest* request,
                                           v1::ListFeaturesResponse* response) {

@@ -14,6 +14,8 @@ class FeatureService final : public v1::FeatureService::Service {
                              v1::GetDictionaryResponse* response) override;
   grpc::Status ListDictionaries(grpc::ServerContext*, const v1::ListDictionariesRequest* request,
                                 v1::ListDictionariesResponse* response) override;
+  grpc::Status DeleteDictionary(grpc::ServerContext*, const v1::DeleteDictionaryRequest* request,
+                                v1::DeleteDictionaryResponse*) override;
   grpc::Status ListFeatures(grpc::ServerContext*, const v1::ListFeaturesRequest* request,
                             v1::ListFeaturesResponse* response) override;
   grpc::Status GetFeature(grpc::ServerContext*, const v1::GetFeatureRequest* request,

@@ -14,8 +14,10 @@
 #include "server/jobs/submit.h"
 #include "server/rpc/check_cost.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/describe_job.h"
 #include "server/rpc/names.h"
 #include "server/rpc/status.h"
+#include "server/rpc/watch_jobs.h"
 #include "storage/request_keys.h"
 
 namespace saed::rpc {
@@ -30,39 +32,6 @@ absl::Status AddWarnings(Context& context, v1::Job& job) {
   SAED_RETURN_IF_ERROR(model.status());
   for (std::string& warning : inference::Warnings(*model)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
-}
-
-// Takes the jobs that it depends on and the caller may not see out of it and of what it says.
-absl::Status HideDependencies(Context& context, const Caller& caller, v1::Job& job) {
-  const std::vector<std::string> all(job.dependencies().begin(), job.dependencies().end());
-  job.clear_dependencies();
-  for (const std::string& name : all) {
-    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(name, "jobs", "dependencies"));
-    const auto owner = context.gate.access().OwnerOf("jobs", id, caller.viewer());
-    if (owner.ok()) {
-      job.add_dependencies(name);
-      continue;
-    }
-    if (!absl::IsNotFound(owner.status())) return owner.status();
-    const std::vector<std::pair<std::string, std::string>> plain = {{name, "another job"}};
-    job.set_wait_reason(absl::StrReplaceAll(job.wait_reason(), plain));
-    if (!job.has_error()) continue;
-    job.mutable_error()->set_message(absl::StrReplaceAll(job.error().message(), plain));
-  }
-  return absl::OkStatus();
-}
-
-// The row, and what only the scheduler knows of it.
-absl::StatusOr<v1::Job> Describe(Context& context, const Caller& caller,
-                                 const storage::JobRow& row) {
-  SAED_ASSIGN_OR_RETURN(v1::Job job, ToProto(row));
-  if (const auto wait = context.scheduler.Waiting(row)) {
-    job.set_wait_reason(wait->reason);
-    if (wait->estimated_start)
-      *job.mutable_estimated_start_time() = Timestamp(*wait->estimated_start);
-  }
-  SAED_RETURN_IF_ERROR(HideDependencies(context, caller, job));
-  return job;
 }
 
 void SetSpec(const jobs::TrainSpec& spec, v1::Job& job) { *job.mutable_train() = ToProto(spec); }
@@ -87,7 +56,7 @@ absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
   SAED_ASSIGN_OR_RETURN(const storage::JobRow row,
                         jobs::Submit(context.stores, context.clock, spec, options, limits));
   context.scheduler.Wake();
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, caller, row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), DescribeJob(context, caller, row));
   return absl::OkStatus();
 }
 
@@ -130,31 +99,36 @@ absl::Status With(Context& context, const Caller& caller, const Request& request
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
   absl::StatusOr<storage::JobRow> row = change(id);
   SAED_RETURN_IF_ERROR(row.status());
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), Describe(context, caller, *row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), DescribeJob(context, caller, *row));
   return AddWarnings(context, *response.mutable_job());
 }
 
 absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequest& request,
                   v1::ListJobsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  std::string state;
+  SAED_ASSIGN_OR_RETURN(storage::JobQuery asked,
+                        JobQueryOf(context, caller, request.filter(), request.show_trials()));
   if (request.state() != v1::Job::STATE_UNSPECIFIED) {
     if (!v1::Job::State_IsValid(request.state())) {
       return InvalidField("state", "has an unknown value");
     }
-    state = v1::Job::State_Name(request.state()).substr(6);  // without STATE_
+    asked.state = v1::Job::State_Name(request.state()).substr(6);  // without STATE_
   }
-  const std::string query = "jobs/" + state;
+  const std::string query =
+      fmt::format("jobs/{}/{}/{}", asked.state, request.show_trials(), request.filter());
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
   const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
                                        : std::strtoll(after[0].c_str(), nullptr, 10);
-  SAED_ASSIGN_OR_RETURN(const auto rows,
-                        context.stores.jobs.List(state, size, before, caller.viewer()));
+  SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.jobs.List(asked, size, before));
   for (const auto& row : rows) {
-    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), Describe(context, caller, row));
+    SAED_ASSIGN_OR_RETURN(*response.add_jobs(), DescribeJob(context, caller, row));
   }
   if (static_cast<int>(rows.size()) == size) {
     response.set_next_page_token(MakePageToken(query, {std::to_string(rows.back().number)}));
+  }
+  if (after.empty()) {
+    SAED_ASSIGN_OR_RETURN(const int64_t trials, context.stores.jobs.TrialsLeftOut(asked));
+    response.set_trials_left_out(trials);
   }
   return absl::OkStatus();
 }
@@ -192,7 +166,7 @@ absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobReq
     const bool caught_up = static_cast<int>(progress.size()) < kBatch;
     const auto send_job = [&]() -> absl::Status {
       v1::WatchJobResponse message;
-      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), Describe(context, caller, row));
+      SAED_ASSIGN_OR_RETURN(*message.mutable_job(), DescribeJob(context, caller, row));
       SAED_RETURN_IF_ERROR(AddWarnings(context, *message.mutable_job()));
       stream.Write(message);
       last_state = row.shown_state();
@@ -262,11 +236,42 @@ grpc::Status JobService::ResumeJob(grpc::ServerContext* server, const v1::Resume
                      [&](const std::string& id) { return context_.scheduler.Resume(id); }));
 }
 
+grpc::Status JobService::RetryJob(grpc::ServerContext* server, const v1::RetryJobRequest* request,
+                                  v1::RetryJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.RetryJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  // As of a new job.
+  if (const auto room = context_.gate.Room(*caller, 0); !room.ok()) return ToGrpc(room);
+  return ToGrpc(With(context_, *caller, *request, *response,
+                     [&](const std::string& id) { return context_.scheduler.Retry(id); }));
+}
+
 grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJobRequest* request,
                                   grpc::ServerWriter<v1::WatchJobResponse>* stream) {
   const auto caller = context_.gate.Enter(*server, "JobService.WatchJob", request);
   if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Watch(context_, *caller, *request, *server, *stream));
+}
+
+grpc::Status JobService::WatchJobs(grpc::ServerContext* server, const v1::WatchJobsRequest* request,
+                                   grpc::ServerWriter<v1::WatchJobsResponse>* stream) {
+  const auto caller = context_.gate.Enter(*server, "JobService.WatchJobs", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(WatchAllJobs(context_, *request, *server, *stream));
+}
+
+grpc::Status JobService::UpdateJob(grpc::ServerContext* server, const v1::UpdateJobRequest* request,
+                                   v1::UpdateJobResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "JobService.UpdateJob", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(
+      With(context_, *caller, *request, *response,
+           [&](const std::string& id) -> absl::StatusOr<storage::JobRow> {
+             SAED_RETURN_IF_ERROR(CheckRename(request->update_mask(), request->display_name()));
+             SAED_RETURN_IF_ERROR(context_.stores.jobs.SetName(id, request->display_name()));
+             context_.scheduler.bell().Ring();
+             return context_.stores.jobs.Get(id);
+           }));
 }
 
 grpc::Status JobService::DeleteJob(grpc::ServerContext* server, const v1::DeleteJobRequest* request,

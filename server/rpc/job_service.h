@@ -22,8 +22,14 @@ class JobService final : public v1::JobService::Service {
                         v1::PauseJobResponse* response) override;
   grpc::Status ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request,
                          v1::ResumeJobResponse* response) override;
+  grpc::Status RetryJob(grpc::ServerContext*, const v1::RetryJobRequest* request,
+                        v1::RetryJobResponse* response) override;
   grpc::Status WatchJob(grpc::ServerContext* server, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::WatchJobResponse>* stream) override;
+  grpc::Status WatchJobs(grpc::ServerContext* server, const v1::WatchJobsRequest* request,
+                         grpc::ServerWriter<v1::WatchJobsResponse>* stream) override;
+  grpc::Status UpdateJob(grpc::ServerContext*, const v1::UpdateJobRequest* request,
+                         v1::UpdateJobResponse* response) override;
   grpc::Status DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request,
                          v1::DeleteJobResponse*) override;
 

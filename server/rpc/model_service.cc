@@ -20,27 +20,57 @@
 namespace saed::rpc {
 namespace {
 
+constexpr size_t kPageBytes = 900'000;
+
+// Leaves out what has an entry for each latent or unit.
+void MakeBasic(v1::Model& model) {
+  model.clear_unit_ids();
+  model.mutable_evaluation()->clear_density();
+  model.mutable_evaluation()->clear_l0_histogram();
+  model.mutable_evaluation()->clear_unit_r2();
+}
+
 absl::Status List(Context& context, const Caller& caller, const v1::ListModelsRequest& request,
                   v1::ListModelsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  if (!v1::ModelView_IsValid(request.view())) {
+    return InvalidField("view", fmt::format("has the unknown value {}; must be BASIC or FULL",
+                                            static_cast<int>(request.view())));
+  }
   std::string recording;
   if (!request.recording().empty()) {
     SAED_ASSIGN_OR_RETURN(recording, IdOf(request.recording(), "recordings", "recording"));
   }
   const std::string query = "models/" + recording;
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 2));
-  const bool first = after.empty();
-  SAED_ASSIGN_OR_RETURN(
-      const auto rows, context.stores.models.List(
-                           recording, size, first ? 0 : std::strtoll(after[0].c_str(), nullptr, 10),
-                           first ? "" : after[1], caller.viewer()));
-  for (const auto& row : rows) {
-    SAED_ASSIGN_OR_RETURN(*response.add_models(), ToProto(row));
+  int64_t created_at = 0;
+  std::string id;
+  if (!after.empty()) {
+    created_at = std::strtoll(after[0].c_str(), nullptr, 10);
+    id = after[1];
   }
-  if (static_cast<int>(rows.size()) == size) {
-    response.set_next_page_token(
-        MakePageToken(query, {std::to_string(rows.back().created_at), rows.back().id}));
+  // A few at a time: what is read of one may be much more than what is sent.
+  constexpr int kAtOnce = 16;
+  bool more = true;
+  for (size_t bytes = 0; more && bytes < kPageBytes && response.models_size() < size;) {
+    const int wanted = std::min(kAtOnce, size - response.models_size());
+    SAED_ASSIGN_OR_RETURN(const auto rows, context.stores.models.List(recording, wanted, created_at,
+                                                                      id, caller.viewer()));
+    more = static_cast<int>(rows.size()) == wanted;
+    for (const auto& row : rows) {
+      SAED_ASSIGN_OR_RETURN(v1::Model model, ToProto(row));
+      if (request.view() != v1::MODEL_VIEW_FULL) MakeBasic(model);
+      bytes += model.ByteSizeLong();
+      if (bytes > kPageBytes && response.models_size() > 0) {
+        more = true;
+        break;
+      }
+      *response.add_models() = std::move(model);
+      created_at = row.created_at;
+      id = row.id;
+    }
   }
+  if (more) response.set_next_page_token(MakePageToken(query, {std::to_string(created_at), id}));
   return absl::OkStatus();
 }
 
@@ -164,6 +194,23 @@ grpc::Status ModelService::ListModels(grpc::ServerContext* server,
   const auto caller = context_.gate.Enter(*server, "ModelService.ListModels", request);
   if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(List(context_, *caller, *request, *response));
+}
+
+grpc::Status ModelService::UpdateModel(grpc::ServerContext* server,
+                                       const v1::UpdateModelRequest* request,
+                                       v1::UpdateModelResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "ModelService.UpdateModel", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  const auto change = [&]() -> absl::Status {
+    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "models", "name"));
+    SAED_RETURN_IF_ERROR(CheckRename(request->update_mask(), request->display_name()));
+    SAED_RETURN_IF_ERROR(context_.stores.models.SetName(id, request->display_name()));
+    context_.engine.Forget(id);  // what is held ready has the old name
+    SAED_ASSIGN_OR_RETURN(const auto row, context_.stores.models.Get(id));
+    SAED_ASSIGN_OR_RETURN(*response->mutable_model(), ToProto(row));
+    return absl::OkStatus();
+  };
+  return ToGrpc(change());
 }
 
 grpc::Status ModelService::DeleteModel(grpc::ServerContext* server,

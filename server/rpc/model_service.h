@@ -14,6 +14,8 @@ class ModelService final : public v1::ModelService::Service {
                         v1::GetModelResponse* response) override;
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest* request,
                           v1::ListModelsResponse* response) override;
+  grpc::Status UpdateModel(grpc::ServerContext*, const v1::UpdateModelRequest* request,
+                           v1::UpdateModelResponse* response) override;
   grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
                            v1::DeleteModelResponse*) override;
   grpc::Status DownloadModel(grpc::ServerContext*, const v1::DownloadModelRequest* request,

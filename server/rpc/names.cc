@@ -51,6 +51,20 @@ absl::Status CheckDisplayName(std::string_view name, std::string_view field) {
                                          ValidUtf8(name.substr(0, 200)), name.size()));
 }
 
+absl::Status CheckRename(const google::protobuf::FieldMask& mask, std::string_view name) {
+  for (const std::string& path : mask.paths()) {
+    if (path != "display_name") {
+      return InvalidField("update_mask",
+                          fmt::format("names '{}'; must name display_name", ValidUtf8(path)));
+    }
+  }
+  if (!name.empty()) return CheckDisplayName(name, "display_name");
+  if (!mask.paths().empty()) return absl::OkStatus();
+  return InvalidField("update_mask",
+                      "is empty and so is display_name; must name display_name, to take the name "
+                      "away");
+}
+
 absl::StatusOr<FeatureName> ParseFeatureName(std::string_view name) {
   const size_t at = name.find("/features/");
   const auto bad = [&] {

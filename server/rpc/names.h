@@ -1,6 +1,8 @@
 // Resource names and page tokens.
 #pragma once
 
+#include <google/protobuf/field_mask.pb.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,11 @@ bool GoodId(std::string_view id);
 // INVALID_ARGUMENT on `field` where a display name is empty, longer than 200 bytes, or holds
 // control characters or what is no UTF-8.
 absl::Status CheckDisplayName(std::string_view name, std::string_view field);
+
+// What an update asks for whose only field is display_name: whether the mask names it, or there is
+// none and it is set. As at creation it may be empty, with the mask. INVALID_ARGUMENT on
+// "update_mask" or "display_name".
+absl::Status CheckRename(const google::protobuf::FieldMask& mask, std::string_view name);
 
 struct FeatureName {
   std::string dictionary;

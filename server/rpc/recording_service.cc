@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -310,6 +311,26 @@ grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
   return grpc::Status::OK;
 }
 
+namespace {
+
+v1::IntervalTable TableOf(const nlohmann::json& t) {
+  v1::IntervalTable table;
+  table.set_name(t.value("name", ""));
+  table.set_row_count(t.value("rows", int64_t{0}));
+  for (const auto& c : t.value("columns", nlohmann::json::array())) {
+    auto* column = table.add_columns();
+    column->set_name(c.value("name", ""));
+    column->set_kind(c.value("kind", ""));
+    column->set_distinct_count(c.value("distinct", int64_t{0}));
+    for (const auto& v : c.value("values", nlohmann::json::array())) {
+      column->add_values(v.get<std::string>());
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
 grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
                                                   const v1::ListIntervalTablesRequest* request,
                                                   v1::ListIntervalTablesResponse* response) {
@@ -317,23 +338,27 @@ grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->parent(), "recordings", "parent");
   if (!id.ok()) return ToGrpc(id.status());
+  // Left out, it is no limit: who knows no pages gets all that one message has room for.
+  auto size = PageSize(request->page_size());
+  if (!size.ok()) return ToGrpc(size.status());
+  if (request->page_size() == 0) size = std::numeric_limits<int>::max();
+  const std::string query = "interval_tables/" + *id;
+  const auto after = ParsePageToken(request->page_token(), query, 1);
+  if (!after.ok()) return ToGrpc(after.status());
   const auto row = context_.stores.recordings.Get(*id);
   if (!row.ok()) return ToGrpc(row.status());
   const auto summary = nlohmann::json::parse(row->summary, nullptr, false);
   if (!summary.is_object()) return ToGrpc(absl::DataLossError("the summary is damaged"));
-  for (const auto& t : summary.value("tables", nlohmann::json::array())) {
-    auto* table = response->add_interval_tables();
-    table->set_name(t.value("name", ""));
-    table->set_row_count(t.value("rows", int64_t{0}));
-    for (const auto& c : t.value("columns", nlohmann::json::array())) {
-      auto* column = table->add_columns();
-      column->set_name(c.value("name", ""));
-      column->set_kind(c.value("kind", ""));
-      column->set_distinct_count(c.value("distinct", int64_t{0}));
-      for (const auto& v : c.value("values", nlohmann::json::array())) {
-        column->add_values(v.get<std::string>());
-      }
-    }
+  const auto tables = summary.value("tables", nlohmann::json::array());
+  size_t at = after->empty() ? 0 : std::strtoull((*after)[0].c_str(), nullptr, 10);
+  for (size_t bytes = 0; at < tables.size() && response->interval_tables_size() < *size; ++at) {
+    v1::IntervalTable table = TableOf(tables[at]);
+    bytes += table.ByteSizeLong();
+    if (bytes > kPageBytes && response->interval_tables_size() > 0) break;
+    *response->add_interval_tables() = std::move(table);
+  }
+  if (at < tables.size()) {
+    response->set_next_page_token(MakePageToken(query, {std::to_string(at)}));
   }
   return grpc::Status::OK;
 }

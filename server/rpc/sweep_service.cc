@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <limits>
+#include <map>
 #include <thread>
 
 #include "server/base/faults.h"
@@ -16,10 +17,70 @@
 namespace saed::rpc {
 namespace {
 
-absl::StatusOr<v1::Sweep> Describe(Context& context, const std::string& id) {
+constexpr size_t kPageBytes = 900'000;
+
+// The sweep with as many trials as one message has room for, at most `most`, from the one at the
+// position `at` on, which becomes that of the first one left out.
+v1::Sweep WithTrials(v1::Sweep sweep, int most, size_t& at) {
+  google::protobuf::RepeatedPtrField<v1::Trial> all;
+  all.Swap(sweep.mutable_trials());
+  size_t bytes = 0;
+  for (; at < static_cast<size_t>(all.size()) && sweep.trials_size() < most; ++at) {
+    v1::Trial& trial = *all.Mutable(static_cast<int>(at));
+    bytes += trial.ByteSizeLong();
+    if (bytes > kPageBytes && sweep.trials_size() > 0) break;
+    sweep.add_trials()->Swap(&trial);
+  }
+  return sweep;
+}
+
+constexpr int kAll = std::numeric_limits<int>::max();
+
+absl::StatusOr<v1::Sweep> Whole(Context& context, const std::string& id) {
   SAED_ASSIGN_OR_RETURN(const jobs::SweepReport report, context.sweeps.Report(id));
   return ToProto(report);
 }
+
+absl::StatusOr<v1::Sweep> Describe(Context& context, const std::string& id) {
+  SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
+  size_t at = 0;
+  return WithTrials(std::move(sweep), kAll, at);
+}
+
+absl::Status Get(Context& context, const v1::GetSweepRequest& request,
+                 v1::GetSweepResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
+  SAED_ASSIGN_OR_RETURN(int size, PageSize(request.page_size()));
+  if (request.page_size() == 0) size = kAll;  // who knows no pages gets what has room
+  const std::string query = "trials/" + id;
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
+  size_t at = after.empty() ? 0 : std::strtoull(after[0].c_str(), nullptr, 10);
+  SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
+  const auto trials = static_cast<size_t>(sweep.trials_size());
+  *response.mutable_sweep() = WithTrials(std::move(sweep), size, at);
+  if (at < trials) response.set_next_page_token(MakePageToken(query, {std::to_string(at)}));
+  return absl::OkStatus();
+}
+
+// What a watcher of a sweep was sent.
+class Sent {
+ public:
+  // Leaves only trials that are new or changed in it.
+  void Reduce(v1::Sweep& sweep) {
+    google::protobuf::RepeatedPtrField<v1::Trial> changed;
+    for (v1::Trial& trial : *sweep.mutable_trials()) {
+      std::string& before = trials_[trial.number()];
+      std::string now = trial.SerializeAsString();
+      if (now == before) continue;
+      before = std::move(now);
+      changed.Add()->Swap(&trial);
+    }
+    changed.Swap(sweep.mutable_trials());
+  }
+
+ private:
+  std::map<int64_t, std::string> trials_;
+};
 
 absl::Status Create(Context& context, const Caller& caller, const v1::CreateSweepRequest& request,
                     v1::CreateSweepResponse& response) {
@@ -70,6 +131,7 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
                    grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   std::string last;
+  Sent sent;
   StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
     moving.Moved();
@@ -80,12 +142,21 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
     SAED_ASSIGN_OR_RETURN(const Caller now, context.gate.Identify(server));
     SAED_RETURN_IF_ERROR(context.gate.Resources(now, "SweepService.WatchSweep", request));
     const uint64_t rings = context.scheduler.bell().rings();
-    v1::WatchSweepResponse message;
-    SAED_ASSIGN_OR_RETURN(*message.mutable_sweep(), Describe(context, id));
-    std::string shown = message.SerializeAsString();
-    if (shown != last && !stream.Write(message)) break;
-    last = std::move(shown);
-    if (message.sweep().state() != v1::Sweep::STATE_RUNNING) return absl::OkStatus();
+    SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
+    std::string shown = sweep.SerializeAsString();
+    if (shown != last) {
+      last = std::move(shown);
+      if (request.changed_trials()) sent.Reduce(sweep);
+      const auto trials = static_cast<size_t>(sweep.trials_size());
+      size_t at = 0;
+      do {
+        v1::WatchSweepResponse message;
+        v1::Sweep rest = sweep;
+        *message.mutable_sweep() = WithTrials(std::move(rest), kAll, at);
+        if (!stream.Write(message)) return absl::CancelledError("the watcher went away");
+      } while (request.changed_trials() && at < trials);
+    }
+    if (sweep.state() != v1::Sweep::STATE_RUNNING) return absl::OkStatus();
     context.scheduler.bell().Wait(rings, std::chrono::milliseconds(1000));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));  // progress rings often
   }
@@ -106,12 +177,7 @@ grpc::Status SweepService::GetSweep(grpc::ServerContext* server, const v1::GetSw
                                     v1::GetSweepResponse* response) {
   const auto caller = context_.gate.Enter(*server, "SweepService.GetSweep", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  const auto answer = [&]() -> absl::Status {
-    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
-    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Describe(context_, id));
-    return absl::OkStatus();
-  };
-  return ToGrpc(answer());
+  return ToGrpc(Get(context_, *request, *response));
 }
 
 grpc::Status SweepService::ListSweeps(grpc::ServerContext* server,

@@ -193,10 +193,16 @@ class PeopleTest : public ServerTest {
       queue.Next(&tag, &ok);
     }
     Answer out;
+    bool endless = false;
     for (bool more = true; more;) {
       grpc::ByteBuffer answer;
       call->Read(&answer, reinterpret_cast<void*>(3));
       queue.Next(&tag, &more);
+      if (endless) continue;
+      if (more && method.name() == "WatchJobs") {
+        endless = true;  // it was let in, and its first message has all that there is
+        context.TryCancel();
+      }
       std::vector<grpc::Slice> slices;
       if (more && answer.Dump(&slices).ok()) {
         for (const auto& s : slices) out.bytes.append(s.begin(), s.end());
@@ -205,8 +211,8 @@ class PeopleTest : public ServerTest {
     grpc::Status status;
     call->Finish(&status, reinterpret_cast<void*>(4));
     queue.Next(&tag, &ok);
-    out.code = status.error_code();
-    out.message = status.error_message();
+    out.code = endless ? grpc::StatusCode::OK : status.error_code();
+    if (!endless) out.message = status.error_message();
     return out;
   }
 

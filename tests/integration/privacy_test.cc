@@ -104,8 +104,8 @@ class Privacy : public test_tools::PeopleTest {
     for (const auto* method : AllMethods()) {
       const std::string& name = method->name();
       if (rpc::FindRule(Name(*method))->least == rpc::Role::kAdmin) continue;
-      if (name.starts_with("List") && name != "ListFeatures" && name != "ListFormats" &&
-          name != "ListUnits") {
+      if ((name.starts_with("List") || name == "WatchJobs") && name != "ListFeatures" &&
+          name != "ListFormats" && name != "ListUnits") {
         Things none = things_;
         if (name == "ListModels" || name == "ListDictionaries") {
           none["recordings"] = none["models"] = "";
@@ -123,6 +123,17 @@ class Privacy : public test_tools::PeopleTest {
           request.set_parent("dictionaries/-");
           request.set_page_size(1000);
           request.set_filter(filter);
+          const Answer answer = Send(people_[who].token, *method, request);
+          out[name + " " + filter] = answer.bytes + answer.message;
+        }
+      }
+      if (name == "ListJobs") {
+        for (const std::string& filter :
+             {std::string(), "display_name : " + std::string(kSecret),
+              "recording = \"" + std::string(kSecret) + "\"", std::string("NOT kind = train")}) {
+          v1::ListJobsRequest request;
+          request.set_filter(filter);
+          request.set_show_trials(true);
           const Answer answer = Send(people_[who].token, *method, request);
           out[name + " " + filter] = answer.bytes + answer.message;
         }
@@ -270,6 +281,10 @@ void Complete(const Things& things, Message& message) {
     pool->set_condition("planted.feature=f03");
   } else if (auto* update = dynamic_cast<v1::UpdateRecordingRequest*>(&message)) {
     update->set_display_name(kSecret);
+  } else if (auto* job_name = dynamic_cast<v1::UpdateJobRequest*>(&message)) {
+    job_name->set_display_name(kSecret);
+  } else if (auto* model_name = dynamic_cast<v1::UpdateModelRequest*>(&message)) {
+    model_name->set_display_name(kSecret);
   } else if (auto* watch = dynamic_cast<v1::WatchJobRequest*>(&message)) {
     watch->set_after_sequence(-1);
   }
@@ -279,9 +294,9 @@ TEST_F(Privacy, WhoMaySeeThemIsAnsweredOk) {
   ASSERT_NO_FATAL_FAILURE(MakeShared());
   const auto mixed = MakeMixed();
   // These change what is there, or come as a stream; others show them.
-  const std::set<std::string> apart = {"CancelJob",         "PauseJob",     "ResumeJob",
-                                       "CancelSweep",       "ImportModel",  "ImportRecording",
-                                       "SimulateRecording", "DetectFormat", "CreateSweep"};
+  const std::set<std::string> apart = {
+      "CancelJob",   "PauseJob",        "ResumeJob",         "RetryJob",     "CancelSweep",
+      "ImportModel", "ImportRecording", "SimulateRecording", "DetectFormat", "CreateSweep"};
   for (const auto& [how, seen] : mixed) {
     Things there = things_;
     for (const auto& [collection, name] : seen) there[collection] = name;

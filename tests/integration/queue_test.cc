@@ -1,5 +1,6 @@
 // The shared queue from outside: pause, resume, urgency, dependencies, limits.
 #include <gmock/gmock.h>
+#include <SQLiteCpp/SQLiteCpp.h>
 
 #include <chrono>
 #include <thread>
@@ -52,6 +53,13 @@ class Queue : public test_tools::ServerTest {
     v1::ResumeJobResponse response;
     return client_->jobs().ResumeJob(&context, request, &response);
   }
+  grpc::Status Retry(const std::string& name) {
+    grpc::ClientContext context;
+    v1::RetryJobRequest request;
+    request.set_name(name);
+    v1::RetryJobResponse response;
+    return client_->jobs().RetryJob(&context, request, &response);
+  }
   void Cancel(const std::string& name) {
     grpc::ClientContext context;
     v1::CancelJobRequest request;
@@ -92,6 +100,73 @@ TEST_F(Queue, APausedJobGoesOnToTheSameTensors) {
   ASSERT_EQ(done.state(), v1::Job::STATE_SUCCEEDED) << done.error().message();
   EXPECT_EQ(Digest(done), Digest(whole));
   EXPECT_EQ(Resume(job->name()).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(Queue, ARetriedJobBeginsAnewToTheSameTensors) {
+  const std::string recording = Simulate();
+  const v1::Job whole = Watch(Create(Steps(recording, 3000))->name()).back().job();
+  EXPECT_EQ(Retry(whole.name()).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  const auto job = Create(Steps(recording, 3000));
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  EXPECT_EQ(Retry(job->name()).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  // Again and again, also while the cancelled attempt's thread has hardly ended.
+  for (int i = 0; i < 10; ++i) {
+    Cancel(job->name());
+    const v1::Job ended = Watch(job->name()).back().job();
+    ASSERT_EQ(ended.state(), v1::Job::STATE_CANCELLED) << ended.error().message();
+    const auto s = Retry(job->name());
+    ASSERT_TRUE(s.ok()) << s.error_message();
+    ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  }
+  const v1::Job done = Watch(job->name()).back().job();
+  ASSERT_EQ(done.state(), v1::Job::STATE_SUCCEEDED) << done.error().message();
+  EXPECT_EQ(done.attempt(), 11);
+  EXPECT_EQ(Digest(done), Digest(whole));
+}
+
+// As after a full disk, with the last and longest wait.
+TEST_F(Queue, AJobThatWaitsForItsNextAttemptIsRetriedNow) {
+  const auto job = Create(Steps(Simulate(), 3'000'000));
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  daemon_.reset();
+  {
+    SQLite::Database db((dir_ / "data/saed.db").string(), SQLite::OPEN_READWRITE);
+    ASSERT_EQ(db.exec("UPDATE jobs SET failures = 4, error_message = 'the disk is full', "
+                      "not_before = created_at + 2560000000"),
+              1);
+  }
+  Start();
+  const auto waits = [&] { return Get(job->name()).wait_reason(); };
+  for (int i = 0; i < 500 && waits().find("tried again") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_NE(waits().find("failed (the disk is full); it is tried again in 25"), std::string::npos)
+      << waits();
+  EXPECT_NE(waits().find("saectl jobs retry"), std::string::npos) << waits();
+  grpc::ClientContext context;
+  v1::RetryJobRequest request;
+  request.set_name(job->name());
+  v1::RetryJobResponse response;
+  ASSERT_TRUE(client_->jobs().RetryJob(&context, request, &response).ok());
+  EXPECT_EQ(response.job().failures(), 0);
+  EXPECT_EQ(response.job().wait_reason().find("tried again"), std::string::npos)
+      << "of the wait that is over";
+  EXPECT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  Cancel(job->name());
+}
+
+TEST_F(Queue, WhatRunsIsNotSaidToWait) {
+  const auto job = Create(Steps(Simulate(), 5'000'000));
+  ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
+  // It is RUNNING in the store a moment before its thread is.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  grpc::ClientContext context;
+  v1::GetServerStatusResponse status;
+  ASSERT_TRUE(client_->server().GetServerStatus(&context, {}, &status).ok());
+  ASSERT_EQ(status.users_size(), 1);
+  EXPECT_EQ(status.users(0).running_jobs(), 1);
+  EXPECT_EQ(status.users(0).waiting_jobs(), 0);
+  Cancel(job->name());
 }
 
 TEST_F(Queue, AnUrgentJobPausesAnotherWhichGoesOnAfterwards) {

@@ -82,6 +82,36 @@ class RecordingsTest : public test_tools::ServerTest {
   }
 };
 
+TEST_F(RecordingsTest, IntervalTablesComeInPages) {
+  std::vector<File> files = Small();
+  for (const char* name : {"blocks", "licks"}) {
+    files.push_back({name, "start_time,stop_time\n0,1\n2,3\n", v1::FileHeader::ROLE_INTERVALS});
+  }
+  const auto imported = Import(files);
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  const auto pages = [&](int size) {
+    std::vector<std::vector<std::string>> out;
+    v1::ListIntervalTablesRequest request;
+    request.set_parent(imported->recording().name());
+    request.set_page_size(size);
+    do {
+      grpc::ClientContext context;
+      v1::ListIntervalTablesResponse page;
+      const auto s = client_->recordings().ListIntervalTables(&context, request, &page);
+      EXPECT_TRUE(s.ok()) << s.error_message();
+      out.emplace_back();
+      for (const auto& table : page.interval_tables()) out.back().push_back(table.name());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return out;
+  };
+  const auto all = pages(0);
+  ASSERT_EQ(all.size(), 1U);
+  ASSERT_EQ(all[0].size(), 3U);
+  EXPECT_THAT(pages(2), ElementsAre(ElementsAre(all[0][0], all[0][1]), ElementsAre(all[0][2])));
+  EXPECT_THAT(pages(3), ElementsAre(all[0]));
+}
+
 TEST_F(RecordingsTest, DownloadsWhatWasImported) {
   const auto imported = Import(Small());
   ASSERT_TRUE(imported.ok()) << imported.status();

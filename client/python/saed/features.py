@@ -40,6 +40,17 @@ class FeatureCalls:
         return self._call(self.features.GetDictionary,
                           features_pb2.GetDictionaryRequest(name=name)).dictionary
 
+    def list_dictionaries(self, model="", limit=None):
+        """Dictionaries, newest first and without their conditions, of all models or one."""
+        return list(self._pages(self.features.ListDictionaries,
+                                features_pb2.ListDictionariesRequest(model=model), "dictionaries",
+                                limit))
+
+    def delete_dictionary(self, name):
+        """Deletes a dictionary; its model, and what people said about its features, stay."""
+        self._call(self.features.DeleteDictionary,
+                   features_pb2.DeleteDictionaryRequest(name=name))
+
     def conditions(self, dictionary):
         """What stands for each condition beside what plain methods reach: a list of dicts of held-out
         AUROCs, None where there is none. `feature` with its number, `unit` (the best single one) with

@@ -138,6 +138,33 @@ class JobCalls:
     def job(self, name):
         return self._call(self.jobs.GetJob, jobs_pb2.GetJobRequest(name=name)).job
 
+    @staticmethod
+    def _job_filter(filter, **terms):
+        def quoted(value):
+            return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+        out = [f"{field} = {quoted(value)}" for field, value in terms.items() if value is not None]
+        return " AND ".join(out + ([f"({filter})"] if filter else []))
+
+    def list_jobs(self, state=None, kind=None, owner=None, recording=None, sweep=None, filter="",
+                  trials=False, limit=None):
+        """Jobs, newest first. state: "queued", "running", "paused", "succeeded", "failed" or
+        "cancelled"; kind: "train", "analyse" or "trial"; recording: a name or id; filter: see
+        ListJobsRequest in jobs.proto. Trials of sweeps are left out but with trials=True, a sweep
+        or a kind."""
+        request = jobs_pb2.ListJobsRequest(show_trials=trials, filter=self._job_filter(
+            filter, state=state, kind=kind, owner=owner, recording=recording, sweep=sweep))
+        return list(self._pages(self.jobs.ListJobs, request, "jobs", limit))
+
+    def watch_jobs(self, kind=None, owner=None, recording=None, sweep=None, filter="",
+                   trials=False):
+        """Yields what is new about all jobs that have not ended, until one stops to ask: messages
+        with `jobs` that are new or changed (also those that just ended), the `progress` of running
+        ones and the names of those to forget, `gone`. The first have all there is, up to the one
+        that is `current`. The arguments: as of list_jobs."""
+        request = jobs_pb2.WatchJobsRequest(show_trials=trials, filter=self._job_filter(
+            filter, kind=kind, owner=owner, recording=recording, sweep=sweep))
+        yield from self._stream(self.jobs.WatchJobs, request)
+
     def cancel(self, name):
         return self._call(self.jobs.CancelJob, jobs_pb2.CancelJobRequest(name=name)).job
 
@@ -147,6 +174,11 @@ class JobCalls:
 
     def resume(self, name):
         return self._call(self.jobs.ResumeJob, jobs_pb2.ResumeJobRequest(name=name)).job
+
+    def retry(self, name):
+        """Starts the next attempt now, of a job that waits for it after a fault that may pass; a
+        failed or cancelled job begins anew."""
+        return self._call(self.jobs.RetryJob, jobs_pb2.RetryJobRequest(name=name)).job
 
     def watch(self, name, after=0):
         """Yields the job's progress from its beginning until it ends. after: the sequence of the last

@@ -18,6 +18,14 @@ class ModelCalls:
     def model(self, name):
         return self._call(self.models.GetModel, models_pb2.GetModelRequest(name=name)).model
 
+    def list_models(self, recording="", full=False, limit=None):
+        """Models, newest first, of all recordings or one. full: also with what has an entry for each
+        latent or unit, as `model` gives it."""
+        request = models_pb2.ListModelsRequest(
+            recording=recording,
+            view=models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC)
+        return list(self._pages(self.models.ListModels, request, "models", limit))
+
     def encode(self, model, counts, rule=None, reconstruct=False):
         """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
         uint16 as they are, other types as float32. Any number of windows. rule: None (the model's

@@ -11,7 +11,7 @@ import numpy as np
 
 from saed.choose import choose_files, warn_of_unread
 from saed.errors import Error
-from saed.v1 import recordings_pb2
+from saed.v1 import jobs_pb2, models_pb2, recordings_pb2
 from saed.values import Series
 
 _CHUNK = 256 << 10  # bytes; stays in the cache at both ends
@@ -109,11 +109,21 @@ class RecordingCalls:
         return list(self._call(self.recordings.ListFormats,
                                recordings_pb2.ListFormatsRequest()).formats)
 
-    def rename(self, recording, name):
-        """Gives a recording another name for people, which serves wherever its id does."""
-        request = recordings_pb2.UpdateRecordingRequest(name=recording, display_name=name)
+    def rename(self, thing, name):
+        """Gives a recording, a job ("jobs/…") or a model ("models/…") another name for people, and
+        returns it. A recording's name serves wherever its id does."""
+        kind = thing.partition("/")[0]
+        if kind == "jobs":
+            call, answer = self.jobs.UpdateJob, "job"
+            request = jobs_pb2.UpdateJobRequest(name=thing, display_name=name)
+        elif kind == "models":
+            call, answer = self.models.UpdateModel, "model"
+            request = models_pb2.UpdateModelRequest(name=thing, display_name=name)
+        else:
+            call, answer = self.recordings.UpdateRecording, "recording"
+            request = recordings_pb2.UpdateRecordingRequest(name=thing, display_name=name)
         request.update_mask.paths.append("display_name")
-        return self._call(self.recordings.UpdateRecording, request).recording
+        return getattr(self._call(call, request), answer)
 
     def get_recording(self, recording):
         return self._call(self.recordings.GetRecording,
@@ -138,8 +148,9 @@ class RecordingCalls:
                                 recordings_pb2.ListUnitsRequest(parent=recording), "units", limit))
 
     def list_interval_tables(self, recording):
-        request = recordings_pb2.ListIntervalTablesRequest(parent=recording)
-        return list(self._call(self.recordings.ListIntervalTables, request).interval_tables)
+        return list(self._pages(self.recordings.ListIntervalTables,
+                                recordings_pb2.ListIntervalTablesRequest(parent=recording),
+                                "interval_tables", None))
 
     def spikes(self, recording):
         """The spike times of every unit, as a dict of unit ids and float64 arrays, s."""

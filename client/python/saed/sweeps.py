@@ -15,6 +15,16 @@ def _add_values(out, values):
             out.add(number_value=float(value))
 
 
+def _with_trials(sweep, known):
+    """The sweep with all trials that are known, to which its own are added."""
+    known.update((trial.number, trial) for trial in sweep.trials)
+    whole = sweeps_pb2.Sweep()
+    whole.CopyFrom(sweep)
+    del whole.trials[:]
+    whole.trials.extend(known[number] for number in sorted(known))
+    return whole
+
+
 class SweepCalls:
     """Of a Client."""
 
@@ -55,12 +65,22 @@ class SweepCalls:
         return self._call(self.sweeps.CreateSweep, request).sweep
 
     def get_sweep(self, name):
-        return self._call(self.sweeps.GetSweep, sweeps_pb2.GetSweepRequest(name=name)).sweep
+        """The sweep with all its trials."""
+        request = sweeps_pb2.GetSweepRequest(name=name)
+        trials = {}
+        while True:
+            answer = self._call(self.sweeps.GetSweep, request)
+            sweep = _with_trials(answer.sweep, trials)
+            if not answer.next_page_token:
+                return sweep
+            request.page_token = answer.next_page_token
 
     def watch_sweep(self, name):
         """Yields the sweep whenever something changed, until it ends."""
-        for event in self._stream(self.sweeps.WatchSweep, sweeps_pb2.WatchSweepRequest(name=name)):
-            yield event.sweep
+        trials = {}
+        request = sweeps_pb2.WatchSweepRequest(name=name, changed_trials=True)
+        for event in self._stream(self.sweeps.WatchSweep, request):
+            yield _with_trials(event.sweep, trials)
 
     def wait_sweep(self, name):
         """The sweep once it ended; raises RuntimeError where it failed or was cancelled."""

@@ -81,6 +81,71 @@ TEST_F(Attempts, OneThatIsOverChangesNothing) {
   EXPECT_TRUE(IsGivenUp(jobs.AppendProgress(now, "{}"))) << "nothing follows the end";
 }
 
+TEST_F(Attempts, ARetryEndsAWaitAndBeginsAnew) {
+  JobRow row = Job("j1");
+  row.kind = "train";
+  row.sweep_id = "";
+  row.time_limit = 60;
+  ASSERT_TRUE(jobs.Insert(row).ok());
+  const auto refused = [&](const std::string& id, const std::string& why) {
+    const auto s = jobs.Retry(id, 100).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(s)) << s;
+    EXPECT_NE(s.message().find(why), s.message().npos) << s;
+  };
+  refused("j1", "waits for its turn");
+  Attempt attempt = Begin("j1");
+  refused("j1", "is RUNNING");
+  Requeue failed;
+  failed.failed = true;
+  failed.not_before = 640'000'000;
+  failed.error_message = "disk full";
+  failed.run_seconds = 5;
+  ASSERT_TRUE(jobs.SetCheckpoint(attempt, "c1", 10).ok());
+  ASSERT_TRUE(jobs.PutBack(attempt, failed, 3).ok());
+  ASSERT_TRUE(jobs.Pause("j1", 4).ok());
+  refused("j1", "is paused; resume it first");
+  ASSERT_TRUE(jobs.Resume("j1", 4).ok());
+  auto now = jobs.Retry("j1", 100);
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(std::tuple(now->not_before, now->failures, now->queued_at, now->error_message),
+            std::tuple(0, 0, 100, ""));
+  EXPECT_EQ(std::tuple(now->checkpoint, now->run_seconds), std::tuple("c1", 5)) << "it goes on";
+
+  attempt = Begin("j1");
+  ASSERT_TRUE(jobs.Finish(attempt, "FAILED", 13, "broke", 5, 6).ok());
+  row.id = "j2";
+  ASSERT_TRUE(jobs.Insert(row).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(jobs.Retry("j1", 100, 1).status()));
+  now = jobs.Retry("j1", 100, 2);
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(std::tuple(now->state, now->attempt, now->error_code, now->error_message,
+                       now->run_seconds, now->finished_at.has_value()),
+            std::tuple("QUEUED", 2, 0, "", 0, false));
+  EXPECT_TRUE(IsGivenUp(jobs.AppendProgress(attempt, "{}"))) << "the attempt before is over";
+  attempt = Begin("j1");
+  EXPECT_EQ(attempt.number, 3);
+  ASSERT_TRUE(jobs.RequestCancel("j1", 7).ok());
+  refused("j1", "is being cancelled");
+  ASSERT_TRUE(jobs.Finish(attempt, "CANCELLED", 0, "", 1, 8).ok());
+  ASSERT_TRUE(jobs.Retry("j1", 100).ok());
+  EXPECT_FALSE(jobs.Get("j1")->cancel_requested);
+  ASSERT_TRUE(jobs.Finish(Begin("j1"), "FAILED", 4, "too long", 61, 9).ok());
+  refused("j1", "its time limit is 60 s; submit it again with a longer one");
+
+  row.id = "j3";
+  row.dependencies = {"j1"};
+  ASSERT_TRUE(jobs.Insert(row).ok());
+  ASSERT_TRUE(jobs.FailQueued("j3", 9, "its dependency", 10).ok());
+  refused("j3", "depends on a job that is FAILED; retry that first");
+  ASSERT_TRUE(jobs.Delete("j1").ok());
+  refused("j3", "depends on a job that was deleted");
+  ASSERT_TRUE(jobs.Finish(Begin("j2"), "SUCCEEDED", 0, "", 1, 9).ok());
+  refused("j2", "SUCCEEDED; submit it again");
+  Queue("trial");
+  ASSERT_TRUE(jobs.Finish(Begin("trial"), "FAILED", 13, "broke", 1, 9).ok());
+  refused("trial", "has decided without it");
+}
+
 // 76 of 1,014 acknowledged cancels of running trials were lost: they reached a rung just then.
 TEST_F(Attempts, ACancelWinsWhateverTheAttemptComesTo) {
   for (const char* id : {"rung", "retry", "done", "fails"}) {

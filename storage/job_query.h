@@ -1,0 +1,26 @@
+// From an AIP-160 filter over jobs to SQL.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace saed::storage {
+
+struct JobFilter {
+  std::string where;                // of the table jobs, with a "?" for each value; empty: all
+  std::vector<std::string> values;  // in their order
+  bool names_trials = false;        // it asks for a kind or a sweep
+};
+
+// The id of the recording that the caller calls so; the text itself where they call none so.
+using RecordingId = std::function<absl::StatusOr<std::string>(const std::string&)>;
+
+// Fields: state (as shown), kind, owner, recording, sweep, display_name. An empty text is no
+// filter. INVALID_ARGUMENT on "filter" with what would be right.
+absl::StatusOr<JobFilter> ParseJobFilter(std::string_view text, const RecordingId& recording);
+
+}  // namespace saed::storage
