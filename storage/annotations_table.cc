@@ -93,12 +93,15 @@ absl::Status AnnotationsTable::Delete(const std::string& model_id, int latent, i
 
 absl::StatusOr<std::vector<AnnotationRow>> AnnotationsTable::List(const std::string& model_id,
                                                                   int latent, bool deleted,
-                                                                  const Viewer& viewer) {
+                                                                  const Viewer& viewer, int limit,
+                                                                  int64_t after) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<AnnotationRow>> {
-    SQLite::Statement s(db, fmt::format("SELECT {} FROM annotations WHERE model_id = ? AND latent "
-                                        "= ? AND (?3 OR deleted_at IS NULL){} ORDER BY id",
-                                        kColumns, VisibleAnnotation(viewer)));
-    SQLite::bind(s, model_id, latent, deleted ? 1 : 0);
+    SQLite::Statement s(db,
+                        fmt::format("SELECT {} FROM annotations WHERE model_id = ? AND latent "
+                                    "= ? AND (?3 OR deleted_at IS NULL) AND id > ?4{} ORDER BY id "
+                                    "LIMIT ?5",
+                                    kColumns, VisibleAnnotation(viewer)));
+    SQLite::bind(s, model_id, latent, deleted ? 1 : 0, after, limit);
     std::vector<AnnotationRow> out;
     while (s.executeStep()) out.push_back(Row(s));
     return out;

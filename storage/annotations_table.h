@@ -39,9 +39,10 @@ class AnnotationsTable {
   // PERMISSION_DENIED where it is another's.
   absl::Status Delete(const std::string& model_id, int latent, int64_t id, const std::string& by,
                       int64_t now, const Viewer& viewer = {});
-  // Of a feature, oldest first; deleted ones too where asked.
+  // Of a feature, oldest first, those with an id above `after`; deleted ones too where asked.
   absl::StatusOr<std::vector<AnnotationRow>> List(const std::string& model_id, int latent,
-                                                  bool deleted, const Viewer& viewer = {});
+                                                  bool deleted, const Viewer& viewer = {},
+                                                  int limit = -1, int64_t after = 0);
 
  private:
   Database& db_;

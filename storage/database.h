@@ -126,6 +126,6 @@ class Database {
 // Brings the schema to the newest version (migrations are numbered by PRAGMA user_version) and
 // returns the one it had; 0: it was empty.
 absl::StatusOr<int> Migrate(SQLite::Database& db);
-inline constexpr int kSchemaVersion = 12;
+inline constexpr int kSchemaVersion = 14;
 
 }  // namespace saed::storage

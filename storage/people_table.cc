@@ -39,7 +39,7 @@ void Bind(SQLite::Statement& s, int first, const Quota& quota) {
 }
 
 constexpr const char* kToken =
-    "id, user, note, salt, hash, created_at, expires_at, last_used_at, revoked_at";
+    "id, user, note, salt, hash, created_at, expires_at, last_used_at, revoked_at, made_with";
 
 TokenRow ToToken(SQLite::Statement& s) {
   TokenRow t;
@@ -52,12 +52,13 @@ TokenRow ToToken(SQLite::Statement& s) {
   t.expires_at = Number(s.getColumn(6));
   t.last_used_at = Number(s.getColumn(7));
   t.revoked_at = Number(s.getColumn(8));
+  t.made_with = s.getColumn(9).getString();
   return t;
 }
 
 std::shared_ptr<const People> Everyone(SQLite::Database& db) {
   auto out = std::make_shared<People>();
-  SQLite::Statement users(db, fmt::format("SELECT {} FROM users", kUser));
+  SQLite::Statement users(db, fmt::format("SELECT {} FROM users WHERE deleted_at IS NULL", kUser));
   while (users.executeStep()) {
     UserRow user = ToUser(users);
     out->users.emplace(user.name, user);
@@ -70,15 +71,28 @@ std::shared_ptr<const People> Everyone(SQLite::Database& db) {
   return out;
 }
 
+}  // namespace
+
 absl::Status NoUser(const std::string& name) {
   return absl::NotFoundError(
       fmt::format("there is no user '{}'; list them with saectl admin users list", name));
 }
 
-}  // namespace
+absl::Status NoToken(const std::string& id) {
+  return absl::NotFoundError(
+      fmt::format("there is no token 'tokens/{}'; list them with ListTokens", id));
+}
 
-template <class Fn>
-absl::Status PeopleTable::Change(Fn fn) {
+absl::Status AdministratorLeft(SQLite::Database& db, const std::string& name) {
+  SQLite::Statement left(
+      db,
+      "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 AND deleted_at IS NULL LIMIT 1");
+  if (left.executeStep()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("'{}' is the last administrator; make another one first", name));
+}
+
+absl::Status PeopleTable::Change(const std::function<absl::Status(SQLite::Database&)>& fn) {
   const std::lock_guard one(changes_);
   std::shared_ptr<const People> people;
   const absl::Status status = db_.Write([&](SQLite::Database& db) -> absl::Status {
@@ -122,22 +136,35 @@ absl::Status PeopleTable::InsertUser(const UserRow& user) {
                  user.created_at);
     Bind(s, 6, user.quota);
     if (s.exec() == 1) return absl::OkStatus();
-    return absl::AlreadyExistsError(fmt::format("there is a user '{}' already", user.name));
+    SQLite::Statement there(db, "SELECT deleted_at IS NULL FROM users WHERE name = ?");
+    there.bind(1, user.name);
+    there.executeStep();
+    if (there.getColumn(0).getInt() != 0) {
+      return absl::AlreadyExistsError(fmt::format("there is a user '{}' already", user.name));
+    }
+    return absl::AlreadyExistsError(
+        fmt::format("'{}' was a user who was deleted; nobody gets the name again, or they would "
+                    "inherit what is kept under it; choose another",
+                    user.name));
   });
 }
 
 absl::StatusOr<UserRow> PeopleTable::User(const std::string& name) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<UserRow> {
-    SQLite::Statement s(db, fmt::format("SELECT {} FROM users WHERE name = ?", kUser));
+    SQLite::Statement s(
+        db, fmt::format("SELECT {} FROM users WHERE name = ? AND deleted_at IS NULL", kUser));
     s.bind(1, name);
     if (!s.executeStep()) return NoUser(name);
     return ToUser(s);
   });
 }
 
-absl::StatusOr<std::vector<UserRow>> PeopleTable::Users() {
+absl::StatusOr<std::vector<UserRow>> PeopleTable::Users(int limit, const std::string& after) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<UserRow>> {
-    SQLite::Statement s(db, fmt::format("SELECT {} FROM users ORDER BY name", kUser));
+    SQLite::Statement s(db, fmt::format("SELECT {} FROM users WHERE deleted_at IS NULL AND name > "
+                                        "? ORDER BY name LIMIT ?",
+                                        kUser));
+    SQLite::bind(s, after, limit);
     std::vector<UserRow> out;
     while (s.executeStep()) out.push_back(ToUser(s));
     return out;
@@ -148,7 +175,8 @@ absl::StatusOr<UserRow> PeopleTable::UpdateUser(
     const std::string& name, const std::function<absl::Status(UserRow&)>& change) {
   UserRow user;
   const absl::Status updated = Change([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement find(db, fmt::format("SELECT {} FROM users WHERE name = ?", kUser));
+    SQLite::Statement find(
+        db, fmt::format("SELECT {} FROM users WHERE name = ? AND deleted_at IS NULL", kUser));
     find.bind(1, name);
     if (!find.executeStep()) return NoUser(name);
     user = ToUser(find);
@@ -163,21 +191,38 @@ absl::StatusOr<UserRow> PeopleTable::UpdateUser(
     SQLite::bind(s, user.role, user.share, static_cast<int>(user.disabled), user.name);
     Bind(s, 5, user.quota);
     s.exec();
-    SQLite::Statement left(db, "SELECT count(*) FROM users WHERE role = 'admin' AND disabled = 0");
-    left.executeStep();
-    if (left.getColumn(0).getInt() > 0) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        fmt::format("'{}' is the last administrator; make another one first", user.name));
+    return AdministratorLeft(db, user.name);
   });
   if (!updated.ok()) return updated;
   return user;
 }
 
 absl::Status PeopleTable::InsertToken(const TokenRow& t) {
+  constexpr int kKept = 100;  // of one user, that are not in force
   return Change([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement user(db, "SELECT 1 FROM users WHERE name = ? AND deleted_at IS NULL");
+    user.bind(1, t.user);
+    if (!user.executeStep()) return NoUser(t.user);
+    SQLite::Statement others(
+        db,
+        "SELECT count(*) FROM tokens WHERE user = ? AND revoked_at IS NULL AND (expires_at IS NULL "
+        "OR expires_at > ?)");
+    SQLite::bind(others, t.user, t.created_at);
+    others.executeStep();
+    if (others.getColumn(0).getInt() >= kMostTokens) {
+      return absl::ResourceExhaustedError(
+          fmt::format("'{}' has {} tokens in force, as many as one user may; revoke some", t.user,
+                      kMostTokens));
+    }
+    SQLite::Statement drop(
+        db,
+        "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE user = ? AND (revoked_at IS "
+        "NOT NULL OR expires_at <= ?) ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
+    SQLite::bind(drop, t.user, t.created_at, kKept);
+    drop.exec();
     SQLite::Statement s(db,
-                        "INSERT INTO tokens (id, user, note, salt, hash, created_at, expires_at) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?)");
+                        "INSERT INTO tokens (id, user, note, salt, hash, created_at, expires_at, "
+                        "made_with) VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
     s.bind(1, t.id);
     s.bind(2, t.user);
     s.bind(3, t.note);
@@ -185,6 +230,7 @@ absl::Status PeopleTable::InsertToken(const TokenRow& t) {
     s.bind(5, t.hash);
     s.bind(6, t.created_at);
     if (t.expires_at) s.bind(7, *t.expires_at);
+    s.bind(8, t.made_with);
     s.exec();
     return absl::OkStatus();
   });
@@ -194,32 +240,43 @@ absl::StatusOr<TokenRow> PeopleTable::Token(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<TokenRow> {
     SQLite::Statement s(db, fmt::format("SELECT {} FROM tokens WHERE id = ?", kToken));
     s.bind(1, id);
-    if (!s.executeStep()) {
-      return absl::NotFoundError(fmt::format("there is no token 'tokens/{}'", id));
-    }
+    if (!s.executeStep()) return NoToken(id);
     return Noted(ToToken(s));
   });
 }
 
-absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& user) {
+absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& user, int limit,
+                                                          int64_t before,
+                                                          const std::string& after) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<TokenRow>> {
-    SQLite::Statement s(db, fmt::format("SELECT {} FROM tokens WHERE ?1 = '' OR user = ?1 ORDER BY "
-                                        "created_at DESC, id",
-                                        kToken));
-    s.bind(1, user);
+    SQLite::Statement s(
+        db, fmt::format("SELECT {} FROM tokens WHERE (?1 = '' OR user = ?1) AND (created_at < ?2 "
+                        "OR (created_at = ?2 AND id > ?3)) ORDER BY created_at DESC, id LIMIT ?4",
+                        kToken));
+    SQLite::bind(s, user, before, after, limit);
     std::vector<TokenRow> out;
     while (s.executeStep()) out.push_back(Noted(ToToken(s)));
     return out;
   });
 }
 
-absl::Status PeopleTable::Revoke(const std::string& id, int64_t now) {
-  return Change([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db, "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?");
-    SQLite::bind(s, now, id);
-    if (s.exec() == 1) return absl::OkStatus();
-    return absl::NotFoundError(fmt::format("there is no token 'tokens/{}'", id));
+absl::StatusOr<int> PeopleTable::Revoke(const std::string& id, int64_t now, bool with_made) {
+  int revoked = 0;
+  const absl::Status status = Change([&](SQLite::Database& db) -> absl::Status {
+    SQLite::Statement there(db, "SELECT 1 FROM tokens WHERE id = ?");
+    there.bind(1, id);
+    if (!there.executeStep()) return NoToken(id);
+    SQLite::Statement s(
+        db,
+        "WITH RECURSIVE these(id) AS (SELECT ?1 UNION SELECT t.id FROM these JOIN tokens t ON "
+        "t.made_with = these.id WHERE ?3) UPDATE tokens SET revoked_at = ?2 WHERE revoked_at IS "
+        "NULL AND id IN (SELECT id FROM these)");
+    SQLite::bind(s, id, now, static_cast<int>(with_made));
+    revoked = s.exec();
+    return absl::OkStatus();
   });
+  if (!status.ok()) return status;
+  return revoked;
 }
 
 void PeopleTable::Used(const std::string& id, int64_t now) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,19 @@ struct TokenRow {
   std::string salt, hash;  // hex; hash = SHA-256(salt + secret)
   int64_t created_at = 0;  // µs since 1970
   std::optional<int64_t> expires_at, last_used_at, revoked_at;
+  std::string made_with;  // id of the user's token that asked for it; empty: an administrator did
+
+  bool InForce(int64_t now) const { return !revoked_at && (!expires_at || *expires_at > now); }
 };
+
+// What is a user's.
+struct Holdings {
+  int64_t recordings = 0, jobs = 0, sweeps = 0, models = 0, dictionaries = 0;
+  int64_t running_jobs = 0, threads = 0;  // of running jobs
+  int64_t unfinished_jobs = 0;            // queued and running
+};
+
+inline constexpr int kMostTokens = 50;  // of one user, in force
 
 struct AuditRow {
   int64_t id = 0;
@@ -49,6 +62,13 @@ struct AuditRow {
   std::string outcome;  // allowed, or a canonical code
   std::string peer;
 };
+
+// What is said of a name that no user has.
+absl::Status NoUser(const std::string& name);
+// The same of a token.
+absl::Status NoToken(const std::string& id);
+// FAILED_PRECONDITION where no administrator is left, but for `name`.
+absl::Status AdministratorLeft(SQLite::Database& db, const std::string& name);
 
 // Everyone and their tokens, as they were after some change.
 struct People {
@@ -73,17 +93,31 @@ class PeopleTable {
   // ALREADY_EXISTS where the name is taken.
   absl::Status InsertUser(const UserRow& user);
   absl::StatusOr<UserRow> User(const std::string& name);
-  absl::StatusOr<std::vector<UserRow>> Users();
+  // By name, those after `after`.
+  absl::StatusOr<std::vector<UserRow>> Users(int limit = -1, const std::string& after = "");
   // Lets `change` change role, share, quota and whether disabled of what is there; its error is the
   // answer. FAILED_PRECONDITION where no administrator would be left.
   absl::StatusOr<UserRow> UpdateUser(const std::string& name,
                                      const std::function<absl::Status(UserRow&)>& change);
+  absl::StatusOr<Holdings> HeldBy(const std::string& user);
+  // Takes a user away for good, with all their tokens, and gives what is theirs to `heir`; returns
+  // what that was. The name is never given again. INVALID_ARGUMENT on reassign_to where that is
+  // nobody who could have it; FAILED_PRECONDITION where nobody is named and something is theirs,
+  // where both have a recording of the same content, and for the last administrator.
+  absl::StatusOr<Holdings> DeleteUser(const std::string& name, const std::string& heir,
+                                      int64_t now);
 
+  // RESOURCE_EXHAUSTED where the user has kMostTokens in force. Of those that are not, the newest
+  // are kept.
   absl::Status InsertToken(const TokenRow& token);
   absl::StatusOr<TokenRow> Token(const std::string& id);
-  // Of one user, or of all where the name is empty; newest first.
-  absl::StatusOr<std::vector<TokenRow>> Tokens(const std::string& user);
-  absl::Status Revoke(const std::string& id, int64_t now);
+  // Of one user, or of all where the name is empty; newest first, those after the one made at
+  // `before` with the id `after`.
+  absl::StatusOr<std::vector<TokenRow>> Tokens(const std::string& user, int limit = -1,
+                                               int64_t before = std::numeric_limits<int64_t>::max(),
+                                               const std::string& after = "");
+  // Returns how many that were not revoked before. with_made: those made with it, too.
+  absl::StatusOr<int> Revoke(const std::string& id, int64_t now, bool with_made = false);
   // Notes when a token was last used, and waits for nobody: what was noted shows at once, and is
   // stored by SaveUsed.
   void Used(const std::string& id, int64_t now);
@@ -103,9 +137,8 @@ class PeopleTable {
   // With what was noted and is not stored yet.
   TokenRow Noted(TokenRow token) const;
 
-  // Runs fn(SQLite::Database&) -> absl::Status in a transaction; then all know what changed.
-  template <class Fn>
-  absl::Status Change(Fn fn);
+  // Runs fn in a transaction; then all know what changed.
+  absl::Status Change(const std::function<absl::Status(SQLite::Database&)>& fn);
 
   Database& db_;
   std::mutex changes_;        // held over a change and what is read after it

@@ -472,6 +472,32 @@ UPDATE jobs SET request_id = CASE
   WHERE request_id IS NOT NULL;
 UPDATE sweeps SET request_id = 'user:' || owner || ':' || request_id WHERE request_id IS NOT NULL;
 CREATE VIEW whole_dictionaries AS SELECT * FROM dictionaries WHERE complete;
+)sql",
+    // 13: nothing.
+    "",
+    // 14: who left, and with which token a user made another. The row of who left stays, so that
+    // nobody gets the name again and with it what is kept by name; what still comes under it, as
+    // from an upload or a job that was running, is the heir's.
+    R"sql(
+ALTER TABLE users ADD COLUMN deleted_at INTEGER;
+ALTER TABLE users ADD COLUMN heir TEXT NOT NULL DEFAULT ''; -- '': nobody
+ALTER TABLE tokens ADD COLUMN made_with TEXT;               -- NULL: an administrator made it
+CREATE TRIGGER recordings_are_inherited AFTER INSERT ON recordings
+    WHEN EXISTS (SELECT 1 FROM users WHERE name = new.owner AND deleted_at IS NOT NULL) BEGIN
+  UPDATE recordings SET owner = (SELECT heir FROM users WHERE name = new.owner) WHERE id = new.id;
+END;
+CREATE TRIGGER jobs_are_inherited AFTER INSERT ON jobs
+    WHEN EXISTS (SELECT 1 FROM users WHERE name = new.owner AND deleted_at IS NOT NULL) BEGIN
+  UPDATE jobs SET owner = (SELECT heir FROM users WHERE name = new.owner) WHERE id = new.id;
+END;
+CREATE TRIGGER sweeps_are_inherited AFTER INSERT ON sweeps
+    WHEN EXISTS (SELECT 1 FROM users WHERE name = new.owner AND deleted_at IS NOT NULL) BEGIN
+  UPDATE sweeps SET owner = (SELECT heir FROM users WHERE name = new.owner) WHERE id = new.id;
+END;
+CREATE TRIGGER models_are_inherited AFTER INSERT ON models
+    WHEN EXISTS (SELECT 1 FROM users WHERE name = new.owner AND deleted_at IS NOT NULL) BEGIN
+  UPDATE models SET owner = (SELECT heir FROM users WHERE name = new.owner) WHERE id = new.id;
+END;
 )sql"};
 
 static_assert(std::size(kMigrations) == kSchemaVersion);

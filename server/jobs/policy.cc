@@ -36,6 +36,12 @@ std::vector<std::string> Usage::Users() const {
   return out;
 }
 
+void Usage::Forget(const std::string& user) {
+  used_.erase(user);
+  share_.erase(user);
+  last_start_.erase(user);
+}
+
 namespace {
 
 struct User {

@@ -75,6 +75,7 @@ class Usage {
   void Started(const std::string& user, double now) { last_start_[user] = now; }
   double LastStart(const std::string& user) const;
   std::vector<std::string> Users() const;
+  void Forget(const std::string& user);
 
  private:
   struct Sum {

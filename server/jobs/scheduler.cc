@@ -163,6 +163,35 @@ void Scheduler::SetTerms(const std::string& user, const UserTerms& terms) {
   Wake();
 }
 
+UserTerms Scheduler::TermsOf(const std::string& user) const {
+  const std::lock_guard lock(mutex_);
+  const auto own = options_.policy.users.find(user);
+  const UserLimits& limits =
+      own == options_.policy.users.end() ? options_.policy.user : own->second;
+  const auto unfinished = most_unfinished_.find(user);
+  return {usage_.Share(user), limits.threads, limits.jobs,
+          unfinished == most_unfinished_.end() ? options_.user_unfinished : unfinished->second};
+}
+
+void Scheduler::Left(const std::string& user, const std::string& heir) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [left, now] : heirs_) {
+      if (now == user) now = heir;
+    }
+    heirs_[user] = heir;
+    usage_.Forget(user);
+    options_.policy.users.erase(user);
+    most_unfinished_.erase(user);
+  }
+  Wake();
+}
+
+const std::string& Scheduler::OwnerOf(const Running& running) const {
+  const auto left = heirs_.find(running.job.owner);
+  return left == heirs_.end() ? running.job.owner : left->second;
+}
+
 void Scheduler::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -200,8 +229,8 @@ void Scheduler::Charge(double now) {
   for (auto& [id, r] : running_) {
     if (r->done) continue;
     const double core_seconds = (now - r->charged) * r->job.threads;
-    usage_.Charge(r->job.owner, core_seconds, now);
-    observer_.Computed(r->job.owner, core_seconds);
+    usage_.Charge(OwnerOf(*r), core_seconds, now);
+    observer_.Computed(OwnerOf(*r), core_seconds);
     r->charged = now;
     if (r->job.time_limit > 0 && r->job.run_seconds + now - r->started > r->job.time_limit) {
       Ask(*r, Stopping::kTimeLimit);
@@ -294,7 +323,7 @@ absl::Status Scheduler::StartWhatFits() {
     if (stopping_) return absl::OkStatus();
     std::vector<RunningJob> running;
     for (const auto& [id, r] : running_) {
-      running.push_back({id, r->job.owner, r->job.priority, r->job.threads, r->job.memory,
+      running.push_back({id, OwnerOf(*r), r->job.priority, r->job.threads, r->job.memory,
                          r->started, r->why != Stopping::kNo || r->done});
     }
     decision = Decide(waiting, running, usage_, options_.policy, Now());
@@ -350,7 +379,7 @@ void Scheduler::StartOne(const storage::JobRow& waiting) {
     if (--waits->second == 0) waiting_of_.erase(waits);
   }
   places_.erase(waiting.id);
-  usage_.Started(r->job.owner, r->started);
+  usage_.Started(OwnerOf(*r), r->started);
   observer_.JobStarted(1e-6 * static_cast<double>(clock_.NowMicros() - r->job.queued_at));
 }
 
@@ -501,8 +530,8 @@ std::vector<UserReport> Scheduler::Users() const {
   for (const auto& [user, waiting] : waiting_of_) users[user].waiting = waiting;
   for (const auto& [id, r] : running_) {
     if (r->done) continue;
-    users[r->job.owner].threads += r->job.threads;
-    ++users[r->job.owner].running;
+    users[OwnerOf(*r)].threads += r->job.threads;
+    ++users[OwnerOf(*r)].running;
   }
   std::vector<UserReport> out;
   for (auto& [user, report] : users) {

@@ -77,6 +77,10 @@ class Scheduler {
   std::optional<WaitReport> Waiting(const storage::JobRow& job) const;
   std::vector<UserReport> Users() const;
   void SetTerms(const std::string& user, const UserTerms& terms);
+  // What holds for a user: what was set, else that of everyone.
+  UserTerms TermsOf(const std::string& user) const;
+  // The user is no more, and what they run is the heir's.
+  void Left(const std::string& user, const std::string& heir);
 
   Bell& bell() { return bell_; }
   int threads() const { return options_.policy.threads; }
@@ -98,6 +102,8 @@ class Scheduler {
   void Loop();
   void Reap();
   void Charge(double now);
+  // Whose a running job is by now.
+  const std::string& OwnerOf(const Running& running) const;
   // Fails those whose dependencies failed; the rest that could start now.
   std::vector<WaitingJob> Eligible(const std::vector<storage::JobRow>& queue);
   std::string DependencyFault(const storage::JobRow& job, std::string& waits_for);
@@ -132,6 +138,7 @@ class Scheduler {
   bool stopping_ = false, work_ = false;
   Usage usage_;
   std::map<std::string, int64_t> most_unfinished_;  // of known users
+  std::map<std::string, std::string> heirs_;        // of users who left
   std::map<std::string, std::unique_ptr<Running>> running_;
   // Of the last decision.
   struct Place {

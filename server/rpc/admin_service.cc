@@ -15,6 +15,29 @@
 namespace saed::rpc {
 namespace {
 
+v1::Quota ToProto(const storage::Quota& q) {
+  v1::Quota m;
+  if (q.threads) m.set_threads(*q.threads);
+  if (q.running_jobs) m.set_running_jobs(*q.running_jobs);
+  if (q.unfinished_jobs) m.set_unfinished_jobs(*q.unfinished_jobs);
+  if (q.bytes) m.set_stored_bytes(*q.bytes);
+  if (q.requests_per_second) m.set_requests_per_second(*q.requests_per_second);
+  return m;
+}
+
+v1::Holdings ToProto(const storage::Holdings& h) {
+  v1::Holdings m;
+  m.set_threads(h.threads);
+  m.set_running_jobs(h.running_jobs);
+  m.set_unfinished_jobs(h.unfinished_jobs);
+  m.set_recordings(h.recordings);
+  m.set_jobs(h.jobs);
+  m.set_sweeps(h.sweeps);
+  m.set_models(h.models);
+  m.set_dictionaries(h.dictionaries);
+  return m;
+}
+
 v1::User ToProto(const storage::UserRow& row) {
   v1::User m;
   m.set_name("users/" + row.name);
@@ -24,31 +47,13 @@ v1::User ToProto(const storage::UserRow& row) {
   m.set_share(row.share);
   m.set_disabled(row.disabled);
   *m.mutable_create_time() = Timestamp(row.created_at);
-  const storage::Quota& q = row.quota;
-  auto* quota = m.mutable_quota();
-  if (q.threads) quota->set_threads(*q.threads);
-  if (q.running_jobs) quota->set_running_jobs(*q.running_jobs);
-  if (q.unfinished_jobs) quota->set_unfinished_jobs(*q.unfinished_jobs);
-  if (q.bytes) quota->set_stored_bytes(*q.bytes);
-  if (q.requests_per_second) quota->set_requests_per_second(*q.requests_per_second);
-  return m;
-}
-
-v1::Token ToProto(const storage::TokenRow& row) {
-  v1::Token m;
-  m.set_name("tokens/" + row.id);
-  m.set_user("users/" + row.user);
-  m.set_note(row.note);
-  *m.mutable_create_time() = Timestamp(row.created_at);
-  if (row.expires_at) *m.mutable_expire_time() = Timestamp(*row.expires_at);
-  if (row.last_used_at) *m.mutable_last_use_time() = Timestamp(*row.last_used_at);
-  if (row.revoked_at) *m.mutable_revoke_time() = Timestamp(*row.revoked_at);
+  *m.mutable_quota() = ToProto(row.quota);
   return m;
 }
 
 absl::StatusOr<storage::UserRow> FromProto(const v1::User& m) {
   storage::UserRow row;
-  SAED_ASSIGN_OR_RETURN(row.name, IdOf(m.name(), "users", "user.name"));
+  SAED_ASSIGN_OR_RETURN(row.name, UserOf(m.name(), "user.name"));
   switch (m.role()) {
     case v1::ROLE_READER:
     case v1::ROLE_MEMBER:
@@ -67,12 +72,6 @@ absl::StatusOr<storage::UserRow> FromProto(const v1::User& m) {
   if (q.has_stored_bytes()) row.quota.bytes = q.stored_bytes();
   if (q.has_requests_per_second()) row.quota.requests_per_second = q.requests_per_second();
   return row;
-}
-
-// The name of the user, or empty for an empty text.
-absl::StatusOr<std::string> UserOf(const std::string& name) {
-  if (name.empty()) return std::string();
-  return IdOf(name, "users", "user");
 }
 
 absl::Status Create(Context& context, const v1::CreateUserRequest& request,
@@ -118,7 +117,7 @@ absl::StatusOr<google::protobuf::FieldMask> MaskOf(const v1::UpdateUserRequest& 
 
 absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
                     v1::UpdateUserResponse& response) {
-  SAED_ASSIGN_OR_RETURN(const std::string name, IdOf(request.user().name(), "users", "user.name"));
+  SAED_ASSIGN_OR_RETURN(const std::string name, UserOf(request.user().name(), "user.name"));
   SAED_ASSIGN_OR_RETURN(const auto mask, MaskOf(request));
   google::protobuf::util::FieldMaskUtil::MergeOptions whole;
   whole.set_replace_message_fields(true);
@@ -134,30 +133,77 @@ absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status MakeToken(Context& context, const v1::CreateTokenRequest& request,
-                       v1::CreateTokenResponse& response) {
-  SAED_ASSIGN_OR_RETURN(const std::string user, IdOf(request.user(), "users", "user"));
-  SAED_ASSIGN_OR_RETURN(
-      const auto made,
-      context.gate.MakeToken(user, request.note(),
-                             request.valid_days() == 0 ? 365 : request.valid_days()));
-  *response.mutable_token() = ToProto(made.first);
-  response.set_secret(made.second);
+absl::Status List(Context& context, const v1::ListUsersRequest& request,
+                  v1::ListUsersResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
+  const std::string query = "users";
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
+  SAED_ASSIGN_OR_RETURN(const auto rows,
+                        context.gate.people().Users(size, after.empty() ? "" : after[0]));
+  for (const auto& row : rows) *response.add_users() = ToProto(row);
+  if (static_cast<int>(rows.size()) == size) {
+    response.set_next_page_token(MakePageToken(query, {rows.back().name}));
+  }
   return absl::OkStatus();
 }
 
-absl::Status Tokens(Context& context, const v1::ListTokensRequest& request,
-                    v1::ListTokensResponse& response) {
-  SAED_ASSIGN_OR_RETURN(const std::string user, UserOf(request.user()));
-  SAED_ASSIGN_OR_RETURN(const auto rows, context.gate.people().Tokens(user));
-  for (const auto& row : rows) *response.add_tokens() = ToProto(row);
+absl::Status Get(Context& context, const Caller& caller, const v1::GetUserRequest& request,
+                 v1::GetUserResponse& response) {
+  std::string name = caller.user;
+  if (!request.name().empty()) {
+    SAED_ASSIGN_OR_RETURN(name, UserOf(request.name(), "name"));
+  } else if (!caller.known()) {
+    return absl::FailedPreconditionError(
+        "this server asks nobody who they are: everyone who reaches it may do everything");
+  }
+  SAED_ASSIGN_OR_RETURN(const auto row, context.gate.people().User(name));
+  SAED_ASSIGN_OR_RETURN(const auto held, context.gate.people().HeldBy(name));
+  SAED_ASSIGN_OR_RETURN(const int64_t bytes, context.gate.access().Bytes(name));
+  SAED_ASSIGN_OR_RETURN(const auto known, context.gate.people().Known());
+  *response.mutable_user() = ToProto(row);
+  storage::Quota limits = context.gate.LimitsOf(row);
+  const jobs::UserTerms terms = context.scheduler.TermsOf(name);
+  limits.threads = terms.threads;
+  limits.running_jobs = terms.running_jobs;
+  limits.unfinished_jobs = terms.unfinished_jobs;
+  *response.mutable_limits() = ToProto(limits);
+  *response.mutable_holdings() = ToProto(held);
+  response.mutable_holdings()->set_stored_bytes(bytes);
+  const int64_t now = context.clock.NowMicros();
+  for (const auto& [id, token] : known->tokens) {
+    if (token.row.user != name || !token.row.InForce(now)) continue;
+    response.mutable_holdings()->set_tokens(response.holdings().tokens() + 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Delete(Context& context, const Caller& caller, const v1::DeleteUserRequest& request,
+                    v1::DeleteUserResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string name, UserOf(request.name(), "name"));
+  std::string heir;
+  if (!request.reassign_to().empty()) {
+    SAED_ASSIGN_OR_RETURN(heir, UserOf(request.reassign_to(), "reassign_to"));
+  }
+  if (caller.user == name) {
+    return absl::FailedPreconditionError(
+        fmt::format("you are '{}'; another administrator must delete you", name));
+  }
+  SAED_ASSIGN_OR_RETURN(const int64_t bytes, context.gate.access().Bytes(name));
+  SAED_ASSIGN_OR_RETURN(const auto held,
+                        context.gate.people().DeleteUser(name, heir, context.clock.NowMicros()));
+  context.scheduler.Left(name, heir);
+  *response.mutable_reassigned() = ToProto(held);
+  response.mutable_reassigned()->set_stored_bytes(bytes);
   return absl::OkStatus();
 }
 
 absl::Status Audit(Context& context, const v1::ListAuditRecordsRequest& request,
                    v1::ListAuditRecordsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  SAED_ASSIGN_OR_RETURN(const std::string user, UserOf(request.user()));
+  std::string user;
+  if (!request.user().empty()) {
+    SAED_ASSIGN_OR_RETURN(user, UserOf(request.user(), "user"));
+  }
   const std::string query = "audit/" + user;
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
   const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
@@ -206,10 +252,22 @@ grpc::Status AdminService::ListUsers(grpc::ServerContext* server,
                                      v1::ListUsersResponse* response) {
   const auto caller = context_.gate.Enter(*server, "AdminService.ListUsers", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  const auto rows = context_.gate.people().Users();
-  if (!rows.ok()) return ToGrpc(rows.status());
-  for (const auto& row : *rows) *response->add_users() = ToProto(row);
-  return grpc::Status::OK;
+  return ToGrpc(List(context_, *request, *response));
+}
+
+grpc::Status AdminService::GetUser(grpc::ServerContext* server, const v1::GetUserRequest* request,
+                                   v1::GetUserResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "AdminService.GetUser", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Get(context_, *caller, *request, *response));
+}
+
+grpc::Status AdminService::DeleteUser(grpc::ServerContext* server,
+                                      const v1::DeleteUserRequest* request,
+                                      v1::DeleteUserResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "AdminService.DeleteUser", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Delete(context_, *caller, *request, *response));
 }
 
 grpc::Status AdminService::UpdateUser(grpc::ServerContext* server,
@@ -218,32 +276,6 @@ grpc::Status AdminService::UpdateUser(grpc::ServerContext* server,
   const auto caller = context_.gate.Enter(*server, "AdminService.UpdateUser", request);
   if (!caller.ok()) return ToGrpc(caller.status());
   return ToGrpc(Update(context_, *request, *response));
-}
-
-grpc::Status AdminService::CreateToken(grpc::ServerContext* server,
-                                       const v1::CreateTokenRequest* request,
-                                       v1::CreateTokenResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.CreateToken", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(MakeToken(context_, *request, *response));
-}
-
-grpc::Status AdminService::ListTokens(grpc::ServerContext* server,
-                                      const v1::ListTokensRequest* request,
-                                      v1::ListTokensResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.ListTokens", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Tokens(context_, *request, *response));
-}
-
-grpc::Status AdminService::RevokeToken(grpc::ServerContext* server,
-                                       const v1::RevokeTokenRequest* request,
-                                       v1::RevokeTokenResponse* /*response*/) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.RevokeToken", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "tokens", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.gate.people().Revoke(*id, context_.clock.NowMicros()));
 }
 
 grpc::Status AdminService::ListAuditRecords(grpc::ServerContext* server,

@@ -14,8 +14,12 @@ class AdminService final : public v1::AdminService::Service {
                           v1::CreateUserResponse* response) override;
   grpc::Status ListUsers(grpc::ServerContext* server, const v1::ListUsersRequest* request,
                          v1::ListUsersResponse* response) override;
+  grpc::Status GetUser(grpc::ServerContext* server, const v1::GetUserRequest* request,
+                       v1::GetUserResponse* response) override;
   grpc::Status UpdateUser(grpc::ServerContext* server, const v1::UpdateUserRequest* request,
                           v1::UpdateUserResponse* response) override;
+  grpc::Status DeleteUser(grpc::ServerContext* server, const v1::DeleteUserRequest* request,
+                          v1::DeleteUserResponse* response) override;
   grpc::Status CreateToken(grpc::ServerContext* server, const v1::CreateTokenRequest* request,
                            v1::CreateTokenResponse* response) override;
   grpc::Status ListTokens(grpc::ServerContext* server, const v1::ListTokensRequest* request,

@@ -56,11 +56,20 @@ absl::Status Create(Context& context, const Caller& caller,
 absl::Status List(Context& context, const Caller& caller, const v1::ListAnnotationsRequest& request,
                   v1::ListAnnotationsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(request.parent()));
+  SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
+  const std::string query =
+      fmt::format("annotations/{}/{}", request.parent(), request.show_deleted());
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
   SAED_ASSIGN_OR_RETURN(const auto dictionary, context.stores.dictionaries.Get(name.dictionary));
-  SAED_ASSIGN_OR_RETURN(const auto rows,
-                        context.stores.annotations.List(dictionary.model_id, name.latent,
-                                                        request.show_deleted(), caller.viewer()));
+  SAED_ASSIGN_OR_RETURN(
+      const auto rows,
+      context.stores.annotations.List(
+          dictionary.model_id, name.latent, request.show_deleted(), caller.viewer(), size,
+          after.empty() ? 0 : std::strtoll(after[0].c_str(), nullptr, 10)));
   for (const auto& row : rows) *response.add_annotations() = ToProto(name.dictionary, row);
+  if (static_cast<int>(rows.size()) == size) {
+    response.set_next_page_token(MakePageToken(query, {std::to_string(rows.back().id)}));
+  }
   return absl::OkStatus();
 }
 

@@ -270,9 +270,9 @@ absl::Status One(Context& context, const Caller& caller, const std::string& name
     *response.add_responses() =
         ToProto(r, by_position[r.condition]->name, judged[r.condition], spec.view.bin_width);
   }
-  SAED_ASSIGN_OR_RETURN(
-      const auto annotations,
-      context.stores.annotations.List(dictionary.model_id, f.latent, false, caller.viewer()));
+  SAED_ASSIGN_OR_RETURN(const auto annotations,
+                        context.stores.annotations.List(dictionary.model_id, f.latent, false,
+                                                        caller.viewer(), kMostRows));
   for (const auto& a : annotations) {
     *response.add_annotations() = ToProto(f.dictionary, a);
     if (a.kind == "label") response.mutable_feature()->set_label(a.text);

@@ -137,11 +137,6 @@ std::string TokenName(const grpc::ServerContext& server) {
   return known_form ? fmt::format("tokens/{}", id) : "";
 }
 
-bool GoodName(const std::string& name) {
-  return !name.empty() && name.size() <= 40 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos;
-}
-
 }  // namespace
 
 jobs::UserTerms TermsOf(const storage::UserRow& user) {
@@ -187,7 +182,7 @@ absl::StatusOr<Caller> Gate::Identify(const grpc::ServerContext& server) {
     people_.Used(row.id, now);
   }
   SAED_ASSIGN_OR_RETURN(const Role role, ParseRole(user->second.role));
-  return Caller{user->second.name, role, user->second.quota, nullptr, nullptr, nullptr};
+  return Caller{user->second.name, role, user->second.quota, row.id, nullptr, nullptr, nullptr};
 }
 
 absl::Status Gate::Rate(const Caller& caller) {
@@ -372,6 +367,19 @@ absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message&
   return absl::OkStatus();
 }
 
+absl::Status Gate::OwnName(const Caller& caller, const std::vector<std::string>& parts) {
+  // Malformed names are refused by the method itself, in its own words.
+  if (parts.size() != 2 || parts[1].empty()) return absl::OkStatus();
+  if (parts[0] == "users") {
+    return parts[1] == caller.user ? absl::OkStatus() : storage::NoUser(parts[1]);
+  }
+  if (parts[0] != "tokens") return absl::OkStatus();
+  SAED_ASSIGN_OR_RETURN(const auto known, people_.Known());
+  const auto token = known->tokens.find(parts[1]);
+  const bool own = token != known->tokens.end() && token->second.row.user == caller.user;
+  return own ? absl::OkStatus() : storage::NoToken(parts[1]);
+}
+
 absl::Status Gate::Resources(const Caller& caller, std::string_view method,
                              const Message& message) {
   const Rule* rule = FindRule(method);
@@ -381,6 +389,10 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
   if (rule->needs == Rule::Needs::kRole || caller.role == Role::kAdmin) return absl::OkStatus();
   for (const std::string& name : Named(*rule, message)) {
     const std::vector<std::string> parts = Split(name, '/');
+    if (rule->needs == Rule::Needs::kSelf) {
+      SAED_RETURN_IF_ERROR(OwnName(caller, parts));
+      continue;
+    }
     // Malformed names are refused by the method itself, in its own words; "dictionaries/-" shows
     // what the caller may see. What is missing is refused here, as what is hidden is, before
     // anything else of the request could tell the two apart.
@@ -404,11 +416,30 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
 
 absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const std::string& user,
                                                                           const std::string& note,
-                                                                          int valid_days) {
+                                                                          int valid_days,
+                                                                          const Caller& by) {
+  constexpr int64_t kDay = 24 * 60 * kMinute;
+  constexpr int kMostDays = 3650, kUsualDays = 365;
+  const int64_t now = clock_.NowMicros();
+  int64_t longest = now + kMostDays * kDay;
+  const bool own = by.known() && by.user == user;
+  if (own && by.role != Role::kAdmin) {
+    SAED_ASSIGN_OR_RETURN(const storage::TokenRow with, people_.Token(by.token));
+    longest = std::min(longest, with.expires_at.value_or(longest));
+  }
+  const int64_t expires = std::min(now + int64_t{valid_days == 0 ? kUsualDays : valid_days} * kDay,
+                                   valid_days == 0 ? longest : std::numeric_limits<int64_t>::max());
   Faults faults;
   if (note.size() > 200) faults.Add("note", "is longer than 200 bytes");
-  if (valid_days < 1 || valid_days > 3650) {
-    faults.Add("valid_days", fmt::format("is {}; must be 1 to 3650", valid_days));
+  if (valid_days < 0 || valid_days > kMostDays) {
+    faults.Add("valid_days", fmt::format("is {}; must be 1 to {}", valid_days, kMostDays));
+  } else if (expires > longest) {
+    const int64_t left = (longest - now) / kDay;
+    faults.Add("valid_days",
+               fmt::format("is {}, longer than the token lasts with which you ask ({} days); must "
+                           "be {}; administrators may make longer ones",
+                           valid_days, left,
+                           left < 1 ? "left out" : fmt::format("1 to {}, or left out", left)));
   }
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   SAED_ASSIGN_OR_RETURN(const storage::UserRow whose, people_.User(user));
@@ -424,15 +455,16 @@ absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const 
   row.note = note;
   row.salt = Random(16);
   row.hash = Sha256Hex(row.salt + secret);
-  row.created_at = clock_.NowMicros();
-  row.expires_at = row.created_at + int64_t{valid_days} * 24 * 60 * kMinute;
+  row.created_at = now;
+  row.expires_at = expires;
+  if (own) row.made_with = by.token;
   SAED_RETURN_IF_ERROR(people_.InsertToken(row));
   return std::pair(row, fmt::format("{}{}_{}", kPrefix, row.id, secret));
 }
 
 absl::Status Gate::MakeUser(const storage::UserRow& user) {
   Faults faults;
-  if (!GoodName(user.name)) {
+  if (!GoodUser(user.name)) {
     faults.Add("user.name", fmt::format("is '{}'; must be 1 to 40 of a-z, 0-9, '.', '_' and '-'",
                                         user.name.substr(0, 100)));
   }
@@ -466,12 +498,19 @@ absl::Status Gate::CheckTerms(const storage::UserRow& user) {
   return faults.ToStatus();
 }
 
-int64_t Gate::MostBytes(const Caller& caller) const {
-  return caller.role == Role::kAdmin ? 0 : caller.quota.bytes.value_or(options_.user_bytes);
+int64_t Gate::MostBytes(Role role, const storage::Quota& quota) const {
+  return role == Role::kAdmin ? 0 : quota.bytes.value_or(options_.user_bytes);
+}
+
+storage::Quota Gate::LimitsOf(const storage::UserRow& user) const {
+  storage::Quota out = user.quota;
+  out.bytes = MostBytes(user.role == "admin" ? Role::kAdmin : Role::kMember, user.quota);
+  out.requests_per_second = user.quota.requests_per_second.value_or(options_.requests_per_second);
+  return out;
 }
 
 absl::Status Gate::Room(const Caller& caller, int64_t more) {
-  const int64_t most = MostBytes(caller);
+  const int64_t most = MostBytes(caller.role, caller.quota);
   if (most <= 0) return absl::OkStatus();
   SAED_ASSIGN_OR_RETURN(const int64_t used, access_.Bytes(caller.user));
   if (used <= most && more <= most - used) return absl::OkStatus();
@@ -484,7 +523,7 @@ absl::Status Gate::Room(const Caller& caller, int64_t more) {
 }
 
 absl::StatusOr<MemoryBudget::Hold> Gate::Arriving(const Caller& caller, int64_t bytes) {
-  if (MostBytes(caller) <= 0) return MemoryBudget::Hold();
+  if (MostBytes(caller.role, caller.quota) <= 0) return MemoryBudget::Hold();
   const std::string& user = caller.user;
   int64_t all = 0;
   {

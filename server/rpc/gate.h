@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/on_behalf.h"
@@ -26,6 +27,7 @@ struct Caller {
   std::string user;  // empty on a server without tokens
   Role role = Role::kAdmin;
   storage::Quota quota;  // their own
+  std::string token;     // the id of that which came with the call
   bool known() const { return !user.empty(); }
   storage::Viewer viewer() const { return {role == Role::kAdmin, user}; }
   // What the call has of the server, until it ends.
@@ -77,10 +79,14 @@ class Gate {
   void Ended(const grpc::ServerContextBase* server, const std::string& code);
 
   // A new token of a user: its row, and the secret text that clients send. The first must be an
-  // administrator's.
+  // administrator's. valid_days: 0 is 365, or as long as it may last: one that `by` makes for
+  // themselves lasts no longer than that which they came with, unless they are an administrator.
   absl::StatusOr<std::pair<storage::TokenRow, std::string>> MakeToken(const std::string& user,
                                                                       const std::string& note,
-                                                                      int valid_days);
+                                                                      int valid_days,
+                                                                      const Caller& by = {});
+  // What holds for a user: their own quota, else that of everyone; 0: no limit.
+  storage::Quota LimitsOf(const storage::UserRow& user) const;
   // Faults of a user's share and quota.
   static absl::Status CheckTerms(const storage::UserRow& user);
   // Makes a user.
@@ -100,8 +106,10 @@ class Gate {
 
  private:
   absl::Status Rate(const Caller& caller);
-  // What the caller may store, bytes; 0: not limited.
-  int64_t MostBytes(const Caller& caller) const;
+  // What a user may store, bytes; 0: not limited.
+  int64_t MostBytes(Role role, const storage::Quota& quota) const;
+  // NOT_FOUND where a name is another's.
+  absl::Status OwnName(const Caller& caller, const std::vector<std::string>& parts);
   // Writes down who was turned away before the method's rule was asked, at most so many in a minute
   // that nobody fills the disk with it.
   void NoteRefused(const grpc::ServerContext& server, const std::string& user,

@@ -35,6 +35,21 @@ absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collect
   return std::string(name.substr(prefix.size()));
 }
 
+bool GoodUser(std::string_view name) {
+  return !name.empty() && name.size() <= 40 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == name.npos;
+}
+
+absl::StatusOr<std::string> UserOf(std::string_view name, std::string_view field) {
+  constexpr std::string_view kPrefix = "users/";
+  if (name.starts_with(kPrefix) && GoodUser(name.substr(kPrefix.size()))) {
+    return std::string(name.substr(kPrefix.size()));
+  }
+  return InvalidField(field, fmt::format("is '{}'; must be users/{{name}}, the name 1 to 40 of "
+                                         "a-z, 0-9, '.', '_' and '-'",
+                                         ValidUtf8(name.substr(0, 100))));
+}
+
 absl::Status CheckDisplayName(std::string_view name, std::string_view field) {
   const bool control = std::any_of(name.begin(), name.end(),
                                    [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
@@ -93,11 +108,12 @@ absl::StatusOr<ConditionName> ParseConditionName(std::string_view name, std::str
   return ConditionName{*id, std::string(name.substr(at + kCollection.size()))};
 }
 
-absl::StatusOr<int> PageSize(int asked) {
-  if (asked < 0 || asked > 1000) {
-    return InvalidField("page_size", fmt::format("is {}; must be 0 (50 rows) to 1000", asked));
+absl::StatusOr<int> PageSize(int asked, int usual) {
+  if (asked < 0 || asked > kMostRows) {
+    return InvalidField("page_size",
+                        fmt::format("is {}; must be 0 ({} rows) to {}", asked, usual, kMostRows));
   }
-  return asked == 0 ? 50 : asked;
+  return asked == 0 ? usual : asked;
 }
 
 std::string MakePageToken(std::string_view query, const std::vector<std::string>& key) {

@@ -15,6 +15,11 @@ namespace saed::rpc {
 absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collection,
                                  std::string_view field);
 
+// The name of "users/name"; INVALID_ARGUMENT on `field` where it has another form.
+absl::StatusOr<std::string> UserOf(std::string_view name, std::string_view field);
+// Whether a user may be called so: 1 to 40 of a-z, 0-9, '.', '_' and '-'.
+bool GoodUser(std::string_view name);
+
 // Whether a text has the form of an id.
 bool GoodId(std::string_view id);
 
@@ -40,8 +45,9 @@ struct ConditionName {
 // Of "dictionaries/{id}/conditions/{the condition's name}"; INVALID_ARGUMENT on `field`.
 absl::StatusOr<ConditionName> ParseConditionName(std::string_view name, std::string_view field);
 
-// 0 is 50; INVALID_ARGUMENT below 0 or above 1000.
-absl::StatusOr<int> PageSize(int asked);
+// 0 is `usual`; INVALID_ARGUMENT below 0 or above kMostRows.
+inline constexpr int kMostRows = 1000;
+absl::StatusOr<int> PageSize(int asked, int usual = 50);
 
 // A token holds the key of the last row sent and a digest of the query, so that it is refused with
 // another query.

@@ -9,12 +9,14 @@ using Needs = Rule::Needs;
 constexpr Role kReader = Role::kReader, kMember = Role::kMember, kAdmin = Role::kAdmin;
 
 constexpr Rule kRules[] = {
-    {"AdminService.CreateUser", kAdmin, Needs::kRole, "", true},
+    {"AdminService.CreateUser", kAdmin, Needs::kSelf, "user.name", true},
     {"AdminService.ListUsers", kAdmin, Needs::kRole, "", false},
-    {"AdminService.UpdateUser", kAdmin, Needs::kRole, "", true},
-    {"AdminService.CreateToken", kAdmin, Needs::kRole, "", true},
-    {"AdminService.ListTokens", kAdmin, Needs::kRole, "", false},
-    {"AdminService.RevokeToken", kAdmin, Needs::kRole, "", true},
+    {"AdminService.GetUser", kReader, Needs::kSelf, "name", false},
+    {"AdminService.UpdateUser", kAdmin, Needs::kSelf, "user.name", true},
+    {"AdminService.DeleteUser", kAdmin, Needs::kSelf, "name reassign_to", true},
+    {"AdminService.CreateToken", kReader, Needs::kSelf, "user", true},
+    {"AdminService.ListTokens", kReader, Needs::kSelf, "user", false},
+    {"AdminService.RevokeToken", kReader, Needs::kSelf, "name", true},
     {"AdminService.ListAuditRecords", kAdmin, Needs::kRole, "", false},
     {"AdminService.CreateBackup", kAdmin, Needs::kRole, "", true},
     {"FeatureService.GetDictionary", kReader, Needs::kSee, "name", false},

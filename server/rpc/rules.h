@@ -16,6 +16,8 @@ struct Rule {
     kRole,    // nothing more; lists show what the caller may see
     kSee,     // the resources that the request names are shared or the caller's
     kChange,  // they are the caller's, or the caller is an administrator
+    kSelf,    // users and tokens that it names are the caller's own, or the caller is an
+              // administrator; others do not exist for them
   } needs = Needs::kRole;
   // Fields of the request with resource names, separated by spaces; a path goes through messages
   // and lists.

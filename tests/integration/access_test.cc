@@ -59,11 +59,13 @@ TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
     v1::CreateSweepResponse made;
     const auto s = people_["ada"].client->sweeps().CreateSweep(&context, sweep, &made);
     ASSERT_TRUE(s.ok()) << s.error_message();
-    const std::map<std::string, std::string> things = {{"recordings", recording},
-                                                       {"jobs", job.name()},
-                                                       {"models", job.model()},
-                                                       {"dictionaries", job.dictionary()},
-                                                       {"sweeps", made.sweep().name()}};
+    v1::Token token;
+    MakeToken("ada", &token);
+    const std::map<std::string, std::string> things = {
+        {"users", "users/ada"},         {"tokens", token.name()},
+        {"recordings", recording},      {"jobs", job.name()},
+        {"models", job.model()},        {"dictionaries", job.dictionary()},
+        {"sweeps", made.sweep().name()}};
     for (const auto* method : AllMethods()) {
       const rpc::Rule& rule = *rpc::FindRule(Name(*method));
       // The owner, last and only for what changes nothing that others still need.
@@ -76,7 +78,8 @@ TEST_F(Access, EveryMethodForEveryRoleAndOwnership) {
           EXPECT_EQ(code, StatusCode::UNAUTHENTICATED) << what;
         } else if (role < rule.least) {
           EXPECT_EQ(code, StatusCode::PERMISSION_DENIED) << what;
-        } else if (rule.needs != rpc::Rule::Needs::kRole && is_private) {
+        } else if (rule.needs == rpc::Rule::Needs::kSelf ||
+                   (rule.needs != rpc::Rule::Needs::kRole && is_private)) {
           EXPECT_EQ(code, StatusCode::NOT_FOUND) << what;
         } else if (rule.needs == rpc::Rule::Needs::kChange) {
           EXPECT_EQ(code, StatusCode::PERMISSION_DENIED) << what;

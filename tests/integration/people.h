@@ -220,6 +220,9 @@ class PeopleTest : public ServerTest {
   static std::string Thing(const MethodDescriptor& method, const std::string& field,
                            const std::map<std::string, std::string>& things) {
     const std::string service = method.service()->name();
+    if (service == "AdminService") {
+      return things.at(method.name() == "RevokeToken" ? "tokens" : "users");
+    }
     if (field == "recording") return things.at("recordings");
     if (field == "model") return things.at("models");
     if (field == "dependencies") return things.at("jobs");

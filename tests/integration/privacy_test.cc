@@ -165,12 +165,21 @@ class Privacy : public test_tools::PeopleTest {
     ASSERT_NO_FATAL_FAILURE(MakePeople());
     shared_ = AdasRecording(false, 21);
     const v1::Job job = Finished("ada", TrainRequest(shared_));
-    things_ = {{"recordings", shared_},
+    things_ = {{"users", "users/ada"},
+               {"tokens", TokenOfAda()},
+               {"recordings", shared_},
                {"jobs", job.name()},
                {"models", job.model()},
                {"dictionaries", job.dictionary()},
                {"sweeps", Swept("ada", Sweep(TrainRequest(shared_), 20)).name()}};
     Annotate("bea", job.dictionary(), v1::Annotation::KIND_LABEL, "open");
+  }
+
+  // One that nobody calls with.
+  std::string TokenOfAda() {
+    v1::Token token;
+    MakeToken("ada", &token);
+    return token.name();
   }
 
   // What ada makes from shared and private recordings together: what is private of it, by how.
@@ -206,6 +215,7 @@ class Privacy : public test_tools::PeopleTest {
     Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_LABEL, kSecret);
     Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_TAG, kSecret);
     Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_NOTE, kSecret);
+    out["owner"] = {{"users", "users/ada"}, {"tokens", TokenOfAda()}};
     return out;
   }
 
@@ -294,9 +304,10 @@ TEST_F(Privacy, WhoMaySeeThemIsAnsweredOk) {
   ASSERT_NO_FATAL_FAILURE(MakeShared());
   const auto mixed = MakeMixed();
   // These change what is there, or come as a stream; others show them.
-  const std::set<std::string> apart = {
-      "CancelJob",   "PauseJob",        "ResumeJob",         "RetryJob",     "CancelSweep",
-      "ImportModel", "ImportRecording", "SimulateRecording", "DetectFormat", "CreateSweep"};
+  const std::set<std::string> apart = {"CancelJob",       "PauseJob",          "ResumeJob",
+                                       "RetryJob",        "CancelSweep",       "ImportModel",
+                                       "ImportRecording", "SimulateRecording", "DetectFormat",
+                                       "CreateSweep",     "CreateToken",       "RevokeToken"};
   for (const auto& [how, seen] : mixed) {
     Things there = things_;
     for (const auto& [collection, name] : seen) there[collection] = name;

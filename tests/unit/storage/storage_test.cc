@@ -613,6 +613,9 @@ TEST_P(OlderSchema, IsBroughtUpToDate) {
   }
   EXPECT_EQ(jobs.Get("bbbbbbbbbbbbbbbb")->request_id, "user:ben:ben-once");
   EXPECT_TRUE(access.OwnerOf("recordings", "1111111111111111", {false, "ana"}).ok());
+  // Nobody has left, and no token has made another.
+  ASSERT_EQ(people.Users()->size(), 1U);
+  EXPECT_EQ(people.Token("0123456789ab")->made_with, "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OlderSchema, ::testing::Range(1, kSchemaVersion));

@@ -1,0 +1,95 @@
+// AdminService: tokens, of everyone for administrators and of themselves for others.
+#include "server/base/status_macros.h"
+#include "server/rpc/admin_service.h"
+#include "server/rpc/convert.h"
+#include "server/rpc/names.h"
+#include "server/rpc/status.h"
+
+namespace saed::rpc {
+namespace {
+
+v1::Token ToProto(const storage::TokenRow& row) {
+  v1::Token m;
+  m.set_name("tokens/" + row.id);
+  m.set_user("users/" + row.user);
+  m.set_note(row.note);
+  *m.mutable_create_time() = Timestamp(row.created_at);
+  if (row.expires_at) *m.mutable_expire_time() = Timestamp(*row.expires_at);
+  if (row.last_used_at) *m.mutable_last_use_time() = Timestamp(*row.last_used_at);
+  if (row.revoked_at) *m.mutable_revoke_time() = Timestamp(*row.revoked_at);
+  if (!row.made_with.empty()) m.set_made_with("tokens/" + row.made_with);
+  return m;
+}
+
+absl::Status Make(Context& context, const Caller& caller, const v1::CreateTokenRequest& request,
+                  v1::CreateTokenResponse& response) {
+  std::string user = caller.user;
+  if (!request.user().empty() || !caller.known()) {
+    SAED_ASSIGN_OR_RETURN(user, UserOf(request.user(), "user"));
+  }
+  SAED_ASSIGN_OR_RETURN(const auto made,
+                        context.gate.MakeToken(user, request.note(), request.valid_days(), caller));
+  *response.mutable_token() = ToProto(made.first);
+  response.set_secret(made.second);
+  return absl::OkStatus();
+}
+
+absl::Status List(Context& context, const Caller& caller, const v1::ListTokensRequest& request,
+                  v1::ListTokensResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
+  std::string user = caller.viewer().all ? "" : caller.user;
+  if (!request.user().empty()) {
+    SAED_ASSIGN_OR_RETURN(user, UserOf(request.user(), "user"));
+  }
+  const std::string query = "tokens/" + user;
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 2));
+  const bool first = after.empty();
+  SAED_ASSIGN_OR_RETURN(const auto rows, context.gate.people().Tokens(
+                                             user, size,
+                                             first ? std::numeric_limits<int64_t>::max()
+                                                   : std::strtoll(after[0].c_str(), nullptr, 10),
+                                             first ? "" : after[1]));
+  for (const auto& row : rows) *response.add_tokens() = ToProto(row);
+  if (static_cast<int>(rows.size()) == size) {
+    response.set_next_page_token(
+        MakePageToken(query, {std::to_string(rows.back().created_at), rows.back().id}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Revoke(Context& context, const v1::RevokeTokenRequest& request,
+                    v1::RevokeTokenResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "tokens", "name"));
+  SAED_ASSIGN_OR_RETURN(const int revoked, context.gate.people().Revoke(
+                                               id, context.clock.NowMicros(), request.with_made()));
+  response.set_revoked(revoked);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::Status AdminService::CreateToken(grpc::ServerContext* server,
+                                       const v1::CreateTokenRequest* request,
+                                       v1::CreateTokenResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "AdminService.CreateToken", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Make(context_, *caller, *request, *response));
+}
+
+grpc::Status AdminService::ListTokens(grpc::ServerContext* server,
+                                      const v1::ListTokensRequest* request,
+                                      v1::ListTokensResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "AdminService.ListTokens", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(List(context_, *caller, *request, *response));
+}
+
+grpc::Status AdminService::RevokeToken(grpc::ServerContext* server,
+                                       const v1::RevokeTokenRequest* request,
+                                       v1::RevokeTokenResponse* response) {
+  const auto caller = context_.gate.Enter(*server, "AdminService.RevokeToken", request);
+  if (!caller.ok()) return ToGrpc(caller.status());
+  return ToGrpc(Revoke(context_, *request, *response));
+}
+
+}  // namespace saed::rpc
