@@ -52,10 +52,11 @@ absl::Status List(Session& session, const Flags& flags) {
   v1::ListAnnotationsRequest request;
   request.set_parent(flags.name());
   request.set_show_deleted(flags.deleted);
-  grpc::ClientContext context;
-  v1::ListAnnotationsResponse response;
-  SAED_RETURN_IF_ERROR(
-      client::FromGrpc(session.client->features().ListAnnotations(&context, request, &response)));
+  SAED_ASSIGN_OR_RETURN(
+      const auto response,
+      AllPages<v1::ListAnnotationsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->features().ListAnnotations(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(response));
     return absl::OkStatus();

@@ -58,6 +58,12 @@ void AddReportCommand(CLI::App& app, Session& session);
 void AddEncodeCommand(CLI::App& app, Session& session);
 void AddAdminCommands(CLI::App& app, Session& session);
 void AddServerCommand(CLI::App& app, Session& session);
+void AddWhoamiCommand(CLI::App& app, Session& session);
+// Below "admin".
+void AddUserCommands(CLI::App& admin, Session& session);
+// Of the caller alone, or of anyone, which is below "admin".
+enum class Whose { kOwn, kAnyones };
+void AddTokenCommands(CLI::App& parent, Session& session, Whose whose);
 void AddTopCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 

@@ -237,6 +237,8 @@ int main(int argc, char** argv) {
   AddConditionCommands(app, session);
   AddReportCommand(app, session);
   AddEncodeCommand(app, session);
+  AddWhoamiCommand(app, session);
+  AddTokenCommands(app, session, Whose::kOwn);
   AddAdminCommands(app, session);
   AddServerCommand(app, session);
   AddTopCommand(app, session);

@@ -146,6 +146,24 @@ absl::Status Rename(Session& session, const std::string& name, const std::string
   return absl::OkStatus();
 }
 
+absl::Status SetPrivate(Session& session, const std::string& name, bool is_private) {
+  grpc::ClientContext context;
+  v1::UpdateRecordingRequest request;
+  request.set_name(FullName("recordings", name));
+  request.set_private_(is_private);
+  request.mutable_update_mask()->add_paths("private");
+  v1::UpdateRecordingResponse response;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->recordings().UpdateRecording(&context, request, &response)));
+  if (session.json) {
+    fmt::print("{}", Json(response));
+  } else {
+    fmt::print("{} is {}, with all that was made from it\n", response.recording().name(),
+               response.recording().private_() ? "private" : "shared with everyone here");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Delete(Session& session, const std::string& name) {
   grpc::ClientContext context;
   v1::DeleteRecordingRequest request;
@@ -177,6 +195,10 @@ void AddRecordingCommands(CLI::App& app, Session& session) {
   };
   named("show", "One recording with its interval tables", Show);
   named("units", "The units of a recording", Units);
+  named("share", "Let everyone here see a recording and what is made from it",
+        [](Session& s, const std::string& name) { return SetPrivate(s, name, false); });
+  named("hide", "Let only its owner see a recording and what is made from it",
+        [](Session& s, const std::string& name) { return SetPrivate(s, name, true); });
   named("delete", "Delete a recording that nothing uses", Delete);
 
   auto* rename = group->add_subcommand("rename", "Give a recording another name for people");
