@@ -321,7 +321,7 @@ TEST_F(Users, AnnotationsComeInPages) {
   list.set_page_size(1001);
   v1::ListAnnotationsResponse page;
   const auto s = client_->features().ListAnnotations(&context, list, &page);
-  EXPECT_THAT(s.error_message(), HasSubstr("page_size is 1001; must be 0 (1000 rows) to 1000"));
+  EXPECT_THAT(s.error_message(), HasSubstr("page_size: is 1001; must be 0 (1000 rows) to 1000"));
 }
 
 }  // namespace

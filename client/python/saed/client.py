@@ -1,11 +1,15 @@
 """The client: one method per thing a person does, protocol messages as answers."""
 
+import inspect
 import os
 import pathlib
+import time
 
 import grpc
 
-from saed.errors import Error
+from saed.admin import AdminCalls
+from saed.calls import calls, checked
+from saed.errors import Error, Timeout, error_of
 from saed.features import FeatureCalls
 from saed.jobs import JobCalls
 from saed.models import ModelCalls
@@ -16,12 +20,16 @@ from saed.v1 import (admin_pb2_grpc, features_pb2_grpc, inference_pb2_grpc, jobs
                      sweeps_pb2_grpc)
 from saed.values import Codes, Series
 
-__all__ = ["Client", "Codes", "Error", "Series", "connect"]
+__all__ = ["Client", "Codes", "Error", "Series", "Timeout", "connect"]
 
 
-def connect(address="127.0.0.1:7070", token=None, ca=None, certificate=None, key=None):
+def connect(address="127.0.0.1:7070", token=None, ca=None, certificate=None, key=None,
+            timeout=None):
     """A client of the server at host:port (or unix:path). token: default the environment's
-    SAED_TOKEN. ca, certificate, key: PEM files; with ca (default SAED_TLS_CA) TLS is used."""
+    SAED_TOKEN. ca, certificate, key: PEM files; with ca (default SAED_TLS_CA) TLS is used. timeout: s
+    after which a call that has no answer raises saed.Timeout, None for never; not of calls that
+    watch, wait or carry files. Every call also takes a timeout of its own, for all that it does:
+    lab.list_jobs(timeout=5), lab.wait(job, timeout=3600)."""
     options = [("grpc.max_receive_message_length", -1)]
     ca = ca or os.environ.get("SAED_TLS_CA")
     if ca:
@@ -29,14 +37,26 @@ def connect(address="127.0.0.1:7070", token=None, ca=None, certificate=None, key
         channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(*texts), options)
     else:
         channel = grpc.insecure_channel(address, options=options)
-    return Client(channel, token or os.environ.get("SAED_TOKEN"))
+    return Client(channel, token or os.environ.get("SAED_TOKEN"), timeout)
 
 
-class Client(RecordingCalls, JobCalls, SweepCalls, ModelCalls, FeatureCalls):
-    """Thread-safe, as gRPC channels are."""
+def _noting(messages, faults):
+    try:
+        yield from messages
+    except Exception as fault:
+        faults.append(fault)
+        raise
 
-    def __init__(self, channel, token=None):
+
+@calls
+class Client(RecordingCalls, JobCalls, SweepCalls, ModelCalls, FeatureCalls, AdminCalls):
+    """Thread-safe, as gRPC channels are. Every call takes timeout=, s (see connect)."""
+
+    def __init__(self, channel, token=None, timeout=None):
         self._metadata = [("authorization", f"Bearer {token}")] if token else None
+        self._timeout = checked(timeout)
+        self._deadline = None  # of the call that runs, time.monotonic()
+        self._feature_counts = {}
         self.recordings = recordings_pb2_grpc.RecordingServiceStub(channel)
         self.jobs = jobs_pb2_grpc.JobServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)
@@ -46,17 +66,29 @@ class Client(RecordingCalls, JobCalls, SweepCalls, ModelCalls, FeatureCalls):
         self.sweeps = sweeps_pb2_grpc.SweepServiceStub(channel)
         self.admin = admin_pb2_grpc.AdminServiceStub(channel)
 
+    def _left(self):
+        """What is left of the call's time, s; None: it has no end."""
+        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
+
     def _call(self, method, request):
+        faults = []  # of what sends; gRPC would say no more than that there was one
+        if inspect.isgenerator(request):
+            request = _noting(request, faults)
         try:
-            return method(request, metadata=self._metadata)
+            return method(request, metadata=self._metadata, timeout=self._left())
         except grpc.RpcError as error:
-            raise Error(error) from None
+            if faults:
+                raise faults[0] from None
+            raise error_of(error) from None
 
     def _stream(self, method, request):
+        answers = method(request, metadata=self._metadata, timeout=self._left())
         try:
-            yield from method(request, metadata=self._metadata)
+            yield from answers
         except grpc.RpcError as error:
-            raise Error(error) from None
+            raise error_of(error) from None
+        finally:
+            answers.cancel()  # where the caller stopped to listen
 
     def _pages(self, method, request, field, limit):
         while True:

@@ -1,5 +1,6 @@
 """What the server refuses, as exceptions."""
 
+import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 
@@ -35,4 +36,15 @@ class Error(Exception):
                 elif detail.Unpack(request):
                     self.request_id = request.request_id
         text = "\n".join(f"{f} {what}" for f, what in self.fields.items()) or rpc_error.details()
+        if text == "Deadline Exceeded":  # as gRPC itself puts it
+            text = "no answer came within the timeout"
         super().__init__(f"{self.code.name}: {text}")
+
+
+class Timeout(Error, TimeoutError):
+    """No answer came within the timeout."""
+
+
+def error_of(rpc_error):
+    late = rpc_error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    return (Timeout if late else Error)(rpc_error)

@@ -1,14 +1,45 @@
 """Jobs: train, analyse, watch."""
 
+import difflib
+import functools
+import inspect
 import uuid
 import warnings
 
+from saed.calls import unhurried
+from saed.progress import Shown
 from saed.splits import set_split
 from saed.v1 import jobs_pb2, types_pb2
+from saed.words import state, value
+
+# What saectl calls settings of train_spec.
+_FLAGS = {"lr": "learning_rate", "batch": "batch_size", "output_function": "output",
+          "min_rate": "minimum_rate", "bin": "bin_width", "label": "labels", "region": "regions",
+          "unit": "unit_ids"}
+
+
+def _settings(call):
+    """Lets train_spec take settings under the names of saectl's flags, and says which it has not."""
+    own = inspect.signature(call).parameters
+
+    @functools.wraps(call)
+    def wrapper(cls, *arguments, **given):
+        settings = {}
+        for name, content in given.items():
+            setting = _FLAGS.get(name, name)
+            if setting not in own:
+                near = difflib.get_close_matches(name, [*own, *_FLAGS], 1)
+                raise TypeError(f"{name}: is no setting of training"
+                                + (f"; did you mean {near[0]}?" if near else ""))
+            if setting in settings:
+                raise TypeError(f"{name}: is given as {setting} as well; give one of them")
+            settings[setting] = content
+        return call(cls, *arguments, **settings)
+    return wrapper
 
 
 def _priority(name):
-    return jobs_pb2.JobPriority.Value("JOB_PRIORITY_" + name.upper())
+    return value(jobs_pb2.JobPriority, name, "priority")
 
 
 class JobCalls:
@@ -19,17 +50,20 @@ class JobCalls:
         """Queues a training job and returns it. settings: those of train_spec. priority: "low",
         "normal", "high" or "urgent"; after: jobs that must succeed before; time_limit: s of running
         after which it fails, 0 for none. What is likely not meant is warned of."""
-        spec = self.train_spec(recording, bin_width, **settings)
+        if bin_width is not None:
+            settings["bin_width"] = bin_width
+        spec = self.train_spec(recording, **settings)
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, train=spec, dependencies=after,
                                             priority=_priority(priority),
                                             time_limit_seconds=time_limit)
         job = self._call(self.jobs.CreateJob, request).job
         for text in job.train.warnings:
-            warnings.warn(f"{job.name}: {text}", stacklevel=2)
+            warnings.warn(f"{job.name}: {text}", stacklevel=3)
         return job
 
     @classmethod
+    @_settings
     def train_spec(cls, recording, bin_width=None, features=None, k=None, levels=None, window=1, stride=1,
                    selection=None, loss=None, output=None, normaliser="none", labels=(), regions=(),
                    unit_ids=(), target=None, minimum_rate=0.0, mask=None, split=None,
@@ -54,9 +88,12 @@ class JobCalls:
         Resampling, Penalty and Optimiser. k_anneal: the part of training over which the k of TopK
         and BatchTopK falls to its value. batch_size, epochs: 0 leaves them to the server, which
         says in the job's train.choices what it chose. hidden_inputs: the fraction of the units that
-        each window lacks in a step of training (see TrainSpec). selection: "relu", "top_k",
-        "batch_top_k", "jump_relu" or "gated". target: None or a dict with recording, unit_labels,
-        unit_ids, unit_regions and normaliser of a paired population."""
+        each window lacks in a step of training (see TrainSpec). selection: "relu", "topk",
+        "batch_topk", "jumprelu" or "gated". target: None or a dict with recording, unit_labels,
+        unit_ids, unit_regions and normaliser of a paired population.
+
+        Settings also go under the names of saectl's flags: lr for learning_rate, batch, bin, min_rate,
+        output_function for output, label, region and unit."""
         spec = jobs_pb2.TrainSpec(recording=recording, batch_size=batch_size, epochs=epochs,
                                   max_steps=max_steps, seed=seed, threads=threads,
                                   hidden_inputs=hidden_inputs)
@@ -69,9 +106,9 @@ class JobCalls:
             target = dict(target)
             kind = target.pop("normaliser", "none")
             spec.target.CopyFrom(types_pb2.Target(
-                normaliser=types_pb2.Normaliser.Value("NORMALISER_" + kind.upper()), **target))
+                normaliser=value(types_pb2.Normaliser, kind, "target normaliser"), **target))
         view.minimum_rate = minimum_rate
-        view.normaliser = types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper())
+        view.normaliser = value(types_pb2.Normaliser, normaliser, "normaliser")
         if mask is not None:
             view.mask.table, view.mask.filter = mask
         view.segments = segments
@@ -79,11 +116,11 @@ class JobCalls:
         for f, level_k in levels or ([(features, k)] if features or k else []):
             spec.model.levels.add(features=f, k=level_k)
         if selection is not None:
-            spec.model.selection = types_pb2.Selection.Value("SELECTION_" + selection.upper())
+            spec.model.selection = value(types_pb2.Selection, selection, "selection")
         if loss is not None:
-            spec.model.loss = types_pb2.Loss.Value("LOSS_" + loss.upper())
+            spec.model.loss = value(types_pb2.Loss, loss, "loss")
         if revival is not None:
-            spec.model.revival = types_pb2.Revival.Value("REVIVAL_" + revival.upper())
+            spec.model.revival = value(types_pb2.Revival, revival, "revival")
         if resampling is not None:
             spec.model.resampling.CopyFrom(types_pb2.Resampling(**resampling))
         if penalty is not None:
@@ -94,15 +131,15 @@ class JobCalls:
             optimiser = dict(optimiser)
             kind = optimiser.pop("kind", "adam")
             spec.optimiser.CopyFrom(types_pb2.Optimiser(
-                kind=types_pb2.OptimiserKind.Value("OPTIMISER_KIND_" + kind.upper()),
+                kind=value(types_pb2.OptimiserKind, kind, "optimiser kind"),
                 **optimiser))
         if output is not None:
-            spec.model.output = types_pb2.Output.Value("OUTPUT_" + output.upper())
+            spec.model.output = value(types_pb2.Output, output, "output_function")
         if decoder_start is not None:
-            spec.model.decoder_start = types_pb2.DecoderStart.Value(
-                "DECODER_START_" + decoder_start.upper())
+            spec.model.decoder_start = value(types_pb2.DecoderStart, decoder_start,
+                                             "decoder_start")
         if bias_start is not None:
-            spec.model.bias_start = types_pb2.BiasStart.Value("BIAS_START_" + bias_start.upper())
+            spec.model.bias_start = value(types_pb2.BiasStart, bias_start, "bias_start")
         if aux is not None:
             spec.model.aux.CopyFrom(types_pb2.AuxK(**aux))
         spec.optimiser.learning_rate = learning_rate
@@ -155,6 +192,7 @@ class JobCalls:
             filter, state=state, kind=kind, owner=owner, recording=recording, sweep=sweep))
         return list(self._pages(self.jobs.ListJobs, request, "jobs", limit))
 
+    @unhurried
     def watch_jobs(self, kind=None, owner=None, recording=None, sweep=None, filter="",
                    trials=False):
         """Yields what is new about all jobs that have not ended, until one stops to ask: messages
@@ -180,6 +218,11 @@ class JobCalls:
         failed or cancelled job begins anew."""
         return self._call(self.jobs.RetryJob, jobs_pb2.RetryJobRequest(name=name)).job
 
+    def delete_job(self, name):
+        """Forgets a job that has ended and whose model and dictionary are gone."""
+        self._call(self.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=name))
+
+    @unhurried
     def watch(self, name, after=0):
         """Yields the job's progress from its beginning until it ends. after: the sequence of the last
         record that is known; -1: begin with the latest."""
@@ -188,15 +231,19 @@ class JobCalls:
             if event.HasField("progress"):
                 yield event.progress
 
-    def wait(self, name):
+    @unhurried
+    def wait(self, name, progress=None):
         """The job once it ended; raises RuntimeError where it failed or was cancelled. What is wrong
-        with its model is warned of and stands in the job's warnings."""
-        for _ in self.watch(name, after=-1):
-            pass
+        with its model is warned of and stands in the job's warnings. progress: a function of each
+        record (JobProgress), True for a line on stderr, False for nothing, None for a line in a
+        terminal or a notebook."""
+        shown = Shown(progress, name)
+        for record in self.watch(name, after=-1):
+            shown.each(record)
         job = self.job(name)
+        shown.end(state(job))
         if job.state != jobs_pb2.Job.STATE_SUCCEEDED:
-            state = jobs_pb2.Job.State.Name(job.state)[6:]
-            raise RuntimeError(f"{name} {state}: {job.error.message}")
+            raise RuntimeError(f"{name} {state(job)}: {job.error.message}")
         for text in job.warnings:
-            warnings.warn(f"{job.model}: {text}", stacklevel=2)
+            warnings.warn(f"{job.model}: {text}", stacklevel=3)
         return job

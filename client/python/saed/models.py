@@ -5,8 +5,10 @@ import json
 
 import numpy as np
 
+from saed.calls import unhurried
 from saed.v1 import inference_pb2, models_pb2, recordings_pb2, types_pb2
 from saed.values import DTYPES, Codes, evidence_kind, tensor_to_array
+from saed.words import value
 
 # What is sent at once: half of a message and as many windows as servers take.
 _MESSAGE_BYTES, _MOST_WINDOWS = 32 << 20, 1 << 16
@@ -29,7 +31,7 @@ class ModelCalls:
     def encode(self, model, counts, rule=None, reconstruct=False):
         """Sparse codes of counts [windows, S, units] (or [windows, units] where S = 1): uint8 and
         uint16 as they are, other types as float32. Any number of windows. rule: None (the model's
-        own), "threshold" or "top_k"."""
+        own), "threshold" or "topk"."""
         offsets, indices, values, reconstructions = [np.zeros(1, np.int64)], [], [], []
         for answer in self._encode(model, counts, rule, reconstruct=reconstruct):
             offsets.append(np.array(answer.codes.row_offsets[1:], np.int64) + offsets[-1][-1])
@@ -81,21 +83,25 @@ class ModelCalls:
                 counts=types_pb2.Tensor(dtype=DTYPES[counts.dtype], shape=some.shape,
                                         data=some.tobytes()))
             if rule is not None:
-                request.rule = inference_pb2.CodeRule.Value("CODE_RULE_" + rule.upper())
+                request.rule = value(inference_pb2.CodeRule, rule, "rule")
             yield self._call(self.inference.Encode, request)
 
     def _features(self, model):
-        cache = self.__dict__.setdefault("_feature_counts", {})
-        if model not in cache:
-            cache[model] = self.model(model).features
-        return cache[model]
+        if model not in self._feature_counts:
+            self._feature_counts[model] = self.model(model).features
+        return self._feature_counts[model]
 
+    def delete_model(self, model):
+        """Deletes a model with its dictionaries and what was said about its features."""
+        self._call(self.models.DeleteModel, models_pb2.DeleteModelRequest(name=model))
+
+    @unhurried
     def download(self, model, format="saed"):
         """The model as {file name: bytes}, checked against the digest sent. format: "saed" (one
         safetensors file) or "saelens" (cfg.json and sae_weights.safetensors)."""
         files, name, whole, digest = {}, None, hashlib.sha256(), ""
         request = models_pb2.DownloadModelRequest(
-            name=model, format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper()))
+            name=model, format=value(models_pb2.ModelFormat, format, "format"))
         for part in self._stream(self.models.DownloadModel, request):
             kind = part.WhichOneof("part")
             if kind == "file":
@@ -110,18 +116,23 @@ class ModelCalls:
             raise IOError(f"{model}: the files arrived damaged")
         return {n: bytes(data) for n, data in files.items()}
 
+    @unhurried
     def import_model(self, files, recording, bin_width, window=1, labels=(), normaliser="none",
                      split=0.8, format="saelens", name=""):
         """Stores a model trained elsewhere and returns it. files: {file name: bytes}."""
+        for file, data in files.items():
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(f"files: {file!r} is a {type(data).__name__}; must be its content, "
+                                "bytes, as pathlib.Path(…).read_bytes() gives it")
         view = types_pb2.DataView(
             bin_width=bin_width, window=window, unit_labels=labels,
-            normaliser=types_pb2.Normaliser.Value("NORMALISER_" + normaliser.upper()),
+            normaliser=value(types_pb2.Normaliser, normaliser, "normaliser"),
             split=types_pb2.Split(train_fraction=split))
 
         def messages():
             yield models_pb2.ImportModelRequest(spec=models_pb2.ImportModelSpec(
                 display_name=name, recording=recording, view=view,
-                format=models_pb2.ModelFormat.Value("MODEL_FORMAT_" + format.upper())))
+                format=value(models_pb2.ModelFormat, format, "format")))
             for file, data in files.items():
                 yield models_pb2.ImportModelRequest(file=recordings_pb2.FileHeader(
                     name=file, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
@@ -129,6 +140,7 @@ class ModelCalls:
                     yield models_pb2.ImportModelRequest(chunk=data[at:at + (1 << 20)])
         return self._call(self.models.ImportModel, messages()).model
 
+    @unhurried
     def tensors(self, model):
         """The model's tensors as {name: float32 array}."""
         (data,) = self.download(model).values()

@@ -9,8 +9,9 @@ import warnings
 
 import numpy as np
 
+from saed.calls import unhurried
 from saed.choose import choose_files, warn_of_unread
-from saed.errors import Error
+from saed.frames import frame
 from saed.v1 import jobs_pb2, models_pb2, recordings_pb2
 from saed.values import Series
 
@@ -59,6 +60,7 @@ def _file_messages(role, name, path):
 class RecordingCalls:
     """Of a Client."""
 
+    @unhurried
     def import_recording(self, path, format=None, name="", sampling_rate=0.0, bin_width=0.0,
                          intervals=None, series=None, units=None, options=None, strict=False,
                          private=False):
@@ -81,23 +83,12 @@ class RecordingCalls:
         if units is not None:
             files.append((roles.ROLE_UNITS, pathlib.Path(units).name, units))
 
-        unreadable = []
-
         def messages():
             yield recordings_pb2.ImportRecordingRequest(header=header)
-            try:
-                for role, file_name, file in files:
-                    yield from _file_messages(role, file_name, file)
-            except OSError as error:
-                unreadable.append(error)  # gRPC would say no more than that there was one
-                raise
+            for role, file_name, file in files:
+                yield from _file_messages(role, file_name, file)
 
-        try:
-            answer = self._call(self.recordings.ImportRecording, messages())
-        except Error:
-            if unreadable:
-                raise unreadable[0] from None
-            raise
+        answer = self._call(self.recordings.ImportRecording, messages())
         warn_of_unread(tables, [f for role, _, f in files if role != roles.ROLE_MAIN],
                        answer.recording)
         if not answer.created:
@@ -125,6 +116,24 @@ class RecordingCalls:
         request.update_mask.paths.append("display_name")
         return getattr(self._call(call, request), answer)
 
+    def share(self, recording):
+        """Lets everyone on the server see a recording and what is made from it; returns it."""
+        return self._set_private(recording, False)
+
+    def hide(self, recording):
+        """Lets only its owner see a recording and what is made from it; returns it."""
+        return self._set_private(recording, True)
+
+    def _set_private(self, recording, private):
+        request = recordings_pb2.UpdateRecordingRequest(name=recording, private=private)
+        request.update_mask.paths.append("private")
+        return self._call(self.recordings.UpdateRecording, request).recording
+
+    def delete_recording(self, recording):
+        """Deletes a recording that nothing uses."""
+        self._call(self.recordings.DeleteRecording,
+                   recordings_pb2.DeleteRecordingRequest(name=recording))
+
     def get_recording(self, recording):
         return self._call(self.recordings.GetRecording,
                           recordings_pb2.GetRecordingRequest(name=recording)).recording
@@ -143,15 +152,18 @@ class RecordingCalls:
         return list(self._pages(self.recordings.ListRecordings,
                                 recordings_pb2.ListRecordingsRequest(), "recordings", limit))
 
-    def list_units(self, recording, limit=None):
-        return list(self._pages(self.recordings.ListUnits,
-                                recordings_pb2.ListUnitsRequest(parent=recording), "units", limit))
+    def list_units(self, recording, limit=None, as_frame=False):
+        """Its units; as_frame: as a pandas.DataFrame, with their further columns."""
+        units = list(self._pages(self.recordings.ListUnits,
+                                 recordings_pb2.ListUnitsRequest(parent=recording), "units", limit))
+        return frame(units) if as_frame else units
 
     def list_interval_tables(self, recording):
         return list(self._pages(self.recordings.ListIntervalTables,
                                 recordings_pb2.ListIntervalTablesRequest(parent=recording),
                                 "interval_tables", None))
 
+    @unhurried
     def spikes(self, recording):
         """The spike times of every unit, as a dict of unit ids and float64 arrays, s."""
         header, data = self._download(recording)
@@ -162,6 +174,7 @@ class RecordingCalls:
         trains = np.split(np.frombuffer(data, "<f8"), stops[:-1]) if len(stops) else []
         return dict(zip(header.unit_ids, trains))
 
+    @unhurried
     def counts(self, recording):
         """The counts [bins, units] of a recording that came as a count matrix; bin_width and units
         are in the recording and list_units()."""
@@ -171,9 +184,10 @@ class RecordingCalls:
         dtype = {"u8": "u1", "u16": "<u2", "f32": "<f4"}[header.counts_dtype]
         return np.frombuffer(data, dtype).reshape(header.bins, len(header.unit_ids))
 
-    def interval_table(self, recording, name):
+    @unhurried
+    def interval_table(self, recording, name, as_frame=False):
         """An interval table as a dict of columns: float64 arrays of numbers (NaN where missing),
-        lists of texts, or lists of lists."""
+        lists of texts, or lists of lists; as_frame: as a pandas.DataFrame."""
         _, data = self._download(recording, interval_table=name)
 
         def column(values):
@@ -184,10 +198,12 @@ class RecordingCalls:
             return np.array([number[v] if v is None or isinstance(v, str) else v for v in values],
                             np.float64)
 
-        return {k: column(v) for k, v in json.loads(bytes(data).decode()).items()}
+        table = {k: column(v) for k, v in json.loads(bytes(data).decode()).items()}
+        return frame(table) if as_frame else table
 
+    @unhurried
     def series(self, recording, name):
-        """A behavioural series (Series)."""
+        """A behavioural series (Series); saed.frame() makes a table of it."""
         header, data = self._download(recording, series=name)
         summary = header.series
         numbers = np.frombuffer(data, "<f8")

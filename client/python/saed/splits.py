@@ -1,6 +1,7 @@
 """Which bins train and which are held out."""
 
 from saed.v1 import types_pb2
+from saed.words import value
 
 
 def trials(table, filter="", held_out=None, order="interleaved", seed=0, stratify=None, fold=None,
@@ -15,8 +16,8 @@ def trials(table, filter="", held_out=None, order="interleaved", seed=0, stratif
     outside the rows "trains" or is "left_out"; it is never scored. See TrialSplit in types.proto."""
     split = types_pb2.TrialSplit(
         table=table, filter=filter, seed=seed, held_out=_fraction(held_out), stratify=stratify or "",
-        order=_value(types_pb2.TrialOrder, "TRIAL_ORDER_", order, "order"),
-        outside=_value(types_pb2.Outside, "OUTSIDE_", outside, "outside"), embargo=embargo)
+        order=value(types_pb2.TrialOrder, order, "order"),
+        outside=value(types_pb2.Outside, outside, "outside"), embargo=embargo)
     if fold is not None:
         if not isinstance(fold, (tuple, list)) or len(fold) != 2 or fold[1] < 1:
             raise ValueError(f"fold: is {fold!r}; must be (i, n), e.g. (0, 5)")
@@ -35,13 +36,6 @@ def _fraction(held_out):
     if held_out == 0:
         raise ValueError("held_out: is 0; must be above 0 and below 1, e.g. 0.2, or None")
     return held_out or 0
-
-
-def _value(enum, prefix, name, what):
-    names = [n[len(prefix):].lower() for n in enum.keys() if not n.endswith("UNSPECIFIED")]
-    if name not in names:
-        raise ValueError(f"{what}: is {name!r}; must be one of {', '.join(names)}")
-    return enum.Value(prefix + name.upper())
 
 
 def set_split(out, split):

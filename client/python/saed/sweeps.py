@@ -2,7 +2,10 @@
 
 import uuid
 
+from saed.calls import unhurried
+from saed.progress import Shown
 from saed.v1 import sweeps_pb2
+from saed.words import state, value
 
 
 def _add_values(out, values):
@@ -43,10 +46,10 @@ class SweepCalls:
             base=base, trials=trials, seeds=seeds, parallel=parallel,
             validation_fraction=validation, core_seconds=core_seconds, seed=seed,
             skip_best=not train_best,
-            method=sweeps_pb2.SweepMethod.Value("SWEEP_METHOD_" + method.upper()),
+            method=value(sweeps_pb2.SweepMethod, method, "method"),
             early_stopping=sweeps_pb2.EarlyStopping(rungs=rungs, reduction=reduction),
             objective=sweeps_pb2.SweepObjective(
-                kind=sweeps_pb2.SweepObjective.Kind.Value("KIND_" + objective.upper()),
+                kind=value(sweeps_pb2.SweepObjective.Kind, objective, "objective"),
                 l0_target=l0_target))
         if condition is not None:
             spec.objective.condition.name, spec.objective.condition.expression = condition
@@ -64,6 +67,15 @@ class SweepCalls:
                                                 display_name=name, spec=spec)
         return self._call(self.sweeps.CreateSweep, request).sweep
 
+    def list_sweeps(self, limit=None):
+        """Sweeps, newest first."""
+        return list(self._pages(self.sweeps.ListSweeps, sweeps_pb2.ListSweepsRequest(), "sweeps",
+                                limit))
+
+    def delete_sweep(self, name):
+        """Forgets a sweep that has ended, with its trials."""
+        self._call(self.sweeps.DeleteSweep, sweeps_pb2.DeleteSweepRequest(name=name))
+
     def get_sweep(self, name):
         """The sweep with all its trials."""
         request = sweeps_pb2.GetSweepRequest(name=name)
@@ -75,6 +87,7 @@ class SweepCalls:
                 return sweep
             request.page_token = answer.next_page_token
 
+    @unhurried
     def watch_sweep(self, name):
         """Yields the sweep whenever something changed, until it ends."""
         trials = {}
@@ -82,14 +95,18 @@ class SweepCalls:
         for event in self._stream(self.sweeps.WatchSweep, request):
             yield _with_trials(event.sweep, trials)
 
-    def wait_sweep(self, name):
-        """The sweep once it ended; raises RuntimeError where it failed or was cancelled."""
+    @unhurried
+    def wait_sweep(self, name, progress=None):
+        """The sweep once it ended; raises RuntimeError where it failed or was cancelled. progress: a
+        function of the sweep whenever something changed, True for a line on stderr, False for
+        nothing, None for a line in a terminal or a notebook."""
+        shown = Shown(progress, name)
         sweep = None
         for sweep in self.watch_sweep(name):
-            pass
+            shown.each(sweep)
+        shown.end(state(sweep))
         if sweep.state != sweeps_pb2.Sweep.STATE_SUCCEEDED:
-            state = sweeps_pb2.Sweep.State.Name(sweep.state)[6:]
-            raise RuntimeError(f"{name} {state}: {sweep.error}")
+            raise RuntimeError(f"{name} {state(sweep)}: {sweep.error}")
         return sweep
 
     def cancel_sweep(self, name):

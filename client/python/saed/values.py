@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 
 from saed.v1 import types_pb2
+from saed.words import value
 
 DTYPES = {np.dtype("u1"): types_pb2.DATA_TYPE_U8, np.dtype("<u2"): types_pb2.DATA_TYPE_U16,
           np.dtype("<f4"): types_pb2.DATA_TYPE_F32}
 
 
-
 def evidence_kind(name):
     """Of the API; None is none."""
-    return 0 if name is None else types_pb2.EvidenceKind.Value("EVIDENCE_KIND_" + name.upper())
+    return 0 if name is None else value(types_pb2.EvidenceKind, name, "evidence kind")
 
 
 @dataclasses.dataclass
