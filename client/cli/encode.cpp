@@ -8,6 +8,7 @@
 #include "client/cli/command.h"
 #include "client/cli/evidence.h"
 #include "client/cli/output.h"
+#include "client/cli/words.h"
 #include "server/base/npy.h"
 #include "server/base/status_macros.h"
 
@@ -122,7 +123,7 @@ void AddEncodeCommand(CLI::App& app, Session& session) {
   c->add_option("model", f->model, "Its name or id")->required();
   c->add_option("counts", f->path, ".npy of raw counts [windows, bins, units]")->required();
   c->add_option("--rule", f->rule, "threshold or topk; default: the model's own")
-      ->check(CLI::IsMember({"threshold", "topk"}));
+      ->transform(OneOf({"threshold", "topk"}));
   std::vector<std::string> kinds;
   for (const auto& [name, kind] : EvidenceKinds()) kinds.push_back(name);
   auto* evidence =

@@ -11,6 +11,7 @@
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/cli/split_flags.h"
+#include "client/cli/words.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 
@@ -302,7 +303,7 @@ void AddModelCommands(CLI::App& app, Session& session) {
   download->add_option("-o,--file", *path, "Where to: a file, or a directory for saelens")
       ->capture_default_str();
   download->add_option("--format", *format, "saed (one safetensors file) or saelens")
-      ->check(CLI::IsMember({"saed", "saelens"}))
+      ->transform(OneOf({"saed", "saelens"}))
       ->capture_default_str();
   Run(download, session, [&session, n = download_name, path, format] {
     return Download(session, *n, *path, *format);
@@ -319,7 +320,7 @@ void AddModelCommands(CLI::App& app, Session& session) {
   import->add_option("--split", flags->split, "Fraction of bins that are not held out")
       ->capture_default_str();
   import->add_option("--normaliser", flags->normaliser, "Of the input")
-      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->transform(OneOf({"none", "zscore", "minmax"}))
       ->capture_default_str();
   Run(import, session, [&session, flags] { return Import(session, *flags); });
   auto [reproduce, reproduce_name] =

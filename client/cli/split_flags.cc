@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "client/cli/words.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -50,7 +51,7 @@ void SplitFlags::AddTo(CLI::App& command) {
   add("--order", order,
       "By which trials are dealt out: interleaved (default: evenly spaced in time), random, or "
       "blocks: runs of neighbours from five stretches")
-      ->check(CLI::IsMember({"interleaved", "random", "blocks"}));
+      ->transform(OneOf({"interleaved", "random", "blocks"}));
   add("--split-seed", seed, "Of the random order");
   add("--stratify", stratify, "Hold out the same fraction of each value of this column of TABLE");
   add("--fold", fold, "I/N: of N folds number I, from 0, is held out, e.g. 0/5");
@@ -58,7 +59,7 @@ void SplitFlags::AddTo(CLI::App& command) {
       "Seconds beside what is held out that train nothing; default: up to 1 s, at least a window "
       "without a bin");
   add("--outside", outside, "Time outside the rows: trains (default) or left-out")
-      ->check(CLI::IsMember({"trains", "left-out"}));
+      ->transform(OneOf({"trains", "left-out"}));
   add("--split-time", time, "So many equal stretches of time, of which each holds out its end");
   add("--split", fraction, "Fraction of bins that train, from the start");
   add("--split-column", column, "Split by values of TABLE.COLUMN")->check(NotEmpty);

@@ -9,6 +9,7 @@
 #include "client/cli/connection.h"
 #include "client/cli/output.h"
 #include "client/cli/train_flags.h"
+#include "client/cli/words.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -340,7 +341,7 @@ void AddCreate(CLI::App& app, Session& session) {
       ->required()
       ->group("Sweep");
   c->add_option("--method", f->method, "tpe (default), random or grid")
-      ->check(CLI::IsMember({"tpe", "random", "grid"}))
+      ->transform(OneOf({"tpe", "random", "grid"}))
       ->group("Sweep");
   c->add_option("--trials", f->trials, "Of tpe and random")->group("Sweep")->capture_default_str();
   c->add_option("--seeds", f->seeds, "Per trial")->group("Sweep")->capture_default_str();
@@ -351,7 +352,7 @@ void AddCreate(CLI::App& app, Session& session) {
       ->group("Sweep")
       ->capture_default_str();
   c->add_option("--objective", f->objective, "On validation windows, part of the training side")
-      ->check(CLI::IsMember({"error", "explained_variance", "bits_per_spike", "auroc"}))
+      ->transform(OneOf({"error", "explained_variance", "bits_per_spike", "auroc"}))
       ->group("Sweep")
       ->capture_default_str();
   c->add_option("--l0-target", f->l0_target, "L0 above it costs: max(0, L0/target - 1)")

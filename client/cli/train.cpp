@@ -3,6 +3,7 @@
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/cli/train_flags.h"
+#include "client/cli/words.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -16,7 +17,7 @@ struct QueueFlags {
 
   void AddTo(CLI::App& command) {
     command.add_option("--priority", priority, "Among your own jobs; urgent ones pause others")
-        ->check(CLI::IsMember({"low", "normal", "high", "urgent"}))
+        ->transform(OneOf({"low", "normal", "high", "urgent"}))
         ->group("Queue")
         ->capture_default_str();
     command.add_option("--after", after, "Start only once this job has succeeded (repeatable)")

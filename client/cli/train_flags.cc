@@ -6,6 +6,7 @@
 #include <random>
 
 #include "client/cli/command.h"
+#include "client/cli/words.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -178,7 +179,7 @@ absl::Status TrainFlags::Fill(v1::TrainSpec& spec) const {
 void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("recording", recording, "Its name or id")->required();
   command
-      .add_option("--bin", bin,
+      .add_option("--bin,--bin-width", bin,
                   "Bin width, s; 0 (default): by the units' rates, or the counts' own")
       ->group("Data");
   command.add_option("--window", window, "Bins per window")->group("Data")->capture_default_str();
@@ -186,7 +187,8 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--label", labels, "Only units with this label (repeatable)")->group("Data");
   command.add_option("--unit", unit_ids, "Only this unit id (repeatable)")->group("Data");
   command.add_option("--region", regions, "Only units of this region (repeatable)")->group("Data");
-  command.add_option("--min-rate", minimum_rate, "Only units of at least this rate, Hz")
+  command
+      .add_option("--min-rate,--minimum-rate", minimum_rate, "Only units of at least this rate, Hz")
       ->group("Data");
   command.add_option("--start", start, "Start of the time range, s")->group("Data");
   command.add_option("--stop", stop, "End of the time range, s")->group("Data");
@@ -194,7 +196,7 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->check(NotEmpty)
       ->group("Data");
   command.add_option("--normaliser", normaliser, "Fitted on training bins")
-      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->transform(OneOf({"none", "zscore", "minmax"}))
       ->group("Data")
       ->capture_default_str();
   command
@@ -213,7 +215,7 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->group("Model");
   command
       .add_option("--selection", selection, "relu (default), topk, batch_topk, jumprelu or gated")
-      ->check(CLI::IsMember({"relu", "topk", "batch_topk", "jumprelu", "gated"}))
+      ->transform(OneOf({"relu", "topk", "batch_topk", "jumprelu", "gated"}))
       ->group("Model");
   command
       .add_option(
@@ -230,14 +232,14 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->group("Model");
   command.add_option("--threshold", threshold, "jumprelu: start of the thresholds")->group("Model");
   command.add_option("--bias-start", bias_start, "mean (default), zero or geometric_median")
-      ->check(CLI::IsMember({"mean", "zero", "geometric_median"}))
+      ->transform(OneOf({"mean", "zero", "geometric_median"}))
       ->group("Model");
   command.add_flag("--subtract-bias", subtract_bias, "Subtract the decoder bias from the input")
       ->group("Model");
   command
       .add_option("--revival", revival,
                   "Of dead latents: auxk (default), nldisco, resample or none")
-      ->check(CLI::IsMember({"auxk", "nldisco", "resample", "none"}))
+      ->transform(OneOf({"auxk", "nldisco", "resample", "none"}))
       ->group("Model");
   command
       .add_flag("--aux-pre-activation", pre_activation,
@@ -257,19 +259,19 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--target-unit", target_units, "Predict this unit id (repeatable)")
       ->group("Paired population");
   command.add_option("--target-normaliser", target_normaliser, "Of the predicted units")
-      ->check(CLI::IsMember({"none", "zscore", "minmax"}))
+      ->transform(OneOf({"none", "zscore", "minmax"}))
       ->group("Paired population");
   command
       .add_option(
           "--loss", loss,
           "poisson (default for counts), mse (default where the target is normalised) or msle")
-      ->check(CLI::IsMember({"mse", "msle", "poisson"}))
+      ->transform(OneOf({"mse", "msle", "poisson"}))
       ->group("Model");
   command.add_option("--output-function", output, "Default: what the loss needs")
-      ->check(CLI::IsMember({"identity", "relu", "softplus"}))
+      ->transform(OneOf({"identity", "relu", "softplus"}))
       ->group("Model");
   command.add_option("--decoder-start", decoder_start, "tied (default) or independent")
-      ->check(CLI::IsMember({"tied", "independent"}))
+      ->transform(OneOf({"tied", "independent"}))
       ->group("Model");
   command.add_option("--aux-weight", aux_weight, "Weight of AuxK; 0 switches it off")
       ->group("Model");
@@ -277,11 +279,11 @@ void TrainFlags::AddTo(CLI::App& command) {
       .add_option("--dead-after", dead_after,
                   "Steps unselected that make a latent dead; 0: a twentieth of all")
       ->group("Model");
-  command.add_option("--lr", learning_rate, "Learning rate")
+  command.add_option("--lr,--learning-rate", learning_rate, "Learning rate")
       ->group("Training")
       ->capture_default_str();
   command.add_option("--optimiser", optimiser, "adam (default), adamw or momentum")
-      ->check(CLI::IsMember({"adam", "adamw", "momentum"}))
+      ->transform(OneOf({"adam", "adamw", "momentum"}))
       ->group("Training");
   command.add_option("--weight-decay", weight_decay, "Of the matrices, for adamw and momentum")
       ->group("Training");
@@ -290,10 +292,10 @@ void TrainFlags::AddTo(CLI::App& command) {
   command.add_option("--average", average, "Decay of a moving average of the weights; 0: none")
       ->group("Training");
   command.add_option("--schedule", schedule, "warmup_hold (default), constant, linear or cosine")
-      ->check(CLI::IsMember({"warmup_hold", "constant", "linear", "cosine"}))
+      ->transform(OneOf({"warmup_hold", "constant", "linear", "cosine"}))
       ->group("Training");
   command
-      .add_option("--batch", batch,
+      .add_option("--batch,--batch-size", batch,
                   "Windows per step; 0 (default): 256, or 1024 where 50000 windows or more train")
       ->group("Training");
   command

@@ -31,8 +31,8 @@ class AdminCalls:
     """Of a Client. whoami, tokens of one's own: for everyone; the rest: for administrators."""
 
     def whoami(self):
-        """Who the server takes you for, what holds for you and what you have: the answer of GetUser,
-        with `user`, `limits` and `holdings`."""
+        """Who the server takes you for, what holds for you and what you have: the answer of
+        GetUser, with `user`, `limits` and `holdings`."""
         return self._call(self.admin.GetUser, admin_pb2.GetUserRequest())
 
     def user(self, name):
@@ -43,9 +43,9 @@ class AdminCalls:
         return list(self._pages(self.admin.ListUsers, admin_pb2.ListUsersRequest(), "users", limit))
 
     def create_user(self, name, role="member", share=1.0, **quota):
-        """Makes a user and returns it. role: "reader", "member" or "admin"; share: their part of the
-        machine against the others'; quota: threads, running_jobs, unfinished_jobs, stored_bytes,
-        requests_per_second, 0 for no limit, left out for that of everyone."""
+        """Makes a user and returns it. role: "reader", "member" or "admin"; share: their part of
+        the machine against the others'; quota: threads, running_jobs, unfinished_jobs,
+        stored_bytes, requests_per_second, 0 for no limit, left out for that of everyone."""
         _check_quota(quota)
         user = admin_pb2.User(name=_user(name), role=_role(role), share=share,
                               quota=admin_pb2.Quota(**quota))
@@ -74,33 +74,34 @@ class AdminCalls:
             name=_user(name), reassign_to=_user(reassign_to))).reassigned
 
     def create_token(self, user="", note="", days=0):
-        """A new token, as (secret, token): the secret is what connect() takes, and is shown here and
-        nowhere else. user: "" for yourself, others for administrators. days: 0 for 365, or for as long
-        as the token lasts with which you ask."""
+        """A new token, as (secret, token): the secret is what connect() takes, and is shown here
+        and nowhere else. user: "" for yourself, others for administrators. days: 0 for 365, or for
+        as long as the token lasts with which you ask."""
         answer = self._call(self.admin.CreateToken, admin_pb2.CreateTokenRequest(
             user=_user(user), note=note, valid_days=days))
         return answer.secret, answer.token
 
     def list_tokens(self, user="", limit=None):
-        """Tokens without their secrets, newest first. user: "" for all that you may see: your own, for
-        administrators everyone's."""
+        """Tokens without their secrets, newest first. user: "" for all that you may see: your own,
+        for administrators everyone's."""
         return list(self._pages(self.admin.ListTokens,
                                 admin_pb2.ListTokensRequest(user=_user(user)), "tokens", limit))
 
     def revoke_token(self, token, with_made=False):
-        """Refuses a token, by its name or id, from now on; with_made: also those that were made with
-        it. Returns how many that were not revoked before."""
+        """Refuses a token, by its name or id, from now on; with_made: also those that were made
+        with it. Returns how many that were not revoked before."""
         return self._call(self.admin.RevokeToken, admin_pb2.RevokeTokenRequest(
             name=_token(token), with_made=with_made)).revoked
 
     def audit(self, user="", limit=100):
-        """What was changed or refused, newest first. user: only what they did; limit: None for all."""
+        """What was changed or refused, newest first. user: only what they did; limit: None for
+        all."""
         return list(self._pages(self.admin.ListAuditRecords,
                                 admin_pb2.ListAuditRecordsRequest(user=_user(user)), "records",
                                 limit))
 
     def backup(self, directory):
-        """Writes a consistent copy of everything into a new folder on the server's machine, while jobs
-        run. Returns the answer, with `bytes` and `objects`."""
+        """Writes a consistent copy of everything into a new folder on the server's machine, while
+        jobs run. Returns the answer, with `bytes` and `objects`."""
         return self._call(self.admin.CreateBackup,
                           admin_pb2.CreateBackupRequest(directory=directory))

@@ -17,7 +17,8 @@ def checked(timeout):
 
 
 def unhurried(call):
-    """Marks a call that watches, waits or carries files: the connection's timeout is not its own."""
+    """Marks a call that watches, waits or carries files: the connection's timeout is not its
+    own."""
     call.unhurried = True
     return call
 

@@ -26,8 +26,8 @@ __all__ = ["Client", "Codes", "Error", "Series", "Timeout", "connect"]
 def connect(address="127.0.0.1:7070", token=None, ca=None, certificate=None, key=None,
             timeout=None):
     """A client of the server at host:port (or unix:path). token: default the environment's
-    SAED_TOKEN. ca, certificate, key: PEM files; with ca (default SAED_TLS_CA) TLS is used. timeout: s
-    after which a call that has no answer raises saed.Timeout, None for never; not of calls that
+    SAED_TOKEN. ca, certificate, key: PEM files; with ca (default SAED_TLS_CA) TLS is used. timeout:
+    s after which a call that has no answer raises saed.Timeout, None for never; not of calls that
     watch, wait or carry files. Every call also takes a timeout of its own, for all that it does:
     lab.list_jobs(timeout=5), lab.wait(job, timeout=3600)."""
     options = [("grpc.max_receive_message_length", -1)]

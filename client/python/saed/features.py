@@ -52,10 +52,10 @@ class FeatureCalls:
     """Of a Client."""
 
     def dictionary(self, name):
-        """The dictionary with its conditions: of each the best feature beside the best unit (`worth`,
-        `over_unit` with its interval) and, where there is one, the smallest set of features that
-        stands for it (`set`, see FeatureSet in features.proto; its scores: `set_scores`). Held-out
-        AUROCs of plain methods stand beside: see `conditions`."""
+        """The dictionary with its conditions: of each the best feature beside the best unit
+        (`worth`, `over_unit` with its interval) and, where there is one, the smallest set of
+        features that stands for it (`set`, see FeatureSet in features.proto; its scores:
+        `set_scores`). Held-out AUROCs of plain methods stand beside: see `conditions`."""
         return self._call(self.features.GetDictionary,
                           features_pb2.GetDictionaryRequest(name=name)).dictionary
 
@@ -71,14 +71,15 @@ class FeatureCalls:
                    features_pb2.DeleteDictionaryRequest(name=name))
 
     def conditions(self, dictionary, as_frame=False):
-        """What stands for each condition beside what plain methods reach: a list of dicts of held-out
-        AUROCs, None where there is none; as_frame: a pandas.DataFrame. `feature` with its number, its
-        `auroc` with the 95 % interval from `low` to `high` and `q`, the corrected p-value; `unit` (the
-        best single one) with its id `unit_id`, by how much the feature is above it (`over_unit`, with
-        `over_unit_low` and `over_unit_high`) and what that says (`worth`: "above units", "like units",
-        "below units" or None); `random` (the best of as many random rows), `pca` and `ica` (the best of
-        as many components), `latents` and `counts` (logistic regression on all of them), `set` and
-        `units` (the smallest set of features, and as many units) with `size`."""
+        """What stands for each condition beside what plain methods reach: a list of dicts of
+        held-out AUROCs, None where there is none; as_frame: a pandas.DataFrame. `feature` with its
+        number, its `auroc` with the 95 % interval from `low` to `high` and `q`, the corrected
+        p-value; `unit` (the best single one) with its id `unit_id`, by how much the feature is
+        above it (`over_unit`, with `over_unit_low` and `over_unit_high`) and what that says
+        (`worth`: "above units", "like units", "below units" or None); `random` (the best of as many
+        random rows), `pca` and `ica` (the best of as many components), `latents` and `counts`
+        (logistic regression on all of them), `set` and `units` (the smallest set of features, and
+        as many units) with `size`."""
         rows = []
         for c in self.dictionary(dictionary).conditions:
             pair = features_pb2.Association()
@@ -99,23 +100,24 @@ class FeatureCalls:
 
     def pool_condition(self, condition, all_dictionaries=False):
         """What stands for a condition, by its name, in all recordings that have it: the answer of
-        PoolCondition, `entries` with the highest held-out AUROC first (of the newest dictionary of each
-        recording, or of all), their mean and its SD over recordings, and a combined p-value."""
+        PoolCondition, `entries` with the highest held-out AUROC first (of the newest dictionary of
+        each recording, or of all), their mean and its SD over recordings, and a combined
+        p-value."""
         return self._call(self.features.PoolCondition, features_pb2.PoolConditionRequest(
             condition=condition, all_dictionaries=all_dictionaries))
 
     def list_features(self, dictionary, filter="", order_by="", limit=None, as_frame=False):
         """Features of a dictionary, or of all ("dictionaries/-"). filter, order_by: see
-        ListFeaturesRequest in features.proto, as 'best_auroc > 0.9' and 'best_auroc desc'; as_frame: as
-        a pandas.DataFrame."""
+        ListFeaturesRequest in features.proto, as 'best_auroc > 0.9' and 'best_auroc desc';
+        as_frame: as a pandas.DataFrame."""
         request = features_pb2.ListFeaturesRequest(parent=dictionary, filter=filter,
                                                    order_by=order_by)
         found = list(self._pages(self.features.ListFeatures, request, "features", limit))
         return frame(found) if as_frame else found
 
     def feature(self, name, latent=None):
-        """Everything about one feature: the answer of GetFeature, and its arrays. With latent, name is
-        that of a dictionary."""
+        """Everything about one feature: the answer of GetFeature, and its arrays. With latent, name
+        is that of a dictionary."""
         request = features_pb2.GetFeatureRequest(name=_feature(name, latent))
         answer = self._call(self.features.GetFeature, request)
         return answer, tensor_to_array(answer.decoder), tensor_to_array(answer.trace_map)
@@ -143,15 +145,15 @@ class FeatureCalls:
 
     def variables(self, dictionary):
         """What the dictionary's features are scored against: series, numeric columns, speed and
-        direction of positions. How a feature goes with them, by its code or the evidence that judges
-        it: `feature(name)[0].tunings`, in the same order."""
+        direction of positions. How a feature goes with them, by its code or the evidence that
+        judges it: `feature(name)[0].tunings`, in the same order."""
         return list(self.dictionary(dictionary).variables)
 
     def place_maps(self, feature, latent=None):
         """Maps of a feature over positions in a plane: {series: (x edges, y edges, training map,
         held-out map)}, maps [y, x], NaN where there were fewer than five windows. By what they are
-        judged, and how many bits they tell: `feature(name)[0].place_maps`. With latent, feature is the
-        name of a dictionary."""
+        judged, and how many bits they tell: `feature(name)[0].place_maps`. With latent, feature is
+        the name of a dictionary."""
         feature = _feature(feature, latent)
         answer = self.feature(feature)[0]
         places = self.dictionary(feature.partition("/features/")[0]).places

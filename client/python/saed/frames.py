@@ -41,8 +41,8 @@ def _row(thing):
 
 def frame(things):
     """A pandas.DataFrame of what a call returned: a list of messages (units, features, jobs,
-    associations, …) with a row for each, a list of dicts, a dict of columns, or a Series, whose index
-    is time in s. Enums are words, times have their zone."""
+    associations, …) with a row for each, a list of dicts, a dict of columns, or a Series, whose
+    index is time in s. Enums are words, times have their zone."""
     pandas = _pandas()
     if dataclasses.is_dataclass(things) and hasattr(things, "timestamps"):
         return pandas.DataFrame(things.values, columns=things.channels,

@@ -1,5 +1,5 @@
-"""One list of words with the command line and the pages: topk, batch_topk, jumprelu, succeeded …; what
-the protocol calls them, TOP_K and the like, is understood as well."""
+"""One list of words with the command line and the pages: topk, batch_topk, jumprelu, succeeded …;
+what the protocol calls them, TOP_K and the like, is understood as well."""
 
 import datetime
 
@@ -56,8 +56,8 @@ def _one(field, value):
 
 
 def to_dict(message):
-    """A message that a call returned as a dict, down to its parts: enums as words, times as datetimes
-    with their zone, None for what is not there."""
+    """A message that a call returned as a dict, down to its parts: enums as words, times as
+    datetimes with their zone, None for what is not there."""
     out = {}
     for field in message.DESCRIPTOR.fields:
         content = getattr(message, field.name)
