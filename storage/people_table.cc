@@ -75,7 +75,7 @@ std::shared_ptr<const People> Everyone(SQLite::Database& db) {
 
 absl::Status NoUser(const std::string& name) {
   return absl::NotFoundError(
-      fmt::format("there is no user '{}'; list them with saectl admin users list", name));
+      fmt::format("there is no user '{}'; list them with ListUsers", name));
 }
 
 absl::Status NoToken(const std::string& id) {
