@@ -339,6 +339,63 @@ TEST_F(Privacy, WhoMaySeeThemIsAnsweredOk) {
   }
 }
 
+const MethodDescriptor& MethodNamed(const std::string& name) {
+  for (const auto* method : AllMethods()) {
+    if (method->name() == name) return *method;
+  }
+  ADD_FAILURE() << name;
+  return *AllMethods()[0];
+}
+
+// What changes things, on private ones and in an order in which each can: pausing, resuming,
+// cancelling, retrying, deleting.
+TEST_F(Privacy, WhoMaySeeThemChangesThem) {
+  ASSERT_NO_FATAL_FAILURE(MakeShared());
+  const auto mixed = MakeMixed();
+  auto slow = TrainRequest(private_);
+  slow.mutable_train()->set_epochs(100'000);
+  slow.mutable_train()->set_max_steps(50'000'000);
+  const auto create = [](auto& c, auto... a) { return c.jobs().CreateJob(a...); };
+  const auto sweep = [](auto& c, auto... a) { return c.sweeps().CreateSweep(a...); };
+  for (const char* who : {"ada", "root"}) {
+    Things things = things_;
+    things["recordings"] = private_;
+    things["jobs"] = Do<v1::CreateJobResponse>("ada", slow, create).job().name();
+    things["sweeps"] =
+        Do<v1::CreateSweepResponse>("ada", Sweep(slow, 50'000'000), sweep).sweep().name();
+    const auto may = [&](const std::string& name) {
+      const Answer answer = Call(people_[who].token, MethodNamed(name), things);
+      EXPECT_EQ(answer.code, StatusCode::OK) << name << " by " << who << ": " << answer.message;
+    };
+    const auto reaches = [&](v1::Job::State state) {
+      v1::GetJobRequest get;
+      get.set_name(things["jobs"]);
+      for (int i = 0; i < 500; ++i) {
+        const auto job = Do<v1::GetJobResponse>(
+            "ada", get, [](auto& c, auto... a) { return c.jobs().GetJob(a...); });
+        if (job.job().state() == state) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+      ADD_FAILURE() << things["jobs"] << " never was " << v1::Job::State_Name(state);
+    };
+    may("CancelSweep");
+    may("PauseJob");
+    reaches(v1::Job::STATE_PAUSED);
+    may("ResumeJob");
+    may("CancelJob");
+    reaches(v1::Job::STATE_CANCELLED);
+    may("RetryJob");
+    may("CancelJob");
+    reaches(v1::Job::STATE_CANCELLED);
+    may("DeleteJob");
+  }
+  for (const auto& [who, how] :
+       {std::pair("ada", "model"), {"root", "recording of the analysis"}}) {
+    const Answer answer = Call(people_[who].token, MethodNamed("DeleteDictionary"), mixed.at(how));
+    EXPECT_EQ(answer.code, StatusCode::OK) << who << ": " << answer.message;
+  }
+}
+
 TEST_F(Privacy, NothingOfOthersStandsInTheWay) {
   ASSERT_NO_FATAL_FAILURE(MakeShared());
   const auto mixed = MakeMixed();
