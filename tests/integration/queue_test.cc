@@ -130,7 +130,7 @@ TEST_F(Queue, AJobThatWaitsForItsNextAttemptIsRetriedNow) {
   ASSERT_TRUE(Reaches(job->name(), v1::Job::STATE_RUNNING));
   daemon_.reset();
   {
-    SQLite::Database db((dir_ / "data/saed.db").string(), SQLite::OPEN_READWRITE);
+    SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READWRITE);
     ASSERT_EQ(db.exec("UPDATE jobs SET failures = 4, error_message = 'the disk is full', "
                       "not_before = created_at + 2560000000"),
               1);
