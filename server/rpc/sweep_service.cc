@@ -1,6 +1,8 @@
 #include "server/rpc/sweep_service.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <chrono>
 #include <limits>
@@ -62,6 +64,17 @@ absl::Status Get(Context& context, const v1::GetSweepRequest& request,
   return absl::OkStatus();
 }
 
+// The same bytes for the same message, whatever the order of its maps.
+std::string Bytes(const google::protobuf::Message& message) {
+  std::string out;
+  google::protobuf::io::StringOutputStream stream(&out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return out;
+}
+
 // What a watcher of a sweep was sent.
 class Sent {
  public:
@@ -70,7 +83,7 @@ class Sent {
     google::protobuf::RepeatedPtrField<v1::Trial> changed;
     for (v1::Trial& trial : *sweep.mutable_trials()) {
       std::string& before = trials_[trial.number()];
-      std::string now = trial.SerializeAsString();
+      std::string now = Bytes(trial);
       if (now == before) continue;
       before = std::move(now);
       changed.Add()->Swap(&trial);
@@ -143,7 +156,7 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
     SAED_RETURN_IF_ERROR(context.gate.Resources(now, "SweepService.WatchSweep", request));
     const uint64_t rings = context.scheduler.bell().rings();
     SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
-    std::string shown = sweep.SerializeAsString();
+    std::string shown = Bytes(sweep);
     if (shown != last) {
       last = std::move(shown);
       if (request.changed_trials()) sent.Reduce(sweep);
