@@ -256,7 +256,10 @@ class Builder {
   // Of a recording that has no training windows.
   void WarnOfPrecedent() {
     size_t known = 0;
-    for (size_t c = 0; c < conditions(); ++c) known += Before(c) != nullptr;
+    for (size_t c = 0; c < conditions(); ++c) {
+      const Precedent::Choices* before = Before(c);
+      known += before != nullptr && !before->features.empty();
+    }
     if (precedent_ == nullptr) {
       out_.warnings.emplace_back(
           "nothing trained here and the model has no dictionary of the recording that it was "
@@ -266,7 +269,7 @@ class Builder {
     }
     out_.warnings.push_back(fmt::format(
         "nothing trained here: which feature, unit and evidence stands for a condition is what {} "
-        "chose, and all {} windows are held out; {} of {} conditions have a name that it knows. "
+        "chose, and all {} windows are held out; it chose for {} of {} conditions by name. "
         "Units are matched by id: are they the same neurons?",
         precedent_->dictionary, sides_.test(), known, conditions()));
   }

@@ -49,14 +49,17 @@ absl::StatusOr<std::optional<features::Precedent>> OwnChoices(const Stores& stor
     SAED_ASSIGN_OR_RETURN(const auto pairs,
                           stores.dictionaries.Associations(dictionary->id, latent));
     for (const storage::AssociationRow& row : pairs) {
-      // Only pairs with support have a p-value.
-      if (!row.p_value || !row.train.auroc || at.count(row.condition) == 0) continue;
+      // Only pairs with support have a p-value; in sample, where nothing is tested, an interval.
+      const bool supported = row.p_value || row.auroc_low;
+      if (!supported || !row.train.auroc || at.count(row.condition) == 0) continue;
       features::Judged& judged = at[row.condition]->features[latent];
       judged.kind = sae::EvidenceNamed(row.evidence);
       judged.falls = row.falls;
       judged.train_auroc = row.train.auroc;
     }
   }
+  // One that was deleted meanwhile was read in part.
+  if (!stores.dictionaries.Get(dictionary->id).ok()) return std::nullopt;
   return out;
 }
 

@@ -22,7 +22,7 @@ absl::StatusOr<MemoryBudget::Hold> MemoryBudget::Take(int64_t bytes) {
     }
     if (!user.empty()) {
       int64_t& own = held_by_[user];
-      if (own + bytes > most()) {
+      if (own + bytes > most() + bytes_ / 16) {
         return absl::ResourceExhaustedError(fmt::format(
             "this call needs about {} MB and your other calls hold {} of the {} MB that the calls "
             "of one user may take; wait for them, or send less at once",

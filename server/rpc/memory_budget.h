@@ -21,9 +21,9 @@ class MemoryBudget {
   explicit MemoryBudget(int64_t bytes) : bytes_(bytes) {}
 
   // RESOURCE_EXHAUSTED where `bytes` and what others hold are over the budget, or where the user
-  // that this thread works for (on_behalf.h) would hold more than half of it: nobody keeps the
-  // others out. More than half counts as half, so that one large call is admitted beside the usual
-  // small ones.
+  // that this thread works for (on_behalf.h) would hold more than half of it and a sixteenth for
+  // small calls: nobody keeps the others out. More than half counts as half, so that one large call
+  // is admitted beside the usual small ones.
   absl::StatusOr<Hold> Take(int64_t bytes);
 
   int64_t held() const;
