@@ -8,6 +8,7 @@
 #include <map>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/report/report.h"
 #include "server/rpc/convert.h"
@@ -164,6 +165,7 @@ absl::Status Report(Context& context, const Caller& caller, grpc::ServerContext&
   StallGuard::Stream moving(context.stalls, server);
   for (size_t at = 0; at < page.size(); at += kChunk) {
     moving.Moved();
+    SAED_RETURN_IF_ERROR(StillWanted());
     v1::RenderReportResponse part;
     part.set_chunk(page.substr(at, kChunk));
     if (!stream.Write(part) || server.IsCancelled()) {

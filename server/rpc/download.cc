@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
@@ -74,6 +75,7 @@ class Sender {
   }
 
   absl::Status Write(const v1::DownloadRecordingResponse& message) {
+    SAED_RETURN_IF_ERROR(StillWanted());
     if (!stream_.Write(message)) return absl::CancelledError("the client went away");
     moving_.Moved();
     return absl::OkStatus();

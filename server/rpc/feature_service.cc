@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/features/pool.h"
 #include "server/inference/spec_json.h"
@@ -324,12 +325,15 @@ absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind 
       if (f.latent == jobs::kAllLatents) {
         message.mutable_latents()->Assign(latents.begin() + from, latents.begin() + to);
       }
-      if (!stream.Write(message) || server.IsCancelled()) return false;
+      if (!StillWanted().ok() || !stream.Write(message)) return false;
       moving.Moved();
     }
     return true;
   };
-  return jobs::StreamActivations(context.stores, *model, dictionary, f.latent, kind, sink);
+  const absl::Status sent =
+      jobs::StreamActivations(context.stores, *model, dictionary, f.latent, kind, sink);
+  SAED_RETURN_IF_ERROR(StillWanted());
+  return sent;
 }
 
 }  // namespace

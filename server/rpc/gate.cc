@@ -268,6 +268,19 @@ void Gate::Ended(const grpc::ServerContextBase* server, const std::string& code)
   }
 }
 
+OnBehalf::Wanted Gate::StillIn(const grpc::ServerContext& server, const Caller& caller) {
+  if (!caller.known()) return [&server] { return Wanted(server); };
+  constexpr double kAsked = 1;  // s between two looks at the token
+  const auto next = std::make_shared<double>(clock_.MonotonicSeconds() + kAsked);
+  return [this, &server, next] {
+    SAED_RETURN_IF_ERROR(Wanted(server));
+    const double now = clock_.MonotonicSeconds();
+    if (now < *next) return absl::OkStatus();
+    *next = now + kAsked;
+    return Identify(server).status();
+  };
+}
+
 absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::string_view method,
                                    const Message* request) {
   const Rule* rule = FindRule(method);
@@ -280,7 +293,7 @@ absl::StatusOr<Caller> Gate::Enter(const grpc::ServerContext& server, std::strin
     return identified.status();
   }
   Caller caller = *std::move(identified);
-  caller.call = std::make_shared<OnBehalf>(caller.user, [&server] { return Wanted(server); });
+  caller.call = std::make_shared<OnBehalf>(caller.user, StillIn(server, caller));
   absl::Status status = Rate(caller);
   if (!status.ok()) {
     NoteRefused(server, caller.user, method, status);

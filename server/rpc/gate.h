@@ -118,6 +118,9 @@ class Gate {
   // have the name.
   absl::Status ResolveNames(const Caller& caller, const Rule& rule,
                             google::protobuf::Message& message);
+  // For the thread of a call to ask (on_behalf.h), streams for every message: whether the caller
+  // waits and, every second, whether their token still is one.
+  OnBehalf::Wanted StillIn(const grpc::ServerContext& server, const Caller& caller);
   absl::Status Admit(const Rule& rule, const google::protobuf::Message* request, Caller& caller);
 
   storage::PeopleTable& people_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
@@ -106,6 +107,7 @@ absl::Status Download(Context& context, const std::string& id, v1::ModelFormat f
       const size_t n = std::min<size_t>(kChunk, bytes.size() - at);
       message.set_chunk(bytes.data() + at, n);
       digest.Update(bytes.data() + at, n);
+      SAED_RETURN_IF_ERROR(StillWanted());
       if (!stream.Write(message)) return gone();
       moving.Moved();
     }

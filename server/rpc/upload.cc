@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "server/base/faults.h"
+#include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 
@@ -103,6 +104,7 @@ absl::Status Upload::Begin(const v1::FileHeader& header) {
 }
 
 absl::Status Upload::Append(const std::string& chunk) {
+  SAED_RETURN_IF_ERROR(StillWanted());
   if (digest_ == nullptr) return InvalidField("chunk", "comes before any file header");
   received_ += static_cast<int64_t>(chunk.size());
   if (received_ > header_.size()) {

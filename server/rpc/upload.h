@@ -31,6 +31,7 @@ class Upload {
   Upload& operator=(const Upload&) = delete;
 
   absl::Status Begin(const v1::FileHeader& header);
+  // Ends with its call (on_behalf.h).
   absl::Status Append(const std::string& chunk);
   // Of the file whose chunks are all there, where its header did not say it.
   absl::Status Digest(const std::string& sha256);

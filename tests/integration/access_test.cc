@@ -235,6 +235,32 @@ TEST_F(Access, ARevokedTokenStopsWatching) {
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNAUTHENTICATED);
 }
 
+TEST_F(Access, ARevokedTokenStopsSending) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  v1::Token token;
+  client::Client sender(Address(), Credentials(MakeToken("ada", &token)));
+  grpc::ClientContext sending;
+  sending.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::ImportRecordingResponse response;
+  const auto stream = sender.recordings().ImportRecording(&sending, &response);
+  v1::ImportRecordingRequest message;
+  message.mutable_header()->set_display_name("endless");
+  ASSERT_TRUE(stream->Write(message));
+  message.mutable_file()->set_name("spikes.csv");
+  message.mutable_file()->set_size(1 << 20);
+  ASSERT_TRUE(stream->Write(message));
+  grpc::ClientContext revoking;
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(token.name());
+  v1::RevokeTokenResponse revoked;
+  ASSERT_TRUE(people_["root"].client->admin().RevokeToken(&revoking, revoke, &revoked).ok());
+  message.set_chunk(std::string(100, 'x'));
+  for (int i = 0; i < 100 && stream->Write(message); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNAUTHENTICATED);
+}
+
 TEST_F(Access, WhatWasChangedOrRefusedIsWrittenDown) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
   const std::string recording = AdasRecording(false, 7);
