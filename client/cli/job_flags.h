@@ -10,6 +10,10 @@ namespace saed::cli {
 struct JobFlags {
   std::string state, kind, owner, recording, sweep, filter;
   bool mine = false, trials = false;
+
+  bool any() const {
+    return mine || trials || !(state + kind + owner + recording + sweep + filter).empty();
+  }
 };
 
 void AddJobFlags(CLI::App& command, JobFlags& flags);

@@ -231,8 +231,11 @@ void AddJobCommands(CLI::App& app, Session& session) {
   auto watch_flags = std::make_shared<JobFlags>();
   watch->add_option("job", *watched, "Its name or id; none: all jobs, until Ctrl-C");
   AddJobFlags(*watch, *watch_flags);
-  Run(watch, session, [&session, watched, watch_flags] {
-    return watched->empty() ? WatchJobs(session, *watch_flags) : WatchJob(session, *watched);
+  Run(watch, session, [&session, watched, watch_flags]() -> absl::Status {
+    if (watched->empty()) return WatchJobs(session, *watch_flags);
+    if (!watch_flags->any()) return WatchJob(session, *watched);
+    return absl::InvalidArgumentError(
+        fmt::format("flags choose among all jobs, and '{}' is one; give either", *watched));
   });
   auto* rename = group->add_subcommand("rename", "Give a job another name");
   auto renamed = std::make_shared<std::pair<std::string, std::string>>();
