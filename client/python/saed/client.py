@@ -9,7 +9,7 @@ import grpc
 
 from saed.admin import AdminCalls
 from saed.calls import calls, checked
-from saed.errors import Error, Timeout, error_of
+from saed.errors import Error, Timeout, error_of, time_is_over
 from saed.features import FeatureCalls
 from saed.jobs import JobCalls
 from saed.models import ModelCalls
@@ -67,8 +67,13 @@ class Client(RecordingCalls, JobCalls, SweepCalls, ModelCalls, FeatureCalls, Adm
         self.admin = admin_pb2_grpc.AdminServiceStub(channel)
 
     def _left(self):
-        """What is left of the call's time, s; None: it has no end."""
-        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
+        """What is left of the call's time, s; None: it has no end. Timeout where nothing is."""
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise time_is_over()
+        return left
 
     def _call(self, method, request):
         faults = []  # of what sends; gRPC would say no more than that there was one

@@ -38,11 +38,25 @@ class Error(Exception):
         text = "\n".join(f"{f} {what}" for f, what in self.fields.items()) or rpc_error.details()
         if text == "Deadline Exceeded":  # as gRPC itself puts it
             text = "no answer came within the timeout"
+        if text.startswith("failed to connect to all addresses"):
+            text = f"no server answers there; {text.partition('; ')[2] or text}"
         super().__init__(f"{self.code.name}: {text}")
 
 
 class Timeout(Error, TimeoutError):
     """No answer came within the timeout."""
+
+
+class _Late:
+    """As an RpcError, of a call that is not begun because its time is over."""
+
+    code = staticmethod(lambda: grpc.StatusCode.DEADLINE_EXCEEDED)
+    details = staticmethod(lambda: "Deadline Exceeded")
+    trailing_metadata = staticmethod(lambda: ())
+
+
+def time_is_over():
+    return Timeout(_Late)
 
 
 def error_of(rpc_error):
