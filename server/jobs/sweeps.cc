@@ -159,9 +159,10 @@ absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const Submi
   const auto base = Check(stores, whole_base, limits);
   faults.Merge(base.status(), "base");
   if (!base.ok() && !absl::IsInvalidArgument(base.status())) return base.status();
-  // Settings name levels, and all trials have one split. Batch and epochs are chosen for each
-  // trial, whose windows may be others.
+  // Settings name levels, and all trials have one split and, unless that is a setting, one width of
+  // bins. Batch and epochs are chosen for each trial, whose windows may be others.
   spec.base.fit.model.levels = whole_base.fit.model.levels;
+  spec.base.view.bin_width = whole_base.view.bin_width;
   spec.base.view.split = whole_base.view.split;
   spec.base.warnings = whole_base.warnings;
   SAED_RETURN_IF_ERROR(faults.ToStatus());

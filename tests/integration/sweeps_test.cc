@@ -61,6 +61,18 @@ class Sweeps : public test_tools::ServerTest {
   }
 };
 
+TEST_F(Sweeps, ChoosesTheBinsThatItsTrainingLeavesOut) {
+  auto request = Request(Simulate());
+  request.mutable_spec()->mutable_base()->mutable_view()->clear_bin_width();
+  request.mutable_spec()->set_trials(2);
+  request.set_request_id("without bins");
+  const auto sweep = Begin(request);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_DOUBLE_EQ(sweep->spec().base().view().bin_width(), 0.02);
+  EXPECT_EQ(Begin(request)->name(), sweep->name());
+  EXPECT_EQ(End(sweep->name()).state(), v1::Sweep::STATE_SUCCEEDED);
+}
+
 TEST_F(Sweeps, FindsSettingsThroughRestartsAndTrainsTheBest) {
   auto request = Request(Simulate());
   request.set_request_id("once");
