@@ -20,18 +20,26 @@ cmake --build --preset ci
 step "Unit tests"
 ctest --preset ci -L unit -j 2
 
-# The other tests run one at a time; lint and fuzzing use what they leave of the machine.
-step "All other tests, linting, and fuzzing for half a minute each"
-nice -n 19 deploy/lint.sh >build/lint.log 2>&1 &
-lint=$!
+# The other tests run one at a time; lint, the sanitizers and fuzzing use what they leave of the
+# machine.
+step "All other tests, linting, sanitizers, and fuzzing for half a minute each"
+lint_and_sanitize() {
+  deploy/lint.sh >build/lint.log 2>&1 || { cat build/lint.log; return 1; }
+  deploy/sanitize.sh >build/sanitize.log 2>&1 || { tail -n 100 build/sanitize.log; return 1; }
+  cat build/lint.log
+  grep 'clean' build/sanitize.log
+}
+export -f lint_and_sanitize
+nice -n 19 bash -euo pipefail -c lint_and_sanitize >build/checks.log 2>&1 &
+checks=$!
 nice -n 19 ctest --test-dir build/ci/tests/fuzz -L fuzz --output-on-failure >build/fuzz.log 2>&1 &
 fuzz=$!
-trap 'kill $lint $fuzz 2>/dev/null || true' EXIT
+trap 'kill $checks $fuzz 2>/dev/null || true' EXIT
 ctest --preset ci -LE 'unit|fuzz'
 
-step "The rest of linting and fuzzing"
-wait $lint || { cat build/lint.log; exit 1; }
-cat build/lint.log
+step "The rest of linting, sanitizers and fuzzing"
+wait $checks || { cat build/checks.log; exit 1; }
+cat build/checks.log
 wait $fuzz || { cat build/fuzz.log; exit 1; }
 cat build/fuzz.log
 step "Done"
