@@ -433,6 +433,12 @@ absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const 
                                                                           const Caller& by) {
   constexpr int64_t kDay = 24 * 60 * kMinute;
   constexpr int kMostDays = 3650, kUsualDays = 365;
+  Faults faults;
+  if (note.size() > 200) faults.Add("note", "is longer than 200 bytes");
+  if (valid_days < 0 || valid_days > kMostDays) {
+    faults.Add("valid_days", fmt::format("is {}; must be 1 to {}", valid_days, kMostDays));
+  }
+  SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int64_t now = clock_.NowMicros();
   int64_t longest = now + kMostDays * kDay;
   const bool own = by.known() && by.user == user;
@@ -442,19 +448,15 @@ absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const 
   }
   const int64_t expires = std::min(now + int64_t{valid_days == 0 ? kUsualDays : valid_days} * kDay,
                                    valid_days == 0 ? longest : std::numeric_limits<int64_t>::max());
-  Faults faults;
-  if (note.size() > 200) faults.Add("note", "is longer than 200 bytes");
-  if (valid_days < 0 || valid_days > kMostDays) {
-    faults.Add("valid_days", fmt::format("is {}; must be 1 to {}", valid_days, kMostDays));
-  } else if (expires > longest) {
+  if (expires > longest) {
     const int64_t left = (longest - now) / kDay;
-    faults.Add("valid_days",
-               fmt::format("is {}, longer than the token lasts with which you ask ({} days); must "
-                           "be {}; administrators may make longer ones",
-                           valid_days, left,
-                           left < 1 ? "left out" : fmt::format("1 to {}, or left out", left)));
+    return InvalidField(
+        "valid_days",
+        fmt::format("is {}, longer than the token lasts with which you ask ({} "
+                    "days); must be {}; administrators may make longer ones",
+                    valid_days, left,
+                    left < 1 ? "left out" : fmt::format("1 to {}, or left out", left)));
   }
-  SAED_RETURN_IF_ERROR(faults.ToStatus());
   SAED_ASSIGN_OR_RETURN(const storage::UserRow whose, people_.User(user));
   SAED_ASSIGN_OR_RETURN(const bool closed, people_.AnyToken());
   if (!closed && whose.role != "admin") {

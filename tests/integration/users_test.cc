@@ -1,7 +1,9 @@
 // What users may ask of themselves, and what becomes of what is theirs when they leave.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -138,7 +140,12 @@ TEST_F(Users, MakeListAndRevokeTokensOfTheirOwn) {
   EXPECT_NEAR(static_cast<double>(week.expire_time().seconds() - week.create_time().seconds()),
               7 * 86400, 1);
   EXPECT_TRUE(NewToken("root", "users/root", 3000).first.ok()) << "administrators may";
-  EXPECT_EQ(NewToken("ada", "", -1).first.error_code(), StatusCode::INVALID_ARGUMENT);
+  for (const int days :
+       {-1, 3651, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
+    const auto wrong = NewToken("ada", "", days).first;
+    EXPECT_EQ(wrong.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(wrong.error_message(), HasSubstr(fmt::format("is {}; must be 1 to 3650", days)));
+  }
 
   // Hers alone are there, page by page too, and others are not there for her.
   EXPECT_EQ(Tokens("ada", all).second.tokens_size(), 3);
