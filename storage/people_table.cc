@@ -197,45 +197,6 @@ absl::StatusOr<UserRow> PeopleTable::UpdateUser(
   return user;
 }
 
-absl::Status PeopleTable::InsertToken(const TokenRow& t) {
-  constexpr int kKept = 100;  // of one user, that are not in force
-  return Change([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement user(db, "SELECT 1 FROM users WHERE name = ? AND deleted_at IS NULL");
-    user.bind(1, t.user);
-    if (!user.executeStep()) return NoUser(t.user);
-    SQLite::Statement others(
-        db,
-        "SELECT count(*) FROM tokens WHERE user = ? AND revoked_at IS NULL AND (expires_at IS NULL "
-        "OR expires_at > ?)");
-    SQLite::bind(others, t.user, t.created_at);
-    others.executeStep();
-    if (others.getColumn(0).getInt() >= kMostTokens) {
-      return absl::ResourceExhaustedError(
-          fmt::format("'{}' has {} tokens in force, as many as one user may; revoke some", t.user,
-                      kMostTokens));
-    }
-    SQLite::Statement drop(
-        db,
-        "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE user = ? AND (revoked_at IS "
-        "NOT NULL OR expires_at <= ?) ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
-    SQLite::bind(drop, t.user, t.created_at, kKept);
-    drop.exec();
-    SQLite::Statement s(db,
-                        "INSERT INTO tokens (id, user, note, salt, hash, created_at, expires_at, "
-                        "made_with) VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, ''))");
-    s.bind(1, t.id);
-    s.bind(2, t.user);
-    s.bind(3, t.note);
-    s.bind(4, t.salt);
-    s.bind(5, t.hash);
-    s.bind(6, t.created_at);
-    if (t.expires_at) s.bind(7, *t.expires_at);
-    s.bind(8, t.made_with);
-    s.exec();
-    return absl::OkStatus();
-  });
-}
-
 absl::StatusOr<TokenRow> PeopleTable::Token(const std::string& id) {
   return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<TokenRow> {
     SQLite::Statement s(db, fmt::format("SELECT {} FROM tokens WHERE id = ?", kToken));
@@ -258,25 +219,6 @@ absl::StatusOr<std::vector<TokenRow>> PeopleTable::Tokens(const std::string& use
     while (s.executeStep()) out.push_back(Noted(ToToken(s)));
     return out;
   });
-}
-
-absl::StatusOr<int> PeopleTable::Revoke(const std::string& id, int64_t now, bool with_made) {
-  int revoked = 0;
-  const absl::Status status = Change([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement there(db, "SELECT 1 FROM tokens WHERE id = ?");
-    there.bind(1, id);
-    if (!there.executeStep()) return NoToken(id);
-    SQLite::Statement s(
-        db,
-        "WITH RECURSIVE these(id) AS (SELECT ?1 UNION SELECT t.id FROM these JOIN tokens t ON "
-        "t.made_with = these.id WHERE ?3) UPDATE tokens SET revoked_at = ?2 WHERE revoked_at IS "
-        "NULL AND id IN (SELECT id FROM these)");
-    SQLite::bind(s, id, now, static_cast<int>(with_made));
-    revoked = s.exec();
-    return absl::OkStatus();
-  });
-  if (!status.ok()) return status;
-  return revoked;
 }
 
 void PeopleTable::Used(const std::string& id, int64_t now) {

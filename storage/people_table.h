@@ -107,8 +107,8 @@ class PeopleTable {
   absl::StatusOr<Holdings> DeleteUser(const std::string& name, const std::string& heir,
                                       int64_t now);
 
-  // RESOURCE_EXHAUSTED where the user has kMostTokens in force. Of those that are not, the newest
-  // are kept.
+  // RESOURCE_EXHAUSTED where the user has kMostTokens in force; UNAUTHENTICATED, with no more than
+  // why, where made_with is not. Of those that are not, the newest are kept.
   absl::Status InsertToken(const TokenRow& token);
   absl::StatusOr<TokenRow> Token(const std::string& id);
   // Of one user, or of all where the name is empty; newest first, those after the one made at

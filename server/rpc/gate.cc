@@ -473,7 +473,9 @@ absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const 
   row.created_at = now;
   row.expires_at = expires;
   if (own) row.made_with = by.token;
-  SAED_RETURN_IF_ERROR(people_.InsertToken(row));
+  const absl::Status made = people_.InsertToken(row);
+  if (absl::IsUnauthenticated(made)) return NoToken(std::string(made.message()));
+  SAED_RETURN_IF_ERROR(made);
   return std::pair(row, fmt::format("{}{}_{}", kPrefix, row.id, secret));
 }
 

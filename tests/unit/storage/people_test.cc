@@ -138,6 +138,32 @@ TEST_F(Leaving, RevokesWhatATokenMadeWhereAsked) {
   EXPECT_TRUE(absl::IsNotFound(people_.Revoke("nix", 20).status()));
 }
 
+// A call may have waited behind the one that revoked its token.
+TEST_F(Leaving, MakeNoTokenWithOneThatIsNoLongerInForce) {
+  ASSERT_TRUE(people_.InsertToken(Made("a1", "ana", "ana")).ok());
+  ASSERT_TRUE(people_.Revoke("ana", 20, true).ok());
+  ASSERT_TRUE(people_.InsertToken(Made("z", "zoe")).ok());
+  ASSERT_TRUE(people_
+                  .UpdateUser("zoe",
+                              [](UserRow& user) {
+                                user.disabled = true;
+                                return absl::OkStatus();
+                              })
+                  .ok());
+  TokenRow late = Made("late", "ben", "ben");
+  late.created_at = 1000;
+  for (const auto& [token, why] : {std::pair(Made("a2", "ana", "ana"), "the token was revoked"),
+                                   {Made("a2", "ben", "a1"), "the token was revoked"},
+                                   {Made("a2", "ben", "nix"), "the token is not known"},
+                                   {Made("a2", "ben", "z"), "the user is disabled"},
+                                   {late, "the token has expired"}}) {
+    const auto refused = people_.InsertToken(token);
+    EXPECT_TRUE(absl::IsUnauthenticated(refused)) << refused;
+    EXPECT_EQ(Message(refused), why);
+    EXPECT_TRUE(absl::IsNotFound(people_.Token(token.id).status()));
+  }
+}
+
 TEST_F(Leaving, TokensInForceAreLimitedAndDeadOnesDoNotPileUp) {
   for (int i = 1; i < kMostTokens; ++i) {
     ASSERT_TRUE(people_.InsertToken(Made(fmt::format("a{:03}", i), "ana")).ok());
