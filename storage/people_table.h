@@ -108,7 +108,8 @@ class PeopleTable {
                                       int64_t now);
 
   // RESOURCE_EXHAUSTED where the user has kMostTokens in force; UNAUTHENTICATED, with no more than
-  // why, where made_with is not. Of those that are not, the newest are kept.
+  // why, where made_with is not. Of those that are not, the newest are kept and those that made one
+  // in force; what the others made counts as made with what made them.
   absl::Status InsertToken(const TokenRow& token);
   absl::StatusOr<TokenRow> Token(const std::string& id);
   // Of one user, or of all where the name is empty; newest first, those after the one made at

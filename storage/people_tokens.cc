@@ -32,15 +32,29 @@ absl::Status CheckRoom(SQLite::Database& db, const std::string& user, int64_t no
       "'{}' has {} tokens in force, as many as one user may; revoke some", user, kMostTokens));
 }
 
-// Drops the oldest that are not in force.
+// Drops the oldest that are not in force. One that made a token in force stays, so that both can be
+// revoked by it; what others made becomes that of the one which made them, so that no chain breaks.
 void DropOld(SQLite::Database& db, const std::string& user, int64_t now) {
   constexpr int kKept = 100;  // of one user
-  SQLite::Statement drop(
+  std::vector<std::string> old;
+  SQLite::Statement find(
       db,
-      "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE user = ? AND (revoked_at IS NOT "
-      "NULL OR expires_at <= ?) ORDER BY created_at DESC LIMIT -1 OFFSET ?)");
-  SQLite::bind(drop, user, now, kKept);
-  drop.exec();
+      "SELECT id FROM tokens WHERE user = ?1 AND (revoked_at IS NOT NULL OR expires_at <= ?2) AND "
+      "id NOT IN (SELECT made_with FROM tokens WHERE made_with IS NOT NULL AND revoked_at IS NULL "
+      "AND (expires_at IS NULL OR expires_at > ?2)) ORDER BY created_at DESC LIMIT -1 OFFSET ?3");
+  SQLite::bind(find, user, now, kKept);
+  while (find.executeStep()) old.push_back(find.getColumn(0).getString());
+  SQLite::Statement bridge(db,
+                           "UPDATE tokens SET made_with = (SELECT made_with FROM tokens WHERE id = "
+                           "?1) WHERE made_with = ?1");
+  SQLite::Statement drop(db, "DELETE FROM tokens WHERE id = ?");
+  for (const std::string& id : old) {
+    for (SQLite::Statement* s : {&bridge, &drop}) {
+      s->reset();
+      s->bind(1, id);
+      s->exec();
+    }
+  }
 }
 
 }  // namespace

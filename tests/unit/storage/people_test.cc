@@ -164,6 +164,33 @@ TEST_F(Leaving, MakeNoTokenWithOneThatIsNoLongerInForce) {
   }
 }
 
+TEST_F(Leaving, NoChainBreaksWhereOldTokensAreDropped) {
+  ASSERT_TRUE(people_.InsertToken(Made("first", "ben", "ana")).ok());
+  // Each made with the one before, which is then revoked; and b by one of them for another.
+  std::string last = "ana";
+  for (int i = 0; i < 120; ++i) {
+    TokenRow next = Made(fmt::format("x{:03}", i), "ana", last);
+    next.created_at = 11 + i;
+    ASSERT_TRUE(people_.InsertToken(next).ok());
+    if (i == 1) {
+      ASSERT_TRUE(people_.InsertToken(Made("b", "ben", "x001")).ok());
+    }
+    if (last != "ana") {
+      ASSERT_TRUE(people_.Revoke(last, 200).ok());
+    }
+    last = next.id;
+  }
+  EXPECT_TRUE(absl::IsNotFound(people_.Token("x000").status())) << "dropped";
+  EXPECT_EQ(people_.Token("x001")->made_with, "ana") << "which made x000";
+  EXPECT_EQ(people_.Token("b")->made_with, "x001") << "which stays, as b is in force";
+  EXPECT_TRUE(absl::IsNotFound(people_.Token("x002").status())) << "dropped";
+  EXPECT_LE(people_.Tokens("ana")->size(), 105U);
+  EXPECT_EQ(*people_.Revoke("ana", 300, true), 4) << "ana, first, b and the last";
+  for (const auto& id : {std::string("first"), std::string("b"), last}) {
+    EXPECT_FALSE(people_.Token(id)->InForce(301)) << id;
+  }
+}
+
 TEST_F(Leaving, TokensInForceAreLimitedAndDeadOnesDoNotPileUp) {
   for (int i = 1; i < kMostTokens; ++i) {
     ASSERT_TRUE(people_.InsertToken(Made(fmt::format("a{:03}", i), "ana")).ok());
