@@ -39,7 +39,8 @@ void Bind(SQLite::Statement& s, int first, const Quota& quota) {
 }
 
 constexpr const char* kToken =
-    "id, user, note, salt, hash, created_at, expires_at, last_used_at, revoked_at, made_with";
+    "id, user, note, salt, hash, created_at, expires_at, last_used_at, revoked_at, made_with, "
+    "(SELECT m.user FROM tokens m WHERE m.id = tokens.made_with)";
 
 TokenRow ToToken(SQLite::Statement& s) {
   TokenRow t;
@@ -53,6 +54,7 @@ TokenRow ToToken(SQLite::Statement& s) {
   t.last_used_at = Number(s.getColumn(7));
   t.revoked_at = Number(s.getColumn(8));
   t.made_with = s.getColumn(9).getString();
+  t.maker = s.getColumn(10).getString();
   return t;
 }
 

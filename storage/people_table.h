@@ -41,7 +41,8 @@ struct TokenRow {
   std::string salt, hash;  // hex; hash = SHA-256(salt + secret)
   int64_t created_at = 0;  // µs since 1970
   std::optional<int64_t> expires_at, last_used_at, revoked_at;
-  std::string made_with;  // id of the user's token that asked for it; empty: an administrator did
+  std::string made_with;  // id of the token that asked for it; empty: none did
+  std::string maker;      // whose made_with is; empty: no longer known
 
   bool InForce(int64_t now) const { return !revoked_at && (!expires_at || *expires_at > now); }
 };
@@ -117,8 +118,10 @@ class PeopleTable {
   absl::StatusOr<std::vector<TokenRow>> Tokens(const std::string& user, int limit = -1,
                                                int64_t before = std::numeric_limits<int64_t>::max(),
                                                const std::string& after = "");
-  // Returns how many that were not revoked before. with_made: those made with it, too.
-  absl::StatusOr<int> Revoke(const std::string& id, int64_t now, bool with_made = false);
+  // Returns how many that were not revoked before. with_made: those made with it, too, and with
+  // those; of the user `of` alone where it is not empty.
+  absl::StatusOr<int> Revoke(const std::string& id, int64_t now, bool with_made = false,
+                             const std::string& of = "");
   // Notes when a token was last used, and waits for nobody: what was noted shows at once, and is
   // stored by SaveUsed.
   void Used(const std::string& id, int64_t now);

@@ -86,7 +86,8 @@ absl::Status PeopleTable::InsertToken(const TokenRow& t) {
   });
 }
 
-absl::StatusOr<int> PeopleTable::Revoke(const std::string& id, int64_t now, bool with_made) {
+absl::StatusOr<int> PeopleTable::Revoke(const std::string& id, int64_t now, bool with_made,
+                                        const std::string& of) {
   int revoked = 0;
   const absl::Status status = Change([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement there(db, "SELECT 1 FROM tokens WHERE id = ?");
@@ -95,9 +96,9 @@ absl::StatusOr<int> PeopleTable::Revoke(const std::string& id, int64_t now, bool
     SQLite::Statement s(
         db,
         "WITH RECURSIVE these(id) AS (SELECT ?1 UNION SELECT t.id FROM these JOIN tokens t ON "
-        "t.made_with = these.id WHERE ?3) UPDATE tokens SET revoked_at = ?2 WHERE revoked_at IS "
-        "NULL AND id IN (SELECT id FROM these)");
-    SQLite::bind(s, id, now, static_cast<int>(with_made));
+        "t.made_with = these.id WHERE ?3 AND (?4 = '' OR t.user = ?4)) UPDATE tokens SET "
+        "revoked_at = ?2 WHERE revoked_at IS NULL AND id IN (SELECT id FROM these)");
+    SQLite::bind(s, id, now, static_cast<int>(with_made), of);
     revoked = s.exec();
     return absl::OkStatus();
   });

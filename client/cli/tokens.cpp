@@ -111,7 +111,9 @@ void AddTokenCommands(CLI::App& parent, Session& session, Whose whose) {
   });
   auto* revoke = group->add_subcommand("revoke", "Refuse a token from now on");
   revoke->add_option("token", f->token, "Its name or id")->required();
-  revoke->add_flag("--with-made", f->with_made, "Also those made with it, and with those");
+  revoke->add_flag("--with-made", f->with_made,
+                   own ? "Also those of yours made with it, and with those"
+                       : "Also those made with it, and with those, of whichever user");
   Run(revoke, session, [&session, f] { return Revoke(session, f->token, f->with_made); });
 }
 

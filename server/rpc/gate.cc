@@ -472,7 +472,8 @@ absl::StatusOr<std::pair<storage::TokenRow, std::string>> Gate::MakeToken(const 
   row.hash = Sha256Hex(row.salt + secret);
   row.created_at = now;
   row.expires_at = expires;
-  if (own) row.made_with = by.token;
+  row.made_with = by.token;
+  row.maker = by.user;
   const absl::Status made = people_.InsertToken(row);
   if (absl::IsUnauthenticated(made)) return NoToken(std::string(made.message()));
   SAED_RETURN_IF_ERROR(made);

@@ -17,7 +17,8 @@ v1::Token ToProto(const storage::TokenRow& row) {
   if (row.expires_at) *m.mutable_expire_time() = Timestamp(*row.expires_at);
   if (row.last_used_at) *m.mutable_last_use_time() = Timestamp(*row.last_used_at);
   if (row.revoked_at) *m.mutable_revoke_time() = Timestamp(*row.revoked_at);
-  if (!row.made_with.empty()) m.set_made_with("tokens/" + row.made_with);
+  const bool own = row.maker.empty() || row.maker == row.user;
+  if (own && !row.made_with.empty()) m.set_made_with("tokens/" + row.made_with);
   return m;
 }
 
@@ -57,11 +58,13 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListTokensRe
   return absl::OkStatus();
 }
 
-absl::Status Revoke(Context& context, const v1::RevokeTokenRequest& request,
+absl::Status Revoke(Context& context, const Caller& caller, const v1::RevokeTokenRequest& request,
                     v1::RevokeTokenResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "tokens", "name"));
+  // Others' are there where the caller was an administrator when they were made.
   SAED_ASSIGN_OR_RETURN(const int revoked, context.gate.people().Revoke(
-                                               id, context.clock.NowMicros(), request.with_made()));
+                                               id, context.clock.NowMicros(), request.with_made(),
+                                               caller.viewer().all ? "" : caller.user));
   response.set_revoked(revoked);
   return absl::OkStatus();
 }
@@ -89,7 +92,7 @@ grpc::Status AdminService::RevokeToken(grpc::ServerContext* server,
                                        v1::RevokeTokenResponse* response) {
   const auto caller = context_.gate.Enter(*server, "AdminService.RevokeToken", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Revoke(context_, *request, *response));
+  return ToGrpc(Revoke(context_, *caller, *request, *response));
 }
 
 }  // namespace saed::rpc

@@ -183,6 +183,41 @@ TEST_F(Users, MakeListAndRevokeTokensOfTheirOwn) {
   EXPECT_EQ(Status(people_["ada"].token), StatusCode::UNAUTHENTICATED);
 }
 
+TEST_F(Users, RevokeWhateverALeakedTokenMade) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const auto as = [&](const std::string& name, const std::string& token) {
+    people_[name] = {token, std::make_unique<client::Client>(Address(), Credentials(token))};
+  };
+  const auto role = [&](v1::Role value) {
+    v1::UpdateUserRequest request;
+    request.mutable_user()->set_name("users/bea");
+    request.mutable_user()->set_role(value);
+    return As<v1::UpdateUserResponse>("root", request,
+                                      [](auto& c, auto... a) { return c.admin().UpdateUser(a...); })
+        .first.ok();
+  };
+  const auto leaked = NewToken("root", "users/root").second;
+  as("thief", leaked.secret());
+  const auto of_bea = NewToken("thief", "users/bea").second;
+  EXPECT_EQ(of_bea.token().made_with(), "") << "an administrator made it";
+  as("bea's", of_bea.secret());
+  const auto own = NewToken("bea's", "").second;
+  EXPECT_EQ(own.token().made_with(), of_bea.token().name());
+  // What one made for others as an administrator is not one's own to revoke later.
+  ASSERT_TRUE(role(v1::ROLE_ADMIN));
+  const auto of_rex = NewToken("bea's", "users/rex").second;
+  ASSERT_TRUE(role(v1::ROLE_MEMBER));
+  EXPECT_EQ(Revoke("bea's", own.token().name(), true).second.revoked(), 1);
+  EXPECT_EQ(Revoke("bea's", of_bea.token().name(), true).second.revoked(), 1);
+  EXPECT_EQ(Status(of_rex.secret()), StatusCode::OK);
+  EXPECT_EQ(Revoke("root", leaked.token().name(), true).second.revoked(), 2);
+  EXPECT_EQ(Status(of_rex.secret()), StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(Status(leaked.secret()), StatusCode::UNAUTHENTICATED);
+  for (const char* name : {"root", "ada", "bea", "rex"}) {
+    EXPECT_EQ(Status(people_[name].token), StatusCode::OK) << name;
+  }
+}
+
 TEST_F(Users, LeaveWithWhatIsTheirsGoingToAnother) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
   const std::string secret = AdasRecording(true, 5);

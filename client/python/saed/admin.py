@@ -89,7 +89,8 @@ class AdminCalls:
 
     def revoke_token(self, token, with_made=False):
         """Refuses a token, by its name or id, from now on; with_made: also those that were made
-        with it. Returns how many that were not revoked before."""
+        with it and with those, for administrators of whichever user, for others their own. Returns
+        how many that were not revoked before."""
         return self._call(self.admin.RevokeToken, admin_pb2.RevokeTokenRequest(
             name=_token(token), with_made=with_made)).revoked
 

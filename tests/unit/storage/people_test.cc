@@ -164,6 +164,20 @@ TEST_F(Leaving, MakeNoTokenWithOneThatIsNoLongerInForce) {
   }
 }
 
+TEST_F(Leaving, RevokesWhatATokenMadeForOthers) {
+  ASSERT_TRUE(people_.InsertToken(Made("a1", "ana", "root")).ok());
+  ASSERT_TRUE(people_.InsertToken(Made("a2", "ana", "a1")).ok());
+  ASSERT_TRUE(people_.InsertToken(Made("r1", "root", "root")).ok());
+  EXPECT_EQ(people_.Token("a1")->maker, "root");
+  EXPECT_EQ((*people_.Known())->tokens.at("a2").row.maker, "ana");
+  EXPECT_EQ(people_.Token("root")->maker, "");
+  EXPECT_EQ(*people_.Revoke("root", 20, true, "root"), 2) << "root's own";
+  EXPECT_TRUE(people_.Token("a1")->InForce(21));
+  EXPECT_EQ(*people_.Revoke("root", 20, true), 2);
+  EXPECT_FALSE(people_.Token("a1")->InForce(21));
+  EXPECT_FALSE(people_.Token("a2")->InForce(21));
+}
+
 TEST_F(Leaving, NoChainBreaksWhereOldTokensAreDropped) {
   ASSERT_TRUE(people_.InsertToken(Made("first", "ben", "ana")).ok());
   // Each made with the one before, which is then revoked; and b by one of them for another.
