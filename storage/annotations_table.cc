@@ -108,4 +108,27 @@ absl::StatusOr<std::vector<AnnotationRow>> AnnotationsTable::List(const std::str
   });
 }
 
+absl::StatusOr<FeatureNames> AnnotationsTable::Names(const std::string& model_id, int latent,
+                                                     const Viewer& viewer) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<FeatureNames> {
+    FeatureNames out;
+    SQLite::Statement s(db, fmt::format("SELECT kind, text FROM annotations WHERE model_id = ? AND "
+                                        "latent = ? AND deleted_at IS NULL AND kind IN ('label', "
+                                        "'tag'){} ORDER BY kind, CASE kind WHEN 'tag' THEN text "
+                                        "END, id",
+                                        VisibleAnnotation(viewer)));
+    SQLite::bind(s, model_id, latent);
+    while (s.executeStep()) {
+      const std::string text = s.getColumn(1).getString();
+      // Of several labels, which have other audiences, the last one.
+      if (s.getColumn(0).getString() == "label") {
+        out.label = text;
+      } else if (out.tags.empty() || out.tags.back() != text) {
+        out.tags.push_back(text);
+      }
+    }
+    return out;
+  });
+}
+
 }  // namespace saed::storage

@@ -25,6 +25,12 @@ struct AnnotationRow {
   std::string recording_id;  // of the dictionary through which it was written; empty: not known
 };
 
+// What people call a feature.
+struct FeatureNames {
+  std::string label;              // empty: none
+  std::vector<std::string> tags;  // alphabetical
+};
+
 // Thread-safe.
 class AnnotationsTable {
  public:
@@ -43,6 +49,10 @@ class AnnotationsTable {
   absl::StatusOr<std::vector<AnnotationRow>> List(const std::string& model_id, int latent,
                                                   bool deleted, const Viewer& viewer = {},
                                                   int limit = -1, int64_t after = 0);
+
+  // Of a feature, the last label and all tags in force.
+  absl::StatusOr<FeatureNames> Names(const std::string& model_id, int latent,
+                                     const Viewer& viewer = {});
 
  private:
   Database& db_;

@@ -274,13 +274,11 @@ absl::Status One(Context& context, const Caller& caller, const std::string& name
   SAED_ASSIGN_OR_RETURN(const auto annotations,
                         context.stores.annotations.List(dictionary.model_id, f.latent, false,
                                                         caller.viewer(), kMostRows));
-  for (const auto& a : annotations) {
-    *response.add_annotations() = ToProto(f.dictionary, a);
-    if (a.kind == "label") response.mutable_feature()->set_label(a.text);
-    auto& tags = *response.mutable_feature()->mutable_tags();
-    const bool fresh = std::find(tags.begin(), tags.end(), a.text) == tags.end();
-    if (a.kind == "tag" && fresh) *tags.Add() = a.text;
-  }
+  for (const auto& a : annotations) *response.add_annotations() = ToProto(f.dictionary, a);
+  SAED_ASSIGN_OR_RETURN(const auto names, context.stores.annotations.Names(
+                                              dictionary.model_id, f.latent, caller.viewer()));
+  response.mutable_feature()->set_label(names.label);
+  response.mutable_feature()->mutable_tags()->Assign(names.tags.begin(), names.tags.end());
   return absl::OkStatus();
 }
 

@@ -110,6 +110,29 @@ TEST_F(Leaving, WhatComesLaterUnderTheNameIsTheLastHeirs) {
   }
 }
 
+TEST_F(Leaving, NamesOfAFeatureAreThereHoweverMuchWasSaid) {
+  ASSERT_TRUE(Record("r", "d", "ana").ok());
+  ASSERT_TRUE(db_->Write([&](SQLite::Database& db) -> absl::Status {
+                   db.exec(
+                       "INSERT INTO models (id, recording_id, name, created_at, features, window, "
+                       "units, digest, spec, evaluation, provenance) VALUES ('m', 'r', '', 1, 4, "
+                       "1, 1, '', '{}', '{}', '{}')");
+                   db.exec(
+                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                       "1500) INSERT INTO annotations (model_id, latent, kind, text, author, "
+                       "created_at) SELECT 'm', 1, CASE WHEN i > 1490 THEN 'label' WHEN i > 1480 "
+                       "THEN 'tag' ELSE 'note' END, 'text ' || (i / 5), 'ana', i FROM n");
+                   return absl::OkStatus();
+                 })
+                  .ok());
+  AnnotationsTable annotations(*db_);
+  const auto names = annotations.Names("m", 1);
+  ASSERT_TRUE(names.ok()) << names.status();
+  EXPECT_EQ(names->label, "text 300") << "the last one";
+  EXPECT_EQ(names->tags, (std::vector<std::string>{"text 296", "text 297", "text 298"}));
+  EXPECT_TRUE(annotations.Names("m", 2)->tags.empty());
+}
+
 TEST_F(Leaving, NobodyHasTheSameContentTwiceAndOneAdministratorStays) {
   ASSERT_TRUE(Record("r1", "d", "ana").ok());
   ASSERT_TRUE(Record("r2", "d", "ben").ok());
