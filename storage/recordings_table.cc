@@ -59,10 +59,16 @@ absl::Status InUse(const std::string& id, std::map<std::string, int64_t>& seen) 
 
 }  // namespace
 
-absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
+absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& given,
                                                      const std::vector<UnitRow>& units,
                                                      bool& created) {
   return db_.Write([&](SQLite::Database& db) -> absl::StatusOr<RecordingRow> {
+    // What comes from one who left is the heir's, who may have it already.
+    SQLite::Statement left(db, "SELECT heir FROM users WHERE name = ? AND deleted_at IS NOT NULL");
+    left.bind(1, given.owner);
+    const bool inherited = left.executeStep();
+    RecordingRow row = given;
+    if (inherited) row.owner = left.getColumn(0).getString();
     // The owner's own, else one that somebody shares. What others keep to themselves is not there.
     SQLite::Statement find(
         db, fmt::format("SELECT {} FROM recordings WHERE digest = ?1 AND (owner = ?2 OR (private = "
@@ -72,6 +78,10 @@ absl::StatusOr<RecordingRow> RecordingsTable::Insert(const RecordingRow& row,
     created = !find.executeStep();
     if (!created) {
       RecordingRow known = Row(find);
+      if (inherited && (known.is_private || row.is_private)) {
+        return absl::UnauthenticatedError(fmt::format(
+            "the user '{}' was deleted while this came; nothing of it was kept", given.owner));
+      }
       if (known.is_private || !row.is_private) return known;
       return absl::AlreadyExistsError(fmt::format(
           "this is recordings/{}, which is yours and shared with the lab; make that private with "

@@ -37,7 +37,8 @@ class RecordingsTable {
 
   // Adds the recording with its units, or returns the row that has this digest already: the
   // owner's, or for one that is to be shared another's that is. `created` says which.
-  // ALREADY_EXISTS for a private one that the owner shares.
+  // ALREADY_EXISTS for a private one that the owner shares. Where the owner left it is their
+  // heir's, and UNAUTHENTICATED where the heir has the content already and either is private.
   absl::StatusOr<RecordingRow> Insert(const RecordingRow& row, const std::vector<UnitRow>& units,
                                       bool& created);
   absl::StatusOr<RecordingRow> Get(const std::string& id);

@@ -110,6 +110,38 @@ TEST_F(Leaving, WhatComesLaterUnderTheNameIsTheLastHeirs) {
   }
 }
 
+TEST_F(Leaving, AnImportThatWasRunningIsTheHeirsWhoMayHaveItAlready) {
+  RecordingsTable recordings(*db_);
+  RecordingRow row;
+  row.id = "r2";
+  row.digest = "d";
+  row.owner = "ana";
+  row.summary = "{}";
+  bool created = false;
+  ASSERT_TRUE(Record("r1", "d", "ben").ok());
+  ASSERT_TRUE(people_.DeleteUser("ana", "ben", 20).ok());
+  for (const bool is_private : {false, true}) {
+    row.is_private = is_private;
+    const auto refused = recordings.Insert(row, {}, created);
+    EXPECT_TRUE(absl::IsUnauthenticated(refused.status())) << refused.status();
+    EXPECT_EQ(Message(refused.status()),
+              "the user 'ana' was deleted while this came; nothing of it was kept");
+  }
+  ASSERT_TRUE(AccessTable(*db_).SetPrivate("r1", false).ok());
+  EXPECT_TRUE(absl::IsUnauthenticated(recordings.Insert(row, {}, created).status()));
+  row.is_private = false;
+  const auto known = recordings.Insert(row, {}, created);
+  ASSERT_TRUE(known.ok()) << known.status();
+  EXPECT_EQ(known->id, "r1");
+  EXPECT_FALSE(created);
+  row.digest = "e";
+  const auto kept = recordings.Insert(row, {}, created);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_TRUE(created);
+  EXPECT_EQ(kept->owner, "ben");
+  EXPECT_EQ(recordings.Get("r2")->owner, "ben");
+}
+
 TEST_F(Leaving, NamesOfAFeatureAreThereHoweverMuchWasSaid) {
   ASSERT_TRUE(Record("r", "d", "ana").ok());
   ASSERT_TRUE(db_->Write([&](SQLite::Database& db) -> absl::Status {
