@@ -259,7 +259,11 @@ absl::StatusOr<JobRow> JobsTable::RequestCancel(const std::string& id, int64_t n
 
 absl::Status JobsTable::SetName(const std::string& id, const std::string& display_name) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
-    SQLite::Statement s(db, "UPDATE jobs SET name = ? WHERE id = ?");
+    // The same request again still asks for the first name (request_keys.h).
+    SQLite::Statement s(db,
+                        "UPDATE jobs SET name = ?, request_digest = request_digest || CASE WHEN "
+                        "instr(request_digest, char(10)) THEN '' ELSE char(10) || name END WHERE "
+                        "id = ?");
     SQLite::bind(s, display_name, id);
     return s.exec() == 1 ? absl::OkStatus() : FindJob(db, id).status();
   });

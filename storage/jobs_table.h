@@ -19,10 +19,11 @@ namespace saed::storage {
 struct JobRow {
   std::string id;
   int64_t number = 0;
-  std::string request_id;      // as request_keys.h says; empty: none
-  std::string request_digest;  // of what was asked for, before the server completed it
-  std::string kind;            // "train", "analyse" or "trial"
-  std::string state;           // QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED
+  std::string request_id;  // as request_keys.h says; empty: none
+  // Of what was asked for, before the server completed it; see WasAskedFor in request_keys.h.
+  std::string request_digest;
+  std::string kind;   // "train", "analyse" or "trial"
+  std::string state;  // QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED
   std::string recording_id, name;
   std::string spec;  // JSON
   int threads = 1;

@@ -32,6 +32,12 @@ std::string Names(const std::vector<std::string>& ids) {
 
 }  // namespace
 
+AskedFor WasAskedFor(std::string_view request_digest) {
+  const size_t end = request_digest.find('\n');
+  if (end == std::string_view::npos) return {request_digest, std::nullopt};
+  return {request_digest.substr(0, end), request_digest.substr(end + 1)};
+}
+
 absl::Status SameRequest(const JobRow& known, const JobRow& asked) {
   // Nobody but the server has the key.
   if (asked.request_id.starts_with(ServerRequest(""))) return absl::OkStatus();
@@ -46,12 +52,13 @@ absl::Status SameRequest(const JobRow& known, const JobRow& asked) {
     return conflict(fmt::format("whose {} is {} and not {}", field, was, is));
   };
   // Before schema 12 the digest was that of what the server had made of the request.
-  if (known.request_digest != asked.request_digest &&
-      known.request_digest != Sha256Hex(asked.spec)) {
+  const auto [digest, first_name] = WasAskedFor(known.request_digest);
+  if (digest != asked.request_digest && digest != Sha256Hex(asked.spec)) {
     return conflict("which asks for something else");
   }
-  if (known.name != asked.name) {
-    return other("display_name", fmt::format("'{}'", known.name), fmt::format("'{}'", asked.name));
+  const std::string name(first_name.value_or(known.name));
+  if (name != asked.name) {
+    return other("display_name", fmt::format("'{}'", name), fmt::format("'{}'", asked.name));
   }
   if (known.priority != asked.priority) {
     return other("priority", Priority(known.priority), Priority(asked.priority));

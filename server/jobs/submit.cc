@@ -168,7 +168,7 @@ absl::StatusOr<storage::JobRow> CheckAndQueue(const Stores& stores, const Clock&
     // Before the checks: what they ask for (that dependencies may still succeed, that there is
     // room) may hold no more of a job that was queued long ago.
     SAED_ASSIGN_OR_RETURN(const auto known, stores.jobs.OfRequest(options.request_id));
-    if (known && known->request_digest == asked.request_digest) {
+    if (known && storage::WasAskedFor(known->request_digest).digest == asked.request_digest) {
       SAED_RETURN_IF_ERROR(storage::SameRequest(*known, asked));
       return *known;
     }

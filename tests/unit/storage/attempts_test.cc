@@ -280,6 +280,13 @@ TEST_F(Attempts, AnotherRequestOfTheSameIdNamesWhatDiffers) {
           "whose dependencies is jobs/a, jobs/b and not jobs/a");
   refused([](JobRow& r) { r.name = "x"; }, "whose display_name is '' and not 'x'");
   refused([](JobRow& r) { r.request_digest = "e"; }, "which asks for something else");
+  // What counts is the name that was asked for, not those that it was given since.
+  ASSERT_TRUE(jobs.SetName("j1", "x").ok());
+  ASSERT_TRUE(jobs.SetName("j1", "y").ok());
+  EXPECT_EQ(asked([](JobRow&) {})->id, "j1");
+  EXPECT_EQ(asked([](JobRow&) {})->name, "y");
+  refused([](JobRow& r) { r.name = "y"; }, "whose display_name is '' and not 'y'");
+  refused([](JobRow& r) { r.request_digest = "e"; }, "which asks for something else");
 }
 
 }  // namespace
