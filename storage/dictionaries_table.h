@@ -150,9 +150,9 @@ class DictionariesTable {
   absl::Status Insert(const DictionaryRows& rows,
                       const std::optional<Attempt>& attempt = std::nullopt,
                       const std::atomic<bool>* stop = nullptr);
-  // In pieces; nobody sees any of it from the beginning on, and what is left where the server dies
-  // in between its next start removes. FAILED_PRECONDITION while the job that made it has not
-  // ended.
+  // In pieces; nobody sees any of it from the beginning on. What is left where one fails another
+  // call removes, and where the server dies in between its next start. FAILED_PRECONDITION while
+  // the job that made it has not ended.
   absl::Status Delete(const std::string& id);
   // Removes what the attempt's job left of a dictionary that it did not finish, in pieces.
   absl::Status Discard(const Attempt& attempt);

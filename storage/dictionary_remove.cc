@@ -21,10 +21,18 @@ constexpr std::pair<const char*, const char*> kTables[] = {{"associations", "con
                                                            {"variables", "position"},
                                                            {"conditions", "position"}};
 
+// " AND …" of statements whose first parameter is the dictionary's id.
+const char* Removable(WhoseJob whose) {
+  return whose == WhoseJob::kAny
+             ? ""
+             : " AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state IN ('QUEUED', "
+               "'RUNNING'))";
+}
+
 // How many rows it removed.
 absl::StatusOr<int> Piece(Database& db, const std::string& id,
-                          const std::optional<Attempt>& attempt, const std::string& table,
-                          const char* key) {
+                          const std::optional<Attempt>& attempt, WhoseJob whose,
+                          const std::string& table, const char* key) {
   return db.Write([&](SQLite::Database& raw) -> absl::StatusOr<int> {
     if (attempt) {
       if (auto fence = Fence(raw, *attempt); !fence.ok()) return fence;
@@ -32,8 +40,8 @@ absl::StatusOr<int> Piece(Database& db, const std::string& id,
     SQLite::Statement s(
         raw, fmt::format("DELETE FROM {0} WHERE dictionary_id = ?1 AND ({1}) IN (SELECT {1} FROM "
                          "{0} WHERE dictionary_id = ?1 LIMIT ?2) AND EXISTS (SELECT 1 FROM "
-                         "dictionaries WHERE id = ?1 AND complete = 0)",
-                         table, key));
+                         "dictionaries WHERE id = ?1 AND complete = 0){2}",
+                         table, key, Removable(whose)));
     SQLite::bind(s, id, table == "features" ? kRows / 20 : kRows);
     return s.exec();
   });
@@ -48,10 +56,10 @@ std::vector<std::string> Ids(SQLite::Statement& s) {
 }  // namespace
 
 absl::Status RemoveDictionary(Database& db, const std::string& id,
-                              const std::optional<Attempt>& attempt) {
+                              const std::optional<Attempt>& attempt, WhoseJob whose) {
   for (const auto& [table, key] : kTables) {
     while (true) {
-      const auto removed = Piece(db, id, attempt, table, key);
+      const auto removed = Piece(db, id, attempt, whose, table, key);
       if (!removed.ok()) return removed.status();
       if (*removed == 0) break;
     }
@@ -60,7 +68,9 @@ absl::Status RemoveDictionary(Database& db, const std::string& id,
     if (attempt) {
       if (auto fence = Fence(raw, *attempt); !fence.ok()) return fence;
     }
-    SQLite::Statement s(raw, "DELETE FROM dictionaries WHERE id = ? AND complete = 0");
+    SQLite::Statement s(
+        raw,
+        fmt::format("DELETE FROM dictionaries WHERE id = ?1 AND complete = 0{}", Removable(whose)));
     s.bind(1, id);
     s.exec();
     return absl::OkStatus();
@@ -74,10 +84,12 @@ absl::Status DictionariesTable::Delete(const std::string& id) {
     SQLite::Statement hide(db,
                            "UPDATE dictionaries SET complete = 0 WHERE id = ? AND complete = 1");
     hide.bind(1, id);
-    SQLite::Statement whole(db, "SELECT 1 FROM whole_dictionaries WHERE id = ?");
-    whole.bind(1, id);
-    if (!whole.executeStep()) return NoSuch("dictionaries", id);
+    SQLite::Statement there(db, "SELECT complete FROM dictionaries WHERE id = ?");
+    there.bind(1, id);
+    if (!there.executeStep()) return NoSuch("dictionaries", id);
+    const bool whole = there.getColumn(0).getInt() != 0;
     if (job.executeStep()) {
+      if (!whole) return NoSuch("dictionaries", id);  // the job still makes it
       return absl::FailedPreconditionError(fmt::format(
           "jobs/{0}, which makes dictionaries/{0}, has not ended; cancel it first, or wait", id));
     }
@@ -85,7 +97,7 @@ absl::Status DictionariesTable::Delete(const std::string& id) {
     return absl::OkStatus();
   });
   if (!hidden.ok()) return hidden;
-  return RemoveDictionary(db_, id);
+  return RemoveDictionary(db_, id, std::nullopt, WhoseJob::kEnded);
 }
 
 absl::Status DictionariesTable::Discard(const Attempt& attempt) {

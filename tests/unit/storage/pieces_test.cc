@@ -166,6 +166,41 @@ TEST_F(Pieces, WhatWasNotFinishedIsNeverSeen) {
   EXPECT_EQ(Count("features") + Count("associations") + Count("conditions"), 0);
 }
 
+TEST_F(Pieces, WhatCouldNotBeRemovedIsRemovedByTheNextTry) {
+  const auto sql = [&](const char* text) {
+    ASSERT_TRUE(db->Write([&](SQLite::Database& d) -> absl::Status {
+                    d.exec(text);
+                    return absl::OkStatus();
+                  }).ok());
+  };
+  ASSERT_TRUE(dictionaries.Insert(Rows("d1", 50)).ok());
+  sql("UPDATE dictionaries SET owner = 'ana'");
+  sql("CREATE TRIGGER full BEFORE DELETE ON features BEGIN SELECT RAISE(ABORT, 'full'); END");
+  EXPECT_FALSE(dictionaries.Delete("d1").ok());
+  EXPECT_FALSE(Seen("d1"));
+  EXPECT_EQ(Count("features"), 50);
+  EXPECT_FALSE(dictionaries.Delete("d1").ok()) << "it is full still";
+  sql("DROP TRIGGER full");
+  EXPECT_TRUE(dictionaries.Delete("d1").ok());
+  EXPECT_EQ(Count("features") + Count("conditions") + Count("dictionaries"), 0);
+  EXPECT_TRUE(absl::IsNotFound(dictionaries.Delete("d1")));
+
+  // What a job still writes is nobody's to remove.
+  JobRow job;
+  job.id = "d2";
+  job.request_digest = "d";
+  job.kind = "train";
+  job.recording_id = "r1";
+  job.spec = "{}";
+  ASSERT_TRUE(jobs.Insert(job).ok());
+  ASSERT_TRUE(jobs.Start("d2", 1)->has_value());
+  DictionaryRows broken = Rows("d2", 50);
+  broken.associations.push_back(broken.associations.back());
+  EXPECT_FALSE(dictionaries.Insert(broken, Attempt{"d2", 1}).ok());
+  EXPECT_TRUE(absl::IsNotFound(dictionaries.Delete("d2")));
+  EXPECT_EQ(Count("features"), 50);
+}
+
 // Calls with tokens stood behind whoever wrote.
 TEST_F(Pieces, NotingThatATokenWasUsedWaitsForNobody) {
   PeopleTable people(*db);
