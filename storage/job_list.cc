@@ -39,11 +39,18 @@ int64_t Count(SQLite::Database& db, const JobQuery& query, const std::string& al
   return s.getColumn(0).getInt64();
 }
 
+// Where few of the rows may match, it may look at all of them.
+template <class Fn>
+auto Walk(Database& db, bool few, Fn&& fn) {
+  return few ? db.Search("filter", fn) : db.Read(fn);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<JobRow>> JobsTable::List(const JobQuery& query, int limit,
                                                     int64_t before) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
+  const bool few = !query.trials || !query.state.empty() || !query.filter.where.empty();
+  return Walk(db_, few, [&](SQLite::Database& db) -> absl::StatusOr<std::vector<JobRow>> {
     SQLite::Statement s(
         db, fmt::format("SELECT {} FROM jobs WHERE number < ?{}{} ORDER BY number DESC LIMIT ?",
                         JobColumns(), Trials(query), Where(query)));
@@ -54,14 +61,15 @@ absl::StatusOr<std::vector<JobRow>> JobsTable::List(const JobQuery& query, int l
 }
 
 absl::StatusOr<int64_t> JobsTable::TrialsLeftOut(const JobQuery& query) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
-    if (query.trials) return 0;
+  if (query.trials) return 0;
+  return db_.Search("filter", [&](SQLite::Database& db) -> absl::StatusOr<int64_t> {
     return Count(db, query, "sweep_id IS NOT NULL");
   });
 }
 
 absl::StatusOr<LiveJobs> JobsTable::Live(const JobQuery& query, int limit, int64_t ended_above) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<LiveJobs> {
+  const bool few = !query.filter.where.empty();
+  return Walk(db_, few, [&](SQLite::Database& db) -> absl::StatusOr<LiveJobs> {
     LiveJobs out;
     const std::string live = fmt::format("(state IN ('QUEUED', 'RUNNING') OR number > {}){}",
                                          ended_above, Trials(query));

@@ -11,6 +11,7 @@
 #include "server/base/on_behalf.h"
 #include "storage/database.h"
 #include "storage/feature_query.h"
+#include "storage/jobs_table.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::storage {
@@ -117,6 +118,33 @@ TEST_F(ReadLimits, ASearchThatCostsTooMuchNamesItsField) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("filter: makes the server look at more"));
   EXPECT_EQ((*small)->Read(Endless).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ReadLimits, FilteredListsOfJobsAreSearches) {
+  for (int i = 0; i < 4; ++i) {
+    Start("", [&] { return db->Search("filter", Endless); });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  JobsTable jobs(*db);
+  JobQuery filtered, plain, all;
+  filtered.filter = *ParseJobFilter("state = FAILED", [](const std::string& t) { return t; });
+  plain.trials = false;
+  const auto start = Clock::now();
+  {
+    const OnBehalf call("ada", [&] {
+      return Since(start) < 0.3 ? absl::OkStatus() : absl::DeadlineExceededError("too late");
+    });
+    const auto waits = [](const absl::Status& s) { return absl::IsDeadlineExceeded(s); };
+    EXPECT_TRUE(waits(jobs.List(filtered, 10, 100).status()));
+    EXPECT_TRUE(waits(jobs.List(plain, 10, 100).status())) << "it walks past trials";
+    EXPECT_TRUE(waits(jobs.TrialsLeftOut(plain).status()));
+    EXPECT_TRUE(waits(jobs.Live(filtered, 10, 0).status()));
+  }
+  const OnBehalf call("ada", [] { return absl::OkStatus(); });
+  EXPECT_TRUE(jobs.List(all, 10, 100).ok());
+  EXPECT_TRUE(jobs.Live(plain, 10, 0).ok());
+  Stop();
+  EXPECT_TRUE(jobs.List(filtered, 10, 100).ok());
 }
 
 class AnyName : public NameLookup {
