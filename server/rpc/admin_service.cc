@@ -89,7 +89,8 @@ absl::Status Create(Context& context, const v1::CreateUserRequest& request,
 absl::StatusOr<google::protobuf::FieldMask> MaskOf(const v1::UpdateUserRequest& request) {
   google::protobuf::FieldMask out = request.update_mask();
   for (const std::string& path : out.paths()) {
-    if (path == "name" || path.starts_with("create_time") ||
+    // The library takes '' and 'quota.' for all of it.
+    if (path.empty() || path.ends_with('.') || path == "name" || path.starts_with("create_time") ||
         !google::protobuf::util::FieldMaskUtil::IsValidPath<v1::User>(path)) {
       return InvalidField("update_mask", fmt::format("names '{}'; must name role, share, disabled, "
                                                      "quota or a field of that, as quota.threads",
