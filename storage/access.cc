@@ -70,6 +70,19 @@ absl::StatusOr<std::string> AccessTable::OwnerOf(const std::string& collection,
   });
 }
 
+absl::StatusOr<bool> AccessTable::OwnsHidden(const std::string& dictionary_id,
+                                             const Viewer& viewer) {
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<bool> {
+    SQLite::Statement s(
+        db,
+        fmt::format("SELECT 1 FROM dictionaries t WHERE t.id = ? AND t.complete = 0 AND t.owner "
+                    "= ?{}",
+                    Visible(viewer, "dictionaries", "t.id")));
+    SQLite::bind(s, dictionary_id, viewer.user);
+    return s.executeStep();
+  });
+}
+
 absl::Status AccessTable::SetPrivate(const std::string& recording_id, bool is_private) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE recordings SET private = ? WHERE id = ?");

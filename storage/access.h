@@ -43,6 +43,8 @@ class AccessTable {
   // id that the viewer may see.
   absl::StatusOr<std::string> OwnerOf(const std::string& collection, const std::string& id,
                                       const Viewer& viewer);
+  // Whether the viewer owns a dictionary of this id that is being removed, or is not whole yet.
+  absl::StatusOr<bool> OwnsHidden(const std::string& dictionary_id, const Viewer& viewer);
   absl::Status SetPrivate(const std::string& recording_id, bool is_private);
   absl::Status SetName(const std::string& recording_id, const std::string& display_name);
   // Ids of the recordings that the viewer may see and calls so: the one with this id, else those

@@ -76,8 +76,7 @@ std::shared_ptr<const People> Everyone(SQLite::Database& db) {
 }  // namespace
 
 absl::Status NoUser(const std::string& name) {
-  return absl::NotFoundError(
-      fmt::format("there is no user '{}'; list them with ListUsers", name));
+  return absl::NotFoundError(fmt::format("there is no user '{}'; list them with ListUsers", name));
 }
 
 absl::Status NoToken(const std::string& id) {

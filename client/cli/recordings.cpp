@@ -45,6 +45,7 @@ absl::Status Show(Session& session, const std::string& name) {
   PrintRecording(response.recording());
   v1::ListIntervalTablesRequest tables_request;
   tables_request.set_parent(request.name());
+  tables_request.set_page_size(1000);
   SAED_ASSIGN_OR_RETURN(const auto tables,
                         AllPages<v1::ListIntervalTablesResponse>(
                             tables_request, [&](auto* tables_context, const auto& r, auto* out) {

@@ -187,6 +187,7 @@ void KeepTrials(v1::Sweep& known, v1::Sweep& newer) {
 absl::StatusOr<v1::Sweep> Get(Session& session, const std::string& name) {
   v1::GetSweepRequest request;
   request.set_name(FullName("sweeps", name));
+  request.set_page_size(1000);
   v1::Sweep sweep;
   do {
     grpc::ClientContext context;

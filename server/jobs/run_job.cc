@@ -133,6 +133,14 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
       Provenance(context, job, recording_row.digest, view, target, trainer->total_steps()).dump();
   SAED_RETURN_IF_ERROR(
       context.stores.models.Insert(row, inference::ToTensors(model), AttemptOf(job)));
+  // An earlier attempt's stays; of other weights than are stored there must be no dictionary.
+  SAED_ASSIGN_OR_RETURN(const auto stored, context.stores.models.Get(row.id));
+  if (stored.digest != row.digest) {
+    return absl::FailedPreconditionError(fmt::format(
+        "models/{} is stored by an earlier attempt, and training anew came to other weights; "
+        "delete that model, then submit the job again",
+        row.id));
+  }
   return BuildAndStore(context, job, job.id, encoder, recording, view,
                        target ? target->counts() : view.counts(), spec.conditions,
                        spec.condition_columns, warnings, arena, reporter);

@@ -25,6 +25,7 @@ using google::protobuf::Message;
 
 constexpr int64_t kMinute = 60'000'000;     // µs
 constexpr int kCallsRetry = 1;              // s
+constexpr int kMostJobWatchers = 8;         // of one user at once
 constexpr int kWatchersRetry = 5;           // s; streams stay, so places come free seldom
 constexpr int64_t kLeastMemory = 64 << 10;  // of any call: its thread's stack, buffers, answer
 constexpr size_t kMostWritten = 1000;       // bytes of names that a record has, or a little more
@@ -340,13 +341,34 @@ absl::Status Gate::Admit(const Rule& rule, const Message* request, Caller& calle
   if (!rule.stays) return absl::OkStatus();
   // Counted up first, so that two cannot both take the last place.
   caller.place = {watchers_.get(), [count = watchers_](const void*) { --*count; }};
-  if (++*watchers_ <= options_.watchers) return absl::OkStatus();
+  if (++*watchers_ <= options_.watchers) return WatchesJobs(rule, caller);
   return WithRetryAfter(absl::ResourceExhaustedError(fmt::format(
                             "{} streams watch already, load or send, as many as the server takes, "
                             "so that others find a "
                             "place; ask now and then instead, or watch again in a moment",
                             options_.watchers)),
                         kWatchersRetry);
+}
+
+absl::Status Gate::WatchesJobs(const Rule& rule, Caller& caller) {
+  if (rule.method != "JobService.WatchJobs" || !caller.known()) return absl::OkStatus();
+  const std::string& user = caller.user;
+  const std::lock_guard lock(mutex_);
+  int& open = watching_[user];
+  if (open >= kMostJobWatchers) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(fmt::format(
+            "'{}' watches all jobs {} times already, as often as one user may, as each looks at "
+            "them again and again; end one, or let one tell the others",
+            user, open)),
+        kWatchersRetry);
+  }
+  ++open;
+  caller.place = {this, [this, user, place = caller.place](const void*) {
+                    const std::lock_guard held(mutex_);
+                    if (--watching_[user] == 0) watching_.erase(user);
+                  }};
+  return absl::OkStatus();
 }
 
 absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message& message) {
@@ -416,6 +438,10 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
     if (absl::IsNotFound(owner.status()) && parts[0] == "models" && rule->trains &&
         access_.OwnerOf("jobs", parts[1], caller.viewer()).ok()) {
       continue;  // the method says how far its job is
+    }
+    if (absl::IsNotFound(owner.status()) && parts[0] == "dictionaries" && rule->removes) {
+      SAED_ASSIGN_OR_RETURN(const bool own, access_.OwnsHidden(parts[1], caller.viewer()));
+      if (own) continue;  // to be removed to the end
     }
     SAED_RETURN_IF_ERROR(owner.status());
     if (rule->needs == Rule::Needs::kChange && *owner != caller.user) {
@@ -509,9 +535,12 @@ absl::Status Gate::CheckTerms(const storage::UserRow& user) {
                  fmt::format("is {}; must be 0 (no limit) to {}", *value, most));
     }
   }
-  if (q.requests_per_second && !(*q.requests_per_second >= 0 && *q.requests_per_second <= 1e6)) {
+  // With less nobody could ever ask for more.
+  constexpr double kFewest = 0.01, kMost = 1e6;
+  const double rate = q.requests_per_second.value_or(0);
+  if (rate != 0 && !(rate >= kFewest && rate <= kMost)) {
     faults.Add("user.quota.requests_per_second",
-               fmt::format("is {}; must be 0 (no limit) to a million", *q.requests_per_second));
+               fmt::format("is {}; must be 0 (no limit) or {} to a million", rate, kFewest));
   }
   return faults.ToStatus();
 }

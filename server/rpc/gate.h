@@ -122,6 +122,8 @@ class Gate {
   // waits and, every second, whether their token still is one.
   OnBehalf::Wanted StillIn(const grpc::ServerContext& server, const Caller& caller);
   absl::Status Admit(const Rule& rule, const google::protobuf::Message* request, Caller& caller);
+  // Counts who watches all jobs. RESOURCE_EXHAUSTED where the user does so too often.
+  absl::Status WatchesJobs(const Rule& rule, Caller& caller);
 
   storage::PeopleTable& people_;
   storage::AccessTable& access_;
@@ -138,6 +140,7 @@ class Gate {
   std::mutex mutex_;
   std::map<std::string, Bucket> buckets_;
   std::map<std::string, int> calls_;                        // of users who have some
+  std::map<std::string, int> watching_;                     // all jobs, of users who do
   std::map<std::string, int64_t> arriving_;                 // bytes, of users who upload
   std::map<std::string, Refusals> refusals_;                // by user; of strangers together
   std::map<const grpc::ServerContextBase*, int64_t> acts_;  // let in: their audit records

@@ -60,7 +60,7 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListModelsRe
     more = static_cast<int>(rows.size()) == wanted;
     for (const auto& row : rows) {
       SAED_ASSIGN_OR_RETURN(v1::Model model, ToProto(row));
-      if (request.view() != v1::MODEL_VIEW_FULL) MakeBasic(model);
+      if (request.view() == v1::MODEL_VIEW_BASIC) MakeBasic(model);
       bytes += model.ByteSizeLong();
       if (bytes > kPageBytes && response.models_size() > 0) {
         more = true;

@@ -338,7 +338,8 @@ grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
   if (!caller.ok()) return ToGrpc(caller.status());
   const auto id = IdOf(request->parent(), "recordings", "parent");
   if (!id.ok()) return ToGrpc(id.status());
-  // Left out, it is no limit: who knows no pages gets all that one message has room for.
+  // Who knows no pages gets all.
+  const bool paged = request->page_size() != 0 || !request->page_token().empty();
   auto size = PageSize(request->page_size());
   if (!size.ok()) return ToGrpc(size.status());
   if (request->page_size() == 0) size = std::numeric_limits<int>::max();
@@ -354,7 +355,7 @@ grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
   for (size_t bytes = 0; at < tables.size() && response->interval_tables_size() < *size; ++at) {
     v1::IntervalTable table = TableOf(tables[at]);
     bytes += table.ByteSizeLong();
-    if (bytes > kPageBytes && response->interval_tables_size() > 0) break;
+    if (paged && bytes > kPageBytes && response->interval_tables_size() > 0) break;
     *response->add_interval_tables() = std::move(table);
   }
   if (at < tables.size()) {

@@ -21,7 +21,7 @@ constexpr Rule kRules[] = {
     {"AdminService.CreateBackup", kAdmin, Needs::kRole, "", true},
     {"FeatureService.GetDictionary", kReader, Needs::kSee, "name", false},
     {"FeatureService.ListDictionaries", kReader, Needs::kSee, "model", false},
-    {"FeatureService.DeleteDictionary", kMember, Needs::kChange, "name", true},
+    {"FeatureService.DeleteDictionary", kMember, Needs::kChange, "name", true, false, false, true},
     {"FeatureService.ListFeatures", kReader, Needs::kSee, "parent", false},
     {"FeatureService.GetFeature", kReader, Needs::kSee, "name", false},
     {"FeatureService.GetActivations", kReader, Needs::kSee, "name", false, true},

@@ -25,6 +25,7 @@ struct Rule {
   bool audited = false;  // a call that was allowed is written down; refused ones always are
   bool stays = false;    // a stream that is open for as long as its client wants
   bool trains = false;   // a model may also be one that a job still trains
+  bool removes = false;  // a dictionary may also be the caller's own that is half removed
 };
 
 std::span<const Rule> Rules();

@@ -21,7 +21,7 @@ namespace {
 
 constexpr size_t kPageBytes = 900'000;
 
-// The sweep with as many trials as one message has room for, at most `most`, from the one at the
+// The sweep with as many trials as a page has room for, at most `most`, from the one at the
 // position `at` on, which becomes that of the first one left out.
 v1::Sweep WithTrials(v1::Sweep sweep, int most, size_t& at) {
   google::protobuf::RepeatedPtrField<v1::Trial> all;
@@ -43,21 +43,20 @@ absl::StatusOr<v1::Sweep> Whole(Context& context, const std::string& id) {
   return ToProto(report);
 }
 
-absl::StatusOr<v1::Sweep> Describe(Context& context, const std::string& id) {
-  SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
-  size_t at = 0;
-  return WithTrials(std::move(sweep), kAll, at);
-}
-
 absl::Status Get(Context& context, const v1::GetSweepRequest& request,
                  v1::GetSweepResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   SAED_ASSIGN_OR_RETURN(int size, PageSize(request.page_size()));
-  if (request.page_size() == 0) size = kAll;  // who knows no pages gets what has room
+  const bool paged = request.page_size() != 0 || !request.page_token().empty();
+  if (request.page_size() == 0) size = kAll;
   const std::string query = "trials/" + id;
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
   size_t at = after.empty() ? 0 : std::strtoull(after[0].c_str(), nullptr, 10);
   SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
+  if (!paged) {  // who knows no pages gets all
+    *response.mutable_sweep() = std::move(sweep);
+    return absl::OkStatus();
+  }
   const auto trials = static_cast<size_t>(sweep.trials_size());
   *response.mutable_sweep() = WithTrials(std::move(sweep), size, at);
   if (at < trials) response.set_next_page_token(MakePageToken(query, {std::to_string(at)}));
@@ -119,7 +118,7 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
   }
   SAED_ASSIGN_OR_RETURN(const storage::SweepRow row,
                         context.sweeps.Submit(spec, request.request_id(), caller.user));
-  SAED_ASSIGN_OR_RETURN(*response.mutable_sweep(), Describe(context, row.id));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_sweep(), Whole(context, row.id));
   return absl::OkStatus();
 }
 
@@ -164,8 +163,7 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
       size_t at = 0;
       do {
         v1::WatchSweepResponse message;
-        v1::Sweep rest = sweep;
-        *message.mutable_sweep() = WithTrials(std::move(rest), kAll, at);
+        *message.mutable_sweep() = request.changed_trials() ? WithTrials(sweep, kAll, at) : sweep;
         if (!stream.Write(message)) return absl::CancelledError("the watcher went away");
       } while (request.changed_trials() && at < trials);
     }
@@ -217,7 +215,7 @@ grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,
   const auto answer = [&]() -> absl::Status {
     SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
     SAED_RETURN_IF_ERROR(context_.sweeps.Cancel(id).status());
-    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Describe(context_, id));
+    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Whole(context_, id));
     return absl::OkStatus();
   };
   return ToGrpc(answer());

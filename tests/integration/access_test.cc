@@ -261,6 +261,63 @@ TEST_F(Access, ARevokedTokenStopsSending) {
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNAUTHENTICATED);
 }
 
+TEST_F(Access, OneUserWatchesAllJobsEightTimesAtOnce) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  struct Watching {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::WatchJobsResponse>> stream;
+  };
+  std::vector<std::unique_ptr<Watching>> open;
+  const auto watch = [&](const std::string& who) {
+    auto w = std::make_unique<Watching>();
+    w->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    w->stream = people_[who].client->jobs().WatchJobs(&w->context, {});
+    v1::WatchJobsResponse first;
+    if (!w->stream->Read(&first)) return w->stream->Finish();
+    open.push_back(std::move(w));
+    return grpc::Status::OK;
+  };
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(watch("ada").ok());
+  const auto refused = watch("ada");
+  EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(refused.error_message(), HasSubstr("'ada' watches all jobs 8 times already"));
+  EXPECT_TRUE(watch("bea").ok());
+  open.front()->context.TryCancel();
+  EXPECT_EQ(open.front()->stream->Finish().error_code(), StatusCode::CANCELLED);
+  bool found = false;  // a place, once the server saw that she went away
+  for (int i = 0; i < 100 && !found; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    found = watch("ada").ok();
+  }
+  EXPECT_TRUE(found);
+  for (auto& w : open) w->context.TryCancel();
+  for (size_t i = 1; i < open.size(); ++i) open[i]->stream->Finish();
+}
+
+TEST_F(Access, AnOwnDictionaryThatIsHalfRemovedCanBeRemovedToTheEnd) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const v1::Job job = AdasJob(AdasRecording(false, 7));
+  const auto drop = [&](const std::string& who) {
+    grpc::ClientContext context;
+    v1::DeleteDictionaryRequest request;
+    request.set_name(job.dictionary());
+    v1::DeleteDictionaryResponse response;
+    return people_[who].client->features().DeleteDictionary(&context, request, &response);
+  };
+  SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READWRITE, 5000);
+  db.exec("CREATE TRIGGER full BEFORE DELETE ON features BEGIN SELECT RAISE(ABORT, 'full'); END");
+  EXPECT_FALSE(drop("ada").ok());
+  EXPECT_EQ(drop("bea").error_code(), StatusCode::NOT_FOUND);
+  db.exec("DROP TRIGGER full");
+  EXPECT_EQ(drop("bea").error_code(), StatusCode::NOT_FOUND);
+  EXPECT_TRUE(drop("ada").ok());
+  EXPECT_EQ(drop("ada").error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(db.execAndGet("SELECT count(*) FROM features WHERE dictionary_id = '" +
+                          job.dictionary().substr(13) + "'")
+                .getInt(),
+            0);
+}
+
 TEST_F(Access, WhatWasChangedOrRefusedIsWrittenDown) {
   ASSERT_NO_FATAL_FAILURE(MakePeople());
   const std::string recording = AdasRecording(false, 7);
@@ -367,6 +424,15 @@ TEST_F(Access, AnUpdateChangesWhatItNames) {
   const v1::User less = update(request);
   EXPECT_FALSE(less.quota().has_threads());
   EXPECT_EQ(less.quota().running_jobs(), 2);
+  for (const char* path : {"", "quota.", "quota.none"}) {
+    request.mutable_update_mask()->Clear();
+    request.mutable_update_mask()->add_paths(path);
+    grpc::ClientContext context;
+    v1::UpdateUserResponse response;
+    EXPECT_EQ(people_["root"].client->admin().UpdateUser(&context, request, &response).error_code(),
+              StatusCode::INVALID_ARGUMENT)
+        << path;
+  }
 
   const std::string secret = AdasRecording(true, 5);
   const auto change = [&](const v1::UpdateRecordingRequest& of) {
@@ -424,6 +490,9 @@ TEST_F(Access, EveryUserHasTheirOwnQuota) {
   EXPECT_EQ(wrong.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(wrong.error_message(), HasSubstr("user.quota.threads: is -1"));
   EXPECT_THAT(wrong.error_message(), HasSubstr("user.quota.requests_per_second: is -2"));
+  quota.Clear();
+  quota.set_requests_per_second(1e-300);
+  EXPECT_THAT(update(quota).error_message(), HasSubstr("or 0.01 to a million"));
 
   quota.Clear();
   quota.set_unfinished_jobs(1);

@@ -1,4 +1,5 @@
 // What lists show, what watches tell, other names, and dictionaries that go.
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
 #include <array>
@@ -58,6 +59,64 @@ class Lists : public test_tools::ServerTest {
     v1::UpdateJobResponse response;
     const auto status = client_->jobs().UpdateJob(&context, request, &response);
     return {status, response.job()};
+  }
+  // Of three trials, ended.
+  std::string Sweep(const std::string& recording) {
+    v1::CreateSweepRequest request;
+    *request.mutable_spec()->mutable_base() = TrainRequest(recording).train();
+    request.mutable_spec()->mutable_base()->set_max_steps(20);
+    auto* lr = request.mutable_spec()->add_parameters();
+    lr->set_field("lr");
+    for (const double v : {0.001, 0.01, 0.02}) lr->add_values()->set_number_value(v);
+    request.mutable_spec()->set_method(v1::SWEEP_METHOD_GRID);
+    request.mutable_spec()->set_skip_best(true);
+    grpc::ClientContext context;
+    v1::CreateSweepResponse made;
+    EXPECT_TRUE(client_->sweeps().CreateSweep(&context, request, &made).ok());
+    Trials(made.sweep().name(), false);
+    return made.sweep().name();
+  }
+  // How many trials each message about a sweep has.
+  std::vector<int> Trials(const std::string& name, bool changed) {
+    grpc::ClientContext context;
+    v1::WatchSweepRequest request;
+    request.set_name(name);
+    request.set_changed_trials(changed);
+    const auto stream = client_->sweeps().WatchSweep(&context, request);
+    std::vector<int> out;
+    v1::WatchSweepResponse event;
+    while (stream->Read(&event)) out.push_back(event.sweep().trials_size());
+    EXPECT_TRUE(stream->Finish().ok());
+    return out;
+  }
+  // How many each page of the sweep's trials has, and how many of the recording's tables.
+  std::vector<int> TrialPages(const std::string& sweep, int size) {
+    v1::GetSweepRequest request;
+    request.set_name(sweep);
+    request.set_page_size(size);
+    std::vector<int> out;
+    do {
+      grpc::ClientContext context;
+      v1::GetSweepResponse page;
+      EXPECT_TRUE(client_->sweeps().GetSweep(&context, request, &page).ok());
+      out.push_back(page.sweep().trials_size());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return out;
+  }
+  std::vector<int> TablePages(const std::string& recording, int size) {
+    v1::ListIntervalTablesRequest request;
+    request.set_parent(recording);
+    request.set_page_size(size);
+    std::vector<int> out;
+    do {
+      grpc::ClientContext context;
+      v1::ListIntervalTablesResponse page;
+      EXPECT_TRUE(client_->recordings().ListIntervalTables(&context, request, &page).ok());
+      out.push_back(page.interval_tables_size());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return out;
   }
   v1::Model Model(const std::string& name) {
     grpc::ClientContext context;
@@ -163,6 +222,27 @@ TEST_F(Lists, TrialsAreLeftOutAndCountedAndPaged) {
   EXPECT_EQ(Jobs("", true).second.trials_left_out(), 0);
   EXPECT_EQ(Jobs("sweep = \"" + name + "\"").second.jobs_size(), 3);
   EXPECT_EQ(Jobs("kind = trial").second.jobs_size(), 3);
+}
+
+// As clients did before there were pages.
+TEST_F(Lists, WhoAsksForNoPagesGetsAll) {
+  const std::string recording = Simulate(), sweep = Sweep(recording);
+  daemon_.reset();
+  {
+    SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READWRITE);
+    EXPECT_EQ(db.exec("UPDATE jobs SET state = 'FAILED', error_message = hex(zeroblob(200000))"),
+              3);
+    db.exec(
+        "UPDATE recordings SET summary = '{\"tables\": [' || replace('t,t,t', 't', "
+        "'{\"name\": \"' || hex(zeroblob(200000)) || '\"}') || ']}'");
+  }
+  Start();
+  EXPECT_THAT(TrialPages(sweep, 0), ElementsAre(3));
+  EXPECT_THAT(TrialPages(sweep, 1000), ElementsAre(2, 1));
+  EXPECT_THAT(Trials(sweep, false), ElementsAre(3));
+  EXPECT_THAT(Trials(sweep, true), ElementsAre(2, 1));
+  EXPECT_THAT(TablePages(recording, 0), ElementsAre(3));
+  EXPECT_THAT(TablePages(recording, 1000), ElementsAre(2, 1));
 }
 
 TEST_F(Lists, AWatcherOfAllJobsSeesThemComeChangeAndGo) {
@@ -272,6 +352,19 @@ TEST_F(Lists, JobsAndModelsTakeOtherNames) {
   EXPECT_EQ(Model(job.model()).display_name(), "best");
   EXPECT_EQ(Model(job.model()).tensor_digest(), response.model().tensor_digest());
 
+  // The same request again finds the job under its new name.
+  auto once = TrainRequest(Simulate());
+  once.set_request_id("once");
+  once.set_display_name("asked");
+  const auto known = Create(once);
+  EXPECT_TRUE(Rename(known->name(), "given", "").first.ok());
+  const auto again = Create(once);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), known->name());
+  EXPECT_EQ(again->display_name(), "given");
+  once.set_display_name("given");
+  EXPECT_TRUE(absl::IsAlreadyExists(Create(once).status())) << "another request than it was";
+
   // A job that is renamed while it runs gives its model the new name.
   auto slow = TrainRequest(Simulate());
   slow.set_display_name("old");
@@ -295,7 +388,10 @@ TEST_F(Lists, ModelsAreListedWithoutWhatEveryLatentHas) {
   const v1::Model whole = Model(job.model());
   ASSERT_EQ(list(v1::MODEL_VIEW_FULL).models_size(), 1);
   EXPECT_EQ(list(v1::MODEL_VIEW_FULL).models(0).SerializeAsString(), whole.SerializeAsString());
-  v1::Model basic = list(v1::MODEL_VIEW_UNSPECIFIED).models(0);
+  EXPECT_EQ(list(v1::MODEL_VIEW_UNSPECIFIED).models(0).SerializeAsString(),
+            whole.SerializeAsString())
+      << "as before there were views";
+  v1::Model basic = list(v1::MODEL_VIEW_BASIC).models(0);
   EXPECT_EQ(basic.evaluation().density_size() + basic.evaluation().unit_r2_size() +
                 basic.evaluation().l0_histogram_size() + basic.unit_ids_size(),
             0);

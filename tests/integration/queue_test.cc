@@ -124,6 +124,30 @@ TEST_F(Queue, ARetriedJobBeginsAnewToTheSameTensors) {
   EXPECT_EQ(Digest(done), Digest(whole));
 }
 
+TEST_F(Queue, ARetriedJobMakesNoDictionaryOfWeightsThatAreNotStored) {
+  const v1::Job job = Watch(Create(Steps(Simulate(), 100))->name()).back().job();
+  ASSERT_EQ(job.state(), v1::Job::STATE_SUCCEEDED);
+  const auto again = [&](const std::string& change) {
+    daemon_.reset();
+    {
+      SQLite::Database db(dir_ / "data/saed.db", SQLite::OPEN_READWRITE);
+      db.exec("UPDATE jobs SET state = 'FAILED'; " + change);
+    }
+    Start();
+    const auto s = Retry(job.name());
+    EXPECT_TRUE(s.ok()) << s.error_message();
+    return Watch(job.name()).back().job();
+  };
+  const v1::Job same = again("");
+  EXPECT_EQ(same.state(), v1::Job::STATE_SUCCEEDED) << same.error().message();
+  const v1::Job other = again("UPDATE models SET digest = 'of another compiler'");
+  EXPECT_EQ(other.state(), v1::Job::STATE_FAILED);
+  EXPECT_EQ(other.error().code(), static_cast<int>(grpc::StatusCode::FAILED_PRECONDITION));
+  EXPECT_NE(other.error().message().find("delete that model, then submit the job again"),
+            std::string::npos)
+      << other.error().message();
+}
+
 // As after a full disk, with the last and longest wait.
 TEST_F(Queue, AJobThatWaitsForItsNextAttemptIsRetriedNow) {
   const auto job = Create(Steps(Simulate(), 3'000'000));

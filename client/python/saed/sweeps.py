@@ -78,7 +78,7 @@ class SweepCalls:
 
     def get_sweep(self, name):
         """The sweep with all its trials."""
-        request = sweeps_pb2.GetSweepRequest(name=name)
+        request = sweeps_pb2.GetSweepRequest(name=name, page_size=1000)
         trials = {}
         while True:
             answer = self._call(self.sweeps.GetSweep, request)

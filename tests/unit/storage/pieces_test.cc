@@ -179,6 +179,10 @@ TEST_F(Pieces, WhatCouldNotBeRemovedIsRemovedByTheNextTry) {
   EXPECT_FALSE(dictionaries.Delete("d1").ok());
   EXPECT_FALSE(Seen("d1"));
   EXPECT_EQ(Count("features"), 50);
+  AccessTable access(*db);
+  EXPECT_TRUE(*access.OwnsHidden("d1", {false, "ana"}));
+  EXPECT_FALSE(*access.OwnsHidden("d1", {false, "bea"}));
+  EXPECT_FALSE(*access.OwnsHidden("d2", {false, "ana"}));
   EXPECT_FALSE(dictionaries.Delete("d1").ok()) << "it is full still";
   sql("DROP TRIGGER full");
   EXPECT_TRUE(dictionaries.Delete("d1").ok());
