@@ -35,7 +35,7 @@ lint_and_sanitize() {
   if [ $code != 0 ] && [ $code != 124 ]; then tail -n 100 build/sanitize.log; return 1; fi
 }
 export -f lint_and_sanitize
-export most=$((2340 - SECONDS)) # s that are left of 39 minutes
+export most=$((2100 - SECONDS)) # s that are left of 35 minutes
 nice -n 19 bash -euo pipefail -c lint_and_sanitize >build/checks.log 2>&1 &
 checks=$!
 nice -n 19 ctest --test-dir build/ci/tests/fuzz -L fuzz --output-on-failure >build/fuzz.log 2>&1 &
