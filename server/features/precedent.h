@@ -29,12 +29,12 @@ struct Precedent {
   std::string dictionary;                     // whose choices they are, for people
 };
 
-// The precedent's unit for a condition, if the view has it, and its AUROC in the windows `starts`,
-// of which `test` says what holds; c is the condition's place there.
 struct UnitElsewhere {
   ViewUnit unit;
-  std::optional<double> auroc;
+  std::optional<double> auroc;  // empty where the condition never changes
 };
+// The precedent's unit for a condition, if the view has it, and its AUROC in the windows `starts`,
+// of which `test` says what holds; c is the condition's place there.
 std::optional<UnitElsewhere> FindUnit(const Precedent::Unit& chosen,
                                       const recordings::ViewData& view,
                                       const std::vector<int64_t>& starts,
