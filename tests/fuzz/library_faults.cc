@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <iterator>
@@ -16,6 +17,13 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+// Of the sanitizer's allocator, whose header GCC does not install.
+extern "C" {
+size_t __sanitizer_get_current_allocated_bytes();
+int __sanitizer_install_malloc_and_free_hooks(void (*taken)(const volatile void*, size_t),
+                                              void (*given)(const volatile void*));
+}
 
 namespace saed::fuzz {
 namespace {
@@ -85,19 +93,37 @@ void LookAtReport(const char* text) {
   }
 }
 
-// libc ends a program whose library would write past a buffer, without a report of the sanitizer's.
-void LookAtAbort(int) {
+// The frames behind the handler that is looking: from the first of `file` on.
+std::vector<uintptr_t> StackFrom(std::string_view file) {
   void* frames[64];
   const int n = backtrace(frames, static_cast<int>(std::size(frames)));
-  std::vector<uintptr_t> stack;
+  std::vector<uintptr_t> out;
   for (int i = 0; i < n; ++i) {
     Dl_info info{};
-    const auto at = reinterpret_cast<uintptr_t>(frames[i]);
-    const bool libc = dladdr(frames[i], &info) != 0 &&
-                      std::string_view(info.dli_fname).find("libc.so") != std::string_view::npos;
-    if (!stack.empty() || libc) stack.push_back(at);  // behind this function
+    const bool begins = dladdr(frames[i], &info) != 0 &&
+                        std::string_view(info.dli_fname).find(file) != std::string_view::npos;
+    if (!out.empty() || begins) out.push_back(reinterpret_cast<uintptr_t>(frames[i]));
   }
-  if (InLibrary(stack)) End();
+  return out;
+}
+
+// libc ends a program whose library would write past a buffer, without a report of the sanitizer's.
+void LookAtAbort(int) {
+  if (InLibrary(StackFrom("libc.so"))) End();
+  __builtin_trap();  // for libFuzzer
+}
+
+// More than any reading process may hold. Less than libFuzzer's limit, whose report needs system
+// calls that are shut off here.
+constexpr size_t kMostMemory = size_t{2} << 30;
+constexpr size_t kLarge = size_t{64} << 10;    // each allocation of so many bytes is looked at,
+constexpr unsigned kSmallBetweenLooks = 1024;  // and one in so many smaller ones
+
+void LookAtMemory(const volatile void*, size_t size) {
+  static thread_local unsigned small = 0;
+  if (size < kLarge && ++small % kSmallBetweenLooks != 0) return;
+  if (__sanitizer_get_current_allocated_bytes() < kMostMemory) return;
+  if (InLibrary(StackFrom("libasan"))) End();
   __builtin_trap();  // for libFuzzer
 }
 
@@ -127,6 +153,7 @@ void EndQuietlyInLibraries() {
   sigaction(SIGPROF, &action, nullptr);
   void* loaded[1];
   backtrace(loaded, 1);  // its library, which the guards would not let it load
+  __sanitizer_install_malloc_and_free_hooks(LookAtMemory, [](const volatile void*) {});
   struct sigaction abort {};
   abort.sa_handler = LookAtAbort;
   sigaction(SIGABRT, &abort, nullptr);

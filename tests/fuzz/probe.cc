@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include "tests/fuzz/target.h"
 
@@ -15,6 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (what.starts_with("program")) {
     execl("/bin/true", "true", nullptr);
     std::abort();
+  }
+  if (what.starts_with("memory")) {
+    std::vector<std::unique_ptr<char[]>> held(3 << 10);
+    for (auto& piece : held) piece.reset(new char[size_t{1} << 20]);
   }
   return 0;
 }

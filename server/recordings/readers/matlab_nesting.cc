@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <utility>
 #include <vector>
 
 #include "server/base/faults.h"
@@ -19,8 +20,7 @@ namespace {
 // Of "MAT-File Format" by The MathWorks: types of elements, classes of arrays.
 constexpr uint32_t kInt32 = 5, kUint32 = 6, kMatrix = 14, kCompressed = 15;
 constexpr uint32_t kCell = 1, kStruct = 2, kObject = 3, kFirstLeaf = 4, kLastLeaf = 15;
-constexpr uint64_t kHeader = 128;    // bytes of a file before its first element
-constexpr uint64_t kMostSizes = 32;  // dimensions that libmatio reads of an array
+constexpr uint64_t kHeader = 128;  // bytes of a file before its first element
 constexpr uint64_t kMany = uint64_t{1} << 32;
 
 // Bytes from a place on.
@@ -151,6 +151,13 @@ class Walk {
     return true;
   }
 
+  // Arrays that the cells and structs still open say they hold, and for which there were no bytes.
+  uint64_t lacking() const {
+    uint64_t out = 0;
+    for (const Open& open : open_) out = std::min(out + open.wanted, kMany);
+    return out;
+  }
+
  private:
   struct Open {
     uint64_t end;
@@ -176,51 +183,63 @@ class Walk {
     uint64_t wanted = 0;
     Tag name;
     if (!Elements(wanted) || !ReadTag(name) || !in_.Skip(name.follows)) return false;
+    bool more = true;
     if (type == kStruct || type == kObject) {
-      if (!TimesFields(type == kObject, wanted)) return false;
+      more = TimesFields(type == kObject, wanted);
     } else if (type != kCell) {
       wanted = 0;
     }
     open_.push_back({end, wanted});
-    return true;
+    return more;
   }
 
   // The product of the dimensions.
   bool Elements(uint64_t& out) {
     Tag tag;
     if (!ReadTag(tag)) return false;
-    if (tag.type != kInt32 || tag.follows == 0 || tag.bytes > kMostSizes * sizeof(uint32_t)) {
-      return in_.Skip(tag.follows);
-    }
-    std::vector<uint32_t> sizes(tag.follows / sizeof(uint32_t));
-    if (!ReadWords(sizes.data(), sizes.size())) return false;
+    if (tag.type != kInt32 || tag.follows == 0) return in_.Skip(tag.follows);
     out = 1;
-    for (size_t i = 0; i < tag.bytes / sizeof(uint32_t); ++i) {
-      out = std::min<uint64_t>(out * sizes[i], kMany);
+    for (uint64_t i = 0; i < tag.follows / sizeof(uint32_t); ++i) {
+      uint32_t size;
+      if (!ReadWords(&size, 1)) return false;
+      if (i < tag.bytes / sizeof(uint32_t)) out = std::min<uint64_t>(out * size, kMany);
     }
     return true;
   }
 
+  // The library takes the second word for the length of a name, whatever the first says of how it
+  // is stored, and goes on where the names are cut off.
   bool TimesFields(bool object, uint64_t& wanted) {
     Tag tag;
     if (object && (!ReadTag(tag) || !in_.Skip(tag.follows))) return false;
-    Tag length, names;
-    if (!ReadTag(length)) return false;
-    uint32_t each = length.within;
-    if (length.follows > 0) {
-      uint32_t words[2];
-      if (length.follows != sizeof(words) || !ReadWords(words, 2)) return false;
-      each = words[0];
-    }
-    if (!ReadTag(names) || !in_.Skip(names.follows)) return false;
-    wanted = each == 0 ? 0 : std::min<uint64_t>(wanted * (names.bytes / each), kMany);
-    return true;
+    uint32_t length[2];
+    Tag names;
+    const uint64_t structs = std::exchange(wanted, 0);
+    if (!ReadWords(length, 2) || !ReadTag(names)) return false;
+    wanted = length[1] == 0 ? 0 : std::min<uint64_t>(structs * (names.bytes / length[1]), kMany);
+    return in_.Skip(names.follows);
   }
 
   Bytes& in_;
   bool swapped_;
   std::vector<Open> open_;
 };
+
+absl::Status TooDeep(const std::string& name) {
+  return InvalidField(
+      name, fmt::format("has cells or structs that lie more than {} deep in one another; save what "
+                        "is to be read in variables of their own",
+                        kMaxMatNesting));
+}
+
+absl::Status Check(const std::string& name, Walk& walk, const Tag& tag) {
+  if (!walk.Variable(tag)) return TooDeep(name);
+  if (walk.lacking() <= kMaxMatLacking) return absl::OkStatus();
+  return InvalidField(
+      name, fmt::format("has a cell or struct that says it holds {} arrays more than there are; it "
+                        "is damaged or truncated",
+                        walk.lacking()));
+}
 
 }  // namespace
 
@@ -236,19 +255,14 @@ absl::Status CheckMatNesting(const std::string& name, const std::string& path) {
     Tag tag;
     if (!plain.ReadTag(tag)) break;
     place = file.at() + (tag.type == kCompressed ? tag.bytes : tag.follows);
-    bool fits = true;
     if (tag.type == kMatrix) {
-      fits = plain.Variable(tag);
+      SAED_RETURN_IF_ERROR(Check(name, plain, tag));
     } else if (tag.type == kCompressed) {
       InflatedBytes inflated(file, tag.bytes);
       Walk within(inflated, swapped);
-      fits = !within.ReadTag(tag) || tag.type != kMatrix || within.Variable(tag);
-    }
-    if (!fits) {
-      return InvalidField(
-          name, fmt::format("has cells or structs that lie more than {} deep in one another; save "
-                            "what is to be read in variables of their own",
-                            kMaxMatNesting));
+      if (within.ReadTag(tag) && tag.type == kMatrix) {
+        SAED_RETURN_IF_ERROR(Check(name, within, tag));
+      }
     }
   }
   return absl::OkStatus();

@@ -180,16 +180,17 @@ TEST_P(Matlab, EveryTruncationEndsWell) {
   }
 }
 
+std::string Words(std::initializer_list<uint32_t> values) {
+  return {reinterpret_cast<const char*>(values.begin()), values.size() * 4};
+}
+
 // A variable of cells in cells, of which only the innermost is empty. `told`: bytes that each says
 // it has; 0: as many as it has.
 std::string NestedCells(int depth, uint32_t told = 0) {
-  const auto words = [](std::initializer_list<uint32_t> values) {
-    return std::string(reinterpret_cast<const char*>(values.begin()), values.size() * 4);
-  };
   std::string out;
   for (int level = 0; level < depth; ++level) {
     const auto within = static_cast<uint32_t>(40 + 48 * (depth - 1 - level));
-    out += words(
+    out += Words(
         {14, told == 0 ? within : told, 6, 8, 1, 0, 5, 8, 1, level + 1 < depth ? 1U : 0U, 1, 0});
   }
   return out;
@@ -247,6 +248,42 @@ TEST(MatlabFile, DeepNestingIsRefused) {
     Mat_Close(file);
     EXPECT_EQ(CheckMatNesting("s.mat", dir / "s.mat").ok(), depth == 60);
   }
+}
+
+// A variable: a 1 x `many` struct of one field, or such a cell, with nothing in it.
+std::string Hollow(bool cells, uint32_t many) {
+  std::string out = Words({6, 8, cells ? 1U : 2U, 0, 5, 8, 1, many, 1, 0});
+  if (!cells) out += Words({0x40005, 8, 1, 8, 'a', 0});
+  return Words({14, static_cast<uint32_t>(out.size())}) + out;
+}
+
+// The library makes room for each before it looks whether there is one.
+TEST(MatlabFile, ArraysThatAreNotThereAreRefused) {
+  TempDir dir;
+  for (const bool cells : {true, false}) {
+    for (const bool packed : {true, false}) {
+      const auto check = [&](uint32_t many) {
+        const std::string hollow = Hollow(cells, many);
+        dir.Write("a.mat", Mat5File(packed ? CompressedVariable(hollow) : hollow));
+        return CheckMatNesting("a.mat", dir / "a.mat");
+      };
+      EXPECT_TRUE(check(kMaxMatLacking).ok());
+      for (const uint32_t many : {100'001U, 1U << 26}) {
+        const absl::Status status = check(many);
+        ASSERT_FALSE(status.ok());
+        EXPECT_EQ(FaultsOf(status)[0].field, "a.mat");
+        EXPECT_NE(status.message().find("arrays more than there are"), std::string::npos) << status;
+      }
+    }
+  }
+  // Names that the file's end cuts off, and as many sizes as nothing else has.
+  std::string cut = Words({14, 1000, 6, 8, 2, 0, 5, 8, 1, 1'000, 1, 0, 0x40005, 1, 1, 8'000});
+  dir.Write("a.mat", Mat5File(cut));
+  EXPECT_FALSE(CheckMatNesting("a.mat", dir / "a.mat").ok());
+  std::string sizes = Words({14, 1000, 6, 8, 1, 0, 5, 160});
+  for (int i = 0; i < 40; ++i) sizes += Words({i < 20 ? 2U : 1U});
+  dir.Write("a.mat", Mat5File(sizes + Words({1, 0})));
+  EXPECT_FALSE(CheckMatNesting("a.mat", dir / "a.mat").ok());
 }
 
 TEST(MatlabFile, OtherFilesAreRefusedByName) {
