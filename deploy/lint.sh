@@ -6,9 +6,10 @@ cd "$(dirname "$0")/.."
 # must do for those.
 files=$(git ls-files 'server/*.cc' 'storage/*.cc' | grep -v '^server/rpc/' | grep -v daemon |
   grep -v 'kernels/avx512\|kernels/amx')  # clang does not know GCC's flags of these
-# GCC's precompiled headers are not clang's: each file is read as it stands.
-mkdir -p build/lint
-sed -E 's/ -Winvalid-pch| -include [^ ]*cmake_pch\.hxx//g' build/ci/compile_commands.json \
+# Each file is read as it stands: by itself, and without GCC's precompiled headers, which are not
+# clang's.
+cmake --preset ci -B build/lint/commands -DSAED_UNITY=OFF >/dev/null
+sed -E 's/ -Winvalid-pch| -include [^ ]*cmake_pch\.hxx//g' build/lint/commands/compile_commands.json \
   >build/lint/compile_commands.json
 tidy() {
   xargs -P 2 -n 3 clang-tidy -p build/lint --quiet <<<"$files" 2>&1 |
