@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <numeric>
 
 namespace saed::features {
 namespace {
@@ -19,29 +20,61 @@ struct RankSums {
   std::vector<double> ranks, hits, active;
 };
 
+// Calls use(begin, end) for every run of equal values.
+template <class Use>
+void ForTies(const Activations& sorted, const Use& use) {
+  for (size_t i = 0; i < sorted.size();) {
+    size_t end = i + 1;
+    while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
+    use(i, end);
+    i = end;
+  }
+}
+
+// Where every window has a value: by the ranks before each window, doubled to be whole numbers, at
+// the cost of the stretches in which conditions hold.
+void AddAllRanks(const Activations& sorted, const WindowConditions::Part& part, RankSums& out) {
+  std::vector<int64_t> before(sorted.size() + 1, 0);
+  ForTies(sorted, [&](size_t begin, size_t end) {
+    const auto doubled = static_cast<int64_t>(begin + end + 1);
+    for (size_t e = begin; e < end; ++e) before[sorted[e].first + 1] = doubled;
+  });
+  std::partial_sum(before.begin(), before.end(), before.begin());
+  for (size_t i = 0; i < part.of.conditions.size(); ++i) {
+    int64_t sum = 0, hits = 0;
+    for (int64_t s = part.first_of[i]; s < part.first_of[i + 1]; ++s) {
+      const auto& [first, last] = part.stretches[s];
+      sum += before[last] - before[first];
+      hits += last - first;
+    }
+    const size_t c = part.of.conditions[i];
+    out.ranks[c] = static_cast<double>(sum) / 2;
+    out.hits[c] = static_cast<double>(hits);
+    out.active[c] = static_cast<double>(sorted.size());
+  }
+}
+
 // `sorted` by value. The inactive windows are one tie at the bottom with the average rank
 // (n₀ + 1)/2.
 void AddRanks(const Activations& sorted, const WindowConditions::Part& part, RankSums& out) {
-  double below = static_cast<double>(part.of.scope.windows()) - static_cast<double>(sorted.size());
-  for (size_t i = 0; i < sorted.size();) {
-    size_t end = i;
-    while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
-    const double rank = below + (static_cast<double>(end - i) + 1) / 2;
-    for (size_t e = i; e < end; ++e) {
+  if (std::ssize(sorted) == part.of.scope.windows()) return AddAllRanks(sorted, part, out);
+  const double inactive =
+      static_cast<double>(part.of.scope.windows()) - static_cast<double>(sorted.size());
+  ForTies(sorted, [&](size_t begin, size_t end) {
+    const double rank = inactive + (static_cast<double>(begin + end) + 1) / 2;
+    for (size_t e = begin; e < end; ++e) {
       const int64_t w = sorted[e].first;
       for (int64_t at = part.begin[w]; at < part.begin[w + 1]; ++at) {
         out.ranks[part.condition[at]] += rank;
         out.hits[part.condition[at]] += 1;
       }
     }
-    below += static_cast<double>(end - i);
-    i = end;
-  }
+  });
   for (const size_t c : part.of.conditions) out.active[c] = static_cast<double>(sorted.size());
 }
 
-RankSums AddRanks(const Activations& activations, const WindowConditions& conditions) {
-  const Activations sorted = SortedByValue(activations);
+RankSums AddRanks(const Ordered& activations, const WindowConditions& conditions) {
+  const Activations& sorted = activations.entries();
   RankSums out;
   const size_t count = conditions.positive.size();
   out.ranks.assign(count, 0);
@@ -70,8 +103,8 @@ std::optional<double> AurocOf(const RankSums& sums, const WindowConditions& cond
 
 Activations SortedByValue(const Activations& activations) {
   constexpr size_t kFew = 512;
-  Activations out = activations;
-  if (out.size() < kFew) {
+  if (activations.size() < kFew) {
+    Activations out = activations;
     std::stable_sort(out.begin(), out.end(),
                      [](const auto& a, const auto& b) { return Key(a.second) < Key(b.second); });
     return out;
@@ -80,13 +113,13 @@ Activations SortedByValue(const Activations& activations) {
   constexpr int kBits = 11, kPasses = 3;
   constexpr uint32_t kMask = (1U << kBits) - 1;
   std::vector<uint32_t> begin(kPasses << kBits, 0);
-  for (const auto& [w, value] : out) {
+  for (const auto& [w, value] : activations) {
     const uint32_t key = Key(value);
     for (int pass = 0; pass < kPasses; ++pass) {
       ++begin[(pass << kBits) + (key >> (pass * kBits) & kMask)];
     }
   }
-  Activations other(out.size());
+  Activations out(activations.size()), other(activations.size());
   for (int pass = 0; pass < kPasses; ++pass) {
     uint32_t* at = begin.data() + (pass << kBits);
     uint32_t before = 0;
@@ -95,9 +128,34 @@ Activations SortedByValue(const Activations& activations) {
       at[digit] = before;
       before += count;
     }
-    for (const auto& entry : out) other[at[Key(entry.second) >> (pass * kBits) & kMask]++] = entry;
+    for (const auto& entry : pass == 0 ? activations : out) {
+      other[at[Key(entry.second) >> (pass * kBits) & kMask]++] = entry;
+    }
     out.swap(other);
   }
+  return out;
+}
+
+Ordered Ordered::Negated(int64_t windows) const {
+  Ordered out;
+  out.entries_.reserve(windows);
+  std::vector<uint8_t> active(windows, 0);
+  for (const auto& [w, value] : entries_) active[w] = 1;
+  const auto rest = [&] {
+    for (int64_t w = 0; w < windows; ++w) {
+      if (!active[w]) out.entries_.emplace_back(static_cast<int32_t>(w), 0.0F);
+    }
+  };
+  // Those without an entry are 0, between positive and negative values.
+  bool done = false;
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    if (!done && entry->second <= 0) {
+      rest();
+      done = true;
+    }
+    out.entries_.emplace_back(entry->first, -entry->second);
+  }
+  if (!done) rest();
   return out;
 }
 
@@ -120,10 +178,14 @@ Scope::Scope(const std::vector<WindowLabel>& label) {
 
 Activations Scope::Restrict(const Activations& activations) const {
   if (whole()) return activations;
-  Activations out;
+  Activations out(activations.size());
+  size_t kept = 0;
+  // Without a branch: which windows are in the scope is as good as random in the order of values.
   for (const auto& [w, value] : activations) {
-    if (place_[w] >= 0) out.emplace_back(place_[w], value);
+    out[kept] = {place_[w], value};
+    kept += place_[w] >= 0;
   }
+  out.resize(kept);
   return out;
 }
 
@@ -161,13 +223,28 @@ std::vector<ScopeConditions> ByScope(const std::vector<std::vector<WindowLabel>>
   return out;
 }
 
+namespace {
+
+// Of one condition, the next of the part.
+void AddStretches(const std::vector<WindowLabel>& label, WindowConditions::Part& part) {
+  for (size_t w = 0; w < label.size(); ++w) {
+    if (label[w] != kHolds) continue;
+    const auto at = static_cast<int32_t>(w);
+    if (w == 0 || label[w - 1] != kHolds) part.stretches.emplace_back(at, at);
+    part.stretches.back().second = at + 1;
+  }
+  part.first_of.push_back(std::ssize(part.stretches));
+}
+
+}  // namespace
+
 WindowConditions ByWindow(const std::vector<std::vector<WindowLabel>>& labels, int64_t windows) {
   WindowConditions out;
   out.positive.assign(labels.size(), 0);
   out.asked.assign(labels.size(), 0);
   for (ScopeConditions& of : ByScope(labels, windows)) {
     WindowConditions::Part& part =
-        out.parts.emplace_back(WindowConditions::Part{std::move(of), {0}, {}});
+        out.parts.emplace_back(WindowConditions::Part{std::move(of), {0}, {}, {}, {0}});
     for (int64_t w = 0; w < windows; ++w) {
       if (part.of.scope.Place(w) < 0) continue;
       for (const size_t c : part.of.conditions) {
@@ -177,12 +254,15 @@ WindowConditions ByWindow(const std::vector<std::vector<WindowLabel>>& labels, i
       }
       part.begin.push_back(static_cast<int64_t>(part.condition.size()));
     }
-    for (const size_t c : part.of.conditions) out.asked[c] = part.of.scope.windows();
+    for (const size_t c : part.of.conditions) {
+      out.asked[c] = part.of.scope.windows();
+      AddStretches(part.of.scope.Restrict(labels[c]), part);
+    }
   }
   return out;
 }
 
-std::vector<Scores> Score(const Activations& activations, const WindowConditions& conditions) {
+std::vector<Scores> Score(const Ordered& activations, const WindowConditions& conditions) {
   const RankSums sums = AddRanks(activations, conditions);
   std::vector<Scores> out(conditions.positive.size());
   for (size_t c = 0; c < out.size(); ++c) {
@@ -202,7 +282,7 @@ std::vector<Scores> Score(const Activations& activations, const WindowConditions
   return out;
 }
 
-std::vector<std::optional<double>> Aurocs(const Activations& activations,
+std::vector<std::optional<double>> Aurocs(const Ordered& activations,
                                           const WindowConditions& conditions) {
   const RankSums sums = AddRanks(activations, conditions);
   std::vector<std::optional<double>> out(conditions.positive.size());

@@ -35,6 +35,23 @@ struct Scores {
 // Ascending by value, then by window; −0 counts as 0.
 Activations SortedByValue(const Activations& activations);
 
+// One latent's activations in the order of their values: made once for all scores that need it.
+class Ordered {
+ public:
+  // NOLINTNEXTLINE(google-explicit-constructor): whoever scores once need not know of it.
+  Ordered(const Activations& activations) : entries_(SortedByValue(activations)) {}
+
+  // Ascending by value; ties by window, or in reverse in a negative.
+  const Activations& entries() const { return entries_; }
+  // Of the negative of the activations in all `windows`, with an entry for each of them.
+  Ordered Negated(int64_t windows) const;
+
+ private:
+  Ordered() = default;
+
+  Activations entries_;
+};
+
 // The windows of which some conditions ask.
 class Scope {
  public:
@@ -78,6 +95,10 @@ struct WindowConditions {
     ScopeConditions of;
     std::vector<int64_t> begin;      // [windows of the scope + 1]
     std::vector<int32_t> condition;  // that hold, ascending in each window
+    // The same by condition: places [first, last) in which of.conditions[i] holds are the
+    // stretches from first_of[i] to first_of[i + 1].
+    std::vector<std::pair<int32_t, int32_t>> stretches;
+    std::vector<int64_t> first_of = {0};
   };
   std::vector<Part> parts;
   std::vector<int64_t> positive,
@@ -89,9 +110,9 @@ WindowConditions ByWindow(const std::vector<std::vector<WindowLabel>>& labels, i
 
 // Scores of one latent against all conditions at once. Costs the number of active windows times the
 // conditions that hold in them, after a sort: a zero activation is never visited.
-std::vector<Scores> Score(const Activations& activations, const WindowConditions& conditions);
+std::vector<Scores> Score(const Ordered& activations, const WindowConditions& conditions);
 // Their AUROCs alone.
-std::vector<std::optional<double>> Aurocs(const Activations& activations,
+std::vector<std::optional<double>> Aurocs(const Ordered& activations,
                                           const WindowConditions& conditions);
 
 }  // namespace saed::features

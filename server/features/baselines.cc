@@ -8,6 +8,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/features/components.h"
+#include "server/features/logistic.h"
 #include "server/features/probe.h"
 #include "server/features/read_out.h"
 #include "server/features/unit_baseline.h"
@@ -134,16 +135,25 @@ bool BothClasses(const Label& label, const std::vector<int64_t>& rows) {
 // The C with the highest mean AUROC over folds, the smallest among equals.
 double ChoosePenalty(const SparseRows& x, const Label& label, const std::vector<uint8_t>& fold,
                      const std::vector<int64_t>& rows) {
-  std::array<double, std::size(kPenalties)> sum{};
+  std::array<std::vector<int64_t>, kBaselineFolds> fit, validation;
+  std::vector<LogisticFit> fits;
+  std::vector<int> folds;  // of each fit
   for (int f = 0; f < kBaselineFolds; ++f) {
-    std::vector<int64_t> fit, validation;
-    for (const int64_t r : rows) (fold[r] == f ? validation : fit).push_back(r);
-    if (!BothClasses(label, fit) || !BothClasses(label, validation)) continue;
-    Logistic last;
-    for (size_t i = 0; i < sum.size(); ++i) {
-      last = FitLogistic(x, label, fit, kPenalties[i], kTolerance, kIterations, last);
-      sum[i] += Auroc(last, x, label, validation).value_or(0);
-    }
+    for (const int64_t r : rows) (fold[r] == f ? validation : fit)[f].push_back(r);
+    if (!BothClasses(label, fit[f]) || !BothClasses(label, validation[f])) continue;
+    fits.push_back({&label, fit[f], kPenalties[0], {}});
+    folds.push_back(f);
+  }
+  std::vector<std::vector<double>> aurocs(fits.size());  // of each C
+  const auto next = [&](size_t i, const Logistic& model) -> std::optional<double> {
+    aurocs[i].push_back(Auroc(model, x, label, validation[folds[i]]).value_or(0));
+    if (aurocs[i].size() == std::size(kPenalties)) return std::nullopt;
+    return kPenalties[aurocs[i].size()];
+  };
+  FitLogistics(x, fits, kTolerance, kIterations, next);
+  std::array<double, std::size(kPenalties)> sum{};
+  for (const auto& of_fold : aurocs) {
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += of_fold[i];
   }
   const auto best = std::max_element(sum.begin(), sum.end());
   return *best > 0 ? kPenalties[best - sum.begin()] : kWithoutFolds;
@@ -153,19 +163,28 @@ double ChoosePenalty(const SparseRows& x, const Label& label, const std::vector<
 // has none.
 std::vector<Logistic> FitAll(const SetSearch& search, const SparseRows& x,
                              const std::vector<int64_t>& rows, const std::vector<size_t>& chosen) {
-  std::vector<Logistic> out(chosen.size());
+  std::vector<Label> label(chosen.size());
+  std::vector<std::vector<int64_t>> asked(chosen.size());
+  std::vector<double> c(chosen.size(), 0);  // 0: one class has none
   sae::ForBlocks(std::ssize(chosen), 1, [&](int64_t, int64_t i, int64_t) {
-    Label label;
-    std::vector<int64_t> asked;
     for (const int64_t w : rows) {
-      label.push_back(search.labels[chosen[i]][w]);
-      if (label.back() != kOutside) asked.push_back(std::ssize(label) - 1);
+      label[i].push_back(search.labels[chosen[i]][w]);
+      if (label[i].back() != kOutside) asked[i].push_back(std::ssize(label[i]) - 1);
     }
-    if (!BothClasses(label, asked)) return;
-    const auto fold = StratifiedFolds(search.train_blocks, rows, label);
-    const double c = ChoosePenalty(x, label, fold, PenaltyRows(label, asked));
-    out[i] = FitLogistic(x, label, asked, c, kTolerance, kIterations);
+    if (!BothClasses(label[i], asked[i])) return;
+    const auto fold = StratifiedFolds(search.train_blocks, rows, label[i]);
+    c[i] = ChoosePenalty(x, label[i], fold, PenaltyRows(label[i], asked[i]));
   });
+  std::vector<LogisticFit> fits;
+  std::vector<size_t> of;  // place in `chosen` of each fit
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (c[i] == 0) continue;
+    fits.push_back({&label[i], asked[i], c[i], {}});
+    of.push_back(i);
+  }
+  std::vector<Logistic> out(chosen.size());
+  auto fitted = FitLogistics(x, fits, kTolerance, kIterations);
+  for (size_t f = 0; f < fits.size(); ++f) out[of[f]] = std::move(fitted[f]);
   return out;
 }
 

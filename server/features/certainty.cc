@@ -1,10 +1,11 @@
 #include "server/features/certainty.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
-#include "server/sae/random.h"
+#include "server/sae/random_bits.h"
 
 namespace saed::features {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr uint64_t kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
+constexpr size_t kAtOnce = 8;  // draws
 
 }  // namespace
 
@@ -85,10 +87,11 @@ struct Drawn {
   uint8_t ends_tie;  // whether the next window has another value
 };
 
-std::vector<Drawn> InOrder(const Activations& activations, const std::vector<uint8_t>& label,
+std::vector<Drawn> InOrder(const Ordered& values, const std::vector<uint8_t>& label,
                            const std::vector<int32_t>& block_of) {
-  const Activations sorted = SortedByValue(activations);
+  const Activations& sorted = values.entries();
   std::vector<Drawn> out;
+  out.reserve(sorted.size());
   for (size_t i = 0; i < sorted.size(); ++i) {
     const auto& [w, value] = sorted[i];
     if (label[w] != kOutside) out.push_back({block_of[w], label[w], 0});
@@ -107,50 +110,57 @@ double Percentile(const std::vector<double>& sorted, double fraction) {
   return sorted[i] + (x - static_cast<double>(i)) * (next - sorted[i]);
 }
 
-// AUROCs of the draws that have both classes: the same draws for any activations.
-std::vector<double> DrawnAurocs(const Activations& activations, const std::vector<uint8_t>& label,
-                                const std::vector<int64_t>& blocks, uint64_t stream) {
-  const auto count = static_cast<int64_t>(blocks.size()) - 1;
-  if (count < 1) return {};
-  std::vector<int32_t> block_of(label.size());
-  std::vector<double> positive(count, 0), negative(count, 0);
-  for (int64_t b = 0; b < count; ++b) {
-    for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
-      block_of[w] = static_cast<int32_t>(b);
-      if (label[w] != kOutside) (label[w] == kHolds ? positive : negative)[b] += 1;
+// Several draws at once, which differ in the weights alone. All numbers are whole or halves, so
+// that sums are exact.
+struct Several {
+  std::array<double, kAtOnce> of{};
+
+  double& operator[](size_t i) { return of[i]; }
+  double operator[](size_t i) const { return of[i]; }
+};
+
+// By class (kHoldsNot, kHolds), of each block.
+struct OfBlocks {
+  std::array<std::vector<double>, 2> all, active;  // windows of which the condition asks
+
+  OfBlocks(const std::vector<int64_t>& blocks, const std::vector<uint8_t>& label) {
+    for (auto* both : {&all, &active}) both->fill(std::vector<double>(blocks.size() - 1, 0));
+    for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+      for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
+        if (label[w] != kOutside) all[label[w] == kHolds][b] += 1;
+      }
     }
   }
-  const std::vector<Drawn> order = InOrder(activations, label, block_of);
-  // What is active in a block.
-  std::vector<double> active[2] = {std::vector<double>(count, 0), std::vector<double>(count, 0)};
-  for (const Drawn& d : order) active[d.positive][d.block] += 1;
-  const sae::CounterRandom random(kBootstrapSeed, stream);
-  std::vector<double> aurocs, weight(count);
-  for (int replicate = 0; replicate < kReplicates; ++replicate) {
-    std::fill(weight.begin(), weight.end(), 0.0);
-    for (int64_t i = 0; i < count; ++i) {
-      weight[random.Below(static_cast<uint64_t>(replicate * count + i), count)] += 1;
+};
+
+// Adds the AUROCs of the draws with the weights [blocks, kAtOnce], the first `draws` of them.
+void AddAurocs(const double* weight, int draws, const OfBlocks& windows,
+               const std::vector<Drawn>& order, std::vector<double>& out) {
+  Several all[2], below, won, tie[2];
+  for (size_t b = 0; b < windows.all[0].size(); ++b) {
+    const double* w = weight + b * kAtOnce;
+    for (size_t i = 0; i < kAtOnce; ++i) {
+      for (const int side : {0, 1}) all[side][i] += w[i] * windows.all[side][b];
+      below[i] += w[i] * (windows.all[0][b] - windows.active[0][b]);
+      won[i] += w[i] * (windows.all[1][b] - windows.active[1][b]);
     }
-    double P = 0, N = 0, inactive_positive = 0, below = 0;
-    for (int64_t b = 0; b < count; ++b) {
-      P += weight[b] * positive[b], N += weight[b] * negative[b];
-      inactive_positive += weight[b] * (positive[b] - active[1][b]);
-      below += weight[b] * (negative[b] - active[0][b]);
-    }
-    if (P == 0 || N == 0) continue;
-    // Pairs won by positives, ties half, from the inactive windows upwards.
-    double won = inactive_positive * below / 2;
-    double tie[2] = {0, 0};
-    for (const Drawn& d : order) {
-      tie[d.positive] += weight[d.block];
-      if (!d.ends_tie) continue;
-      won += tie[1] * (below + tie[0] / 2);
-      below += tie[0];
-      tie[0] = tie[1] = 0;
-    }
-    aurocs.push_back(won / (P * N));
   }
-  return aurocs;
+  // Pairs won by positives, ties half, from the inactive windows upwards.
+  for (size_t i = 0; i < kAtOnce; ++i) won[i] = won[i] * below[i] / 2;
+  for (const Drawn& d : order) {
+    const double* w = weight + d.block * kAtOnce;
+    Several& own = tie[d.positive];
+    for (size_t i = 0; i < kAtOnce; ++i) own[i] += w[i];
+    if (!d.ends_tie) continue;
+    for (size_t i = 0; i < kAtOnce; ++i) {
+      won[i] += tie[1][i] * (below[i] + tie[0][i] / 2);
+      below[i] += tie[0][i];
+    }
+    tie[0] = tie[1] = {};
+  }
+  for (int i = 0; i < draws; ++i) {
+    if (all[0][i] != 0 && all[1][i] != 0) out.push_back(won[i] / (all[1][i] * all[0][i]));
+  }
 }
 
 std::optional<Interval> PercentileInterval(std::vector<double> draws) {
@@ -161,19 +171,59 @@ std::optional<Interval> PercentileInterval(std::vector<double> draws) {
 
 }  // namespace
 
-std::optional<Interval> BootstrapAuroc(const Activations& activations,
-                                       const std::vector<uint8_t>& label,
-                                       const std::vector<int64_t>& blocks, uint64_t stream) {
-  return PercentileInterval(DrawnAurocs(activations, label, blocks, stream));
+BlockDraws::BlockDraws(const std::vector<int64_t>& blocks, uint64_t stream) : blocks_(blocks) {
+  const size_t count = blocks.empty() ? 0 : blocks.size() - 1;
+  weight_.assign((kReplicates + kAtOnce - 1) / kAtOnce * kAtOnce * count, 0);
+  std::vector<uint64_t> bits(count);
+  for (size_t draw = 0; draw < kReplicates; ++draw) {
+    sae::RandomBits(kBootstrapSeed, stream, draw * count, bits);
+    double* weight = weight_.data() + draw / kAtOnce * kAtOnce * count + draw % kAtOnce;
+    for (const uint64_t b : bits) weight[sae::BelowOf(b, count) * kAtOnce] += 1;
+  }
 }
 
-std::optional<Interval> BootstrapDifference(const Activations& a, const Activations& b,
-                                            const std::vector<uint8_t>& label,
-                                            const std::vector<int64_t>& blocks, uint64_t stream) {
-  std::vector<double> differences = DrawnAurocs(a, label, blocks, stream);
-  const std::vector<double> of_b = DrawnAurocs(b, label, blocks, stream);
+std::vector<double> BlockDraws::Aurocs(const Ordered& values,
+                                       const std::vector<uint8_t>& label) const {
+  if (blocks_.size() < 2) return {};
+  const size_t count = blocks_.size() - 1;
+  std::vector<int32_t> block_of(label.size());
+  for (size_t b = 0; b < count; ++b) {
+    std::fill(block_of.begin() + blocks_[b], block_of.begin() + blocks_[b + 1],
+              static_cast<int32_t>(b));
+  }
+  const std::vector<Drawn> order = InOrder(values, label, block_of);
+  OfBlocks windows(blocks_, label);
+  for (const Drawn& d : order) windows.active[d.positive][d.block] += 1;
+  std::vector<double> out;
+  for (size_t draw = 0; draw < kReplicates; draw += kAtOnce) {
+    AddAurocs(weight_.data() + draw * count,
+              static_cast<int>(std::min(kAtOnce, kReplicates - draw)), windows, order, out);
+  }
+  return out;
+}
+
+std::optional<Interval> BlockDraws::Auroc(const Ordered& values,
+                                          const std::vector<uint8_t>& label) const {
+  return PercentileInterval(Aurocs(values, label));
+}
+
+std::optional<Interval> BlockDraws::Difference(const Ordered& a, const Ordered& b,
+                                               const std::vector<uint8_t>& label) const {
+  std::vector<double> differences = Aurocs(a, label);
+  const std::vector<double> of_b = Aurocs(b, label);
   for (size_t i = 0; i < of_b.size(); ++i) differences[i] -= of_b[i];
   return PercentileInterval(std::move(differences));
+}
+
+std::optional<Interval> BootstrapAuroc(const Ordered& values, const std::vector<uint8_t>& label,
+                                       const std::vector<int64_t>& blocks, uint64_t stream) {
+  return BlockDraws(blocks, stream).Auroc(values, label);
+}
+
+std::optional<Interval> BootstrapDifference(const Ordered& a, const Ordered& b,
+                                            const std::vector<uint8_t>& label,
+                                            const std::vector<int64_t>& blocks, uint64_t stream) {
+  return BlockDraws(blocks, stream).Difference(a, b, label);
 }
 
 }  // namespace saed::features

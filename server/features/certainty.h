@@ -32,14 +32,32 @@ struct Interval {
 
 inline constexpr int kReplicates = 300;
 
-// Percentile interval (95 %) of an AUROC over kReplicates draws of blocks with replacement. Empty
-// where half of the draws or more lack one of the classes. Windows outside count on neither side.
-std::optional<Interval> BootstrapAuroc(const Activations& activations,
-                                       const std::vector<uint8_t>& label,
-                                       const std::vector<int64_t>& blocks, uint64_t stream);
+// Draws of blocks with replacement, kReplicates of them, for all that is scored with the same.
+class BlockDraws {
+ public:
+  // `blocks` as from TimeBlocks; `stream` makes the draws.
+  BlockDraws(const std::vector<int64_t>& blocks, uint64_t stream);
 
-// The same of the AUROC of `a` less that of `b`, both in the same draws.
-std::optional<Interval> BootstrapDifference(const Activations& a, const Activations& b,
+  // Percentile interval (95 %) of an AUROC over the draws. Empty where half of them or more lack
+  // one of the classes. Windows outside count on neither side. Thread-safe.
+  std::optional<Interval> Auroc(const Ordered& values, const std::vector<uint8_t>& label) const;
+  // The same of the AUROC of `a` less that of `b`, both in the same draws.
+  std::optional<Interval> Difference(const Ordered& a, const Ordered& b,
+                                     const std::vector<uint8_t>& label) const;
+
+ private:
+  // AUROCs of the draws that have both classes: the same draws for any values.
+  std::vector<double> Aurocs(const Ordered& values, const std::vector<uint8_t>& label) const;
+
+  std::vector<int64_t> blocks_;
+  // How often each draw has each block, [draws ÷ kAtOnce, blocks, kAtOnce].
+  std::vector<double> weight_;
+};
+
+// Of draws that are used once.
+std::optional<Interval> BootstrapAuroc(const Ordered& values, const std::vector<uint8_t>& label,
+                                       const std::vector<int64_t>& blocks, uint64_t stream);
+std::optional<Interval> BootstrapDifference(const Ordered& a, const Ordered& b,
                                             const std::vector<uint8_t>& label,
                                             const std::vector<int64_t>& blocks, uint64_t stream);
 

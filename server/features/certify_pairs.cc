@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 
 #include "server/base/status_macros.h"
 #include "server/features/stages.h"
@@ -42,88 +43,145 @@ void CorrectFamily(const std::vector<size_t>& some, std::vector<Feature>& featur
   }
 }
 
-int Draws(const Draft& d) {
-  return AffordableDraws(static_cast<int64_t>(d.out.features.size()), d.null->stretches());
+// What judges pairs of one latent in held-out windows: a kind of evidence, or its code.
+struct Column {
+  std::optional<sae::EvidenceKind> kind;
+  Activations values;
+};
+
+// One latent. What is drawn, and the order of each column, is made once for all of its pairs.
+class Certifier {
+ public:
+  Certifier(const Draft& d, const std::vector<Column>& columns, Feature& f)
+      : d_(d), f_(f), stream_(static_cast<uint64_t>(f.latent)) {
+    for (const Column& column : columns) Add(column);
+    // Where held-out windows are those on which kind and sign were chosen, nothing could be tested.
+    if (d.sides.in_sample) return;
+    const int draws = AffordableDraws(std::ssize(d.out.features), d.null->stretches());
+    Test(shown_, draws);
+    Test(others_, std::min(draws, kFewerShifts));
+  }
+
+ private:
+  // Both signs, and the variables and places that the column judges.
+  void Add(const Column& column) {
+    const auto& [kind, values] = column;
+    const Ordered& ordered = *ordered_.emplace_back(std::make_unique<const Ordered>(values));
+    for (const bool falls : {false, true}) AddPairs(column, falls, ordered);
+    if (static_cast<double>(d_.active[f_.latent]) >= kMinimumSupport) {
+      d_.variables->Certify(kind, values, ordered, stream_, std::ssize(d_.out.features),
+                            f_.variables);
+    }
+    if (!kind) return;
+    d_.places->Certify(*kind, values, f_.places);
+    const auto aurocs = Aurocs(ordered, d_.test);
+    for (size_t c = 0; c < d_.label_count(); ++c) {
+      Judged& judged = f_.judged[c];
+      if (judged.kind != kind || !aurocs[c]) continue;
+      judged.test_auroc = judged.falls ? 1 - *aurocs[c] : *aurocs[c];
+    }
+  }
+
+  // Intervals and responses of the pairs that the column judges with this sign; what is to be
+  // tested.
+  void AddPairs(const Column& column, bool falls, const Ordered& ordered) {
+    std::vector<bool> shown(d_.label_count()), others(d_.label_count());
+    for (size_t c = 0; c < d_.label_count(); ++c) {
+      const Judged& judged = f_.judged[c];
+      if (!d_.supported[f_.latent][c] || judged.kind != column.kind || judged.falls != falls)
+        continue;
+      (d_.wants_interval[f_.latent][c] ? shown : others)[c] = true;
+    }
+    const auto any = [](const std::vector<bool>& some) {
+      return std::find(some.begin(), some.end(), true) != some.end();
+    };
+    if (any(others)) others_.push_back({&ordered, falls, others});
+    if (!any(shown)) return;
+    shown_.push_back({&ordered, falls, shown});
+    const int64_t windows = d_.sides.test();
+    const Ordered turned = falls ? ordered.Negated(windows) : ordered;
+    const Activations negated = falls ? Negated(column.values, windows) : Activations();
+    for (size_t c = 0; c < d_.label_count(); ++c) {
+      if (!shown[c]) continue;
+      if (d_.drawn_blocks.size() > kBlocksToDeal) {
+        if (!drawn_) drawn_.emplace(d_.drawn_blocks, stream_);
+        f_.certainty[c].interval = drawn_->Auroc(turned, d_.test_labels[c]);
+      }
+      if (c >= d_.condition_count() || d_.onsets[c].empty()) continue;
+      f_.responses.emplace_back(static_cast<int>(c),
+                                PeriEvent(falls ? negated : column.values, d_.onsets[c],
+                                          d_.test_starts, d_.view.bin_width));
+    }
+  }
+
+  void Test(const std::vector<Tested>& tested, int draws) {
+    const auto p = d_.null->PValuesOf(tested, stream_, draws);
+    for (size_t t = 0; t < tested.size(); ++t) {
+      for (size_t c = 0; c < d_.label_count(); ++c) {
+        if (tested[t].wanted[c]) f_.certainty[c].p = p[t][c];
+      }
+    }
+  }
+
+  const Draft& d_;
+  Feature& f_;
+  uint64_t stream_;
+  std::vector<std::unique_ptr<const Ordered>> ordered_;
+  std::optional<BlockDraws> drawn_;
+  std::vector<Tested> shown_, others_;
+};
+
+bool Judges(const Feature& f, sae::EvidenceKind kind) {
+  const auto judges = [&](const auto& pair) { return pair.kind == kind; };
+  return std::any_of(f.judged.begin(), f.judged.end(), judges) ||
+         std::any_of(f.variables.begin(), f.variables.end(), judges) ||
+         std::any_of(f.places.begin(), f.places.end(), judges);
 }
 
-// p-values, intervals, responses and held-out AUROCs of the pairs that `kind` judges with this
-// sign, from the held-out values whose largest speak for the condition.
-void CertifyPairs(const Draft& d, std::optional<sae::EvidenceKind> kind, bool falls,
-                  const Activations& values, Feature& f) {
-  std::vector<bool> shown(d.label_count()), others(d.label_count());
-  for (size_t c = 0; c < d.label_count(); ++c) {
-    const Judged& judged = f.judged[c];
-    if (!d.supported[f.latent][c] || judged.kind != kind || judged.falls != falls) continue;
-    (d.wants_interval[f.latent][c] ? shown : others)[c] = true;
+// What judges the latents first, first + 1, … in held-out windows.
+absl::StatusOr<std::vector<std::vector<Column>>> ColumnsOf(const Draft& d, int64_t first,
+                                                           std::span<const Activations> codes,
+                                                           const Progress& progress) {
+  std::vector<std::vector<Column>> out(codes.size());
+  for (size_t i = 0; i < codes.size(); ++i) out[i].push_back({std::nullopt, d.OnTest(codes[i])});
+  for (const sae::EvidenceKind kind : d.kinds) {
+    std::vector<int32_t> latents;
+    for (size_t i = 0; i < codes.size(); ++i) {
+      const Feature& f = d.out.features[first + static_cast<int64_t>(i)];
+      if (Judges(f, kind)) latents.push_back(f.latent);
+    }
+    if (latents.empty()) continue;
+    SAED_ASSIGN_OR_RETURN(auto values, d.columns->Of(kind, latents, d.test_starts, progress));
+    for (size_t i = 0; i < latents.size(); ++i) {
+      out[latents[i] - first].push_back({kind, std::move(values[i])});
+    }
   }
-  const auto stream = static_cast<uint64_t>(f.latent);
-  for (size_t c = 0; c < d.label_count(); ++c) {
-    if (!shown[c] || d.drawn_blocks.size() <= kBlocksToDeal) continue;
-    f.certainty[c].interval = BootstrapAuroc(values, d.test_labels[c], d.drawn_blocks, stream);
-  }
-  for (size_t c = 0; c < d.condition_count(); ++c) {
-    if (!shown[c] || d.onsets[c].empty()) continue;
-    f.responses.emplace_back(static_cast<int>(c),
-                             PeriEvent(values, d.onsets[c], d.test_starts, d.view.bin_width));
-  }
-  // Where held-out windows are those on which kind and sign were chosen, nothing could be tested.
-  if (d.sides.in_sample) return;
-  const auto p = d.null->PValues(values, shown, stream, Draws(d));
-  const auto rough = d.null->PValues(values, others, stream, std::min(Draws(d), kFewerShifts));
-  for (size_t c = 0; c < d.label_count(); ++c) {
-    if (shown[c] || others[c]) f.certainty[c].p = shown[c] ? p[c] : rough[c];
-  }
-}
-
-// Both signs, and the variables that it judges.
-void CertifyKind(const Draft& d, std::optional<sae::EvidenceKind> kind, const Activations& values,
-                 Feature& f) {
-  bool rises = false, falls = false;
-  for (const Judged& judged : f.judged) {
-    if (judged.kind == kind) (judged.falls ? falls : rises) = true;
-  }
-  if (rises) CertifyPairs(d, kind, false, values, f);
-  if (falls) CertifyPairs(d, kind, true, Negated(values, d.sides.test()), f);
-  if (static_cast<double>(d.active[f.latent]) >= kMinimumSupport) {
-    d.variables->Certify(kind, values, static_cast<uint64_t>(f.latent),
-                         static_cast<int64_t>(d.out.features.size()), f.variables);
-  }
-  if (!kind) return;
-  d.places->Certify(*kind, values, f.places);
-  const auto aurocs = Aurocs(values, d.test);
-  for (size_t c = 0; c < d.label_count(); ++c) {
-    Judged& judged = f.judged[c];
-    if (judged.kind != kind || !aurocs[c]) continue;
-    judged.test_auroc = judged.falls ? 1 - *aurocs[c] : *aurocs[c];
-  }
+  return out;
 }
 
 }  // namespace
 
 absl::Status Certify(Draft& d) {
   const Progress progress = Within(d.progress, kJudged, kCertified);
-  SAED_RETURN_IF_ERROR(ForLatents(d, progress, [&](int64_t j, const Activations& active) {
-    Feature& f = d.out.features[j];
-    CertifyKind(d, std::nullopt, d.OnTest(active), f);
-  }));
-  for (const sae::EvidenceKind kind : d.kinds) {
-    std::vector<int32_t> latents;
-    for (const Feature& f : d.out.features) {
-      const auto judges = [&](const auto& pair) { return pair.kind == kind; };
-      if (std::any_of(f.judged.begin(), f.judged.end(), judges) ||
-          std::any_of(f.variables.begin(), f.variables.end(), judges) ||
-          std::any_of(f.places.begin(), f.places.end(), judges)) {
-        latents.push_back(f.latent);
-      }
-    }
-    SAED_RETURN_IF_ERROR(ForColumns(
-        *d.columns, kind, latents, d.test_starts, d.held, progress,
-        [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
-          sae::ForBlocks(static_cast<int64_t>(some.size()), 1, [&](int64_t, int64_t i, int64_t) {
-            CertifyKind(d, kind, values[i], d.out.features[some[i]]);
-          });
-        }));
-  }
+  const auto features = std::ssize(d.out.features);
+  const int64_t values = std::max<int64_t>(1, d.sides.test() * (1 + std::ssize(d.kinds)));
+  SAED_RETURN_IF_ERROR(ForGroups(
+      d, std::max<int64_t>(1, d.held / values), progress,
+      [&](int64_t first, std::span<const Activations> codes) -> absl::Status {
+        const auto at = [&](int64_t latent) {
+          return progress(static_cast<double>(latent) / static_cast<double>(features));
+        };
+        SAED_ASSIGN_OR_RETURN(const auto columns,
+                              ColumnsOf(d, first, codes, [&](double) { return at(first); }));
+        for (int64_t begin = 0; begin < std::ssize(codes); begin += kLatentsAtOnce) {
+          if (!at(first + begin)) return absl::CancelledError("stopped while rearranging labels");
+          sae::ForBlocks(std::min(kLatentsAtOnce, std::ssize(codes) - begin), 1,
+                         [&](int64_t, int64_t i, int64_t) {
+                           Certifier(d, columns[begin + i], d.out.features[first + begin + i]);
+                         });
+        }
+        return absl::OkStatus();
+      }));
   for (Feature& f : d.out.features) {
     std::stable_sort(f.responses.begin(), f.responses.end(), [&](const auto& a, const auto& b) {
       const double left = *f.judged[a.first].train_auroc, right = *f.judged[b.first].train_auroc;

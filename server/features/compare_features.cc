@@ -17,7 +17,7 @@ absl::Status BesideBaselines(Draft& d) {
       ChosenConditions(d.out.best_features, d.best_auroc, d.users.size(), kLogisticConditions);
   SAED_ASSIGN_OR_RETURN(d.out.baselines,
                         ScoreBaselines(Search(d), d.train, d.test, chosen,
-                                       [&](double) { return d.progress(kSetsFound); }));
+                                       Within(d.progress, kSetsFound, kBaselined)));
   return absl::OkStatus();
 }
 
@@ -25,14 +25,14 @@ absl::Status BesideBaselines(Draft& d) {
 
 absl::Status CompareWithUnits(Draft& d) {
   const SetSearch search = Search(d);
-  const Progress progress = Within(d.progress, kControlled, kSetsFound);
   std::vector<JudgedPair> pairs;
   for (size_t c = 0; c < d.condition_count(); ++c) {
     const auto& best = d.out.best_features[c];
     if (best) pairs.push_back({*best, c, d.out.features[*best].judged[c]});
   }
-  SAED_ASSIGN_OR_RETURN(const auto margins,
-                        MarginsOverUnits(search, pairs, d.best_units, progress));
+  SAED_ASSIGN_OR_RETURN(
+      const auto margins,
+      MarginsOverUnits(search, pairs, d.best_units, Within(d.progress, kControlled, kValued)));
   d.out.margins.resize(d.condition_count());
   for (size_t i = 0; i < pairs.size(); ++i) {
     auto& margin = d.out.margins[pairs[i].condition] = margins[i];
@@ -53,7 +53,8 @@ absl::Status CompareWithUnits(Draft& d) {
   };
   d.out.sets.resize(d.condition_count());
   if (chosen.empty() || d.sides.train == 0) return absl::OkStatus();
-  SAED_ASSIGN_OR_RETURN(auto sets, FindSets(search, chosen, alive, judged, d.best_units, progress));
+  SAED_ASSIGN_OR_RETURN(auto sets, FindSets(search, chosen, alive, judged, d.best_units,
+                                            Within(d.progress, kValued, kSetsFound)));
   for (size_t i = 0; i < chosen.size(); ++i) d.out.sets[chosen[i]] = std::move(sets[i]);
   return absl::OkStatus();
 }
@@ -66,7 +67,7 @@ absl::Status CompareWithPlainMethods(Draft& d) {
   SAED_ASSIGN_OR_RETURN(d.out.probes,
                         ReadOut(d.encoder, d.view, d.sides.starts, d.sides.train, d.sides.in_sample,
                                 d.labels, d.out.best_features, d.best_auroc, d.users.size(),
-                                [&](double) { return d.progress(kSetsFound); }));
+                                Within(d.progress, kBaselined, kProbed)));
   return absl::OkStatus();
 }
 

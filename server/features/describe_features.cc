@@ -9,8 +9,6 @@
 namespace saed::features {
 namespace {
 
-constexpr int64_t kLatentsAtOnce = 64;
-
 // Those that the model's own dictionary chose.
 void ScoreUnitsAsBefore(Draft& d) {
   d.out.best_units.resize(d.condition_count());
@@ -42,8 +40,9 @@ void ScoreUnits(Draft& d) {
   }
 }
 
-absl::Status ForLatents(Draft& d, const Progress& progress,
-                        const std::function<void(int64_t, const Activations&)>& use) {
+absl::Status ForGroups(
+    Draft& d, int64_t most, const Progress& progress,
+    const std::function<absl::Status(int64_t first, std::span<const Activations>)>& use) {
   const auto features = static_cast<int64_t>(d.encoded.entries.size());
   for (const auto& [begin, end] : Groups(d.encoded, d.held)) {
     std::vector<Activations> some;
@@ -55,16 +54,25 @@ absl::Status ForLatents(Draft& d, const Progress& progress,
                                       d.encoder, d.view, d.sides.starts,
                                       [&](double) { return progress(at); }, wanted));
     }
-    const auto& activations = d.encoded.whole ? d.encoded.activations : some;
-    for (int64_t first = begin; first < end; first += kLatentsAtOnce) {
+    const std::span<const Activations> all = d.encoded.whole ? d.encoded.activations : some;
+    for (int64_t first = begin; first < end; first += most) {
       if (!progress(static_cast<double>(first) / static_cast<double>(features))) {
         return absl::CancelledError("stopped while building the dictionary");
       }
-      sae::ForBlocks(std::min(kLatentsAtOnce, end - first), 1,
-                     [&](int64_t, int64_t i, int64_t) { use(first + i, activations[first + i]); });
+      SAED_RETURN_IF_ERROR(use(first, all.subspan(first, std::min(most, end - first))));
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status ForLatents(Draft& d, const Progress& progress,
+                        const std::function<void(int64_t, const Activations&)>& use) {
+  return ForGroups(d, kLatentsAtOnce, progress,
+                   [&](int64_t first, std::span<const Activations> some) {
+                     sae::ForBlocks(std::ssize(some), 1,
+                                    [&](int64_t, int64_t i, int64_t) { use(first + i, some[i]); });
+                     return absl::OkStatus();
+                   });
 }
 
 absl::Status DescribeFeatures(Draft& d) {

@@ -1,5 +1,7 @@
 #include "server/features/dictionary.h"
 
+#include <algorithm>
+
 #include "server/base/status_macros.h"
 #include "server/features/stages.h"
 
@@ -10,8 +12,14 @@ absl::StatusOr<Dictionary> BuildDictionary(
     const recordings::ViewData& view, const std::optional<CountView>& target,
     const std::vector<Condition>& user_conditions, const ConditionColumns& columns,
     const Progress& progress, int64_t held, const Precedent* precedent) {
+  // Where a stage does not know how far it is, what was said before holds.
+  double furthest = 0;
+  const Progress steady = [&](double fraction) {
+    furthest = std::max(furthest, fraction);
+    return progress(furthest);
+  };
   Draft d(
-      Given{encoder, recording, view, target, user_conditions, columns, progress, held, precedent});
+      Given{encoder, recording, view, target, user_conditions, columns, steady, held, precedent});
   SAED_RETURN_IF_ERROR(LabelWindows(d));
   Warn(d);
   ScoreUnits(d);

@@ -178,21 +178,24 @@ class Finder {
     features_.resize(chosen_.size());
     units_.resize(chosen_.size());
     if (!progress_(0.5)) return absl::CancelledError("stopped while looking for sets");
-    sae::ForBlocks(static_cast<int64_t>(2 * chosen_.size()), 1, [&](int64_t, int64_t i, int64_t) {
-      const std::vector<uint8_t> label = Labels(chosen_[i / 2]);
-      if (!Supported(label)) return;
-      if (i % 2 == 0) {
-        features_[i / 2] =
-            Name<SetMember>(ChooseSet(features, label, folds_), features, [&](int32_t column) {
-              return SetMember{sources[column].second, sources[column].first};
-            });
-      } else {
-        units_[i / 2] =
-            Name<UnitMember>(ChooseSet(units, label, folds_), units, [](int32_t column) {
-              return UnitMember{column};  // of the view; see UnitIds
-            });
-      }
-    });
+    std::vector<size_t> supported;  // of chosen_
+    std::vector<std::vector<uint8_t>> labels;
+    for (size_t i = 0; i < chosen_.size(); ++i) {
+      std::vector<uint8_t> label = Labels(chosen_[i]);
+      if (!Supported(label)) continue;
+      supported.push_back(i);
+      labels.push_back(std::move(label));
+    }
+    const auto of_features = ChooseSets(features, labels, folds_);
+    const auto of_units = ChooseSets(units, labels, folds_);
+    for (size_t s = 0; s < supported.size(); ++s) {
+      features_[supported[s]] = Name<SetMember>(of_features[s], features, [&](int32_t column) {
+        return SetMember{sources[column].second, sources[column].first};
+      });
+      units_[supported[s]] = Name<UnitMember>(of_units[s], units, [](int32_t column) {
+        return UnitMember{column};  // of the view; see UnitIds
+      });
+    }
     return absl::OkStatus();
   }
 

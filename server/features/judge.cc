@@ -48,7 +48,11 @@ absl::StatusOr<std::vector<Activations>> EvidenceColumns::Of(sae::EvidenceKind k
   const sae::EvidenceScorer scorer(encoder_.model(), kind, latents);
   const auto windows = static_cast<int64_t>(starts.size());
   const auto count = static_cast<int64_t>(latents.size());
-  std::vector<Activations> out(count, Activations(windows));
+  constexpr int64_t kLatents = 16;  // that are copied at once
+  std::vector<Activations> out(count);
+  sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t l = first; l < last; ++l) out[l].resize(windows);
+  });
   std::vector<float> scores(std::min(windows, kWindowsAtOnce) * count);
   for (int64_t begin = 0; begin < windows; begin += kWindowsAtOnce) {
     if (!progress(static_cast<double>(begin) / static_cast<double>(windows))) {
@@ -59,9 +63,9 @@ absl::StatusOr<std::vector<Activations>> EvidenceColumns::Of(sae::EvidenceKind k
     const sae::Codes<float> codes =
         NeedsCodes(kind) ? EncodeRows(encoder_, input_, part) : sae::Codes<float>();
     scorer.Score(target_, part, codes, scores.data());
-    sae::ForBlocks(count, 16, [&](int64_t, int64_t first, int64_t last) {
-      for (int64_t l = first; l < last; ++l) {
-        for (int64_t b = 0; b < rows; ++b) {
+    sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
+      for (int64_t b = 0; b < rows; ++b) {
+        for (int64_t l = first; l < last; ++l) {
           out[l][begin + b] = {static_cast<int32_t>(begin + b), scores[b * count + l]};
         }
       }
@@ -111,7 +115,9 @@ absl::Status JudgeByEvidence(const EvidenceColumns& columns,
                              int64_t held, const Progress& progress,
                              std::vector<std::vector<Judged>>& out, const AlsoJudge& also) {
   const auto judge = [&](sae::EvidenceKind kind, int32_t latent, const Activations& column) {
-    const auto aurocs = Aurocs(column, train);
+    const Ordered ordered(column);
+    if (also) also(kind, latent, column, ordered);
+    const auto aurocs = Aurocs(ordered, train);
     for (size_t c = 0; c < aurocs.size(); ++c) {
       if (!aurocs[c]) continue;
       const bool falls = *aurocs[c] < 0.5;
@@ -128,10 +134,8 @@ absl::Status JudgeByEvidence(const EvidenceColumns& columns,
     SAED_RETURN_IF_ERROR(ForColumns(
         columns, kinds[k], latents, starts, held, at,
         [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
-          sae::ForBlocks(static_cast<int64_t>(some.size()), 1, [&](int64_t, int64_t i, int64_t) {
-            judge(kinds[k], some[i], values[i]);
-            if (also) also(kinds[k], some[i], values[i]);
-          });
+          sae::ForBlocks(static_cast<int64_t>(some.size()), 1,
+                         [&](int64_t, int64_t i, int64_t) { judge(kinds[k], some[i], values[i]); });
         }));
   }
   return absl::OkStatus();

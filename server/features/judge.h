@@ -54,7 +54,8 @@ Activations Negated(const Activations& activations, int64_t windows);
 void JudgeByCode(const std::vector<Scores>& train, std::vector<Judged>& out);
 
 // Called with what evidence a latent has in training windows, for latents side by side.
-using AlsoJudge = std::function<void(sae::EvidenceKind, int32_t latent, const Activations&)>;
+using AlsoJudge =
+    std::function<void(sae::EvidenceKind, int32_t latent, const Activations&, const Ordered&)>;
 
 // Where a kind of evidence has a higher AUROC in the training windows `starts` than what judges the
 // latent so far, it takes its place; the first among equals stays. out[latent][condition]. At most

@@ -66,13 +66,13 @@ absl::Status JudgeByTraining(Draft& d) {
     for (PlaceScores& s : d.out.features[j].places) s.train_information.reset();
   }
   if (d.columns) {
-    SAED_RETURN_IF_ERROR(
-        JudgeByEvidence(*d.columns, d.kinds, alive, d.train_starts, d.train, d.held,
-                        Within(d.progress, kDescribed, kJudged), judged,
-                        [&](sae::EvidenceKind kind, int32_t j, const Activations& column) {
-                          d.variables->Judge(kind, column, d.out.features[j].variables);
-                          d.places->Judge(kind, column, d.out.features[j].places);
-                        }));
+    SAED_RETURN_IF_ERROR(JudgeByEvidence(
+        *d.columns, d.kinds, alive, d.train_starts, d.train, d.held,
+        Within(d.progress, kDescribed, kJudged), judged,
+        [&](sae::EvidenceKind kind, int32_t j, const Activations& column, const Ordered& ordered) {
+          d.variables->Judge(kind, ordered, d.out.features[j].variables);
+          d.places->Judge(kind, column, d.out.features[j].places);
+        }));
   }
   for (Feature& f : d.out.features) f.judged = std::move(judged[f.latent]);
   return absl::OkStatus();

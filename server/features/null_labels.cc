@@ -5,29 +5,13 @@
 #include <numeric>
 
 #include "server/sae/random.h"
+#include "server/sae/random_bits.h"
 
 namespace saed::features {
 namespace {
 
 constexpr uint64_t kShiftSeed = 0x5348, kDealSeed = 0x4445;
 constexpr double kOneSided = 1.645;
-
-// Entry w: the sum of 2·(rank − rank of the inactive windows), integers, over the windows before w.
-std::vector<int64_t> RankSums(const Activations& activations, int64_t windows) {
-  const Activations sorted = SortedByValue(activations);
-  const int64_t inactive = windows - static_cast<int64_t>(sorted.size());
-  std::vector<int64_t> out(windows + 1, 0);
-  int64_t below = inactive;
-  for (size_t i = 0; i < sorted.size();) {
-    size_t end = i;
-    while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
-    const auto ties = static_cast<int64_t>(end - i);
-    for (; i < end; ++i) out[sorted[i].first + 1] = 2 * below + ties + 1 - (inactive + 1);
-    below += ties;
-  }
-  std::partial_sum(out.begin(), out.end(), out.begin());
-  return out;
-}
 
 // Besag & Clifford's, after `done` of `all` draws.
 double PValue(int exceedances, int64_t done, int64_t all) {
@@ -77,14 +61,15 @@ class NullLabels::Part {
        const std::vector<int64_t>& blocks);
 
   // Adds the p-values of the wanted conditions to `out`; both by the conditions' numbers.
-  void AddPValues(const Activations& all, const std::vector<bool>& wanted, uint64_t stream,
-                  int draws, std::vector<std::optional<double>>& out) const;
+  void AddPValues(const std::vector<Tested>& tested, uint64_t stream, int draws,
+                  std::vector<std::vector<std::optional<double>>>& out) const;
   double SmallestP(size_t i) const;
   std::vector<WindowLabel> Rearranged(size_t i, int64_t windows, uint64_t stream) const;
   int64_t stretches() const;
 
  private:
   friend class NullLabels::Draws;
+  friend class NullLabels::Sums;
   // Windows [begin, end) in which a condition holds, in one block where labels are dealt out.
   struct Stretch {
     int64_t begin, end;
@@ -94,10 +79,21 @@ class NullLabels::Part {
     int64_t positive = 0;
     std::vector<Stretch> stretches;       // ascending
     std::vector<int32_t> first_of = {0};  // the first stretch of each block, and their number
-    bool in_runs = false;                 // the blocks in which it holds come one after another
+    std::vector<int32_t> holding;         // the blocks that have stretches
+    bool in_runs = false;                 // these come one after another
+    bool whole = false;                   // it holds all through them
+  };
+  // One condition and what is tested against it.
+  struct Pair {
+    const Condition* condition;
+    const Sums* sums;
+    size_t tested;
+    double seen = 0;
+    int exceedances = 0;
   };
 
   bool deals() const { return blocks_.size() > 2; }
+  bool Changes(const Condition& c) const { return c.positive != 0 && c.positive != windows_; }
 
   Scope scope_;
   int64_t windows_;
@@ -117,34 +113,84 @@ NullLabels::Part::Part(const ScopeConditions& of,
   for (size_t i = 0; i < conditions_.size(); ++i) {
     Condition& condition = conditions_[i];
     condition.number = of.conditions[i];
+    condition.whole = true;
     const std::vector<WindowLabel> label = scope_.Restrict(labels[condition.number]);
     for (size_t b = 0; b + 1 < borders.size(); ++b) {
       bool holds = false;
+      int64_t held = 0;
       for (int64_t w = borders[b]; w < borders[b + 1]; ++w) {
         if (label[w] == kHolds) {
           if (!holds) condition.stretches.push_back({w, w});
           condition.stretches.back().end = w + 1;
-          ++condition.positive;
+          ++held;
         }
         holds = label[w] == kHolds;
       }
+      condition.positive += held;
       condition.first_of.push_back(static_cast<int32_t>(condition.stretches.size()));
-      holding[b] = condition.first_of[b + 1] > condition.first_of[b];
+      holding[b] = held > 0;
+      if (held > 0) condition.holding.push_back(static_cast<int32_t>(b));
+      condition.whole = condition.whole && (held == 0 || held == borders[b + 1] - borders[b]);
     }
     condition.in_runs = deals() && ComesInRuns(holding);
   }
 }
 
+// Sums of the ranks of one latent's values, or of their negative, in the windows of a part: of
+// 2·(rank − rank of the inactive windows), which are whole numbers.
+class NullLabels::Sums {
+ public:
+  Sums(const Part& part, const Ordered& values, bool falls)
+      : windows_(part.windows_), before_(part.windows_ + 1, 0) {
+    const Activations sorted = part.scope_.Restrict(values.entries());
+    any_ = falls ? windows_ > 0 : !sorted.empty();
+    const int64_t inactive = windows_ - std::ssize(sorted);
+    active_ = static_cast<double>(falls ? windows_ : std::ssize(sorted));
+    // In the negative every window has an entry, and rank r becomes windows + 1 − r.
+    if (falls) std::fill(before_.begin() + 1, before_.end(), 2 * windows_ - inactive);
+    for (size_t i = 0; i < sorted.size();) {
+      size_t end = i + 1;
+      while (end < sorted.size() && sorted[end].second == sorted[i].second) ++end;
+      const int64_t doubled = 2 * inactive + static_cast<int64_t>(i + end) + 1;
+      const int64_t entry = falls ? 2 * windows_ + 1 - doubled : doubled - (inactive + 1);
+      for (; i < end; ++i) before_[sorted[i].first + 1] = entry;
+    }
+    std::partial_sum(before_.begin(), before_.end(), before_.begin());
+    for (size_t b = 0; b + 1 < part.blocks_.size(); ++b) {
+      const int64_t begin = part.blocks_[b], end = part.blocks_[b + 1];
+      blocks_.push_back({before_[end] - before_[begin], end - begin});
+    }
+  }
+
+  // Of what it is, over the windows of which as many belong to it.
+  struct Held {
+    int64_t sum, positive;
+  };
+
+  bool any() const { return any_; }
+  int64_t Before(int64_t w) const { return before_[w]; }
+  const Held& Block(int64_t b) const { return blocks_[b]; }
+
+  // AUROC − ½; 0 where the condition holds in all windows or none.
+  double AurocOf(const Held& held) const {
+    const auto p = static_cast<double>(held.positive), n = static_cast<double>(windows_) - p;
+    if (p == 0 || n == 0) return 0;
+    return (static_cast<double>(held.sum) - p * active_) / (2 * p * n);
+  }
+
+ private:
+  int64_t windows_;
+  bool any_ = false;
+  double active_ = 0;
+  std::vector<int64_t> before_;  // of the windows before each
+  std::vector<Held> blocks_;
+};
+
 // Rearrangements of the labels, one after another.
 class NullLabels::Draws {
  public:
-  // `sums` of the ranks before each window, as from RankSums.
-  Draws(const Part& labels, const std::vector<int64_t>& sums, size_t active, uint64_t stream,
-        int most)
-      : labels_(labels),
-        sums_(sums),
-        random_(kDealSeed, stream),
-        active_(static_cast<double>(active)) {
+  Draws(const Part& labels, uint64_t stream, int most)
+      : labels_(labels), random_(kDealSeed, stream), stream_(stream) {
     if (!labels.deals()) {
       shifts_ = DrawShifts(labels.windows_, most, stream);
       count_ = static_cast<int64_t>(shifts_.size());
@@ -152,24 +198,39 @@ class NullLabels::Draws {
     }
     count_ = most;
     from_.resize(labels.blocks_.size() - 1);
+    to_.resize(from_.size());
     turn_.resize(from_.size());
+    bits_.resize(from_.size());
   }
 
   int64_t count() const { return count_; }
 
-  void Make(int64_t draw) {
+  // What the conditions that are looked at need of a draw.
+  struct Needs {
+    bool turns = false, order = false;
+  };
+  static Needs NeedsOf(const std::vector<Part::Pair>& pairs) {
+    Needs out;
+    for (const Part::Pair& pair : pairs) {
+      out.turns = out.turns || !pair.condition->whole;
+      out.order = out.order || !pair.condition->in_runs;
+    }
+    out.order = out.order || out.turns;  // turns are drawn below the length of from_
+    return out;
+  }
+
+  void Make(int64_t draw, const Needs& needs) {
     if (!labels_.deals()) {
       shift_ = shifts_[draw];
       return;
     }
     const auto blocks = static_cast<int64_t>(from_.size());
-    std::iota(from_.begin(), from_.end(), int64_t{0});
-    for (int64_t b = blocks - 1; b > 0; --b) {
-      std::swap(from_[b], from_[random_.Below((2 * draw) * blocks + b, b + 1)]);
-    }
     moved_ = static_cast<int64_t>(random_.Below((2 * draw) * blocks, blocks));
+    if (needs.order) Shuffle(draw);
+    if (!needs.turns) return;
+    sae::RandomBits(kDealSeed, stream_, (2 * draw + 1) * blocks, bits_);
     for (int64_t b = 0; b < blocks; ++b) {
-      turn_[b] = static_cast<int64_t>(random_.Below((2 * draw + 1) * blocks + b, Length(from_[b])));
+      turn_[b] = static_cast<int64_t>(sae::BelowOf(bits_[b], Length(from_[b])));
     }
   }
 
@@ -178,63 +239,78 @@ class NullLabels::Draws {
     if (!labels_.deals()) return (w + shift_) % labels_.windows_;
     const auto& blocks = labels_.blocks_;
     const int64_t b = std::upper_bound(blocks.begin(), blocks.end(), w) - blocks.begin() - 1;
-    const int64_t given = Given(condition, b);
+    const int64_t given =
+        condition.in_runs ? (b + moved_) % static_cast<int64_t>(from_.size()) : from_[b];
     return blocks[given] + (turn_[b] + w - blocks[b]) % Length(given);
   }
 
-  // AUROC − ½ of the condition in the rearrangement; 0 where it holds in all windows or none.
-  double Auroc(const Part::Condition& condition) const {
-    const auto [sum, positive] = labels_.deals() ? Dealt(condition) : Shifted(condition);
-    return AurocOf(sum, positive);
-  }
-
-  double AurocOf(int64_t sum, int64_t positive) const {
-    const auto p = static_cast<double>(positive), n = static_cast<double>(labels_.windows_) - p;
-    if (p == 0 || n == 0) return 0;
-    return (static_cast<double>(sum) - p * active_) / (2 * p * n);
+  // AUROC − ½ of the pair in the rearrangement.
+  double Auroc(const Part::Pair& pair) const {
+    const Part::Condition& condition = *pair.condition;
+    const Sums& sums = *pair.sums;
+    if (!labels_.deals()) return sums.AurocOf(Shifted(condition, sums));
+    return sums.AurocOf(condition.whole ? WholeDealt(condition, sums) : Dealt(condition, sums));
   }
 
  private:
-  struct Held {
-    int64_t sum, positive;
-  };
-
   int64_t Length(int64_t b) const { return labels_.blocks_[b + 1] - labels_.blocks_[b]; }
 
-  // Whose labels block b has.
-  int64_t Given(const Part::Condition& condition, int64_t b) const {
+  // from_, a random order of the blocks (Fisher & Yates), and to_, its inverse.
+  void Shuffle(int64_t draw) {
     const auto blocks = static_cast<int64_t>(from_.size());
-    return condition.in_runs ? (b + moved_) % blocks : from_[b];
+    sae::RandomBits(kDealSeed, stream_, (2 * draw) * blocks, bits_);
+    std::iota(from_.begin(), from_.end(), 0);
+    for (int64_t b = blocks - 1; b > 0; --b) {
+      std::swap(from_[b], from_[sae::BelowOf(bits_[b], b + 1)]);
+    }
+    for (int64_t b = 0; b < blocks; ++b) to_[from_[b]] = static_cast<int32_t>(b);
+  }
+
+  // Which block has the labels of block `given`: of `from_`, or moved_ before it.
+  int64_t Taker(const Part::Condition& condition, int64_t given) const {
+    if (!condition.in_runs) return to_[given];
+    return given >= moved_ ? given - moved_ : given - moved_ + std::ssize(from_);
   }
 
   // Window w has the label of the window that comes shift_ later, around the end.
-  Held Shifted(const Part::Condition& condition) const {
+  Sums::Held Shifted(const Part::Condition& condition, const Sums& sums) const {
     const int64_t n = labels_.windows_;
-    const auto before = [&](int64_t w) { return w >= 0 ? sums_[w] : sums_[w + n] - sums_[n]; };
-    Held out{0, condition.positive};
+    const auto before = [&](int64_t w) {
+      return w >= 0 ? sums.Before(w) : sums.Before(w + n) - sums.Before(n);
+    };
+    Sums::Held out{0, condition.positive};
     for (const Part::Stretch& s : condition.stretches) {
       out.sum += before(s.end - shift_) - before(s.begin - shift_);
     }
     return out;
   }
 
-  // Block b has the labels of block from_[b], or of that moved_ later, from its turn on, round and
-  // round.
-  Held Dealt(const Part::Condition& condition) const {
-    Held out{0, 0};
-    const auto blocks = static_cast<int64_t>(from_.size());
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t begin = labels_.blocks_[b], length = labels_.blocks_[b + 1] - begin;
-      const int64_t given = Given(condition, b);
-      const int64_t round = Length(given);
-      const int64_t origin = labels_.blocks_[given] + turn_[b] % round;
+  // A block's labels are alike, however they are turned.
+  Sums::Held WholeDealt(const Part::Condition& condition, const Sums& sums) const {
+    Sums::Held out{0, 0};
+    for (const int32_t given : condition.holding) {
+      const Sums::Held& taker = sums.Block(Taker(condition, given));
+      out.sum += taker.sum;
+      out.positive += taker.positive;
+    }
+    return out;
+  }
+
+  // A block has the labels of another from its turn on, round and round.
+  Sums::Held Dealt(const Part::Condition& condition, const Sums& sums) const {
+    Sums::Held out{0, 0};
+    for (const int32_t given : condition.holding) {
+      const int64_t b = Taker(condition, given), round = Length(given);
+      const int64_t begin = labels_.blocks_[b], length = Length(b);
+      const int64_t turn = turn_[b] < round ? turn_[b] : turn_[b] % round;
+      const int64_t origin = labels_.blocks_[given] + turn;
       for (int32_t i = condition.first_of[given]; i < condition.first_of[given + 1]; ++i) {
         int64_t first = condition.stretches[i].begin - origin;
         int64_t last = condition.stretches[i].end - origin;
         for (; first < length; first += round, last += round) {
           if (last <= 0) continue;
           const int64_t from = std::max<int64_t>(first, 0), to = std::min(last, length);
-          out.sum += sums_[begin + to] - sums_[begin + from];
+          out.sum += sums.Before(begin + to) - sums.Before(begin + from);
           out.positive += to - from;
         }
       }
@@ -243,65 +319,64 @@ class NullLabels::Draws {
   }
 
   const Part& labels_;
-  const std::vector<int64_t>& sums_;
   sae::CounterRandom random_;
-  double active_;
-  std::vector<int64_t> shifts_, from_, turn_;
+  uint64_t stream_;
+  std::vector<int64_t> shifts_, turn_;
+  std::vector<int32_t> from_, to_;
+  std::vector<uint64_t> bits_;
   int64_t shift_ = 0, moved_ = 0, count_ = 0;
 };
 
-void NullLabels::Part::AddPValues(const Activations& all, const std::vector<bool>& wanted,
-                                  uint64_t stream, int draws,
-                                  std::vector<std::optional<double>>& out) const {
-  const Activations activations = scope_.Restrict(all);
-  if (activations.empty() || windows_ < 2) return;
-  const std::vector<int64_t> sums = RankSums(activations, windows_);
-  Draws null(*this, sums, activations.size(), stream, draws);
-  struct Pair {
-    size_t condition;
-    double seen = 0;
-    int exceedances = 0;
-  };
+void NullLabels::Part::AddPValues(const std::vector<Tested>& tested, uint64_t stream, int draws,
+                                  std::vector<std::vector<std::optional<double>>>& out) const {
+  if (windows_ < 2) return;
+  std::vector<std::unique_ptr<const Sums>> sums;
   std::vector<Pair> open;
-  for (size_t c = 0; c < conditions_.size(); ++c) {
-    const Condition& condition = conditions_[c];
-    if (!wanted[condition.number] || condition.positive == 0 || condition.positive == windows_)
-      continue;
-    int64_t sum = 0;
-    for (const Stretch& s : condition.stretches) sum += sums[s.end] - sums[s.begin];
-    open.push_back({c, null.AurocOf(sum, condition.positive)});
+  for (size_t t = 0; t < tested.size(); ++t) {
+    const auto wanted = [&](const Condition& c) {
+      return tested[t].wanted[c.number] && Changes(c);
+    };
+    if (std::none_of(conditions_.begin(), conditions_.end(), wanted)) continue;
+    const Sums& own =
+        *sums.emplace_back(std::make_unique<const Sums>(*this, *tested[t].values, tested[t].falls));
+    if (!own.any()) continue;
+    for (const Condition& c : conditions_) {
+      if (!wanted(c)) continue;
+      Sums::Held held{0, c.positive};
+      for (const Stretch& s : c.stretches) held.sum += own.Before(s.end) - own.Before(s.begin);
+      open.push_back({&c, &own, t, own.AurocOf(held)});
+    }
   }
+  if (open.empty()) return;
+  Draws null(*this, stream, draws);
+  Draws::Needs needs = Draws::NeedsOf(open);
   for (int64_t draw = 0; draw < null.count() && !open.empty(); ++draw) {
-    null.Make(draw);
+    null.Make(draw, needs);
+    const bool last = draw + 1 == null.count();
+    const size_t before = open.size();
     for (size_t i = 0; i < open.size();) {
       Pair& pair = open[i];
       // Equal AUROCs may differ in the last bits.
-      pair.exceedances += null.Auroc(conditions_[pair.condition]) >= pair.seen - 1e-12;
-      const bool last = draw + 1 == null.count();
+      pair.exceedances += null.Auroc(pair) >= pair.seen - 1e-12;
       if (!last && pair.exceedances < kEnoughExceedances) {
         ++i;
         continue;
       }
-      out[conditions_[pair.condition].number] =
-          std::max(PValue(pair.exceedances, draw + 1, null.count()), SmallestP(pair.condition));
+      out[pair.tested][pair.condition->number] =
+          std::max(PValue(pair.exceedances, draw + 1, null.count()),
+                   SmallestP(static_cast<size_t>(pair.condition - conditions_.data())));
       if (i + 1 < open.size()) pair = open.back();
       open.pop_back();
     }
+    if (open.size() < before) needs = Draws::NeedsOf(open);
   }
 }
 
 double NullLabels::Part::SmallestP(size_t i) const {
   const Condition& condition = conditions_[i];
-  if (!deals() || condition.positive == 0 || condition.positive == windows_) return 0;
+  if (!deals() || !Changes(condition) || !condition.whole) return 0;
   const auto blocks = static_cast<int64_t>(blocks_.size()) - 1;
-  int64_t whole = 0;
-  for (const Stretch& s : condition.stretches) {
-    if (!std::binary_search(blocks_.begin(), blocks_.end(), s.begin) ||
-        !std::binary_search(blocks_.begin(), blocks_.end(), s.end)) {
-      return 0;
-    }
-    ++whole;
-  }
+  const auto whole = std::ssize(condition.holding);
   if (condition.in_runs) return 1 / static_cast<double>(blocks);
   double ways = 1;
   for (int64_t k = 0; k < whole; ++k) {
@@ -322,9 +397,8 @@ std::vector<WindowLabel> NullLabels::Part::Rearranged(size_t i, int64_t windows,
   for (const Stretch& s : conditions_[i].stretches) {
     std::fill(before.begin() + s.begin, before.begin() + s.end, kHolds);
   }
-  const std::vector<int64_t> no_ranks;
-  Draws draws(*this, no_ranks, 0, stream, 1);
-  if (draws.count() > 0) draws.Make(0);
+  Draws draws(*this, stream, 1);
+  if (draws.count() > 0) draws.Make(0, {true, true});
   for (int64_t w = 0; w < windows; ++w) {
     const int32_t place = scope_.Place(w);
     if (place < 0) continue;
@@ -349,8 +423,15 @@ NullLabels::~NullLabels() = default;
 std::vector<std::optional<double>> NullLabels::PValues(const Activations& activations,
                                                        const std::vector<bool>& wanted,
                                                        uint64_t stream, int draws) const {
-  std::vector<std::optional<double>> out(at_.size());
-  for (const auto& part : parts_) part->AddPValues(activations, wanted, stream, draws, out);
+  const Ordered values(activations);
+  return PValuesOf({{&values, false, wanted}}, stream, draws)[0];
+}
+
+std::vector<std::vector<std::optional<double>>> NullLabels::PValuesOf(
+    const std::vector<Tested>& tested, uint64_t stream, int draws) const {
+  std::vector<std::vector<std::optional<double>>> out(
+      tested.size(), std::vector<std::optional<double>>(at_.size()));
+  for (const auto& part : parts_) part->AddPValues(tested, stream, draws, out);
   return out;
 }
 

@@ -23,6 +23,13 @@ inline constexpr int kEnoughExceedances = 100;
 // Fewer blocks than this are too few to draw from with replacement, or to deal a variable's values.
 inline constexpr size_t kBlocksToDeal = 10;
 
+// What p-values are asked of: one latent's values, or their negative, and for which conditions.
+struct Tested {
+  const Ordered* values = nullptr;  // outlives the call
+  bool falls = false;
+  std::vector<bool> wanted;  // [condition]
+};
+
 // Labels of the windows [0, n), prepared for any number of latents.
 //
 // Where there are blocks, labels are dealt out: each block gets the labels of another, all of them
@@ -45,10 +52,14 @@ class NullLabels {
   // rearrangements: p = (1 + #{rearranged AUROC ≥ AUROC})/(1 + draws); where kEnoughExceedances
   // come early, after l draws, p = kEnoughExceedances/l. Empty where the AUROC is undefined or the
   // latent is never active. A draw costs the stretches of windows in which an undecided condition
-  // holds, however many windows are active. `stream` makes the draws; thread-safe.
+  // holds, however many windows are active, or the blocks, where it keeps to whole ones. `stream`
+  // makes the draws; thread-safe.
   std::vector<std::optional<double>> PValues(const Activations& activations,
                                              const std::vector<bool>& wanted, uint64_t stream,
                                              int draws = kShifts) const;
+  // The same of several values of a latent in the same draws, [tested][condition].
+  std::vector<std::vector<std::optional<double>>> PValuesOf(const std::vector<Tested>& tested,
+                                                            uint64_t stream, int draws) const;
 
   // About what no p-value of condition c can be below, whatever a latent does: of a label that
   // keeps to whole blocks, P of B, it is one over the ways to choose them, B!/(P!·(B − P)!), or 1/B
@@ -64,6 +75,7 @@ class NullLabels {
  private:
   class Part;  // of conditions that ask of the same windows
   class Draws;
+  class Sums;  // of ranks
 
   int64_t windows_;
   std::vector<std::unique_ptr<const Part>> parts_;

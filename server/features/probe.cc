@@ -1,97 +1,15 @@
 #include "server/features/probe.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <numeric>
 
 namespace saed::features {
 namespace {
 
-using Eigen::VectorXd;
-
 constexpr int kProbeIterations = 100;
-constexpr size_t kMemory = 10;
-constexpr double kProbeTolerance = 1e-4, kArmijo = 1e-4;
-
-// log(1 + e^m) without overflow.
-double Softplus(double m) { return m > 0 ? m + std::log1p(std::exp(-m)) : std::log1p(std::exp(m)); }
-
-// The objective over scaled columns; the last parameter is the intercept.
-class Objective {
- public:
-  Objective(const SparseRows& x, const std::vector<uint8_t>& label, std::span<const int64_t> rows,
-            double c)
-      : x_(x), label_(label), rows_(rows), c_(c), inverse_(VectorXd::Zero(x.columns)) {
-    VectorXd sum = VectorXd::Zero(x.columns), square = sum;
-    for (int64_t r : rows) {
-      for (int64_t e = x.begin[r]; e < x.begin[r + 1]; ++e) {
-        const auto v = static_cast<double>(x.value[e]);
-        sum[x.column[e]] += v;
-        square[x.column[e]] += v * v;
-      }
-    }
-    const auto n = static_cast<double>(rows.size());
-    for (int j = 0; j < x.columns; ++j) {
-      const double variance = square[j] / n - sum[j] * sum[j] / (n * n);
-      if (variance > 1e-12 * square[j] / n) inverse_[j] = 1 / std::sqrt(variance);
-    }
-  }
-
-  double At(const VectorXd& p, VectorXd& gradient) const {
-    const int d = x_.columns;
-    gradient.setZero(d + 1);
-    double loss = 0;
-    for (int64_t r : rows_) {
-      double margin = p[d];
-      for (int64_t e = x_.begin[r]; e < x_.begin[r + 1]; ++e) {
-        const int j = x_.column[e];
-        margin += p[j] * inverse_[j] * static_cast<double>(x_.value[e]);
-      }
-      const bool y = label_[r] != 0;
-      loss += Softplus(y ? -margin : margin);
-      const double pull = 1 / (1 + std::exp(-margin)) - (y ? 1 : 0);
-      gradient[d] += pull;
-      for (int64_t e = x_.begin[r]; e < x_.begin[r + 1]; ++e) {
-        const int j = x_.column[e];
-        gradient[j] += pull * inverse_[j] * static_cast<double>(x_.value[e]);
-      }
-    }
-    gradient.head(d) += p.head(d) / c_;
-    return loss + p.head(d).squaredNorm() / (2 * c_);
-  }
-
-  const VectorXd& inverse() const { return inverse_; }
-
- private:
-  const SparseRows& x_;
-  const std::vector<uint8_t>& label_;
-  std::span<const int64_t> rows_;
-  double c_;
-  VectorXd inverse_;  // 1/σ, 0 for a column that does not vary
-};
-
-// The two-loop recursion of L-BFGS (Nocedal & Wright 2006, algorithm 7.4).
-VectorXd Direction(const VectorXd& gradient,
-                   const std::deque<std::pair<VectorXd, VectorXd>>& pairs) {
-  VectorXd q = -gradient;
-  std::vector<double> alpha(pairs.size());
-  for (size_t i = pairs.size(); i-- > 0;) {
-    const auto& [s, y] = pairs[i];
-    alpha[i] = s.dot(q) / s.dot(y);
-    q -= alpha[i] * y;
-  }
-  if (!pairs.empty()) {
-    const auto& [s, y] = pairs.back();
-    q *= s.dot(y) / y.squaredNorm();
-  }
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    const auto& [s, y] = pairs[i];
-    q += (alpha[i] - y.dot(q) / s.dot(y)) * s;
-  }
-  return q;
-}
+constexpr double kProbeTolerance = 1e-4;
+constexpr double kPenalties[] = {1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3};  // C
 
 bool BothClasses(const std::vector<uint8_t>& label, const std::vector<int64_t>& rows) {
   const auto positive =
@@ -162,90 +80,73 @@ SparseRows Transpose(const std::vector<Activations>& columns, int64_t rows) {
   return out;
 }
 
-double Logistic::Margin(const SparseRows& x, int64_t row) const {
-  double margin = intercept;
-  for (int64_t e = x.begin[row]; e < x.begin[row + 1]; ++e) {
-    margin += weight[x.column[e]] * static_cast<double>(x.value[e]);
-  }
-  return margin;
-}
-
 Logistic FitLogistic(const SparseRows& x, const std::vector<uint8_t>& label,
                      std::span<const int64_t> rows, double c, double tolerance, int iterations,
                      const Logistic& start) {
-  const Objective objective(x, label, rows, c);
-  VectorXd p = VectorXd::Zero(x.columns + 1), gradient, next_gradient;
-  double value = objective.At(p, gradient);
-  const double enough = tolerance * std::max(gradient.norm(), 1e-12);
-  if (!start.weight.empty()) {
-    for (int j = 0; j < x.columns; ++j) {
-      if (objective.inverse()[j] > 0) p[j] = start.weight[j] / objective.inverse()[j];
-    }
-    p[x.columns] = start.intercept;
-    value = objective.At(p, gradient);
+  return FitLogistics(x, {{&label, rows, c, start}}, tolerance, iterations)[0];
+}
+
+namespace {
+
+// What is best so far, as C grows.
+struct Choice {
+  size_t tried = 0;  // of kPenalties
+  double c = 0;
+  Operating best;
+  Logistic model;
+};
+
+ProbeScore ScoreOf(const Choice& choice, const SparseRows& x, const std::vector<uint8_t>& label,
+                   const std::vector<int64_t>& test) {
+  double hits = 0, positive = 0, rejected = 0;
+  for (int64_t r : test) {
+    const bool called = choice.model.Margin(x, r) >= choice.best.threshold;
+    positive += label[r];
+    (label[r] ? hits : rejected) += label[r] ? called : !called;
   }
-  std::deque<std::pair<VectorXd, VectorXd>> pairs;
-  for (int i = 0; i < iterations && gradient.norm() > enough; ++i) {
-    VectorXd direction = Direction(gradient, pairs);
-    double slope = direction.dot(gradient);
-    if (!(slope < 0)) {
-      pairs.clear();
-      direction = -gradient;
-      slope = -gradient.squaredNorm();
-    }
-    double step = pairs.empty() ? std::min(1.0, 1 / gradient.norm()) : 1.0;
-    VectorXd next;
-    double next_value = 0;
-    bool found = false;
-    for (int halving = 0; halving < 50 && !found; ++halving, step /= 2) {
-      next = p + step * direction;
-      next_value = objective.At(next, next_gradient);
-      found = next_value <= value + kArmijo * step * slope;
-    }
-    if (!found) break;  // rounding leaves no way down
-    const VectorXd s = next - p, y = next_gradient - gradient;
-    if (s.dot(y) > 1e-14 * y.squaredNorm()) {
-      pairs.emplace_back(s, y);
-      if (pairs.size() > kMemory) pairs.pop_front();
-    }
-    p = next;
-    value = next_value;
-    gradient = next_gradient;
+  const double negative = static_cast<double>(test.size()) - positive;
+  return {(hits / positive + rejected / negative) / 2, choice.c};
+}
+
+}  // namespace
+
+std::vector<std::optional<ProbeScore>> ProbeAll(const SparseRows& x,
+                                                const std::vector<std::vector<uint8_t>>& labels,
+                                                const std::vector<ProbeRows>& rows) {
+  std::vector<size_t> able;  // of labels
+  std::vector<LogisticFit> fits;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto both = [&](const std::vector<int64_t>& part) {
+      return BothClasses(labels[i], part);
+    };
+    if (!both(rows[i].fit) || !both(rows[i].validation) || !both(rows[i].test)) continue;
+    able.push_back(i);
+    fits.push_back({&labels[i], rows[i].fit, kPenalties[0], {}});
   }
-  Logistic out;
-  const VectorXd scaled = p.head(x.columns).cwiseProduct(objective.inverse());
-  out.weight.assign(scaled.data(), scaled.data() + scaled.size());
-  out.intercept = p[x.columns];
+  std::vector<Choice> choices(fits.size());
+  const auto next = [&](size_t f, const Logistic& model) -> std::optional<double> {
+    Choice& choice = choices[f];
+    const auto sorted = Margins(model, x, *fits[f].label, rows[able[f]].validation);
+    const Operating here = Operate(sorted);
+    if (choice.c == 0 || here.auroc > choice.best.auroc) {
+      choice.best = here;
+      choice.c = kPenalties[choice.tried];
+      choice.model = model;
+    }
+    if (++choice.tried == std::size(kPenalties)) return std::nullopt;
+    return kPenalties[choice.tried];
+  };
+  FitLogistics(x, fits, kProbeTolerance, kProbeIterations, next);
+  std::vector<std::optional<ProbeScore>> out(labels.size());
+  for (size_t f = 0; f < fits.size(); ++f) {
+    out[able[f]] = ScoreOf(choices[f], x, *fits[f].label, rows[able[f]].test);
+  }
   return out;
 }
 
 std::optional<ProbeScore> Probe(const SparseRows& x, const std::vector<uint8_t>& label,
                                 const ProbeRows& rows) {
-  for (const auto* part : {&rows.fit, &rows.validation, &rows.test}) {
-    if (!BothClasses(label, *part)) return std::nullopt;
-  }
-  ProbeScore out;
-  Operating best;
-  Logistic last, chosen;
-  for (double c : {1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3}) {
-    const Logistic model =
-        FitLogistic(x, label, rows.fit, c, kProbeTolerance, kProbeIterations, last);
-    last = model;
-    const Operating here = Operate(Margins(model, x, label, rows.validation));
-    if (out.c != 0 && here.auroc <= best.auroc) continue;
-    best = here;
-    out.c = c;
-    chosen = model;
-  }
-  double hits = 0, positive = 0, rejected = 0;
-  for (int64_t r : rows.test) {
-    const bool called = chosen.Margin(x, r) >= best.threshold;
-    positive += label[r];
-    (label[r] ? hits : rejected) += label[r] ? called : !called;
-  }
-  const double negative = static_cast<double>(rows.test.size()) - positive;
-  out.balanced_accuracy = (hits / positive + rejected / negative) / 2;
-  return out;
+  return ProbeAll(x, {label}, {rows})[0];
 }
 
 }  // namespace saed::features

@@ -1,9 +1,11 @@
 #include "server/features/random_control.h"
 
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "server/base/status_macros.h"
+#include "server/sae/parallel.h"
 #include "server/sae/random.h"
 
 namespace saed::features {
@@ -59,12 +61,24 @@ absl::StatusOr<std::vector<Judged>> RandomControl(const sae::Model& model, const
       best[c] = j;
     }
   }
-  for (size_t c = 0; c < conditions; ++c) {
-    if (!out[c].kind) continue;
-    SAED_ASSIGN_OR_RETURN(const auto column,
-                          columns.Of(*out[c].kind, {best[c]}, test_starts, progress));
-    const auto auroc = Aurocs(column[0], test)[c];
-    if (auroc) out[c].test_auroc = out[c].falls ? 1 - *auroc : *auroc;
+  for (const sae::EvidenceKind kind : kinds) {
+    std::map<int32_t, std::vector<size_t>> chosen;  // conditions of each latent
+    for (size_t c = 0; c < conditions; ++c) {
+      if (out[c].kind == kind) chosen[best[c]].push_back(c);
+    }
+    std::vector<int32_t> some;
+    for (const auto& [latent, of] : chosen) some.push_back(latent);
+    SAED_RETURN_IF_ERROR(
+        ForColumns(columns, kind, some, test_starts, held, progress,
+                   [&](const std::vector<int32_t>& group, const std::vector<Activations>& values) {
+                     sae::ForBlocks(std::ssize(group), 1, [&](int64_t, int64_t i, int64_t) {
+                       const auto aurocs = Aurocs(values[i], test);
+                       for (const size_t c : chosen.at(group[i])) {
+                         if (aurocs[c])
+                           out[c].test_auroc = out[c].falls ? 1 - *aurocs[c] : *aurocs[c];
+                       }
+                     });
+                   }));
   }
   return out;
 }

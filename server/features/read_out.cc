@@ -105,21 +105,29 @@ absl::StatusOr<std::vector<Probes>> ReadOut(
   std::vector<int64_t> used;
   used.reserve(plan.windows.size());
   for (int64_t w : plan.windows) used.push_back(starts[w]);
-  SAED_ASSIGN_OR_RETURN(const auto activations, Activate(encoder, view, used, progress));
+  SAED_ASSIGN_OR_RETURN(const auto activations,
+                        Activate(encoder, view, used, [&](double f) { return progress(0.2 * f); }));
   const SparseRows codes = Transpose(activations, rows);
   const SparseRows counts = Counts(view, used);
-  sae::ForBlocks(static_cast<int64_t>(chosen.size()), 1, [&](int64_t, int64_t i, int64_t) {
-    const size_t c = chosen[i];
-    std::vector<uint8_t> label;
-    for (int64_t w : plan.windows) label.push_back(labels[c][w] == kHolds);
-    const ProbeRows used = Asked(plan, labels[c]);
-    const SparseRows one = Transpose({activations[*best[c]]}, rows);
-    const auto score = [&](const SparseRows& x) -> std::optional<double> {
-      const auto probe = Probe(x, label, used);
-      if (!probe) return std::nullopt;
-      return probe->balanced_accuracy;
-    };
-    out[c] = {score(one), score(codes), score(counts)};
+  std::vector<std::vector<uint8_t>> label(chosen.size());
+  std::vector<ProbeRows> asked;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    for (int64_t w : plan.windows) label[i].push_back(labels[chosen[i]][w] == kHolds);
+    asked.push_back(Asked(plan, labels[chosen[i]]));
+  }
+  const auto accuracy = [](const std::optional<ProbeScore>& probe) -> std::optional<double> {
+    if (!probe) return std::nullopt;
+    return probe->balanced_accuracy;
+  };
+  if (!progress(0.2)) return absl::CancelledError("stopped while fitting probes");
+  const auto all = ProbeAll(codes, label, asked);
+  if (!progress(0.4)) return absl::CancelledError("stopped while fitting probes");
+  const auto of_counts = ProbeAll(counts, label, asked);
+  if (!progress(0.9)) return absl::CancelledError("stopped while fitting probes");
+  sae::ForBlocks(std::ssize(chosen), 1, [&](int64_t, int64_t i, int64_t) {
+    const SparseRows one = Transpose({activations[*best[chosen[i]]]}, rows);
+    out[chosen[i]] = {accuracy(Probe(one, label[i], asked[i])), accuracy(all[i]),
+                      accuracy(of_counts[i])};
   });
   return out;
 }

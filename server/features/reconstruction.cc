@@ -9,11 +9,11 @@ absl::Status AddReconstruction(Draft& d) {
   const CountView counts = d.view.counts();
   SAED_ASSIGN_OR_RETURN(const auto importance,
                         sae::AblationImportance(d.encoder, counts, *d.target, d.test_starts,
-                                                [&] { return d.progress(0.9); }));
+                                                [&] { return d.progress(kProbed); }));
   for (Feature& f : d.out.features) f.importance = importance[f.latent];
-  SAED_ASSIGN_OR_RETURN(d.out.spectra,
-                        sae::SpectralFidelity(d.encoder, counts, *d.target, d.test_starts,
-                                              d.view.bin_width, [&] { return d.progress(0.95); }));
+  SAED_ASSIGN_OR_RETURN(
+      d.out.spectra, sae::SpectralFidelity(d.encoder, counts, *d.target, d.test_starts,
+                                           d.view.bin_width, [&] { return d.progress(kAblated); }));
   return absl::OkStatus();
 }
 

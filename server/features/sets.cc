@@ -7,6 +7,9 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <span>
+
+#include "server/sae/parallel.h"
 
 namespace saed::features {
 namespace {
@@ -15,7 +18,7 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 // Bits that order as the numbers do; −0 counts as 0.
-uint32_t Ordered(float value) {
+uint32_t Ascending(float value) {
   const auto bits = std::bit_cast<uint32_t>(value + 0.0F);
   return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
 }
@@ -37,82 +40,72 @@ void Sort(std::vector<uint64_t>& keys) {
 // One search: class means and the covariances of what has been taken with all columns.
 class Search {
  public:
-  Search(const SetColumns& columns, const std::vector<uint8_t>& label,
-         const std::vector<uint8_t>& used)
-      : columns_(columns), label_(label), used_(used) {
-    for (size_t r = 0; r < used.size(); ++r) {
-      if (used[r]) count_[label[r] != 0] += 1;
-    }
-    if (count_[0] == 0 || count_[1] == 0) return;
-    const size_t n = columns.size();
-    difference_.resize(n);
-    variance_.resize(n);
-    mean_.resize(2 * n);
-    for (size_t j = 0; j < n; ++j) Measure(j);
-  }
-
-  bool possible() const { return count_[0] > 0 && count_[1] > 0; }
-
-  Growth Grow(size_t most) {
-    Growth out;
-    while (out.columns.size() < most) {
-      const std::vector<int32_t> contenders = Contenders(out.columns);
-      if (contenders.empty()) break;
-      double best = -1;
-      std::vector<int32_t> chosen;
-      std::vector<double> weights;
-      for (const int32_t j : contenders) {
-        std::vector<int32_t> members = out.columns;
-        members.push_back(j);
-        const std::vector<double> w = Weights(members);
-        const double auroc = AurocWhere(SetScores(columns_, members, w), label_, used_).value_or(0);
-        if (auroc <= best) continue;
-        best = auroc;
-        chosen = members;
-        weights = w;
-      }
-      out.columns = chosen;
-      out.weights.push_back(weights);
-      taken_.push_back(CovariancesWith(chosen.back()));
-    }
-    return out;
-  }
-
- private:
-  void Measure(size_t j) {
-    double sum[2] = {0, 0}, square[2] = {0, 0};
-    const auto values = columns_.Column(j);
+  Search(const SetColumns& columns, const std::vector<uint8_t>& label, std::vector<uint8_t> used)
+      : columns_(columns), label_(label), used_(std::move(used)) {
     for (size_t r = 0; r < used_.size(); ++r) {
-      if (!used_[r]) continue;
-      const auto v = static_cast<double>(values[r]);
-      sum[label_[r] != 0] += v;
-      square[label_[r] != 0] += v * v;
+      if (used_[r]) rows_[label[r] != 0].push_back(static_cast<int32_t>(r));
     }
+    if (!possible()) return;
+    difference_.resize(columns.size());
+    variance_.resize(columns.size());
+    mean_.resize(2 * columns.size());
+  }
+
+  bool possible() const { return !rows_[0].empty() && !rows_[1].empty(); }
+  const std::vector<int32_t>& rows(int side) const { return rows_[side]; }
+  const Growth& growth() const { return growth_; }
+
+  // Of column j: sums over the rows of either class, of values and of their squares.
+  void Measure(size_t j, const std::array<double, 2>& sum, const std::array<double, 2>& square) {
     for (const int side : {0, 1}) {
-      const double mean = sum[side] / count_[side];
+      const double mean = sum[side] / count(side);
       mean_[2 * j + side] = mean;
-      variance_[j] += std::max(0.0, square[side] / count_[side] - mean * mean) / 2;
+      variance_[j] += std::max(0.0, square[side] / count(side) - mean * mean) / 2;
     }
     difference_[j] = mean_[2 * j + 1] - mean_[2 * j];
   }
 
-  // Within the classes, of column j with each.
-  std::vector<double> CovariancesWith(int32_t j) const {
-    Eigen::VectorXf centred = Eigen::VectorXf::Zero(columns_.rows());
-    const auto values = columns_.Column(j);
-    for (size_t r = 0; r < used_.size(); ++r) {
-      if (!used_[r]) continue;
-      const int side = label_[r] != 0;
-      const double from_mean = static_cast<double>(values[r]) - mean_[2 * j + side];
-      centred[static_cast<Eigen::Index>(r)] = static_cast<float>(from_mean / (2 * count_[side]));
+  // Takes the column that does best with those taken so far. False: there is none.
+  bool Take() {
+    double best = -1;
+    std::vector<int32_t> chosen;
+    std::vector<double> weights;
+    for (const int32_t j : Contenders(growth_.columns)) {
+      std::vector<int32_t> members = growth_.columns;
+      members.push_back(j);
+      const std::vector<double> w = Weights(members);
+      const double auroc = AurocWhere(SetScores(columns_, members, w), label_, used_).value_or(0);
+      if (auroc <= best) continue;
+      best = auroc;
+      chosen = members;
+      weights = w;
     }
-    std::vector<double> out(columns_.size());
-    for (size_t k = 0; k < out.size(); ++k) {
-      const Eigen::Map<const Eigen::VectorXf> with(columns_.Column(k).data(), columns_.rows());
-      out[k] = static_cast<double>(centred.dot(with));
-    }
-    return out;
+    if (chosen.empty()) return false;
+    growth_.columns = chosen;
+    growth_.weights.push_back(weights);
+    return true;
   }
+
+  // Begins the covariances, within the classes, of what was taken last with each column.
+  void Centre() {
+    const int32_t j = growth_.columns.back();
+    centred_ = Eigen::VectorXf::Zero(columns_.rows());
+    const auto values = columns_.Column(j);
+    for (const int side : {0, 1}) {
+      for (const int32_t r : rows_[side]) {
+        const double from_mean = static_cast<double>(values[r]) - mean_[2 * j + side];
+        centred_[r] = static_cast<float>(from_mean / (2 * count(side)));
+      }
+    }
+    taken_.emplace_back(columns_.size());
+  }
+  void Covary(size_t k) {
+    const Eigen::Map<const Eigen::VectorXf> with(columns_.Column(k).data(), columns_.rows());
+    taken_.back()[k] = static_cast<double>(centred_.dot(with));
+  }
+
+ private:
+  double count(int side) const { return static_cast<double>(rows_[side].size()); }
 
   // W + ridge of the members; the last may be new.
   MatrixXd Within(const std::vector<int32_t>& members) const {
@@ -164,11 +157,81 @@ class Search {
   }
 
   const SetColumns& columns_;
-  const std::vector<uint8_t>&label_, &used_;
-  double count_[2] = {0, 0};
+  const std::vector<uint8_t>& label_;
+  const std::vector<uint8_t> used_;
+  std::array<std::vector<int32_t>, 2> rows_;  // that are used, of either class
+  Growth growth_;
+  Eigen::VectorXf centred_;
   std::vector<double> difference_, variance_, mean_;  // [columns]; mean_ [columns, 2]
   std::vector<std::vector<double>> taken_;            // of each member, with every column
 };
+
+constexpr int64_t kColumnsAtOnce = 8;
+
+// Sums over some rows of kColumnsAtOnce columns of values [rows, kColumnsAtOnce], rows in order.
+struct ColumnSums {
+  std::array<double, kColumnsAtOnce> sum{}, square{};
+
+  ColumnSums(const std::vector<float>& values, const std::vector<int32_t>& rows) {
+    for (const int32_t r : rows) {
+      const float* row = values.data() + r * kColumnsAtOnce;
+      for (int64_t k = 0; k < kColumnsAtOnce; ++k) {
+        const auto v = static_cast<double>(row[k]);
+        sum[k] += v;
+        square[k] += v * v;
+      }
+    }
+  }
+};
+
+// Measures all columns for all searches.
+void MeasureAll(const SetColumns& columns, std::vector<Search>& searches) {
+  const auto count = static_cast<int64_t>(columns.size());
+  sae::ForBlocks(count, kColumnsAtOnce, [&](int64_t, int64_t begin, int64_t end) {
+    std::vector<float> values(columns.rows() * kColumnsAtOnce, 0);
+    for (int64_t j = begin; j < end; ++j) {
+      const auto column = columns.Column(j);
+      for (size_t r = 0; r < column.size(); ++r) {
+        values[r * kColumnsAtOnce + (j - begin)] = column[r];
+      }
+    }
+    for (Search& search : searches) {
+      if (!search.possible()) continue;
+      const ColumnSums without(values, search.rows(0)), with(values, search.rows(1));
+      for (int64_t j = begin; j < end; ++j) {
+        const auto k = j - begin;
+        search.Measure(j, {without.sum[k], with.sum[k]}, {without.square[k], with.square[k]});
+      }
+    }
+  });
+}
+
+// Lets all searches grow to `most` members, step by step.
+void GrowAll(const SetColumns& columns, std::vector<Search>& searches, size_t most) {
+  MeasureAll(columns, searches);
+  std::vector<Search*> growing;
+  for (Search& search : searches) {
+    if (search.possible()) growing.push_back(&search);
+  }
+  for (size_t size = 1; size <= most && !growing.empty(); ++size) {
+    std::vector<uint8_t> took(growing.size());
+    sae::ForBlocks(std::ssize(growing), 1, [&](int64_t, int64_t i, int64_t) {
+      took[i] = growing[i]->Take();
+      if (took[i] && size < most) growing[i]->Centre();
+    });
+    std::vector<Search*> next;
+    for (size_t i = 0; i < growing.size(); ++i) {
+      if (took[i] && size < most) next.push_back(growing[i]);
+    }
+    growing = next;
+    sae::ForBlocks(static_cast<int64_t>(columns.size()), kColumnsAtOnce,
+                   [&](int64_t, int64_t begin, int64_t end) {
+                     for (Search* search : growing) {
+                       for (int64_t k = begin; k < end; ++k) search->Covary(k);
+                     }
+                   });
+  }
+}
 
 // The smallest size whose validated AUROC is near the best.
 size_t SmallestNearBest(const std::vector<std::optional<double>>& validated) {
@@ -206,8 +269,10 @@ void SetColumns::Add(int32_t group, const Activations& values) {
 
 Growth GrowSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                const std::vector<uint8_t>& used, size_t most) {
-  Search search(columns, label, used);
-  return search.possible() ? search.Grow(most) : Growth{};
+  std::vector<Search> searches;
+  searches.emplace_back(columns, label, used);
+  GrowAll(columns, searches, most);
+  return searches[0].growth();
 }
 
 std::vector<float> SetScores(const SetColumns& columns, const std::vector<int32_t>& members,
@@ -226,7 +291,7 @@ std::optional<double> AurocWhere(const std::vector<float>& scores,
   std::vector<uint64_t> order;
   order.reserve(scores.size());
   for (size_t r = 0; r < scores.size(); ++r) {
-    if (used[r]) order.push_back(uint64_t{Ordered(scores[r])} << 1 | (label[r] != 0));
+    if (used[r]) order.push_back(uint64_t{Ascending(scores[r])} << 1 | (label[r] != 0));
   }
   Sort(order);
   double won = 0, below = 0, positive = 0;
@@ -242,11 +307,14 @@ std::optional<double> AurocWhere(const std::vector<float>& scores,
   return won / (positive * below);
 }
 
-ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
-                    const std::vector<uint8_t>& fold) {
+namespace {
+
+// What became of the searches over all rows, and over those of all folds but one.
+ChosenSet Chosen(const SetColumns& columns, const std::vector<uint8_t>& label,
+                 const std::vector<uint8_t>& fold, std::span<const Search> searches) {
   const std::vector<uint8_t> all = Asked(label);
   ChosenSet out;
-  out.growth = GrowSet(columns, label, all);
+  out.growth = searches[0].growth();
   const size_t sizes = out.growth.columns.size();
   for (size_t n = 0; n < sizes; ++n) {
     const auto scores = SetScores(columns, out.growth.columns, out.growth.weights[n]);
@@ -254,9 +322,9 @@ ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label
   }
   std::vector<double> sum(sizes, 0), folds(sizes, 0);
   for (int f = 0; f < kSetFolds; ++f) {
-    std::vector<uint8_t> others(label.size()), own(label.size());
-    for (size_t r = 0; r < label.size(); ++r) (fold[r] == f ? own : others)[r] = all[r];
-    const Growth growth = GrowSet(columns, label, others);
+    std::vector<uint8_t> own(label.size());
+    for (size_t r = 0; r < label.size(); ++r) own[r] = fold[r] == f ? all[r] : 0;
+    const Growth& growth = searches[1 + f].growth();
     for (size_t n = 0; n < std::min(sizes, growth.columns.size()); ++n) {
       const auto scores = SetScores(columns, growth.columns, growth.weights[n]);
       const auto auroc = AurocWhere(scores, label, own);
@@ -271,6 +339,36 @@ ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label
   }
   out.size = SmallestNearBest(out.validated);
   return out;
+}
+
+}  // namespace
+
+std::vector<ChosenSet> ChooseSets(const SetColumns& columns,
+                                  const std::vector<std::vector<uint8_t>>& labels,
+                                  const std::vector<uint8_t>& fold) {
+  std::vector<Search> searches;
+  searches.reserve(labels.size() * (1 + kSetFolds));
+  for (const auto& label : labels) {
+    const std::vector<uint8_t> all = Asked(label);
+    searches.emplace_back(columns, label, all);
+    for (int f = 0; f < kSetFolds; ++f) {
+      std::vector<uint8_t> others = all;
+      for (size_t r = 0; r < label.size(); ++r) others[r] = fold[r] == f ? 0 : all[r];
+      searches.emplace_back(columns, label, std::move(others));
+    }
+  }
+  GrowAll(columns, searches, kMostMembers);
+  std::vector<ChosenSet> out(labels.size());
+  sae::ForBlocks(std::ssize(labels), 1, [&](int64_t, int64_t i, int64_t) {
+    out[i] = Chosen(columns, labels[i], fold,
+                    std::span(searches).subspan(i * (1 + kSetFolds), 1 + kSetFolds));
+  });
+  return out;
+}
+
+ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
+                    const std::vector<uint8_t>& fold) {
+  return ChooseSets(columns, {label}, fold)[0];
 }
 
 }  // namespace saed::features

@@ -85,8 +85,13 @@ struct ChosenSet {
 
 // `fold` [rows], in [0, kSetFolds): rows of one stretch of time belong to one fold, because
 // neighbours are alike and a set that was fitted to one knows the other. Where no fold has both
-// classes, the size is 1. Rows outside are left out. Single-threaded; thread-safe.
+// classes, the size is 1. Rows outside are left out.
 ChosenSet ChooseSet(const SetColumns& columns, const std::vector<uint8_t>& label,
                     const std::vector<uint8_t>& fold);
+// The same for each of several labels, side by side, so that columns are read once for all of them.
+// Works in the caller's TBB arena; the same for any number of threads.
+std::vector<ChosenSet> ChooseSets(const SetColumns& columns,
+                                  const std::vector<std::vector<uint8_t>>& labels,
+                                  const std::vector<uint8_t>& fold);
 
 }  // namespace saed::features

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "absl/status/status.h"
 #include "server/features/draft.h"
@@ -12,14 +13,18 @@ namespace saed::features {
 
 inline constexpr double kCalled = 0.05;  // q below which a pair is usually called
 
-// The parts of progress that stages take, in order: each ends at its number.
-inline constexpr double kEncoded = 0.3, kDescribed = 0.4, kJudged = 0.55, kCertified = 0.7,
-                        kControlled = 0.75, kSetsFound = 0.8;
+// The parts of progress that stages take, in order, by how long they usually last: each ends at its
+// number.
+inline constexpr double kEncoded = 0.1, kDescribed = 0.15, kJudged = 0.35, kCertified = 0.5,
+                        kControlled = 0.6, kValued = 0.65, kSetsFound = 0.75, kBaselined = 0.85,
+                        kProbed = 0.95, kAblated = 0.98;
 
 // Progress of a part of the whole, which must outlive it.
 inline Progress Within(const Progress& progress, double from, double to) {
   return [&progress, from, to](double fraction) { return progress(from + (to - from) * fraction); };
 }
+
+inline constexpr int64_t kLatentsAtOnce = 64;
 
 // What conditions and the labels of negative controls say of windows, and how those are rearranged.
 absl::Status LabelWindows(Draft& d);
@@ -48,6 +53,11 @@ absl::Status CompareWithPlainMethods(Draft& d);
 // What needs the model's target: ablation and spectra.
 absl::Status AddReconstruction(Draft& d);
 
+// Calls use(first, activations over all windows) for groups of at most `most` encoded latents,
+// first, first + 1, …
+absl::Status ForGroups(
+    Draft& d, int64_t most, const Progress& progress,
+    const std::function<absl::Status(int64_t first, std::span<const Activations>)>& use);
 // Calls use(latent, activations over all windows) for every encoded latent, several at once.
 absl::Status ForLatents(Draft& d, const Progress& progress,
                         const std::function<void(int64_t, const Activations&)>& use);

@@ -10,6 +10,7 @@
 
 #include "server/features/certainty.h"
 #include "server/sae/random.h"
+#include "server/sae/random_bits.h"
 
 namespace saed::features {
 namespace {
@@ -111,10 +112,13 @@ struct CodeRanks {
 
 }  // namespace
 
-Graded::Graded(const Activations& every) : value(every.size()), order(every.size()) {
-  const Activations sorted = SortedByValue(every);
-  for (size_t i = 0; i < sorted.size(); ++i) order[i] = sorted[i].first;
-  for (const auto& [w, v] : every) value[w] = v;
+Graded::Graded(const Ordered& every)
+    : value(every.entries().size()), order(every.entries().size()) {
+  for (size_t i = 0; i < order.size(); ++i) {
+    const auto& [w, v] = every.entries()[i];
+    order[i] = w;
+    value[w] = v;
+  }
 }
 
 // Which window's value each window gets: pieces that cover all windows, in order.
@@ -128,7 +132,9 @@ class VariableSide::Rearranged {
       : windows_(side.windows()),
         blocks_(side.blocks_),
         random_(kVariableSeed, stream),
-        given_(blocks_.size() > kBlocksToDeal ? blocks_.size() - 1 : 0) {}
+        stream_(stream),
+        given_(blocks_.size() > kBlocksToDeal ? blocks_.size() - 1 : 0),
+        bits_(given_.size()) {}
 
   const std::vector<Piece>& Draw(int64_t draw) {
     pieces_.clear();
@@ -145,12 +151,14 @@ class VariableSide::Rearranged {
   void Deal(int64_t draw) {
     const auto count = static_cast<int64_t>(given_.size());
     std::iota(given_.begin(), given_.end(), int64_t{0});
+    sae::RandomBits(kVariableSeed, stream_, (2 * draw) * count, bits_);
     for (int64_t b = count - 1; b > 0; --b) {
-      std::swap(given_[b], given_[random_.Below((2 * draw) * count + b, b + 1)]);
+      std::swap(given_[b], given_[sae::BelowOf(bits_[b], b + 1)]);
     }
+    sae::RandomBits(kVariableSeed, stream_, (2 * draw + 1) * count, bits_);
     for (int64_t b = 0; b < count; ++b) {
       const int64_t first = blocks_[given_[b]], many = blocks_[given_[b] + 1] - first;
-      auto at = static_cast<int64_t>(random_.Below((2 * draw + 1) * count + b, many));
+      auto at = static_cast<int64_t>(sae::BelowOf(bits_[b], many));
       for (int64_t to = blocks_[b]; to < blocks_[b + 1];) {
         const int64_t length = std::min(many - at, blocks_[b + 1] - to);
         pieces_.push_back({to, first + at, length});
@@ -163,7 +171,9 @@ class VariableSide::Rearranged {
   int64_t windows_;
   const std::vector<int64_t>& blocks_;
   sae::CounterRandom random_;
+  uint64_t stream_;
   std::vector<int64_t> given_;
+  std::vector<uint64_t> bits_;
   std::vector<Piece> pieces_;
 };
 

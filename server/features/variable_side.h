@@ -27,7 +27,7 @@ struct Graded {
   std::vector<int32_t> order;  // by value, then by window
 
   // `every`: an entry for each window.
-  explicit Graded(const Activations& every);
+  explicit Graded(const Ordered& every);
 };
 
 // The part of a graded score that lies in windows in which a variable has a value.

@@ -24,7 +24,7 @@ std::vector<size_t> Like(const std::vector<VariableSide>& sides) {
 class VariableTable::Ranks {
  public:
   Ranks(const std::vector<VariableSide>& sides, const std::vector<size_t>& like,
-        const Activations& every)
+        const Ordered& every)
       : sides_(sides), like_(like), graded_(every), made_(sides.size()) {}
 
   const Ranked& Of(size_t v) {
@@ -104,7 +104,7 @@ std::vector<VariableScores> VariableTable::ByCode(const Activations& train,
   return out;
 }
 
-void VariableTable::Judge(sae::EvidenceKind kind, const Activations& train,
+void VariableTable::Judge(sae::EvidenceKind kind, const Ordered& train,
                           std::vector<VariableScores>& out) const {
   if (size() == 0) return;
   Ranks ranks(train_, train_like_, train);
@@ -124,12 +124,12 @@ void VariableTable::Judge(sae::EvidenceKind kind, const Activations& train,
 }
 
 void VariableTable::Certify(std::optional<sae::EvidenceKind> kind, const Activations& test,
-                            uint64_t stream, int64_t features,
+                            const Ordered& ordered, uint64_t stream, int64_t features,
                             std::vector<VariableScores>& out) const {
   const auto by = [&](const VariableScores& s) { return s.kind == kind && s.train_spearman; };
   if (std::none_of(out.begin(), out.end(), by)) return;
   std::optional<Ranks> ranks;
-  if (kind) ranks.emplace(test_, test_like_, test);
+  if (kind) ranks.emplace(test_, test_like_, ordered);
   for (size_t v = 0; v < size(); ++v) {
     VariableScores& s = out[v];
     if (!by(s)) continue;

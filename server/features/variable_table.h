@@ -54,14 +54,14 @@ class VariableTable {
 
   // Where the evidence of training windows (an entry for each) has a higher |Spearman| than what
   // judges the feature so far, it takes its place; the first among equals stays.
-  void Judge(sae::EvidenceKind kind, const Activations& train,
-             std::vector<VariableScores>& out) const;
+  void Judge(sae::EvidenceKind kind, const Ordered& train, std::vector<VariableScores>& out) const;
 
   // Held-out scores, and p, of the variables that this kind judges (none: the code), from held-out
-  // windows. No p where the held-out side is the training side, on which the kind was chosen.
-  // `features`: of the dictionary, for the number of draws.
-  void Certify(std::optional<sae::EvidenceKind> kind, const Activations& test, uint64_t stream,
-               int64_t features, std::vector<VariableScores>& out) const;
+  // windows, also in order. No p where the held-out side is the training side, on which the kind
+  // was chosen. `features`: of the dictionary, for the number of draws.
+  void Certify(std::optional<sae::EvidenceKind> kind, const Activations& test,
+               const Ordered& ordered, uint64_t stream, int64_t features,
+               std::vector<VariableScores>& out) const;
 
  private:
   // Of a graded score, for each variable of `sides`; those with values in the same windows share.

@@ -475,5 +475,93 @@ TEST(Certainty, BootstrapIsTheAurocOfDrawnBlocks) {
   EXPECT_FALSE(BootstrapAuroc(made.sparse, std::vector<uint8_t>(n, 1), blocks, 5));
 }
 
+// Labels that keep to whole blocks, that do not, that come in runs, and that ask of some windows
+// alone, against three columns: in one go as each alone, of the negative as of negated values.
+TEST(Certainty, SeveralColumnsAreTestedAsEachAlone) {
+  constexpr int kWindows = 1200, kBlock = 30;
+  const Made made = Make(kWindows, 8);
+  std::vector<std::vector<uint8_t>> labels = made.labels;
+  std::vector<int64_t> blocks = {0};
+  for (int w = kBlock; w <= kWindows; w += kBlock) blocks.push_back(w);
+  const auto of_block = [&](auto holds) {
+    auto& label = labels.emplace_back();
+    for (int w = 0; w < kWindows; ++w) label.push_back(holds(w / kBlock));
+  };
+  of_block([](int b) { return b * 7 % 40 < 13; });
+  of_block([](int b) { return b < 17; });
+  of_block([](int b) { return b % 5 == 0 ? kOutside : b * 11 % 40 < 12 ? kHolds : kHoldsNot; });
+  Activations dense;
+  for (int w = 0; w < kWindows; ++w) dense.emplace_back(w, made.dense[w] - 2);
+  const Ordered sparse_order(made.sparse), dense_order(dense);
+  const std::vector<bool> all(labels.size(), true), some = {true, false, true, false, true};
+  for (const auto& given : {blocks, std::vector<int64_t>{0, kWindows}}) {
+    const NullLabels null(labels, kWindows, given);
+    const auto p = null.PValuesOf(
+        {{&sparse_order, false, all}, {&sparse_order, true, some}, {&dense_order, true, all}}, 9,
+        kFewerShifts);
+    const auto negative = [&](const Activations& values) {
+      Activations out;
+      for (int w = 0; w < kWindows; ++w) out.emplace_back(w, 0.0F);
+      for (const auto& [w, value] : values) out[w].second = -value;
+      return out;
+    };
+    EXPECT_EQ(p[0], null.PValues(made.sparse, all, 9, kFewerShifts));
+    EXPECT_EQ(p[1], null.PValues(negative(made.sparse), some, 9, kFewerShifts));
+    EXPECT_EQ(p[2], null.PValues(negative(dense), all, 9, kFewerShifts));
+    for (const auto& one : p[0]) EXPECT_TRUE(one.has_value());
+  }
+}
+
+// What is dealt, by the definition: windows' labels moved one by one and ranks counted pair by
+// pair.
+TEST(Certainty, DealtPValuesAreThoseOfDealtLabels) {
+  constexpr int kWindows = 60, kDraws = 50;
+  const Made made = Make(kWindows, 3);
+  const std::vector<int64_t> blocks = {0, 11, 20, 27, 40, 48, 60};
+  std::vector<uint8_t> whole(kWindows), some(kWindows);
+  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+    for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
+      whole[w] = b % 2 == 0;
+      some[w] = (w - blocks[b]) % 4 < 2 && b != 3;
+    }
+  }
+  const auto auroc = [&](const std::vector<uint8_t>& label) {
+    double won = 0, pairs = 0;
+    for (int v = 0; v < kWindows; ++v) {
+      for (int w = 0; w < kWindows; ++w) {
+        if (label[v] != kHolds || label[w] == kHolds) continue;
+        pairs += 1;
+        won += made.dense[v] > made.dense[w] ? 1 : made.dense[v] == made.dense[w] ? 0.5 : 0;
+      }
+    }
+    return won / pairs;
+  };
+  constexpr uint64_t kStream = 21, kDealSeed = 0x4445;
+  const sae::CounterRandom random(kDealSeed, kStream);
+  for (const auto& label : {whole, some}) {
+    int exceedances = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      const int64_t count = std::ssize(blocks) - 1;
+      std::vector<int64_t> from(count);
+      std::iota(from.begin(), from.end(), 0);
+      for (int64_t b = count - 1; b > 0; --b) {
+        std::swap(from[b], from[random.Below(2 * draw * count + b, b + 1)]);
+      }
+      std::vector<uint8_t> dealt(kWindows);
+      for (int64_t b = 0; b < count; ++b) {
+        const int64_t length = blocks[from[b] + 1] - blocks[from[b]];
+        const auto turn = static_cast<int64_t>(random.Below((2 * draw + 1) * count + b, length));
+        for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
+          dealt[w] = label[blocks[from[b]] + (turn + w - blocks[b]) % length];
+        }
+      }
+      exceedances += auroc(dealt) >= auroc(label) - 1e-12;
+    }
+    const NullLabels null({label}, kWindows, blocks);
+    EXPECT_DOUBLE_EQ(*null.PValues(made.sparse, {true}, kStream, kDraws)[0],
+                     std::max((1.0 + exceedances) / (1.0 + kDraws), null.SmallestP(0)));
+  }
+}
+
 }  // namespace
 }  // namespace saed::features

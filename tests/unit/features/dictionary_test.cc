@@ -7,6 +7,7 @@
 #include <tbb/task_arena.h>
 
 #include <numeric>
+#include <set>
 
 #include "server/features/dealt_labels.h"
 #include "server/features/sides.h"
@@ -541,6 +542,28 @@ TEST(Dictionary, SameForAnyNumberOfActivationsHeld) {
     EXPECT_EQ(a.importance, b.importance);
     EXPECT_EQ(a.responses.size(), b.responses.size());
     EXPECT_EQ(a.exemplars.size(), b.exemplars.size());
+  }
+}
+
+TEST(Dictionary, ProgressNeverGoesBackwards) {
+  TwoUnits s;
+  s.model.training = sae::MeasureTarget(s.view.counts(), {}, s.view.train, 1);
+  const sae::Encoder encoder(s.model);
+  for (const int64_t held : {kHeldActivations, int64_t{1}}) {
+    std::vector<double> fractions;
+    const auto d = BuildDictionary(
+        encoder, s.recording, s.view, s.view.counts(), {}, {},
+        [&](double fraction) {
+          fractions.push_back(fraction);
+          return true;
+        },
+        held);
+    ASSERT_TRUE(d.ok()) << d.status();
+    EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
+    EXPECT_GE(fractions.front(), 0);
+    EXPECT_LE(fractions.back(), 1);
+    EXPECT_GT(fractions.back(), 0.9);
+    EXPECT_GT(std::set<double>(fractions.begin(), fractions.end()).size(), 8U);
   }
 }
 

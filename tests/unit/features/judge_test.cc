@@ -226,5 +226,28 @@ TEST(RandomControl, KnowsNothingOfTheDataAndIsTheSameAgain) {
   EXPECT_LT(*once[1].train_auroc, 0.6);
 }
 
+// The order of a negative is that of the negated values, with ties in any order.
+TEST(Judge, OrdersOfNegativesAreThoseOfNegatedValues) {
+  const Made made;
+  Activations sparse, dense;
+  for (int w = 0; w < kWindows; ++w) {
+    const float count = made.counts[w * kUnits];
+    if (count > 2) sparse.emplace_back(w, count);
+    dense.emplace_back(w, count - 2);
+  }
+  const auto sorted = [](Activations entries) {
+    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.second, a.first) < std::pair(b.second, b.first);
+    });
+    return entries;
+  };
+  for (const Activations& values : {sparse, dense}) {
+    const Activations turned = Ordered(values).Negated(kWindows).entries();
+    EXPECT_TRUE(std::is_sorted(turned.begin(), turned.end(),
+                               [](const auto& a, const auto& b) { return a.second < b.second; }));
+    EXPECT_EQ(sorted(turned), sorted(Negated(values, kWindows)));
+  }
+}
+
 }  // namespace
 }  // namespace saed::features

@@ -229,5 +229,23 @@ TEST(Sets, WhatCannotBeSaidIsNot) {
   EXPECT_DOUBLE_EQ(sparse.about(0).sd, std::sqrt(2.75));
 }
 
+// Searches that share their columns find what each finds alone.
+TEST(Sets, SideBySideAsAlone) {
+  const Planted s(13);
+  std::vector<uint8_t> other(kRows), never(kRows, kHoldsNot);
+  for (int r = 0; r < kRows; ++r) other[r] = r / 20 % 4 == 1 ? kHolds : r / 20 % 7 ? 0 : kOutside;
+  const auto all = ChooseSets(s.columns, {s.label, other, never}, s.fold);
+  size_t i = 0;
+  for (const auto& label : {s.label, other, never}) {
+    const ChosenSet alone = ChooseSet(s.columns, label, s.fold);
+    EXPECT_EQ(all[i].growth.columns, alone.growth.columns) << i;
+    EXPECT_EQ(all[i].growth.weights, alone.growth.weights) << i;
+    EXPECT_EQ(all[i].validated, alone.validated) << i;
+    EXPECT_EQ(all[i].size, alone.size) << i;
+    ++i;
+  }
+  EXPECT_EQ(all[2].size, 0U);
+}
+
 }  // namespace
 }  // namespace saed::features

@@ -310,5 +310,36 @@ TEST(Response, MeanAndErrorAroundOnsets) {
   EXPECT_DOUBLE_EQ(r.latency, 0);
 }
 
+// Whatever else is fitted beside it, on other rows and labels, a fit is the same bits.
+TEST(Statistics, LogisticFitsSideBySideAsAlone) {
+  constexpr int kRows = 400, kColumns = 6, kFits = 11;
+  const sae::CounterRandom random(5, 2);
+  SparseRows x;
+  x.columns = kColumns;
+  std::vector<std::vector<uint8_t>> labels(kFits);
+  std::vector<std::vector<int64_t>> rows(kFits);
+  for (int r = 0; r < kRows; ++r) {
+    double sum = 0;
+    for (int j = 0; j < kColumns; ++j) {
+      const auto v = static_cast<float>(random.Below(r * 100 + j, 4));
+      if (v > 0) x.Add(j, v);
+      sum += static_cast<double>(v) * (j % 2 ? 1 : -1);
+    }
+    x.EndRow();
+    for (int f = 0; f < kFits; ++f) {
+      labels[f].push_back(sum + 3 * random.Normal(r * 100 + 50 + f) > f - 4);
+      if ((r + f) % 5 != 0) rows[f].push_back(r);
+    }
+  }
+  std::vector<LogisticFit> fits;
+  for (int f = 0; f < kFits; ++f) fits.push_back({&labels[f], rows[f], 0.01 * (f + 1), {}});
+  const auto together = FitLogistics(x, fits, 1e-8, 100);
+  for (int f = 0; f < kFits; ++f) {
+    const Logistic alone = FitLogistic(x, labels[f], rows[f], 0.01 * (f + 1), 1e-8, 100);
+    EXPECT_EQ(together[f].weight, alone.weight) << f;
+    EXPECT_EQ(together[f].intercept, alone.intercept) << f;
+  }
+}
+
 }  // namespace
 }  // namespace saed::features
