@@ -66,11 +66,11 @@ TEST(Association, MatchesTheDefinitionsOnRandomSparseActivationsWithTies) {
 }
 
 TEST(Association, UndefinedScoresAreMissing) {
-  const auto none = Score({{0, 1.0f}}, ByWindow({{0, 0, 0}}, 3));
+  const auto none = Score(Activations{{0, 1.0f}}, ByWindow({{0, 0, 0}}, 3));
   EXPECT_FALSE(none[0].auroc.has_value());
   EXPECT_FALSE(none[0].coverage.has_value());
   EXPECT_EQ(*none[0].precision, 0);
-  const auto silent = Score({}, ByWindow({{1, 0, 0}}, 3));
+  const auto silent = Score(Activations{}, ByWindow({{1, 0, 0}}, 3));
   EXPECT_EQ(*silent[0].auroc, 0.5);
   EXPECT_EQ(*silent[0].selectivity, 0);
   EXPECT_FALSE(silent[0].precision.has_value());
