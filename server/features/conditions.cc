@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
@@ -215,12 +216,11 @@ absl::Status Validate(const recordings::Recording& recording,
     SAED_RETURN_IF_ERROR(StillWanted());
     const Condition& c = conditions[i];
     const std::string at = fmt::format("conditions[{}]", i);
-    const bool control = std::any_of(c.name.begin(), c.name.end(),
-                                     [](unsigned char x) { return x < ' ' || x == 0x7f; });
-    if (c.name.empty() || c.name.size() > 200 || control || !names.insert(c.name).second) {
+    if (c.name.empty() || c.name.size() > 200 || HasHiddenCharacters(c.name) ||
+        !names.insert(c.name).second) {
       faults.Add(at + ".name",
-                 fmt::format("is '{}'; must be 1 to 200 bytes without line breaks or other control "
-                             "characters, and used once",
+                 fmt::format("is '{}'; must be 1 to 200 bytes without line breaks, other control "
+                             "characters or marks of direction, and used once",
                              c.name));
     }
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
@@ -26,7 +28,6 @@
 namespace saed::jobs {
 namespace {
 
-constexpr size_t kMaxName = 200;
 constexpr int64_t kLabels = 40;  // conditions that a dictionary usually has
 
 // What a step holds for each window and latent: its z, and what the codes of all passes, their
@@ -88,9 +89,8 @@ absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
 }
 
 void CheckCommon(const std::string& name, int threads, int max_threads, Faults& faults) {
-  if (name.size() > kMaxName) {
-    faults.Add("display_name",
-               fmt::format("is {} bytes long; at most {} are allowed", name.size(), kMaxName));
+  if (const std::string fault = name.empty() ? "" : DisplayNameFault(name); !fault.empty()) {
+    faults.Add("display_name", fault);
   }
   if (threads < 0 || threads > max_threads) {
     faults.Add("threads",
@@ -226,9 +226,9 @@ absl::Status Check(const Stores& stores, const QueueOptions& options) {
     faults.Add("priority", fmt::format("is {}; must be {} to {}", options.priority,
                                        static_cast<int>(kLow), static_cast<int>(kUrgent)));
   }
-  if (!(options.time_limit >= 0)) {
+  if (!(options.time_limit >= 0) || !std::isfinite(options.time_limit)) {
     faults.Add("time_limit_seconds",
-               fmt::format("is {} s; must be 0 (none) or above", options.time_limit));
+               fmt::format("is {} s; must be 0 (none) or seconds above it", options.time_limit));
   }
   constexpr size_t kMaxDependencies = 100;
   if (options.dependencies.size() > kMaxDependencies) {

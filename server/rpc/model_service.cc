@@ -135,10 +135,8 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   }
   import.name = spec.display_name();
   import.owner = caller.user;
-  if (import.name.size() > 200 || ValidUtf8(import.name) != import.name) {
-    return InvalidField(
-        "display_name",
-        fmt::format("has {} bytes; must be UTF-8 text of at most 200 bytes", import.name.size()));
+  if (!import.name.empty()) {
+    SAED_RETURN_IF_ERROR(CheckDisplayName(import.name, "display_name"));
   }
   SAED_ASSIGN_OR_RETURN(import.recording_id, IdOf(spec.recording(), "recordings", "recording"));
   SAED_ASSIGN_OR_RETURN(import.view, FromProto(spec.view()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/escaping.h"
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/text.h"
@@ -51,19 +52,8 @@ absl::StatusOr<std::string> UserOf(std::string_view name, std::string_view field
 }
 
 absl::Status CheckDisplayName(std::string_view name, std::string_view field) {
-  const bool control = std::any_of(name.begin(), name.end(),
-                                   [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
-  if (name.size() == 16 && name.find_first_not_of("0123456789abcdef") == name.npos) {
-    return InvalidField(field, fmt::format("is '{}', which is the form of an id; must be another "
-                                           "name, or commands could not tell them apart",
-                                           name));
-  }
-  if (!name.empty() && name.size() <= 200 && !control && ValidUtf8(name) == name) {
-    return absl::OkStatus();
-  }
-  return InvalidField(field, fmt::format("is '{}', {} bytes; must be UTF-8 text of 1 to 200 bytes "
-                                         "without control characters",
-                                         ValidUtf8(name.substr(0, 200)), name.size()));
+  const std::string fault = DisplayNameFault(name);
+  return fault.empty() ? absl::OkStatus() : InvalidField(field, fault);
 }
 
 absl::Status CheckRename(const google::protobuf::FieldMask& mask, std::string_view name) {

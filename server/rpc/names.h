@@ -23,8 +23,7 @@ bool GoodUser(std::string_view name);
 // Whether a text has the form of an id.
 bool GoodId(std::string_view id);
 
-// INVALID_ARGUMENT on `field` where a display name is empty, longer than 200 bytes, or holds
-// control characters or what is no UTF-8.
+// INVALID_ARGUMENT on `field` where a display name is empty or not good (display_name.h).
 absl::Status CheckDisplayName(std::string_view name, std::string_view field);
 
 // What an update asks for whose only field is display_name: whether the mask names it, or there is

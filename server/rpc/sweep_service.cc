@@ -100,9 +100,8 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
                                                   request.request_id().size()));
   }
-  if (request.display_name().size() > 200) {
-    return InvalidField("display_name", fmt::format("is {} bytes long; at most 200 are allowed",
-                                                    request.display_name().size()));
+  if (!request.display_name().empty()) {
+    SAED_RETURN_IF_ERROR(CheckDisplayName(request.display_name(), "display_name"));
   }
   SAED_ASSIGN_OR_RETURN(jobs::SweepSpec spec, FromProto(request.spec()));
   spec.name = request.display_name();

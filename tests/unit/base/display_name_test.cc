@@ -1,0 +1,43 @@
+#include "server/base/display_name.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace saed {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(DisplayName, TakesWhatPeopleWrite) {
+  for (const char* good : {"monkey 3, day 2", "Ратка", "鼠", "‘quoted’ – 50 % \xf0\x9f\x90\x80",
+                           "0123456789abcde", "0123456789ABCDEF", "\xc2\xa0x"}) {
+    EXPECT_EQ(DisplayNameFault(good), "") << good;
+  }
+  EXPECT_EQ(DisplayNameFault(std::string(200, 'x')), "");
+}
+
+TEST(DisplayName, RefusesWhatIsHiddenOrCannotBeToldFromAnId) {
+  // U+061C, U+200E, U+200F, U+202A, U+202E, U+2066, U+2069, a C1 control, DEL, a line break.
+  for (const char* hidden :
+       {"\xd8\x9c", "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6",
+        "\xe2\x81\xa9", "\xc2\x9b", "\x7f", "\n"}) {
+    const std::string name = std::string("a") + hidden + "b";
+    EXPECT_TRUE(HasHiddenCharacters(name));
+    const std::string fault = DisplayNameFault(name);
+    EXPECT_THAT(fault, HasSubstr("without control characters and marks of direction"));
+    EXPECT_EQ(fault.find(hidden), std::string::npos) << "the error has it";
+  }
+  // Their neighbours.
+  for (const char* seen : {"\xe2\x80\x90", "\xe2\x80\xaf", "\xe2\x81\xaa", "\xd8\x9b"}) {
+    EXPECT_FALSE(HasHiddenCharacters(seen));
+  }
+  EXPECT_THAT(DisplayNameFault("0123456789abcdef"), HasSubstr("the form of an id"));
+  EXPECT_THAT(DisplayNameFault(""), HasSubstr("1 to 200 bytes"));
+  EXPECT_THAT(DisplayNameFault(std::string(201, 'x')), HasSubstr("201 bytes"));
+  EXPECT_THAT(DisplayNameFault("\xff"), HasSubstr("UTF-8"));
+}
+
+}  // namespace
+}  // namespace saed
