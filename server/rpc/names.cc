@@ -4,20 +4,11 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "server/base/display_name.h"
 #include "server/base/faults.h"
-#include "server/base/sha256.h"
 #include "server/base/text.h"
 
 namespace saed::rpc {
-namespace {
-
-constexpr size_t kQueryDigits = 12;
-constexpr char kSeparator = '\x1f';
-
-}  // namespace
-
 bool GoodId(std::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
@@ -104,33 +95,6 @@ absl::StatusOr<int> PageSize(int asked, int usual) {
                         fmt::format("is {}; must be 0 ({} rows) to {}", asked, usual, kMostRows));
   }
   return asked == 0 ? usual : asked;
-}
-
-std::string MakePageToken(std::string_view query, const std::vector<std::string>& key) {
-  std::string raw = Sha256Hex(query).substr(0, kQueryDigits);
-  for (const std::string& part : key) raw += kSeparator + part;
-  return absl::WebSafeBase64Escape(raw);
-}
-
-absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
-                                                        std::string_view query, size_t parts) {
-  std::vector<std::string> out;
-  if (token.empty()) return out;
-  std::string raw;
-  const bool decoded = absl::WebSafeBase64Unescape(std::string(token), &raw);
-  if (!decoded || !raw.starts_with(Sha256Hex(query).substr(0, kQueryDigits))) {
-    return InvalidField(
-        "page_token",
-        "does not belong to this query; repeat the call that gave it, with the same "
-        "other fields, or leave it empty to begin again");
-  }
-  for (size_t at = kQueryDigits; at < raw.size();) {
-    const size_t end = std::min(raw.find(kSeparator, at + 1), raw.size());
-    out.push_back(raw.substr(at + 1, end - at - 1));
-    at = end;
-  }
-  if (out.size() != parts) return InvalidField("page_token", "is damaged; begin again without it");
-  return out;
 }
 
 }  // namespace saed::rpc

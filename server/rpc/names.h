@@ -48,8 +48,8 @@ absl::StatusOr<ConditionName> ParseConditionName(std::string_view name, std::str
 inline constexpr int kMostRows = 1000;
 absl::StatusOr<int> PageSize(int asked, int usual = 50);
 
-// A token holds the key of the last row sent and a digest of the query, so that it is refused with
-// another query.
+// A token holds the key of the last row sent, sealed (page_tokens.cc): it is refused with another
+// query, from another user than the one that this thread works for, and after a restart.
 std::string MakePageToken(std::string_view query, const std::vector<std::string>& key);
 // Empty where the token is empty (the first page).
 absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
