@@ -98,9 +98,10 @@ absl::StatusOr<Holdings> PeopleTable::HeldBy(const std::string& user) {
 }
 
 absl::StatusOr<Holdings> PeopleTable::DeleteUser(const std::string& name, const std::string& heir,
-                                                 int64_t now) {
+                                                 int64_t now, const std::string& by) {
   Holdings held;
   const absl::Status status = Change([&](SQLite::Database& db) -> absl::Status {
+    if (const absl::Status may = StillAdministrator(db, by); !may.ok()) return may;
     SQLite::Statement there(db, "SELECT 1 FROM users WHERE name = ? AND deleted_at IS NULL");
     there.bind(1, name);
     if (!there.executeStep()) return NoUser(name);

@@ -93,6 +93,17 @@ absl::Status AdministratorLeft(SQLite::Database& db, const std::string& name) {
       fmt::format("'{}' is the last administrator; make another one first", name));
 }
 
+absl::Status StillAdministrator(SQLite::Database& db, const std::string& user) {
+  if (user.empty()) return absl::OkStatus();
+  SQLite::Statement s(db,
+                      "SELECT 1 FROM users WHERE name = ? AND role = 'admin' AND disabled = 0 AND "
+                      "deleted_at IS NULL");
+  s.bind(1, user);
+  if (s.executeStep()) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      fmt::format("'{}' is no administrator any more, since a moment ago", user));
+}
+
 absl::Status PeopleTable::Change(const std::function<absl::Status(SQLite::Database&)>& fn) {
   const std::lock_guard one(changes_);
   std::shared_ptr<const People> people;
@@ -172,10 +183,12 @@ absl::StatusOr<std::vector<UserRow>> PeopleTable::Users(int limit, const std::st
   });
 }
 
-absl::StatusOr<UserRow> PeopleTable::UpdateUser(
-    const std::string& name, const std::function<absl::Status(UserRow&)>& change) {
+absl::StatusOr<UserRow> PeopleTable::UpdateUser(const std::string& name,
+                                                const std::function<absl::Status(UserRow&)>& change,
+                                                const std::string& by) {
   UserRow user;
   const absl::Status updated = Change([&](SQLite::Database& db) -> absl::Status {
+    if (const absl::Status may = StillAdministrator(db, by); !may.ok()) return may;
     SQLite::Statement find(
         db, fmt::format("SELECT {} FROM users WHERE name = ? AND deleted_at IS NULL", kUser));
     find.bind(1, name);

@@ -70,6 +70,9 @@ absl::Status NoUser(const std::string& name);
 absl::Status NoToken(const std::string& id);
 // FAILED_PRECONDITION where no administrator is left, but for `name`.
 absl::Status AdministratorLeft(SQLite::Database& db, const std::string& name);
+// PERMISSION_DENIED where the user is no administrator, as when it was taken from them a moment
+// ago; OK for an empty one.
+absl::Status StillAdministrator(SQLite::Database& db, const std::string& user);
 
 // Everyone and their tokens, as they were after some change.
 struct People {
@@ -97,16 +100,20 @@ class PeopleTable {
   // By name, those after `after`.
   absl::StatusOr<std::vector<UserRow>> Users(int limit = -1, const std::string& after = "");
   // Lets `change` change role, share, quota and whether disabled of what is there; its error is the
-  // answer. FAILED_PRECONDITION where no administrator would be left.
+  // answer. FAILED_PRECONDITION where no administrator would be left. `by`: the administrator who
+  // asks; PERMISSION_DENIED where they are none any more, as when two take it from each other at
+  // once. Empty: nobody is asked who they are.
   absl::StatusOr<UserRow> UpdateUser(const std::string& name,
-                                     const std::function<absl::Status(UserRow&)>& change);
+                                     const std::function<absl::Status(UserRow&)>& change,
+                                     const std::string& by = "");
   absl::StatusOr<Holdings> HeldBy(const std::string& user);
   // Takes a user away for good, with all their tokens, and gives what is theirs to `heir`; returns
   // what that was. The name is never given again. INVALID_ARGUMENT on reassign_to where that is
   // nobody who could have it; FAILED_PRECONDITION where nobody is named and something is theirs,
-  // where both have a recording of the same content, and for the last administrator.
-  absl::StatusOr<Holdings> DeleteUser(const std::string& name, const std::string& heir,
-                                      int64_t now);
+  // where both have a recording of the same content, and for the last administrator. `by`: as of
+  // UpdateUser.
+  absl::StatusOr<Holdings> DeleteUser(const std::string& name, const std::string& heir, int64_t now,
+                                      const std::string& by = "");
 
   // RESOURCE_EXHAUSTED where the user has kMostTokens in force; UNAUTHENTICATED, with no more than
   // why, where made_with is not. Of those that are not, the newest are kept and those that made one

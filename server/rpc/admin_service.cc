@@ -116,7 +116,7 @@ absl::StatusOr<google::protobuf::FieldMask> MaskOf(const v1::UpdateUserRequest& 
                       "quota.threads");
 }
 
-absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
+absl::Status Update(Context& context, const Caller& caller, const v1::UpdateUserRequest& request,
                     v1::UpdateUserResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string name, UserOf(request.user().name(), "user.name"));
   SAED_ASSIGN_OR_RETURN(const auto mask, MaskOf(request));
@@ -128,7 +128,8 @@ absl::Status Update(Context& context, const v1::UpdateUserRequest& request,
     SAED_ASSIGN_OR_RETURN(row, FromProto(user));
     return Gate::CheckTerms(row);
   };
-  SAED_ASSIGN_OR_RETURN(const auto row, context.gate.people().UpdateUser(name, change));
+  SAED_ASSIGN_OR_RETURN(const auto row,
+                        context.gate.people().UpdateUser(name, change, caller.user));
   context.scheduler.SetTerms(row.name, TermsOf(row));
   *response.mutable_user() = ToProto(row);
   return absl::OkStatus();
@@ -190,8 +191,8 @@ absl::Status Delete(Context& context, const Caller& caller, const v1::DeleteUser
         fmt::format("you are '{}'; another administrator must delete you", name));
   }
   SAED_ASSIGN_OR_RETURN(const int64_t bytes, context.gate.access().Bytes(name));
-  SAED_ASSIGN_OR_RETURN(const auto held,
-                        context.gate.people().DeleteUser(name, heir, context.clock.NowMicros()));
+  SAED_ASSIGN_OR_RETURN(const auto held, context.gate.people().DeleteUser(
+                                             name, heir, context.clock.NowMicros(), caller.user));
   context.scheduler.Left(name, heir);
   *response.mutable_reassigned() = ToProto(held);
   response.mutable_reassigned()->set_stored_bytes(bytes);
@@ -276,7 +277,7 @@ grpc::Status AdminService::UpdateUser(grpc::ServerContext* server,
                                       v1::UpdateUserResponse* response) {
   const auto caller = context_.gate.Enter(*server, "AdminService.UpdateUser", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Update(context_, *request, *response));
+  return ToGrpc(Update(context_, *caller, *request, *response));
 }
 
 grpc::Status AdminService::ListAuditRecords(grpc::ServerContext* server,

@@ -180,6 +180,25 @@ TEST_F(Leaving, NobodyHasTheSameContentTwiceAndOneAdministratorStays) {
   EXPECT_TRUE((*people_.Known())->tokens.at("root").row.InForce(21));
 }
 
+// As when each was let in as an administrator before the other was deleted.
+TEST_F(Leaving, OfAdministratorsWhoDeleteEachOtherOneStays) {
+  for (const char* name : {"kim", "lou"}) {
+    ASSERT_TRUE(people_.InsertUser({name, "admin", 1, false, 0, {}}).ok());
+  }
+  ASSERT_TRUE(people_.DeleteUser("kim", "", 20, "lou").ok());
+  const auto back = people_.DeleteUser("lou", "", 20, "kim").status();
+  EXPECT_TRUE(absl::IsPermissionDenied(back)) << back;
+  EXPECT_THAT(Message(back), HasSubstr("'kim' is no administrator any more"));
+  const auto disable = [](UserRow& user) {
+    user.disabled = true;
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsPermissionDenied(people_.UpdateUser("lou", disable, "kim").status()));
+  EXPECT_TRUE(people_.User("lou").ok());
+  ASSERT_TRUE(people_.UpdateUser("lou", disable, "root").ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(people_.UpdateUser("root", disable, "lou").status()));
+}
+
 TEST_F(Leaving, RevokesWhatATokenMadeWhereAsked) {
   ASSERT_TRUE(people_.InsertToken(Made("a1", "ana", "ana")).ok());
   ASSERT_TRUE(people_.InsertToken(Made("a2", "ana", "a1")).ok());
