@@ -70,19 +70,6 @@ absl::StatusOr<std::string> AccessTable::OwnerOf(const std::string& collection,
   });
 }
 
-absl::StatusOr<bool> AccessTable::OwnsHidden(const std::string& dictionary_id,
-                                             const Viewer& viewer) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<bool> {
-    SQLite::Statement s(
-        db,
-        fmt::format("SELECT 1 FROM dictionaries t WHERE t.id = ? AND t.complete = 0 AND t.owner "
-                    "= ?{}",
-                    Visible(viewer, "dictionaries", "t.id")));
-    SQLite::bind(s, dictionary_id, viewer.user);
-    return s.executeStep();
-  });
-}
-
 absl::Status AccessTable::SetPrivate(const std::string& recording_id, bool is_private) {
   return db_.Write([&](SQLite::Database& db) -> absl::Status {
     SQLite::Statement s(db, "UPDATE recordings SET private = ? WHERE id = ?");
@@ -100,20 +87,53 @@ absl::Status AccessTable::SetName(const std::string& recording_id,
   });
 }
 
-absl::StatusOr<std::vector<std::string>> AccessTable::RecordingsCalled(const std::string& text,
-                                                                       const Viewer& viewer) {
-  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
-    std::vector<std::string> out;
-    for (const char* column : {"id", "name"}) {
-      SQLite::Statement s(db, fmt::format("SELECT id FROM recordings WHERE {} = ?{} ORDER BY "
-                                          "created_at DESC, id LIMIT 20",
-                                          column, Visible(viewer, "recordings", "id")));
+absl::StatusOr<bool> AccessTable::Owns(const std::string& collection, const std::string& id,
+                                       const std::string& user) {
+  if (!HasOwners(collection) || user.empty()) return false;
+  return db_.Read([&](SQLite::Database& db) -> absl::StatusOr<bool> {
+    SQLite::Statement s(db, fmt::format("SELECT 1 FROM {} WHERE id = ? AND owner = ?", collection));
+    SQLite::bind(s, id, user);
+    return s.executeStep();
+  });
+}
+
+namespace {
+
+// Selects from `t`, with id and created_at, the rows that a text names, the surer ways first.
+std::vector<std::string> WaysToName(const std::string& collection) {
+  if (collection != "dictionaries") {
+    const std::string from = fmt::format("FROM {} t WHERE ", collection);
+    return {from + "t.id = ?", from + "t.name = ?"};
+  }
+  const std::string from = "FROM whole_dictionaries t ";
+  // What a training built goes with its model, whatever name that was given later.
+  return {from + "WHERE t.id = ?",
+          from +
+              "LEFT JOIN jobs j ON j.id = t.id JOIN models m ON m.id = t.model_id WHERE CASE WHEN "
+              "t.id = m.id THEN m.name ELSE j.name END = ?",
+          from + "JOIN models m ON m.id = t.model_id WHERE m.name = ?"};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> AccessTable::Called(const std::string& collection,
+                                                             const std::string& text,
+                                                             const Viewer& viewer) {
+  std::vector<std::string> out;
+  if (!HasOwners(collection) || text.empty()) return out;
+  const auto find = [&](SQLite::Database& db) -> absl::StatusOr<std::vector<std::string>> {
+    for (const std::string& way : WaysToName(collection)) {
+      SQLite::Statement s(db, fmt::format("SELECT t.id {}{} ORDER BY t.created_at DESC, t.id LIMIT "
+                                          "20",
+                                          way, Visible(viewer, collection, "t.id")));
       s.bind(1, text);
       while (s.executeStep()) out.push_back(s.getColumn(0).getString());
       if (!out.empty()) break;
     }
     return out;
-  });
+  };
+  // Names have no index, and there may be many jobs.
+  return collection == "recordings" ? db_.Read(find) : db_.Search("name", find);
 }
 
 namespace {

@@ -43,14 +43,17 @@ class AccessTable {
   // id that the viewer may see.
   absl::StatusOr<std::string> OwnerOf(const std::string& collection, const std::string& id,
                                       const Viewer& viewer);
-  // Whether the viewer owns a dictionary of this id that is being removed, or is not whole yet.
-  absl::StatusOr<bool> OwnsHidden(const std::string& dictionary_id, const Viewer& viewer);
+  // Whether the user owns the thing of this id, also where they may see it no more, or it is a
+  // dictionary that is being removed or is not whole yet.
+  absl::StatusOr<bool> Owns(const std::string& collection, const std::string& id,
+                            const std::string& user);
   absl::Status SetPrivate(const std::string& recording_id, bool is_private);
   absl::Status SetName(const std::string& recording_id, const std::string& display_name);
-  // Ids of the recordings that the viewer may see and calls so: the one with this id, else those
-  // with this display name, newest first, at most 20.
-  absl::StatusOr<std::vector<std::string>> RecordingsCalled(const std::string& text,
-                                                            const Viewer& viewer);
+  // Ids of the things of a collection (as OwnerOf) that the viewer may see and calls so: the one
+  // with this id, else those with this display name, newest first, at most 20. A dictionary is
+  // called as the job that built it or, where none is, as its model.
+  absl::StatusOr<std::vector<std::string>> Called(const std::string& collection,
+                                                  const std::string& text, const Viewer& viewer);
   // Bytes of the user's recordings, models and, about, dictionaries.
   absl::StatusOr<int64_t> Bytes(const std::string& owner);
   // Of every user who has some.

@@ -54,7 +54,7 @@ absl::StatusOr<storage::JobQuery> JobQueryOf(Context& context, const Caller& cal
   const storage::RecordingId recording =
       [&](const std::string& text) -> absl::StatusOr<std::string> {
     SAED_ASSIGN_OR_RETURN(const auto ids,
-                          context.gate.access().RecordingsCalled(text, caller.viewer()));
+                          context.gate.access().Called("recordings", text, caller.viewer()));
     if (ids.size() < 2) return ids.empty() ? text : ids[0];
     std::string choices;
     for (const auto& id : ids) {

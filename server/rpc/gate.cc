@@ -1,6 +1,7 @@
 #include "server/rpc/gate.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <spdlog/spdlog.h>
@@ -12,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
@@ -28,6 +30,7 @@ constexpr int kCallsRetry = 1;              // s
 constexpr int kMostJobWatchers = 8;         // of one user at once
 constexpr int kWatchersRetry = 5;           // s; streams stay, so places come free seldom
 constexpr int64_t kLeastMemory = 64 << 10;  // of any call: its thread's stack, buffers, answer
+constexpr int kMostNamed = 1000;            // things that one field may name otherwise than by ids
 constexpr size_t kMostWritten = 1000;       // bytes of names that a record has, or a little more
 constexpr std::string_view kBearer = "Bearer ", kPrefix = "saed_";
 
@@ -71,12 +74,40 @@ std::vector<std::string> Named(const Rule& rule, const Message& message) {
   return out;
 }
 
-constexpr std::string_view kRecordings = "recordings/";
-
-// Whether the rule's field names a recording.
-bool NamesRecording(const Rule& rule, const std::string& path) {
+// The collection whose things the rule's field names; empty where they have no display names.
+std::string CollectionOf(const Rule& rule, const std::string& path) {
   const std::string leaf = path.substr(path.rfind('.') + 1);
-  return leaf == "recording" || rule.method.starts_with("RecordingService.");
+  if (leaf == "recording") return "recordings";
+  if (leaf == "model") return "models";
+  if (leaf == "dependencies") return "jobs";
+  if (leaf == "dictionary" || leaf == "others" || leaf == "sets") return "dictionaries";
+  for (const auto& [service, collection] : {std::pair("RecordingService.", "recordings"),
+                                            {"JobService.", "jobs"},
+                                            {"ModelService.", "models"},
+                                            {"SweepService.", "sweeps"},
+                                            {"FeatureService.", "dictionaries"}}) {
+    if (rule.method.starts_with(service)) return collection;
+  }
+  return "";
+}
+
+// "{collection}/{id or name}{rest}", also without the collection, where people write a name alone.
+struct Mention {
+  bool whole = false;      // with its collection
+  std::string text, rest;  // rest: "/features/7", say
+};
+
+Mention MentionOf(const std::string& collection, const std::string& value) {
+  Mention out;
+  const std::string prefix = collection + "/";
+  out.whole = value.starts_with(prefix);
+  out.text = out.whole ? value.substr(prefix.size()) : value;
+  if (collection != "dictionaries") return out;
+  const size_t end = std::min(out.text.find("/features/"), out.text.find("/conditions/"));
+  if (end == out.text.npos) return out;
+  out.rest = out.text.substr(end);
+  out.text.resize(end);
+  return out;
 }
 
 // The message that holds the field at `path`, which becomes the field's own name; null where a
@@ -371,32 +402,45 @@ absl::Status Gate::WatchesJobs(const Rule& rule, Caller& caller) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> Gate::Resolved(const Caller& caller, const std::string& collection,
+                                           const std::string& path, const std::string& value) {
+  const Mention mention = MentionOf(collection, value);
+  const std::string& text = mention.text;
+  // What looks like an id is one, or it would mean another thing once its own is gone. What cannot
+  // be a name is refused by the method, in its own words.
+  if (text == "-" || !DisplayNameFault(text).empty()) return value;
+  SAED_ASSIGN_OR_RETURN(const auto ids, access_.Called(collection, text, caller.viewer()));
+  if (ids.size() == 1) return fmt::format("{}/{}{}", collection, ids[0], mention.rest);
+  if (ids.size() > 1) {
+    return InvalidField(path, fmt::format("is '{}', as several {} are called; say which by its id: "
+                                          "{}/{}",
+                                          text, collection, collection,
+                                          fmt::join(ids, fmt::format(", {}/", collection))));
+  }
+  const bool name = mention.whole && !GoodId(text) && text.find('/') == text.npos;
+  return name ? storage::NoSuch(collection, text) : absl::StatusOr<std::string>(value);
+}
+
 absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message& message) {
   if (rule.fields.empty()) return absl::OkStatus();
   for (const std::string& path : Split(rule.fields, ' ')) {
-    if (!NamesRecording(rule, path)) continue;
+    const std::string collection = CollectionOf(rule, path);
     std::string name = path;
-    Message* holder = Holder(message, name);
+    Message* holder = collection.empty() ? nullptr : Holder(message, name);
     if (holder == nullptr) continue;
     const auto* field = holder->GetDescriptor()->FindFieldByName(name);
-    const std::string value = holder->GetReflection()->GetString(*holder, field);
-    const std::string text =
-        value.starts_with(kRecordings) ? value.substr(kRecordings.size()) : value;
-    // What looks like an id is one, or it would mean another recording once its own is gone.
-    const bool id = text.size() == 16 && text.find_first_not_of("0123456789abcdef") == text.npos;
-    if (text.empty() || id) continue;
-    SAED_ASSIGN_OR_RETURN(const auto ids, access_.RecordingsCalled(text, caller.viewer()));
-    if (ids.size() > 1) {
-      std::string choices;
-      for (const auto& id : ids)
-        choices += fmt::format("{}recordings/{}", choices.empty() ? "" : ", ", id);
-      return InvalidField(path, fmt::format("is '{}', as several recordings are called; say which "
-                                            "by its id: {}",
-                                            text, choices));
+    const auto* reflection = holder->GetReflection();
+    if (!field->is_repeated()) {
+      SAED_ASSIGN_OR_RETURN(std::string value, Resolved(caller, collection, path,
+                                                        reflection->GetString(*holder, field)));
+      reflection->SetString(holder, field, std::move(value));
+      continue;
     }
-    // What is not there is refused by the method, in its own words.
-    if (ids.size() == 1) {
-      holder->GetReflection()->SetString(holder, field, std::string(kRecordings) + ids[0]);
+    for (int i = 0; i < std::min(kMostNamed, reflection->FieldSize(*holder, field)); ++i) {
+      SAED_ASSIGN_OR_RETURN(std::string value,
+                            Resolved(caller, collection, fmt::format("{}[{}]", path, i),
+                                     reflection->GetRepeatedString(*holder, field, i)));
+      reflection->SetRepeatedString(holder, field, i, std::move(value));
     }
   }
   return absl::OkStatus();
@@ -439,9 +483,9 @@ absl::Status Gate::Resources(const Caller& caller, std::string_view method,
         access_.OwnerOf("jobs", parts[1], caller.viewer()).ok()) {
       continue;  // the method says how far its job is
     }
-    if (absl::IsNotFound(owner.status()) && parts[0] == "dictionaries" && rule->removes) {
-      SAED_ASSIGN_OR_RETURN(const bool own, access_.OwnsHidden(parts[1], caller.viewer()));
-      if (own) continue;  // to be removed to the end
+    if (absl::IsNotFound(owner.status()) && rule->removes) {
+      SAED_ASSIGN_OR_RETURN(const bool own, access_.Owns(parts[0], parts[1], caller.user));
+      if (own) continue;
     }
     SAED_RETURN_IF_ERROR(owner.status());
     if (rule->needs == Rule::Needs::kChange && *owner != caller.user) {

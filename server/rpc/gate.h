@@ -65,8 +65,8 @@ class Gate {
   absl::StatusOr<MemoryBudget::Hold> Arrive(const grpc::ServerContext& server,
                                             std::string_view method);
   // Checks the token, the rate, and the method's rule for `request`, which may be null where it
-  // comes as a stream, and takes the memory that the request itself has. Display names of
-  // recordings in the request become their ids. UNAUTHENTICATED,
+  // comes as a stream, and takes the memory that the request itself has. Display names of things in
+  // the request become their ids. UNAUTHENTICATED,
   // RESOURCE_EXHAUSTED, PERMISSION_DENIED, or NOT_FOUND for what the caller may not even know of.
   absl::StatusOr<Caller> Enter(const grpc::ServerContext& server, std::string_view method,
                                const google::protobuf::Message* request);
@@ -114,8 +114,12 @@ class Gate {
   // that nobody fills the disk with it.
   void NoteRefused(const grpc::ServerContext& server, const std::string& user,
                    std::string_view method, const absl::Status& status);
-  // Puts ids where display names of recordings were. INVALID_ARGUMENT on the field where several
-  // have the name.
+  // What a field that names a thing of the collection means: with the id where it had a display
+  // name, and as it is where it can be none. INVALID_ARGUMENT on `path` where several are called
+  // so, NOT_FOUND where nothing is.
+  absl::StatusOr<std::string> Resolved(const Caller& caller, const std::string& collection,
+                                       const std::string& path, const std::string& value);
+  // Puts ids where display names were.
   absl::Status ResolveNames(const Caller& caller, const Rule& rule,
                             google::protobuf::Message& message);
   // For the thread of a call to ask (on_behalf.h), streams for every message: whether the caller

@@ -40,6 +40,26 @@ void SetSpec(const jobs::AnalyseSpec& spec, v1::Job& job) {
 }
 
 template <class Spec>
+// What only is seen once it is wanted in another program.
+void SayWhatIsNotExported(const jobs::TrainSpec& spec, v1::Job& job) {
+  const std::string why = inference::WhyNotSaeLens(spec.fit.model, spec.target.has_value());
+  if (!why.empty()) job.add_warnings("not for SAELens: " + why);
+}
+void SayWhatIsNotExported(const jobs::AnalyseSpec&, v1::Job&) {}
+
+// What is said of a request_id whose job the caller may see no more, as of what is not there.
+absl::Status IfHidden(Context& context, const Caller& caller, const std::string& request_id,
+                      const absl::Status& conflict) {
+  SAED_ASSIGN_OR_RETURN(const auto known, context.stores.jobs.OfRequest(request_id));
+  if (!known) return conflict;
+  const auto owner = context.gate.access().OwnerOf("jobs", known->id, caller.viewer());
+  if (!absl::IsNotFound(owner.status())) return conflict;
+  return absl::NotFoundError(
+      fmt::format("the request_id was used for jobs/{}, which is not there for you any more, as "
+                  "what it is made from was hidden; give each new job a new request_id",
+                  known->id));
+}
+
 absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
                            const v1::CreateJobRequest& request, const jobs::QueueOptions& options,
                            v1::CreateJobResponse& response) {
@@ -53,10 +73,13 @@ absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
     SetSpec(spec, *response.mutable_job());
     return absl::OkStatus();
   }
-  SAED_ASSIGN_OR_RETURN(const storage::JobRow row,
-                        jobs::Submit(context.stores, context.clock, spec, options, limits));
+  const auto row = jobs::Submit(context.stores, context.clock, spec, options, limits);
+  if (absl::IsAlreadyExists(row.status())) {
+    return IfHidden(context, caller, options.request_id, row.status());
+  }
+  SAED_RETURN_IF_ERROR(row.status());
   context.scheduler.Wake();
-  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), DescribeJob(context, caller, row));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_job(), DescribeJob(context, caller, *row));
   return absl::OkStatus();
 }
 

@@ -20,9 +20,8 @@ absl::StatusOr<std::string> IdOf(std::string_view name, std::string_view collect
   const std::string prefix = std::string(collection) + "/";
   if (!name.starts_with(prefix) || !GoodId(name.substr(prefix.size()))) {
     return InvalidField(
-        field,
-        fmt::format("is '{}'; must be {}{{id}}{}", ValidUtf8(name), prefix,
-                    collection == "recordings" ? " or the name of one that you may see" : ""));
+        field, fmt::format("is '{}'; must be {}{{id}}{}", ValidUtf8(name), prefix,
+                           collection == "tokens" ? "" : " or the name of one that you may see"));
   }
   return std::string(name.substr(prefix.size()));
 }

@@ -25,7 +25,9 @@ struct Rule {
   bool audited = false;  // a call that was allowed is written down; refused ones always are
   bool stays = false;    // a stream that is open for as long as its client wants
   bool trains = false;   // a model may also be one that a job still trains
-  bool removes = false;  // a dictionary may also be the caller's own that is half removed
+  // Ends or removes something, which an owner may also where they see it no more: what was made
+  // from a recording that was hidden since, or a dictionary that is half removed.
+  bool removes = false;
 };
 
 std::span<const Rule> Rules();

@@ -180,9 +180,9 @@ TEST_F(Pieces, WhatCouldNotBeRemovedIsRemovedByTheNextTry) {
   EXPECT_FALSE(Seen("d1"));
   EXPECT_EQ(Count("features"), 50);
   AccessTable access(*db);
-  EXPECT_TRUE(*access.OwnsHidden("d1", {false, "ana"}));
-  EXPECT_FALSE(*access.OwnsHidden("d1", {false, "bea"}));
-  EXPECT_FALSE(*access.OwnsHidden("d2", {false, "ana"}));
+  EXPECT_TRUE(*access.Owns("dictionaries", "d1", "ana"));
+  EXPECT_FALSE(*access.Owns("dictionaries", "d1", "bea"));
+  EXPECT_FALSE(*access.Owns("dictionaries", "d2", "ana"));
   EXPECT_FALSE(dictionaries.Delete("d1").ok()) << "it is full still";
   sql("DROP TRIGGER full");
   EXPECT_TRUE(dictionaries.Delete("d1").ok());

@@ -1,0 +1,272 @@
+// Things are found by the names that people gave them, page tokens are their caller's own, and what
+// was hidden from its owner can still be ended.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "tests/integration/people.h"
+
+namespace saed {
+namespace {
+
+using grpc::StatusCode;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Named : public test_tools::PeopleTest {
+ protected:
+  template <class Response, class Request, class Method>
+  std::pair<grpc::Status, Response> As(const std::string& who, const Request& request,
+                                       Method method) {
+    grpc::ClientContext context;
+    Response response;
+    auto s = method(who.empty() ? *client_ : *people_[who].client, &context, request, &response);
+    return {s, response};
+  }
+  auto Job(const std::string& who, const std::string& name) {
+    v1::GetJobRequest request;
+    request.set_name(name);
+    return As<v1::GetJobResponse>(who, request,
+                                  [](auto& c, auto... a) { return c.jobs().GetJob(a...); });
+  }
+  auto Model(const std::string& name) {
+    v1::GetModelRequest request;
+    request.set_name(name);
+    return As<v1::GetModelResponse>("", request,
+                                    [](auto& c, auto... a) { return c.models().GetModel(a...); });
+  }
+  auto Dictionary(const std::string& name) {
+    v1::GetDictionaryRequest request;
+    request.set_name(name);
+    return As<v1::GetDictionaryResponse>(
+        "", request, [](auto& c, auto... a) { return c.features().GetDictionary(a...); });
+  }
+  auto Feature(const std::string& name) {
+    v1::GetFeatureRequest request;
+    request.set_name(name);
+    return As<v1::GetFeatureResponse>(
+        "", request, [](auto& c, auto... a) { return c.features().GetFeature(a...); });
+  }
+  auto Jobs(const std::string& who, const v1::ListJobsRequest& request) {
+    return As<v1::ListJobsResponse>(who, request,
+                                    [](auto& c, auto... a) { return c.jobs().ListJobs(a...); });
+  }
+  auto Make(const std::string& who, const v1::CreateJobRequest& request) {
+    return As<v1::CreateJobResponse>(who, request,
+                                     [](auto& c, auto... a) { return c.jobs().CreateJob(a...); });
+  }
+  v1::Job TrainedAs(const std::string& name, const std::string& recording) {
+    auto request = TrainRequest(recording);
+    request.set_display_name(name);
+    const auto job = Create(request);
+    EXPECT_TRUE(job.ok()) << job.status();
+    return Watch(job->name()).back().job();
+  }
+};
+
+TEST_F(Named, ThingsAreFoundByTheirNames) {
+  const std::string recording = Simulate();
+  const v1::Job best = TrainedAs("the best", recording);
+  EXPECT_EQ(Job("", "jobs/the best").second.job().name(), best.name());
+  EXPECT_EQ(Job("", "the best").second.job().name(), best.name()) << "as people write it";
+  EXPECT_EQ(Model("models/the best").second.model().name(), best.model());
+  EXPECT_EQ(Dictionary("dictionaries/the best").second.dictionary().name(), best.dictionary());
+  EXPECT_EQ(Feature("dictionaries/the best/features/3").second.feature().name(),
+            best.dictionary() + "/features/3");
+  // Another dictionary of the model goes by its own job's name, and by the model's where it has
+  // none.
+  v1::CreateJobRequest analysis;
+  analysis.mutable_analyse()->set_model("models/the best");
+  analysis.mutable_analyse()->set_recording(recording);
+  analysis.set_display_name("again");
+  analysis.add_dependencies("jobs/the best");
+  const auto queued = Create(analysis);
+  ASSERT_TRUE(queued.ok()) << queued.status();
+  EXPECT_EQ(queued->analyse().model(), best.model());
+  EXPECT_EQ(queued->dependencies(0), best.name());
+  const v1::Job again = Watch(queued->name()).back().job();
+  EXPECT_EQ(Dictionary("dictionaries/again").second.dictionary().name(), again.dictionary());
+  EXPECT_EQ(Dictionary("dictionaries/the best").second.dictionary().name(), best.dictionary());
+}
+
+TEST_F(Named, NamesOfSeveralOrOfNothingAreRefusedInTheirWords) {
+  const std::string recording = Simulate();
+  const v1::Job one = TrainedAs("twice", recording), two = TrainedAs("twice", recording);
+  for (const auto& [status, collection] :
+       {std::pair(Job("", "jobs/twice").first, "jobs"),
+        {Model("models/twice").first, "models"},
+        {Dictionary("dictionaries/twice").first, "dictionaries"}}) {
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr("name: is 'twice', as several"));
+    for (const v1::Job& job : {one, two}) {
+      EXPECT_THAT(status.error_message(), HasSubstr(collection + job.name().substr(4)));
+    }
+  }
+  for (const auto& [status, words] :
+       {std::pair(Job("", "jobs/no such one").first, "there is no job 'jobs/no such one'"),
+        {Job("", "jobs/nothing").first, "there is no job 'jobs/nothing'"},
+        {Model("models/no such one").first, "there is no model 'models/no such one'"},
+        {Dictionary("dictionaries/no such one").first,
+         "there is no dictionary 'dictionaries/no such one'"},
+        {Feature("dictionaries/no such one/features/1").first,
+         "there is no dictionary 'dictionaries/no such one'"}}) {
+    EXPECT_EQ(status.error_code(), StatusCode::NOT_FOUND);
+    EXPECT_THAT(status.error_message(), HasSubstr(words));
+  }
+  EXPECT_EQ(Job("", "models/twice").first.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Job("", "jobs/a/b").first.error_code(), StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(Named, EveryNewNameGoesThroughOneCheck) {
+  const std::string recording = Simulate();
+  const std::string turned =
+      "abc\xe2\x80\xae"
+      "cba";  // U+202E
+  for (const std::string& name : {turned, std::string("two\nlines"), std::string(201, 'x'),
+                                  std::string("0123456789abcdef")}) {
+    auto job = TrainRequest(recording);
+    job.set_display_name(name);
+    v1::CreateSweepRequest sweep;
+    *sweep.mutable_spec()->mutable_base() = job.train();
+    auto* lr = sweep.mutable_spec()->add_parameters();
+    lr->set_field("lr");
+    lr->add_values()->set_number_value(0.01);
+    sweep.set_display_name(name);
+    v1::SimulateRecordingRequest simulated;
+    simulated.mutable_rat();
+    simulated.set_display_name(name);
+    for (const grpc::Status& status :
+         {Make("", job).first,
+          As<v1::CreateSweepResponse>(
+              "", sweep, [](auto&c, auto... a) { return c.sweeps().CreateSweep(a...); })
+              .first,
+          As<v1::SimulateRecordingResponse>("", simulated, [](auto&c, auto... a) {
+            return c.recordings().SimulateRecording(a...);
+          }).first}) {
+      EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << name;
+      EXPECT_THAT(status.error_message(), HasSubstr("display_name"));
+      EXPECT_THAT(status.error_message(), Not(HasSubstr("\xe2\x80\xae")));
+    }
+  }
+}
+
+TEST_F(Named, ATimeLimitIsANumberOfSeconds) {
+  auto request = TrainRequest(Simulate());
+  for (const double limit :
+       {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), -1.0}) {
+    request.set_time_limit_seconds(limit);
+    const auto refused = Make("", request).first;
+    EXPECT_EQ(refused.error_code(), StatusCode::INVALID_ARGUMENT) << limit;
+    EXPECT_THAT(refused.error_message(), HasSubstr("time_limit_seconds"));
+  }
+  request.mutable_train()->set_epochs(100'000);
+  request.mutable_train()->set_max_steps(50'000'000);
+  request.set_time_limit_seconds(0.25);
+  const v1::Job ended = Watch(Make("", request).second.job().name()).back().job();
+  EXPECT_THAT(ended.error().message(), HasSubstr("longer than its time limit of 0.25 s"));
+}
+
+TEST_F(Named, PageTokensAreTheirCallersOwnAndTellNothing) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const std::string recording = AdasRecording(false, 31);
+  for (int i = 0; i < 3; ++i) AdasJob(recording);
+  v1::ListJobsRequest request;
+  request.set_page_size(1);
+  request.set_filter("kind = train");
+  const auto [first, page] = Jobs("ada", request);
+  ASSERT_TRUE(first.ok()) << first.error_message();
+  ASSERT_NE(page.next_page_token(), "");
+  std::string raw;
+  ASSERT_TRUE(absl::WebSafeBase64Unescape(page.next_page_token(), &raw));
+  EXPECT_NE(Jobs("ada", request).second.next_page_token(), page.next_page_token())
+      << "what tells the same is not sealed";
+  request.set_page_token(page.next_page_token());
+  const auto [second, next] = Jobs("ada", request);
+  EXPECT_TRUE(second.ok()) << second.error_message();
+  EXPECT_NE(next.jobs(0).name(), page.jobs(0).name());
+  const auto refused = [&](const std::string& who, const v1::ListJobsRequest& asked) {
+    const auto status = Jobs(who, asked).first;
+    EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << who;
+    EXPECT_THAT(status.error_message(), HasSubstr("page_token: does not belong to this query"));
+  };
+  refused("bea", request);
+  refused("root", request);
+  auto other = request;
+  other.set_filter("kind = analyse");
+  refused("ada", other);
+  other = request;
+  other.set_show_trials(true);
+  refused("ada", other);
+  other = request;
+  std::string changed = raw;
+  changed[changed.size() / 2] ^= 1;
+  other.set_page_token(absl::WebSafeBase64Escape(changed));
+  refused("ada", other);
+  other.set_page_token(absl::WebSafeBase64Escape("short"));
+  refused("ada", other);
+}
+
+// bea's job on a recording of ada's, who hides it then.
+TEST_F(Named, AnOwnJobCanBeEndedThoughItsRecordingWasHidden) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const std::string recording = AdasRecording(false, 32);
+  auto request = TrainRequest(recording);
+  request.set_request_id("mine");
+  request.mutable_train()->set_epochs(100'000);
+  request.mutable_train()->set_max_steps(50'000'000);
+  const std::string job = Make("bea", request).second.job().name();
+  v1::UpdateRecordingRequest hide;
+  hide.set_name(recording);
+  hide.set_private_(true);
+  hide.mutable_update_mask()->add_paths("private");
+  ASSERT_TRUE(As<v1::UpdateRecordingResponse>("ada", hide, [](auto& c, auto... a) {
+                return c.recordings().UpdateRecording(a...);
+              }).first.ok());
+  EXPECT_EQ(Job("bea", job).first.error_code(), StatusCode::NOT_FOUND);
+  // Her request id is as that of a job that is not there.
+  auto another = TrainRequest(recording_);
+  another.set_request_id("mine");
+  const auto used = Make("bea", another).first;
+  EXPECT_EQ(used.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_THAT(used.error_message(), HasSubstr("not there for you any more"));
+  EXPECT_THAT(used.error_message(), HasSubstr("new request_id"));
+
+  v1::CancelJobRequest cancel;
+  cancel.set_name(job);
+  const auto end = [&](const std::string& who) {
+    return As<v1::CancelJobResponse>(who, cancel,
+                                     [](auto& c, auto... a) { return c.jobs().CancelJob(a...); })
+        .first;
+  };
+  v1::PauseJobRequest pause;
+  pause.set_name(job);
+  EXPECT_EQ(As<v1::PauseJobResponse>("bea", pause,
+                                     [](auto& c, auto... a) { return c.jobs().PauseJob(a...); })
+                .first.error_code(),
+            StatusCode::NOT_FOUND);
+  EXPECT_EQ(end("rex").error_code(), StatusCode::PERMISSION_DENIED);  // a reader
+  EXPECT_EQ(end("ada").error_code(), StatusCode::PERMISSION_DENIED);  // sees it; it is not hers
+  EXPECT_TRUE(end("bea").ok());
+  const auto ended = [&] {
+    return Job("root", job).second.job().state() == v1::Job::STATE_CANCELLED;
+  };
+  for (int i = 0; i < 200 && !ended(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  v1::DeleteJobRequest gone;
+  gone.set_name(job);
+  const auto remove = [&] {
+    return As<v1::DeleteJobResponse>("bea", gone,
+                                     [](auto& c, auto... a) { return c.jobs().DeleteJob(a...); })
+        .first;
+  };
+  EXPECT_TRUE(remove().ok());
+  EXPECT_EQ(remove().error_code(), StatusCode::NOT_FOUND);
+  const auto fresh = Make("bea", another).first;
+  EXPECT_TRUE(fresh.ok()) << "its request id is free again: " << fresh.error_message();
+}
+
+}  // namespace
+}  // namespace saed
