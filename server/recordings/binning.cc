@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <set>
 
 #include "server/base/faults.h"
@@ -19,26 +20,63 @@ double StopOf(const Recording& r, const DataView& view) {
   return view.stop_time > 0 ? std::min(view.stop_time, r.duration) : r.duration;
 }
 
-// Names the filter that was given, and what would be right. `never`: how many units were never
-// observed.
-void SayNoneIsLeft(const Recording& r, const DataView& view, size_t never, Faults& faults) {
-  const bool labels = !view.unit_labels.empty(), regions = !view.unit_regions.empty();
+// How many units pass each filter and those before it.
+struct Passed {
+  size_t labels = 0, ids = 0, regions = 0, observed = 0;
+  double highest_rate = 0;  // of the observed ones, Hz
+};
+
+// Names the filter after which none is left, and what would be right.
+void SayNoneIsLeft(const Recording& r, const DataView& view, const Passed& passed, Faults& faults) {
+  if (passed.observed > 0) {
+    faults.Add(
+        "minimum_rate",
+        fmt::format("is {} Hz and leaves none of the {} units that are chosen otherwise; the "
+                    "highest rate among them is {:.4g} Hz",
+                    view.minimum_rate, passed.observed, passed.highest_rate));
+    return;
+  }
+  const bool ids = passed.labels > 0 && passed.ids == 0;
+  // Where all that are chosen were never observed, what chose them.
+  const bool labels = !ids && !view.unit_labels.empty() &&
+                      (passed.labels == 0 || passed.regions > 0 || view.unit_regions.empty());
+  const bool regions = !ids && !labels && !view.unit_regions.empty();
   std::set<std::string> have;
   for (const Unit& unit : r.units) {
     if (labels || regions) have.insert(labels ? unit.label : unit.region);
   }
+  const size_t never = passed.regions;
   faults.Add(
-      labels                   ? "unit_labels"
-      : regions                ? "unit_regions"
-      : !view.unit_ids.empty() ? "unit_ids"
-      : view.minimum_rate > 0  ? "minimum_rate"
-                               : "unit_labels",
+      ids       ? "unit_ids"
+      : regions ? "unit_regions"
+                : "unit_labels",
       fmt::format("and the other unit filters leave none of the recording's {} units{}{}",
                   r.units.size(),
                   never == 0 ? "" : fmt::format(", of which {} were never observed", never),
                   have.empty() ? ""
                                : fmt::format("; its {} are: '{}'", labels ? "labels" : "regions",
                                              fmt::join(have, "', '"))));
+}
+
+// In one line, however many there are; whether there are some.
+bool SayUnknown(const std::set<int64_t>& ids, const std::set<int64_t>& known, Faults& faults) {
+  constexpr size_t kShown = 5;
+  std::vector<int64_t> unknown;
+  std::set_difference(ids.begin(), ids.end(), known.begin(), known.end(),
+                      std::back_inserter(unknown));
+  if (unknown.empty()) return false;
+  const size_t count = unknown.size();
+  unknown.resize(std::min(count, kShown));
+  if (count == 1) {
+    faults.Add("unit_ids",
+               fmt::format("names the unit {}, which the recording does not have", unknown[0]));
+    return true;
+  }
+  faults.Add("unit_ids",
+             fmt::format("names {} of {} units that the recording does not have: {}{}", count,
+                         ids.size(), fmt::join(unknown, ", "),
+                         count > kShown ? fmt::format(" and {} more", count - kShown) : ""));
+  return true;
 }
 
 void SelectUnits(const Recording& r, const DataView& view, double start, double stop, ViewData& out,
@@ -49,31 +87,30 @@ void SelectUnits(const Recording& r, const DataView& view, double start, double 
   std::set<int64_t> known;
   std::vector<ObservedCount> counts;
   if (view.minimum_rate > 0) counts = ObservedCounts(r, start, stop);
-  size_t never = 0;  // observed, and so not chosen by default
+  Passed passed;
   for (size_t i = 0; i < r.units.size(); ++i) {
     const Unit& unit = r.units[i];
     known.insert(unit.id);
     if (!labels.empty() && !labels.count(unit.label)) continue;
+    ++passed.labels;
     if (!ids.empty() && !ids.count(unit.id)) continue;
+    ++passed.ids;
     if (!regions.empty() && !regions.count(unit.region)) continue;
-    if (ids.empty() && !ObservedSpans(r).empty() && NeverObserved(r, unit)) {
-      ++never;
-      continue;
-    }
-    if (view.minimum_rate > 0 &&
-        (counts[i].seconds <= 0 || counts[i].spikes < view.minimum_rate * counts[i].seconds)) {
-      continue;
+    ++passed.regions;
+    // Those never observed are not chosen by default.
+    if (ids.empty() && !ObservedSpans(r).empty() && NeverObserved(r, unit)) continue;
+    ++passed.observed;
+    if (view.minimum_rate > 0) {
+      passed.highest_rate = std::max(passed.highest_rate, counts[i].rate());
+      if (counts[i].seconds <= 0 || counts[i].spikes < view.minimum_rate * counts[i].seconds) {
+        continue;
+      }
     }
     out.units.push_back(static_cast<int>(i));
     out.unit_ids.push_back(unit.id);
   }
-  for (int64_t id : ids) {
-    if (!known.count(id))
-      faults.Add("unit_ids", fmt::format("names the unit {}, which the "
-                                         "recording does not have",
-                                         id));
-  }
-  if (out.units.empty()) SayNoneIsLeft(r, view, never, faults);
+  const bool unknown = SayUnknown(ids, known, faults);
+  if (out.units.empty() && !(unknown && passed.ids == 0)) SayNoneIsLeft(r, view, passed, faults);
 }
 
 // Bin of a time by the edges start + i·w.

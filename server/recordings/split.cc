@@ -1,10 +1,12 @@
 #include "server/recordings/split.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <queue>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 #include <variant>
@@ -78,6 +80,39 @@ absl::StatusOr<std::vector<uint8_t>> RowsWithValues(const Column& column,
   return rows;
 }
 
+// The values of the text columns that a filter speaks of: " outcome has 'hit', 'miss'".
+std::string ValuesIn(const IntervalTable& table, const std::string& filter) {
+  constexpr size_t kShown = 8;
+  std::string out;
+  for (const Column& column : table.table.columns) {
+    const auto* texts = std::get_if<Texts>(&column.values);
+    if (texts == nullptr || filter.find(column.name) == filter.npos) continue;
+    std::set<std::string> values;
+    for (const std::string& text : *texts) {
+      if (values.size() <= kShown) values.insert(text);
+    }
+    const bool more = values.size() > kShown;
+    if (more) values.erase(std::prev(values.end()));
+    out +=
+        fmt::format("; {} has '{}'{}", column.name, fmt::join(values, "', '"), more ? ", …" : "");
+  }
+  return out;
+}
+
+// Why no bin is in the mask.
+absl::Status EmptyMask(const IntervalTable& table, const DataView& view,
+                       const std::vector<uint8_t>& rows, double bin_width) {
+  const auto chosen = std::count(rows.begin(), rows.end(), uint8_t{1});
+  if (chosen == 0 && !view.mask_filter.empty()) {
+    return InvalidField("mask.filter",
+                        fmt::format("is '{}', which no row of '{}' matches{}", view.mask_filter,
+                                    view.mask_table, ValuesIn(table, view.mask_filter)));
+  }
+  return InvalidField("mask.table",
+                      fmt::format("is '{}', in whose {} chosen rows no whole bin of {} s lies",
+                                  view.mask_table, chosen, bin_width));
+}
+
 // Which bins are inside the mask.
 absl::StatusOr<std::vector<uint8_t>> MaskedBins(const Recording& r, const DataView& view,
                                                 const ViewData& data) {
@@ -89,7 +124,11 @@ absl::StatusOr<std::vector<uint8_t>> MaskedBins(const Recording& r, const DataVi
     faults.Merge(rows.status(), "mask");
     return faults.ToStatus();
   }
-  return BinsInside(data, RowsOf(*table, *rows));
+  auto bins = BinsInside(data, RowsOf(*table, *rows));
+  if (std::find(bins.begin(), bins.end(), uint8_t{1}) == bins.end()) {
+    return EmptyMask(*table, view, *rows, data.bin_width);
+  }
+  return bins;
 }
 
 // Nothing of the view was observed: why, and what could be chosen instead.

@@ -43,7 +43,10 @@ std::vector<std::string> Fields(const absl::Status& s) {
   return out;
 }
 
+std::string Message(const absl::Status& s) { return std::string(s.message()); }
+
 using Names = std::vector<std::string>;
+using ::testing::HasSubstr;
 
 TEST(View, HalfOpenBinsKeepSilentUnitsAndDropThePartialBin) {
   Recording r = Small();
@@ -114,7 +117,7 @@ TEST(View, WindowsLieInsideOneSegment) {
   view.segments = "trials";
   view.mask_table = "trials";
   view.mask_filter = "block > 7";
-  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"segments"});
+  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"mask.filter"});
 }
 
 TEST(View, ChronologicalSplitAndNormaliserOfTrainingRowsOnly) {
@@ -145,11 +148,39 @@ TEST(View, UnitFilters) {
   view.minimum_rate = 100;
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"minimum_rate"});
   view.unit_labels = {"good"};
+  EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"minimum_rate"}) << "a label has a unit";
+  EXPECT_THAT(Message(BuildView(r, view).status()),
+              HasSubstr("100 Hz and leaves none of the 1 units that are chosen otherwise; the "
+                        "highest rate among them is"));
+  view.unit_labels = {"best"};
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"unit_labels"});
   view.unit_labels = {};
   view.minimum_rate = 0;
   view.unit_ids = {10, 99};
   EXPECT_EQ(Fields(BuildView(r, view).status()), Names{"unit_ids"});
+}
+
+TEST(View, ManyUnitsThatAreNotThereAreOneFault) {
+  DataView view = Bins(0.1);
+  view.unit_ids = {10};
+  for (int64_t id = 100; id < 130; ++id) view.unit_ids.push_back(id);
+  for (const bool one_is_there : {true, false}) {
+    if (!one_is_there) view.unit_ids.erase(view.unit_ids.begin());
+    const absl::Status status = BuildView(Small(), view).status();
+    EXPECT_EQ(Fields(status), Names{"unit_ids"});
+    EXPECT_THAT(Message(status), HasSubstr(one_is_there ? "30 of 31 units" : "30 of 30 units"));
+    EXPECT_THAT(Message(status), HasSubstr("100, 101, 102, 103, 104 and 25 more"));
+  }
+}
+
+TEST(View, AMaskThatHoldsNothingIsToBlame) {
+  DataView view = Bins(0.1);
+  view.mask_table = "trials";
+  view.mask_filter = "kind = c";
+  const absl::Status status = BuildView(Small(), view).status();
+  EXPECT_EQ(Fields(status), Names{"mask.filter"});
+  EXPECT_THAT(Message(status),
+              HasSubstr("'kind = c', which no row of 'trials' matches; kind has 'a', 'b'"));
 }
 
 TEST(View, NamesWhatIsWrong) {
