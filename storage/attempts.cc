@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "absl/strings/cord.h"
+#include "server/base/text.h"
 #include "storage/attempt.h"
 #include "storage/job_rows.h"
 #include "storage/jobs_table.h"
@@ -53,9 +54,11 @@ absl::Status MayBeginAnew(SQLite::Database& db, const JobRow& job) {
                                     job.sweep_id));
   }
   if (job.time_limit > 0 && job.run_seconds >= job.time_limit) {
-    return NoRetry(job, fmt::format("ran for {:.0f} s and its time limit is {:.0f} s; submit it "
-                                    "again with a longer one",
-                                    job.run_seconds, job.time_limit));
+    constexpr double kFewSeconds = 10;  // of which parts matter
+    return NoRetry(job, fmt::format("ran for {:.{}f} s and its time limit is {} s; submit it again "
+                                    "with a longer one",
+                                    job.run_seconds, job.run_seconds < kFewSeconds ? 2 : 0,
+                                    NumberText(job.time_limit)));
   }
   for (const std::string& id : job.dependencies) {
     const auto other = FindJob(db, id);

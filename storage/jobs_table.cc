@@ -207,7 +207,10 @@ absl::StatusOr<JobRow> JobsTable::Resume(const std::string& id, int64_t now) {
     if (!job.ok()) return job.status();
     if (job->finished()) {
       return absl::FailedPreconditionError(
-          fmt::format("jobs/{} is already {}; only paused jobs can be resumed", id, job->state));
+          job->state == "SUCCEEDED"
+              ? fmt::format("jobs/{} has SUCCEEDED; there is nothing left to do", id)
+              : fmt::format("jobs/{} is {} and does not go on; RetryJob begins it anew", id,
+                            job->state));
     }
     if (!job->held()) {
       return absl::FailedPreconditionError(

@@ -187,20 +187,26 @@ absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
 
 }  // namespace
 
+std::string WhyNotSaeLens(const sae::ModelSpec& spec, bool paired) {
+  if (spec.output != sae::Output::kIdentity) {
+    return fmt::format(
+        "SAELens decodes linearly; this model's output function is {}. Train with output identity "
+        "(which loss mse has by itself), or download the plain safetensors file",
+        Name(spec.output));
+  }
+  const bool missing = spec.selection == Selection::kTopK || spec.selection == Selection::kGated;
+  if (!paired || !missing) return "";
+  return fmt::format(
+      "SAELens has no {} transcoder, and this model's target is another population; download the "
+      "plain safetensors file",
+      Name(spec.selection));
+}
+
 absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name) {
   const auto& p = model.parameters;
   const Selection selection = model.spec.selection;
-  if (model.spec.output != sae::Output::kIdentity) {
-    return absl::FailedPreconditionError(
-        fmt::format("SAELens decodes linearly; this model's output function is {}. Train with "
-                    "output identity, or download the plain safetensors file",
-                    Name(model.spec.output)));
-  }
-  if (model.paired() && (selection == Selection::kTopK || selection == Selection::kGated)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "SAELens has no {} transcoder, and this model's target is another population; download the "
-        "plain safetensors file",
-        Name(selection)));
+  if (const std::string why = WhyNotSaeLens(model.spec, model.paired()); !why.empty()) {
+    return absl::FailedPreconditionError(why);
   }
   const Folded folded = Fold(model);
   const int64_t F = p.features, D = p.inputs, E = p.outputs;

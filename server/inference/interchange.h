@@ -19,6 +19,9 @@ using ModelFiles = std::map<std::string, std::string>;  // name → bytes
 // output function, or a paired target with TopK or Gated.
 absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name);
 
+// The reason, before there is a model; empty where SAELens can express it.
+std::string WhyNotSaeLens(const sae::ModelSpec& spec, bool paired);
+
 // `inputs` = S·N is what the model must take, `units` = N. Architectures: standard, topk, jumprelu,
 // gated, batchtopk, matryoshka_batchtopk; `standard` with the activation function topk is TopK.
 // INVALID_ARGUMENT names the file and what is wrong in it. Tensors that the model does not have are

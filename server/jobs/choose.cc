@@ -19,6 +19,12 @@ int Doublings(int64_t number, int64_t usual, int64_t factor) {
   return out;
 }
 
+// As many as units and windows can teach. In steps of 8, so that a few windows more or less make no
+// other dictionary.
+int64_t FewFor(int64_t units, int64_t windows) {
+  return std::min(4 * units, windows / kWindowsPerFeature / 8 * 8);
+}
+
 void ChooseSize(int64_t units, int64_t windows, sae::ModelSpec& model,
                 std::vector<std::string>& out) {
   if (model.levels.empty()) model.levels.emplace_back();
@@ -40,10 +46,8 @@ int FeaturesFor(int64_t units, int64_t windows) {
   const int doublings =
       std::max(Doublings(units, kUsualUnits, 4), Doublings(windows, kUsualWindows, 10));
   const int64_t usual = std::min(kUsualFeatures << doublings, kMostFeatures);
-  // In steps of 8, so that a few windows more or less make no other dictionary.
-  const int64_t learned = windows / kWindowsPerFeature / 8 * 8;
   return static_cast<int>(
-      std::max<int64_t>(kFewestFeatures, std::min({usual, 4 * units, learned})));
+      std::max<int64_t>(kFewestFeatures, std::min(usual, FewFor(units, windows))));
 }
 
 int ActiveFor(int features) {
@@ -51,11 +55,18 @@ int ActiveFor(int features) {
 }
 
 std::string SizeReason(int64_t units, int64_t windows) {
-  return fmt::format(
-      "{} unit{} and {} windows that train ({} up to {} units and {} windows, more for "
-      "more, at most four for a unit and one for {} windows)",
-      units, units == 1 ? "" : "s", windows, kUsualFeatures, kUsualUnits, kUsualWindows,
-      kWindowsPerFeature);
+  std::string out =
+      fmt::format("{} unit{} and {} windows that train", units, units == 1 ? "" : "s", windows);
+  if (FewFor(units, windows) < kFewestFeatures) {
+    return out + fmt::format(
+                     " (never fewer than {}, though four for a unit and one for {} windows "
+                     "would be)",
+                     kFewestFeatures, kWindowsPerFeature);
+  }
+  return out + fmt::format(
+                   " ({} up to {} units and {} windows, more for more, at most four for a "
+                   "unit and one for {} windows)",
+                   kUsualFeatures, kUsualUnits, kUsualWindows, kWindowsPerFeature);
 }
 
 int BatchFor(int64_t windows) { return windows < kManyWindows ? 256 : 1024; }

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "server/base/status_macros.h"
+#include "server/base/text.h"
 #include "server/jobs/no_throw.h"
 
 namespace saed::jobs {
@@ -17,6 +18,7 @@ namespace {
 constexpr int kRetries = 5;
 constexpr double kFirstBackoff = 10;  // s; four times longer after every failure
 constexpr double kSaveUsage = 60;     // s
+constexpr double kFewSeconds = 10;    // of which parts matter
 
 // Faults of the moment: a full disk, no memory, a busy database.
 bool MayPass(const absl::Status& status) {
@@ -482,11 +484,12 @@ absl::Status Scheduler::Conclude(Running& running, const absl::StatusOr<Outcome>
   if (status.ok()) return Finish(job, "SUCCEEDED", absl::OkStatus(), seconds);
   if (why == Stopping::kCancel) return Finish(job, "CANCELLED", absl::OkStatus(), seconds);
   if (why == Stopping::kTimeLimit) {
-    return Finish(job, "FAILED",
-                  absl::DeadlineExceededError(
-                      fmt::format("ran for {:.0f} s, longer than its time limit of {:.0f} s",
-                                  job.run_seconds + seconds, job.time_limit)),
-                  seconds);
+    return Finish(
+        job, "FAILED",
+        absl::DeadlineExceededError(fmt::format(
+            "ran for {:.{}f} s, longer than its time limit of {} s", job.run_seconds + seconds,
+            job.run_seconds + seconds < kFewSeconds ? 2 : 0, NumberText(job.time_limit))),
+        seconds);
   }
   if (why == Stopping::kServer || why == Stopping::kPause) return PutBack(job, back);
   if (!MayPass(status) || job.failures >= kRetries) return Finish(job, "FAILED", status, seconds);

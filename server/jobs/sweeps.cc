@@ -165,6 +165,10 @@ absl::StatusOr<int64_t> Check(const Stores& stores, SweepSpec& spec, const Submi
   spec.base.view.bin_width = whole_base.view.bin_width;
   spec.base.view.split = whole_base.view.split;
   spec.base.warnings = whole_base.warnings;
+  spec.base.choices = whole_base.choices;
+  std::erase_if(spec.base.choices, [](const std::string& line) {
+    return line.starts_with("batch ") || line.starts_with("epochs ");
+  });
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   int64_t trials = spec.trials;
   if (spec.method == SearchMethod::kGrid) {

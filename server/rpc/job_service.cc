@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
+#include "server/inference/interchange.h"
 #include "server/inference/model_record.h"
 #include "server/jobs/submit.h"
 #include "server/rpc/check_cost.h"
@@ -39,7 +40,6 @@ void SetSpec(const jobs::AnalyseSpec& spec, v1::Job& job) {
   *job.mutable_analyse() = ToProto(spec);
 }
 
-template <class Spec>
 // What only is seen once it is wanted in another program.
 void SayWhatIsNotExported(const jobs::TrainSpec& spec, v1::Job& job) {
   const std::string why = inference::WhyNotSaeLens(spec.fit.model, spec.target.has_value());
@@ -60,6 +60,7 @@ absl::Status IfHidden(Context& context, const Caller& caller, const std::string&
                   known->id));
 }
 
+template <class Spec>
 absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
                            const v1::CreateJobRequest& request, const jobs::QueueOptions& options,
                            v1::CreateJobResponse& response) {
@@ -71,6 +72,7 @@ absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, options));
     SAED_RETURN_IF_ERROR(jobs::Check(context.stores, spec, limits).status());
     SetSpec(spec, *response.mutable_job());
+    SayWhatIsNotExported(spec, *response.mutable_job());
     return absl::OkStatus();
   }
   const auto row = jobs::Submit(context.stores, context.clock, spec, options, limits);

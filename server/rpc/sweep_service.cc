@@ -126,6 +126,7 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
         const int64_t trials,
         jobs::Check(context.stores, spec, context.scheduler.LimitsFor(caller.user)));
     response.mutable_sweep()->set_planned_trials(trials);
+    *response.mutable_sweep()->mutable_spec() = ToProto(spec);
     return absl::OkStatus();
   }
   const auto row = context.sweeps.Submit(spec, request.request_id(), caller.user);

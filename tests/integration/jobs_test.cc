@@ -57,6 +57,17 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   EXPECT_EQ(job->name(), again->name());
   EXPECT_EQ(checked->name(), "");
   EXPECT_EQ(checked->train().SerializeAsString(), job->train().SerializeAsString());
+  // Its output is softplus, which is known before it trains.
+  ASSERT_EQ(checked->warnings_size(), 1);
+  EXPECT_NE(checked->warnings(0).find("SAELens: SAELens decodes linearly; this model's output "
+                                      "function is softplus. Train with output identity (which "
+                                      "loss mse has by itself)"),
+            std::string::npos)
+      << checked->warnings(0);
+  auto linear = request;
+  linear.set_validate_only(true);
+  linear.mutable_train()->mutable_model()->set_loss(v1::LOSS_MSE);
+  EXPECT_EQ(Create(linear)->warnings_size(), 0);
   EXPECT_EQ(job->train().view().bin_width(), 0.02);
   EXPECT_EQ(job->train().batch_size(), 256);
   EXPECT_EQ(job->train().epochs(), 167);

@@ -10,6 +10,7 @@ namespace saed {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Sweeps : public test_tools::ServerTest {
  protected:
@@ -71,6 +72,14 @@ TEST_F(Sweeps, ChoosesTheBinsThatItsTrainingLeavesOut) {
   EXPECT_DOUBLE_EQ(sweep->spec().base().view().bin_width(), 0.02);
   EXPECT_EQ(Begin(request)->name(), sweep->name());
   EXPECT_EQ(End(sweep->name()).state(), v1::Sweep::STATE_SUCCEEDED);
+  request.set_request_id("");
+  request.set_validate_only(true);
+  for (const v1::Sweep& said : {*sweep, *Begin(request)}) {
+    std::string choices;
+    for (const auto& line : said.spec().base().choices()) choices += line + "\n";
+    EXPECT_THAT(choices, HasSubstr("bin 0.02 s: "));
+    EXPECT_THAT(choices, Not(HasSubstr("batch"))) << "chosen for each trial";
+  }
 }
 
 TEST_F(Sweeps, FindsSettingsThroughRestartsAndTrainsTheBest) {

@@ -40,6 +40,13 @@ TEST(Choose, SaysWhatAndWhy) {
                           "epochs 143: 7 steps each, at least 20 epochs and 1000 steps"));
 }
 
+TEST(Choose, SaysWhyThereAreMoreThanFourForAUnit) {
+  sae::FitSpec fit;
+  EXPECT_THAT(Choose(3, 9000, fit).at(0),
+              "features 16, k 5: 3 units and 9000 windows that train (never fewer than 16, though "
+              "four for a unit and one for 12 windows would be)");
+}
+
 TEST(Choose, WhatIsGivenStays) {
   sae::FitSpec fit;
   fit.model.levels = {{30, 5}};
