@@ -36,8 +36,11 @@ void AddAdminCommands(CLI::App& app, Session& session) {
     for (const auto& r : all.records()) {
       rows.push_back({Utc(r.time()), r.user(), r.method(), r.resource(), r.outcome(), r.peer()});
     }
-    fmt::print("{}", Table({"TIME", "USER", "METHOD", "RESOURCE", "OUTCOME", "FROM"}, rows,
-                           TerminalWidth()));
+    fmt::print("{}", Listing("records", !user->empty(),
+                             {"TIME", "USER", "METHOD", "RESOURCE", "OUTCOME", "FROM"}, rows));
+    if (!all.next_page_token().empty()) {
+      fmt::print("the newest {}; --pages {} shows more\n", all.records_size(), 2 * *pages);
+    }
     return absl::OkStatus();
   });
   auto* backup = admin->add_subcommand("backup", "A consistent copy while jobs run");

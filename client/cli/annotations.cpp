@@ -70,8 +70,8 @@ absl::Status List(Session& session, const Flags& flags) {
     rows.push_back({a.name().substr(a.name().rfind('/') + 1), KindName(a.kind()), day, a.author(),
                     a.has_delete_time() ? "by " + a.deleter() : "", a.text()});
   }
-  fmt::print("{}", Table({"ID", "KIND", "TIME (UTC)", "AUTHOR", "DELETED", "TEXT"}, rows,
-                         TerminalWidth()));
+  fmt::print("{}", Listing("annotations", false,
+                           {"ID", "KIND", "TIME (UTC)", "AUTHOR", "DELETED", "TEXT"}, rows));
   return absl::OkStatus();
 }
 

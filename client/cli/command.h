@@ -67,12 +67,15 @@ void AddTokenCommands(CLI::App& parent, Session& session, Whose whose);
 void AddTopCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);
 
-// All pages of a list call as one response, without a page token; stops after `most` pages.
+// All pages of a list call as one response, or the first `most` of them: it has a page token then,
+// where there are more.
 //   call(grpc::ClientContext*, const Request&, Response*) → grpc::Status
 template <class Response, class Request, class Call>
-absl::StatusOr<Response> AllPages(Request request, const Call& call, int most = 1000) {
+absl::StatusOr<Response> AllPages(Request request, const Call& call, int most = 0) {
+  constexpr int kRows = 1000;  // of a page, as many as the server sends
+  if (most == 0 && request.page_size() == 0) request.set_page_size(kRows);
   Response all;
-  for (int page_number = 0; page_number < most; ++page_number) {
+  for (int page_number = 0; most == 0 || page_number < most; ++page_number) {
     grpc::ClientContext context;
     Response page;
     if (auto s = client::FromGrpc(call(&context, request, &page)); !s.ok()) return s;
@@ -80,7 +83,7 @@ absl::StatusOr<Response> AllPages(Request request, const Call& call, int most = 
     request.set_page_token(page.next_page_token());
     if (request.page_token().empty()) break;
   }
-  all.clear_next_page_token();
+  all.set_next_page_token(request.page_token());
   return all;
 }
 

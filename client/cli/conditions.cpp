@@ -1,11 +1,13 @@
 // saectl conditions: what stands for each condition, beside single units.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "client/cli/command.h"
 #include "client/cli/evidence.h"
 #include "client/cli/output.h"
+#include "server/base/nearest.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -187,22 +189,54 @@ void PrintSet(const v1::FeatureSet& set) {
                          rows, TerminalWidth(), {0, 1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
+// What stands for a condition that was left out, as another one holds in the same windows; empty
+// where the dictionary tells of none.
+std::string SameAs(const v1::Dictionary& d, const std::string& condition) {
+  const std::string begin = condition + " (as ";
+  for (const std::string& warning : d.warnings()) {
+    const size_t at = warning.find(begin);
+    if (at == warning.npos || (at > 0 && warning[at - 1] != ' ')) continue;
+    const size_t name = at + begin.size();
+    for (const auto& c : d.conditions()) {
+      const std::string& other = c.condition().name();
+      if (warning.compare(name, other.size() + 1, other + ")") == 0) return other;
+    }
+  }
+  return "";
+}
+
+// Why it is not there, and how to name what is meant.
+absl::Status NoCondition(const v1::Dictionary& d, const std::string& condition) {
+  if (const std::string other = SameAs(d, condition); !other.empty()) {
+    return absl::NotFoundError(
+        fmt::format("'{}' holds in the same windows as '{}', which stands for both; see saectl "
+                    "conditions show {} {}",
+                    condition, other, d.name(), Quoted(other)));
+  }
+  std::vector<std::string> names;
+  for (const auto& c : d.conditions()) names.push_back(c.condition().name());
+  const std::string nearest = Nearest(condition, names);
+  std::string why;
+  for (const std::string& warning : d.warnings()) {
+    if (warning.find(condition) != warning.npos) why += "; " + warning;
+  }
+  constexpr size_t kShown = 8;
+  const size_t all = names.size();
+  names.resize(std::min(all, kShown));
+  return absl::NotFoundError(fmt::format(
+      "{} has no condition '{}'{}{}; it has {}{}", d.name(), condition,
+      nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest), why,
+      names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
+      all > kShown
+          ? fmt::format(" and {} more, see saectl conditions list {}", all - kShown, d.name())
+          : ""));
+}
+
 absl::Status Show(Session& session, const std::string& name, const std::string& condition) {
   SAED_ASSIGN_OR_RETURN(const v1::Dictionary d, Get(session, name));
   const auto c = std::find_if(d.conditions().begin(), d.conditions().end(),
                               [&](const auto& one) { return one.condition().name() == condition; });
-  if (c == d.conditions().end()) {
-    std::string names;
-    for (int i = 0; i < d.conditions_size() && i < 8; ++i) {
-      names += (i == 0 ? "" : ", ") + d.conditions(i).condition().name();
-    }
-    return absl::NotFoundError(fmt::format(
-        "{} has no condition '{}'; it has {}{}", d.name(), condition,
-        names.empty() ? "none" : names,
-        d.conditions_size() > 8
-            ? fmt::format(" and {} more, see saectl conditions list", d.conditions_size() - 8)
-            : ""));
-  }
+  if (c == d.conditions().end()) return NoCondition(d, condition);
   if (session.json) {
     fmt::print("{}", Json(*c));
     return absl::OkStatus();
@@ -250,7 +284,7 @@ absl::Status Pool(Session& session, const std::string& condition, bool all) {
          Score(c.has_best_unit_test_auroc(), c.best_unit_test_auroc()), ShortWorth(c.worth())});
   }
   fmt::print("{}",
-             Table({"RECORDING", "DICTIONARY", "FEATURE", "AUROC", "95%", "Q", "UNIT", "WORTH"},
+             Table({"RECORDING", "DICTIONARY", "FEATURE", "AUROC", "95 %", "Q", "UNIT", "WORTH"},
                    rows, TerminalWidth(), {2, 3, 4, 5, 6}));
   if (!r.has_mean_auroc()) {
     fmt::print("no feature has a held-out score for it; see saectl conditions list DICTIONARY\n");

@@ -26,8 +26,8 @@ absl::Status List(Session& session, const std::string& model) {
     rows.push_back({d.name(), std::to_string(d.feature_count()), d.model(), d.recording(),
                     Utc(d.create_time())});
   }
-  fmt::print("{}", Table({"DICTIONARY", "FEATURES", "MODEL", "RECORDING", "CREATED"}, rows,
-                         TerminalWidth(), {1}));
+  fmt::print("{}", Listing("dictionaries", !model.empty(),
+                           {"DICTIONARY", "FEATURES", "MODEL", "RECORDING", "CREATED"}, rows, {1}));
   return absl::OkStatus();
 }
 

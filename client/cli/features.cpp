@@ -60,33 +60,53 @@ absl::StatusOr<Asked> AskedCondition(Session& session, const ListFlags& flags) {
   return out;
 }
 
-// Adds up to `limit` features in all.
+// Features that are shown, and how many there are.
+struct Found {
+  v1::ListFeaturesResponse shown;
+  int all = 0;
+  bool more = false;  // than `all`: they were not counted to the end
+};
+
+// Adds up to `limit` features in all, and counts the others.
 absl::Status AddFeatures(Session& session, v1::ListFeaturesRequest request, int limit,
-                         v1::ListFeaturesResponse& all) {
-  while (all.features_size() < limit) {
-    request.set_page_size(std::min(1000, limit - all.features_size()));
+                         Found& found) {
+  constexpr int kMost = 1000, kMostCounted = 5000;
+  bool more = false;
+  do {
+    const int room = limit - found.shown.features_size();
+    request.set_page_size(room > 0 ? std::min(kMost, room) : kMost);
     grpc::ClientContext context;
     v1::ListFeaturesResponse page;
     SAED_RETURN_IF_ERROR(
         client::FromGrpc(session.client->features().ListFeatures(&context, request, &page)));
-    all.MergeFrom(page);
+    found.all += page.features_size();
+    if (room > 0) found.shown.mutable_features()->MergeFrom(page.features());
     request.set_page_token(page.next_page_token());
-    if (request.page_token().empty()) break;
-  }
+    more = !request.page_token().empty();
+  } while (more && found.all < std::max(limit, kMostCounted));
+  found.more |= more;
   return absl::OkStatus();
+}
+
+// What the list leaves out; empty where it has all.
+std::string LeftOut(const Found& found) {
+  const int shown = found.shown.features_size();
+  if (shown == found.all && !found.more) return "";
+  return fmt::format("{} of {}{}; --limit N shows more\n", shown, found.more ? "more than " : "",
+                     found.all);
 }
 
 // In the order that was asked for; where that is of a condition's scores, pairs with support come
 // before those without, whose scores may be luck.
-absl::StatusOr<v1::ListFeaturesResponse> Listed(Session& session, const ListFlags& flags,
-                                                const std::string& condition) {
+absl::StatusOr<Found> Listed(Session& session, const ListFlags& flags,
+                             const std::string& condition) {
   v1::ListFeaturesRequest request;
   request.set_parent(FullName("dictionaries", flags.dictionary));
   request.set_filter(flags.filter);
   request.set_order_by(flags.order_by);
   request.set_with_association(true);
   request.set_condition(condition);
-  v1::ListFeaturesResponse out;
+  Found out;
   if (flags.order_by.find('"') == std::string::npos || condition.empty()) {
     SAED_RETURN_IF_ERROR(AddFeatures(session, request, flags.limit, out));
     return out;
@@ -143,10 +163,11 @@ absl::Status List(Session& session, ListFlags flags) {
     flags.order_by =
         flags.dictionary != "-" && asked.conditions.empty() ? "density desc" : "best_auroc desc";
   }
-  SAED_ASSIGN_OR_RETURN(const v1::ListFeaturesResponse all,
-                        Listed(session, flags, asked.condition));
+  SAED_ASSIGN_OR_RETURN(const Found found, Listed(session, flags, asked.condition));
+  const v1::ListFeaturesResponse& all = found.shown;
   if (session.json) {
     fmt::print("{}", Json(all));
+    fmt::print(stderr, "{}", LeftOut(found));
     return absl::OkStatus();
   }
   if (all.features().empty()) {
@@ -169,7 +190,7 @@ absl::Status List(Session& session, ListFlags flags) {
       std::any_of(rows.begin(), rows.end(), [](const auto& row) { return !row[2].empty(); });
   if (!labels) drop(2);
   if (!all_dictionaries) drop(0);
-  fmt::print("{}", Table(titles, rows, TerminalWidth(), right));
+  fmt::print("{}{}", Table(titles, rows, TerminalWidth(), right), LeftOut(found));
   return absl::OkStatus();
 }
 
@@ -345,7 +366,11 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
   fmt::print("AUROC of the best conditions on held-out windows (q: see --help)\n{}\n",
              Table({"CONDITION", "TRAIN", "HELD OUT", "95 %", "Q", "BEST UNIT", "JUDGED BY",
                     "UNITS", "COVERAGE", "PRECISION"},
-                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 8, 9}));
+                   rows, TerminalWidth(), {1, 2, 3, 4, 5, 8, 9}, false));
+  if (r.associations_size() > static_cast<int>(rows.size())) {
+    fmt::print("{} of {} conditions; --output json has all\n\n", rows.size(),
+               r.associations_size());
+  }
   PrintTunings(r);
   for (const auto& map : r.place_maps()) PrintPlace(map);
   PrintResponses(r);

@@ -4,6 +4,7 @@
 #include "client/cli/connection.h"
 #include "client/cli/job_flags.h"
 #include "client/cli/output.h"
+#include "client/cli/scored.h"
 #include "server/base/status_macros.h"
 
 namespace saed::cli {
@@ -14,14 +15,21 @@ std::string StateName(v1::Job::State state) {
 
 namespace {
 
+// "train 48:8", "analyse" or "trial 3".
 std::string What(const v1::Job& job) {
-  if (job.has_analyse()) return "analyse " + job.analyse().model();
+  if (job.has_analyse()) return "analyse";
+  if (!job.sweep().empty()) return fmt::format("trial {}", job.trial());
   std::string levels;
   for (const auto& l : job.train().model().levels()) {
     levels += fmt::format("{}{}:{}", levels.empty() ? "" : ",", l.features(), l.k());
   }
-  if (!job.sweep().empty()) return fmt::format("trial {} of {}", job.trial(), job.sweep());
-  return fmt::format("train {} {}", job.train().recording(), levels);
+  return "train " + levels;
+}
+
+// The name of what it is made from or belongs to.
+std::string From(const v1::Job& job) {
+  if (job.has_analyse()) return job.analyse().model();
+  return job.sweep().empty() ? job.train().recording() : job.sweep();
 }
 
 std::string Describe(const v1::JobProgress& p) {
@@ -46,8 +54,8 @@ void Print(const v1::Job& job) {
   fmt::print(
       "{}\n  name       {}\n  what       {}\n  state      {}\n  threads    {}\n  attempt    "
       "{}\n  created    {}\n",
-      job.name(), job.display_name(), What(job), StateName(job.state()), job.threads(),
-      job.attempt(), Utc(job.create_time()));
+      job.name(), job.display_name(), What(job) + ", " + From(job), StateName(job.state()),
+      job.threads(), job.attempt(), Utc(job.create_time()));
   for (const auto& choice : job.train().choices()) fmt::print("  chosen     {}\n", choice);
   if (!job.owner().empty()) fmt::print("  owner      {}\n", job.owner());
   if (job.priority() != v1::JOB_PRIORITY_NORMAL) {
@@ -75,13 +83,11 @@ absl::Status List(Session& session, const JobFlags& flags) {
   SAED_ASSIGN_OR_RETURN(const std::string filter, FilterOf(session, flags));
   request.set_filter(filter);
   request.set_show_trials(flags.trials);
-  SAED_ASSIGN_OR_RETURN(const auto all, AllPages<v1::ListJobsResponse>(
-                                            request,
-                                            [&](auto* context, const auto& r, auto* out) {
-                                              return session.client->jobs().ListJobs(context, r,
-                                                                                     out);
-                                            },
-                                            20));
+  SAED_ASSIGN_OR_RETURN(
+      const auto all,
+      AllPages<v1::ListJobsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->jobs().ListJobs(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
@@ -89,11 +95,12 @@ absl::Status List(Session& session, const JobFlags& flags) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& j : all.jobs()) {
     rows.push_back({j.name(), StateName(j.state()), j.owner(), j.display_name(), What(j),
-                    Utc(j.create_time()),
+                    Utc(j.create_time()), From(j),
                     j.wait_reason().empty() ? j.error().message() : j.wait_reason()});
   }
-  fmt::print("{}", Table({"JOB", "STATE", "OWNER", "NAME", "WHAT", "CREATED", "WHY"}, rows,
-                         TerminalWidth()));
+  fmt::print("{}",
+             Listing("jobs", !filter.empty(),
+                     {"JOB", "STATE", "OWNER", "NAME", "WHAT", "CREATED", "FROM", "WHY"}, rows));
   if (all.trials_left_out() > 0) {
     fmt::print("{} trials of sweeps are left out; --trials lists them, too\n",
                all.trials_left_out());
@@ -111,9 +118,10 @@ absl::StatusOr<v1::Job> Get(Session& session, const std::string& name) {
   return response.job();
 }
 
-// Cancels, pauses, resumes or retries, and says what the job is then.
+// Cancels, pauses, resumes or retries, and says what the job is then; `stops`: a running one ends
+// or waits soon.
 template <class Request, class Response, class Call>
-absl::Status Change(Session& session, const std::string& name, const Call& call) {
+absl::Status Change(Session& session, const std::string& name, bool stops, const Call& call) {
   grpc::ClientContext context;
   Request request;
   request.set_name(FullName("jobs", name));
@@ -123,9 +131,8 @@ absl::Status Change(Session& session, const std::string& name, const Call& call)
     fmt::print("{}", Json(response.job()));
   } else {
     const bool running = response.job().state() == v1::Job::STATE_RUNNING;
-    fmt::print("{} {}\n", response.job().name(),
-               running ? "is RUNNING and will stop within about a second"
-                       : "is " + StateName(response.job().state()));
+    fmt::print("{} is {}{}\n", response.job().name(), StateName(response.job().state()),
+               stops && running ? " and will stop within about a second" : "");
   }
   return absl::OkStatus();
 }
@@ -133,6 +140,14 @@ absl::Status Change(Session& session, const std::string& name, const Call& call)
 }  // namespace
 
 namespace {
+
+// By what the dictionary is scored. The job has succeeded, whatever this comes to.
+void PrintScored(Session& session, const std::string& dictionary) {
+  const auto lines = ScoredBy(session, dictionary);
+  if (!lines.ok()) return;
+  fmt::print("\n");
+  for (const std::string& line : *lines) fmt::print("{}\n", Wrapped(line, TerminalWidth(), 2));
+}
 
 void Show(const v1::WatchJobResponse& event, ProgressLine& line) {
   if (!event.has_job()) {
@@ -176,6 +191,7 @@ absl::Status WatchJob(Session& session, const std::string& name) {
   } else {
     fmt::print("{0}\n{1}\n\nNext: saectl features list {1}\n      saectl conditions list {1}\n",
                last.model(), last.dictionary());
+    PrintScored(session, last.dictionary());
     PrintWarnings(last);
   }
   return absl::OkStatus();
@@ -239,29 +255,29 @@ void AddJobCommands(CLI::App& app, Session& session) {
   });
   auto* rename = group->add_subcommand("rename", "Give a job another name");
   auto renamed = std::make_shared<std::pair<std::string, std::string>>();
-  rename->add_option("job", renamed->first, "Its id")->required();
+  rename->add_option("job", renamed->first, "Its name or id")->required();
   rename->add_option("name", renamed->second, "The new name")->required();
   Run(rename, session,
       [&session, renamed] { return Rename(session, renamed->first, renamed->second); });
   named("cancel", "Cancel a queued or running job",
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::CancelJobRequest, v1::CancelJobResponse>(
-              s, name, [&](auto... a) { return s.client->jobs().CancelJob(a...); });
+              s, name, true, [&](auto... a) { return s.client->jobs().CancelJob(a...); });
         });
   named("pause", "Let a job wait, with all it has done, until it is resumed",
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::PauseJobRequest, v1::PauseJobResponse>(
-              s, name, [&](auto... a) { return s.client->jobs().PauseJob(a...); });
+              s, name, true, [&](auto... a) { return s.client->jobs().PauseJob(a...); });
         });
   named("resume", "Let a paused job go on",
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::ResumeJobRequest, v1::ResumeJobResponse>(
-              s, name, [&](auto... a) { return s.client->jobs().ResumeJob(a...); });
+              s, name, false, [&](auto... a) { return s.client->jobs().ResumeJob(a...); });
         });
   named("retry", "Start the next attempt now; begin a failed or cancelled job anew",
         [](Session& s, const std::string& name) -> absl::Status {
           return Change<v1::RetryJobRequest, v1::RetryJobResponse>(
-              s, name, [&](auto... a) { return s.client->jobs().RetryJob(a...); });
+              s, name, false, [&](auto... a) { return s.client->jobs().RetryJob(a...); });
         });
   named("delete", "Forget a finished job whose model is gone",
         [](Session& s, const std::string& name) -> absl::Status {

@@ -75,6 +75,11 @@ absl::Status WatchJobs(Session& session, const JobFlags& flags) {
   SAED_ASSIGN_OR_RETURN(const std::string filter, FilterOf(session, flags));
   request.set_filter(filter);
   request.set_show_trials(flags.trials);
+  if (!session.json) {
+    fmt::print(stderr,
+               "all jobs as they change, until Ctrl-C; saectl jobs watch JOB follows one to its "
+               "end\n");
+  }
   ProgressLine line;
   bool heard = false;
   return Follow(line, heard, [&] {

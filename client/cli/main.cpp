@@ -40,6 +40,8 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"ListTokens", "saectl tokens list"},
     {"ListUnits", "saectl recordings units"},
     {"ListUsers", "saectl admin users list"},
+    {"ResumeJob", "saectl jobs resume"},
+    {"RetryJob", "saectl jobs retry"},
     {"WatchJob", "saectl jobs watch"},
     {"LIKENESS_ACTIVATION", "--by activation"},
     {"LIKENESS_DECODER", "--by decoder"},
@@ -70,6 +72,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"optimiser.learning_rate", "--lr"},
     {"optimiser.weight_decay", "--weight-decay"},
     {"reassign_to", "--reassign-to"},
+    {"recording.unit_ids", "the model"},
     {"target.normaliser", "--target-normaliser"},
     {"target.recording", "--target-recording"},
     {"target.unit_ids", "--target-unit"},
@@ -111,6 +114,12 @@ std::string InWordsOfFlags(std::string text) {
   // Fields of requests that commands take as their first argument.
   for (const std::string_view field : {"parent is ", "name is '"}) {
     if (text.starts_with(field)) text.replace(0, field.find(' '), "the name");
+  }
+  // The method that was refused, for those who call it by that name.
+  if (const size_t at = text.rfind(" ("); at != text.npos && text.ends_with(")") &&
+                                          text.find("Service.", at) != text.npos &&
+                                          text.find(' ', at + 1) == text.npos) {
+    text.resize(at);
   }
   const auto letter = [&](size_t i) {
     return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0;

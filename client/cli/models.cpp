@@ -41,8 +41,9 @@ absl::Status List(Session& session, const std::string& recording, bool full) {
                     fmt::format("{:.1f}", e.l0()), fmt::format("{:.0f} %", 100 * e.dead_fraction()),
                     m.recording()});
   }
-  fmt::print("{}", Table({"MODEL", "NAME", "F", "BINSxUNITS", "R2", "L0", "DEAD", "RECORDING"},
-                         rows, TerminalWidth(), {2, 4, 5, 6}));
+  fmt::print("{}", Listing("models", !recording.empty(),
+                           {"MODEL", "NAME", "F", "BINSxUNITS", "R2", "L0", "DEAD", "RECORDING"},
+                           rows, {2, 3, 4, 5, 6}));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -33,6 +34,16 @@ std::string Characters(const std::string& text, size_t from, size_t to) {
   return out;
 }
 
+// The beginning of a text without its last word, where that has digits and goes on.
+std::string WithoutHalfANumber(std::string begin, const std::string& text) {
+  const size_t space = begin.rfind(' ');
+  if (space == begin.npos || begin.size() >= text.size() || text[begin.size()] == ' ') return begin;
+  const bool digits = begin.find_first_of("0123456789", space) != begin.npos ||
+                      std::isdigit(static_cast<unsigned char>(text[begin.size()])) != 0;
+  if (digits) begin.resize(space + 1);
+  return begin;
+}
+
 std::string Fit(const std::string& text, size_t width, bool right) {
   const size_t length = Length(text);
   if (length <= width) {
@@ -41,7 +52,9 @@ std::string Fit(const std::string& text, size_t width, bool right) {
   }
   // Of "trials.stimulus=left" what differs from row to row stands at the end.
   const size_t tail = text.find('=') != std::string::npos ? 2 * (width - 1) / 3 : 0;
-  return Characters(text, 0, width - 1 - tail) + "…" + Characters(text, length - tail, length);
+  const std::string head = WithoutHalfANumber(Characters(text, 0, width - 1 - tail), text);
+  const std::string cut = head + "…" + Characters(text, length - tail, length);
+  return cut + std::string(width - std::min(width, Length(cut)), ' ');
 }
 
 double Now() {
@@ -58,23 +71,37 @@ bool IsName(const std::string& text) {
   if (slash == std::string::npos || text.find(' ') != std::string::npos) return false;
   const std::string collection = text.substr(0, slash);
   return collection == "recordings" || collection == "jobs" || collection == "models" ||
-         collection == "dictionaries" || collection == "sweeps";
+         collection == "dictionaries" || collection == "sweeps" || collection == "tokens";
+}
+
+// A number, several, or a time: "0.974 (23)", "12.1 %", "0.98-1.00", "2026-11-28T06:40:12Z".
+bool IsFigure(const std::string& text) {
+  bool digit = false;
+  for (const char c : text) {
+    const bool is_digit = c >= '0' && c <= '9';
+    if (!is_digit && std::strchr("+-.,:() %TZ*", c) == nullptr) return false;
+    digit |= is_digit;
+  }
+  return digit || text == "-" || text.empty();
 }
 
 // The columns of a table as they are fitted to a terminal.
 class Columns {
  public:
   Columns(const std::vector<std::string>& titles, const std::vector<std::vector<std::string>>& rows,
-          bool whole_first)
+          const std::vector<size_t>& right, bool whole_first)
       : titles_(titles), rows_(rows), widths_(titles.size()), whole_(titles.size()) {
     for (size_t c = 0; c < titles.size(); ++c) {
       shown_.push_back(c);
       widths_[c] = Length(titles[c]);
-      whole_[c] = c == 0 && whole_first;
+      bool name = false, figures = true;
       for (const auto& row : rows) {
         widths_[c] = std::max(widths_[c], Length(row[c]));
-        whole_[c] = whole_[c] || IsName(row[c]);
+        name |= IsName(row[c]);
+        figures &= IsFigure(row[c]);
       }
+      whole_[c] = (c == 0 && whole_first) || name || figures ||
+                  std::find(right.begin(), right.end(), c) != right.end();
     }
   }
 
@@ -141,7 +168,7 @@ class Columns {
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
                   const std::vector<size_t>& right, bool whole_first) {
-  Columns columns(titles, rows, whole_first);
+  Columns columns(titles, rows, right, whole_first);
   columns.FitTo(static_cast<size_t>(std::max(width, 1)));
   std::string out;
   const auto line = [&](const std::vector<std::string>& cells) {
@@ -160,6 +187,13 @@ std::string Table(const std::vector<std::string>& titles,
     out += Wrapped(text, width, 0) + "\n";
   }
   return out;
+}
+
+std::string Listing(const std::string& things, bool chosen, const std::vector<std::string>& titles,
+                    const std::vector<std::vector<std::string>>& rows,
+                    const std::vector<size_t>& right) {
+  if (rows.empty()) return fmt::format("no {}{}\n", things, chosen ? " match" : "");
+  return Table(titles, rows, TerminalWidth(), right);
 }
 
 namespace {

@@ -12,12 +12,17 @@ namespace saed::cli {
 
 // Rows of text under titles. Columns are as wide as their content. Where the terminal is too
 // narrow, columns without content go, then the widest ones are cut with "…", then the last ones go,
-// which a line below says;
-// the first (unless `whole_first` is false), and names of things ("jobs/…"), stay whole, so that
-// they can be copied. Numbers (columns named in `right`) align right.
+// which a line below says; the first (unless `whole_first` is false), names of things ("jobs/…"),
+// and figures (columns named in `right`, which align right, and those with nothing but numbers or
+// times) stay whole: they are copied, and half a number is another one.
 std::string Table(const std::vector<std::string>& titles,
                   const std::vector<std::vector<std::string>>& rows, int width,
                   const std::vector<size_t>& right = {}, bool whole_first = true);
+
+// The same, or without rows "no jobs" of the `things`; `chosen`: of those that were asked for.
+std::string Listing(const std::string& things, bool chosen, const std::vector<std::string>& titles,
+                    const std::vector<std::vector<std::string>>& rows,
+                    const std::vector<size_t>& right = {});
 
 // Words in lines of at most `width` characters; lines but the first begin with `indent` spaces, and
 // the first is taken to begin there.

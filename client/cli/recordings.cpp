@@ -26,8 +26,10 @@ absl::Status List(Session& session) {
     rows.push_back({r.name(), r.display_name(), r.source(), std::to_string(r.unit_count()),
                     std::to_string(r.spike_count()), Seconds(r.duration()), Utc(r.create_time())});
   }
-  fmt::print("{}", Table({"RECORDING", "NAME", "SOURCE", "UNITS", "SPIKES", "DURATION", "CREATED"},
-                         rows, TerminalWidth(), {3, 4, 5}));
+  fmt::print(
+      "{}", Listing("recordings", false,
+                    {"RECORDING", "NAME", "SOURCE", "UNITS", "SPIKES", "DURATION", "CREATED"}, rows,
+                    {3, 4, 5}));
   return absl::OkStatus();
 }
 
@@ -100,7 +102,7 @@ absl::Status Units(Session& session, const std::string& name) {
       row.push_back(it == u.columns().end() ? "" : it->second);
     }
   }
-  fmt::print("{}", Table(titles, rows, TerminalWidth(), {0, 1, 2, 5}));
+  fmt::print("{}", Listing("units", false, titles, rows, {0, 1, 2, 5}));
   return absl::OkStatus();
 }
 

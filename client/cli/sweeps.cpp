@@ -8,6 +8,7 @@
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/output.h"
+#include "client/cli/queue_flags.h"
 #include "client/cli/train_flags.h"
 #include "client/cli/words.h"
 #include "server/base/status_macros.h"
@@ -289,31 +290,24 @@ absl::Status Create(Session& session, const SweepFlags& f) {
   v1::CreateSweepResponse response;
   SAED_RETURN_IF_ERROR(
       client::FromGrpc(session.client->sweeps().CreateSweep(&context, request, &response)));
-  if (f.check) {
-    fmt::print("the sweep is good: {} trials\n", response.sweep().planned_trials());
-    return absl::OkStatus();
+  const v1::Sweep& sweep = response.sweep();
+  if (session.json && (f.detach || f.check)) fmt::print("{}", Json(sweep));
+  if (!session.json) {
+    fmt::print("{}\n", f.check ? fmt::format("the sweep is good: {} trials", sweep.planned_trials())
+                               : sweep.name());
+    PrintChoices(sweep.spec().base());
   }
-  if (f.detach) {
-    if (session.json) {
-      fmt::print("{}", Json(response.sweep()));
-    } else {
-      fmt::print("{}\n", response.sweep().name());
-    }
-    return absl::OkStatus();
-  }
-  if (!session.json) fmt::print("{}\n", response.sweep().name());
+  if (f.detach || f.check) return absl::OkStatus();
   return Watch(session, response.sweep().name());
 }
 
 absl::Status List(Session& session) {
   v1::ListSweepsRequest request;
-  SAED_ASSIGN_OR_RETURN(const auto all, AllPages<v1::ListSweepsResponse>(
-                                            request,
-                                            [&](auto* context, const auto& r, auto* out) {
-                                              return session.client->sweeps().ListSweeps(context, r,
-                                                                                         out);
-                                            },
-                                            20));
+  SAED_ASSIGN_OR_RETURN(
+      const auto all,
+      AllPages<v1::ListSweepsResponse>(request, [&](auto* context, const auto& r, auto* out) {
+        return session.client->sweeps().ListSweeps(context, r, out);
+      }));
   if (session.json) {
     fmt::print("{}", Json(all));
     return absl::OkStatus();
@@ -324,8 +318,9 @@ absl::Status List(Session& session) {
                     s.display_name(), s.spec().base().recording(), Utc(s.create_time()),
                     s.best_job()});
   }
-  fmt::print("{}", Table({"SWEEP", "STATE", "OWNER", "NAME", "RECORDING", "CREATED", "BEST JOB"},
-                         rows, TerminalWidth()));
+  fmt::print(
+      "{}", Listing("sweeps", false,
+                    {"SWEEP", "STATE", "OWNER", "NAME", "RECORDING", "CREATED", "BEST JOB"}, rows));
   return absl::OkStatus();
 }
 

@@ -57,9 +57,10 @@ absl::Status List(Session& session, const std::string& user) {
                     Time(t.has_last_use_time(), t.last_use_time()),
                     Time(t.has_revoke_time(), t.revoke_time()), t.made_with()});
   }
-  fmt::print("{}", Table({"TOKEN", "USER", "NOTE", "CREATED", "EXPIRES", "LAST USED", "REVOKED",
-                          "MADE WITH"},
-                         rows, TerminalWidth()));
+  fmt::print("{}", Listing("tokens", !user.empty(),
+                           {"TOKEN", "USER", "NOTE", "CREATED", "EXPIRES", "LAST USED", "REVOKED",
+                            "MADE WITH"},
+                           rows));
   return absl::OkStatus();
 }
 
@@ -110,7 +111,7 @@ void AddTokenCommands(CLI::App& parent, Session& session, Whose whose) {
     return List(session, *user);
   });
   auto* revoke = group->add_subcommand("revoke", "Refuse a token from now on");
-  revoke->add_option("token", f->token, "Its name or id")->required();
+  revoke->add_option("token", f->token, "Its id, as list has it")->required();
   revoke->add_flag("--with-made", f->with_made,
                    own ? "Also those of yours made with it, and with those"
                        : "Also those made with it, and with those, of whichever user");

@@ -114,8 +114,10 @@ absl::Status List(Session& session) {
     rows.push_back({u.name().substr(6), RoleText(u), fmt::format("{:g}", u.share()),
                     u.disabled() ? "disabled" : "", QuotaText(u.quota()), Utc(u.create_time())});
   }
-  fmt::print("{}", Table({"USER", "ROLE", "SHARE", "", "QUOTA", "CREATED"}, rows, TerminalWidth()));
-  if (rows.empty()) {
+  if (!rows.empty()) {
+    fmt::print("{}",
+               Table({"USER", "ROLE", "SHARE", "", "QUOTA", "CREATED"}, rows, TerminalWidth()));
+  } else {
     fmt::print(
         "no users: everyone who reaches this server may do everything\nNext: saectl admin users "
         "create NAME --role admin, then admin tokens create NAME\n");

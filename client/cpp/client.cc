@@ -213,20 +213,25 @@ absl::Status Client::CheckHealth() {
   return absl::OkStatus();
 }
 
+std::vector<std::pair<std::string, std::string>> WrongFields(const grpc::Status& status) {
+  std::vector<std::pair<std::string, std::string>> out;
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return out;
+  for (const auto& any : details.details()) {
+    google::rpc::BadRequest bad;
+    if (!any.UnpackTo(&bad)) continue;
+    for (const auto& v : bad.field_violations()) out.emplace_back(v.field(), v.description());
+  }
+  return out;
+}
+
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  std::string message = status.error_message();
-  google::rpc::Status details;
-  if (details.ParseFromString(status.error_details())) {
-    for (const auto& any : details.details()) {
-      google::rpc::BadRequest bad;
-      if (!any.UnpackTo(&bad) || bad.field_violations_size() == 0) continue;
-      message.clear();
-      for (const auto& v : bad.field_violations()) {
-        message += fmt::format("{}{} {}", message.empty() ? "" : "\n", v.field(), v.description());
-      }
-    }
+  std::string message;
+  for (const auto& [field, description] : WrongFields(status)) {
+    message += fmt::format("{}{} {}", message.empty() ? "" : "\n", field, description);
   }
+  if (message.empty()) message = status.error_message();
   return {static_cast<absl::StatusCode>(status.error_code()), message};
 }
 

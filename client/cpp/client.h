@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -84,5 +85,8 @@ class Client {
 
 // The same code and message; every wrong field on a line of its own where the server named them.
 absl::Status FromGrpc(const grpc::Status& status);
+
+// The wrong fields that the server named, each with what is wrong with it.
+std::vector<std::pair<std::string, std::string>> WrongFields(const grpc::Status& status);
 
 }  // namespace saed::client
