@@ -80,17 +80,28 @@ class FeatureCalls:
         random rows), `pca` and `ica` (the best of as many components), `latents` and `counts`
         (logistic regression on all of them), `set` and `units` (the smallest set of features, and
         as many units) with `size`."""
-        rows = []
-        for c in self.dictionary(dictionary).conditions:
-            pair = features_pb2.Association()
-            if c.HasField("best_feature"):
-                request = features_pb2.ListFeaturesRequest(
-                    parent=dictionary, filter=f"latent = {c.best_feature}",
-                    condition=c.condition.name)
-                for f in self._pages(self.features.ListFeatures, request, "features", 1):
-                    pair = f.association
-            rows.append(_beside(c, pair))
+        conditions = self.dictionary(dictionary).conditions
+        pairs = self._best_pairs(dictionary, conditions)
+        rows = [_beside(c, pairs.get(c.condition.name, features_pb2.Association()))
+                for c in conditions]
         return frame(rows) if as_frame else rows
+
+    def _best_pairs(self, dictionary, conditions):
+        """The association of each condition with its best feature, by the condition's name. One call
+        has those that are their feature's best, too; a call for each other feature has the rest."""
+        best = {c.condition.name: c.best_feature for c in conditions if c.HasField("best_feature")}
+        if not best:
+            return {}
+        request = features_pb2.ListFeaturesRequest(parent=dictionary, with_association=True)
+        pairs = {f.association.condition: f.association
+                 for f in self._pages(self.features.ListFeatures, request, "features", None)
+                 if best.get(f.association.condition) == f.latent}
+        for latent in {best[name] for name in best.keys() - pairs.keys()}:
+            answer = self._call(self.features.GetFeature, features_pb2.GetFeatureRequest(
+                name=_feature(dictionary, latent)))
+            pairs.update((a.condition, a) for a in answer.associations
+                         if best.get(a.condition) == latent)
+        return pairs
 
     def associations(self, feature, latent=None, as_frame=False):
         """How a feature goes with each condition: a list of Association, the highest held-out AUROC

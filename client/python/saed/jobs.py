@@ -9,6 +9,7 @@ import warnings
 from saed.calls import unhurried
 from saed.progress import Shown
 from saed.splits import set_split
+from saed.takeover import take_over
 from saed.v1 import jobs_pb2, types_pb2
 from saed.words import state, value
 
@@ -147,15 +148,20 @@ class JobCalls:
         return spec
 
     def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
-                priority="normal", after=(), condition_columns=(), exclude_columns=()):
+                priority="normal", after=(), condition_columns=None, exclude_columns=None):
         """Queues the building of another dictionary of a stored model, on the recording it was
         trained on or on another with its units, and returns the job. conditions,
-        condition_columns, exclude_columns: as of train."""
+        condition_columns, exclude_columns: as of train; None takes over what the model's training
+        had, as far as the recording has what they ask for, and warns of what is left out. {} and ()
+        leave them all out."""
         spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
-        self._add_conditions(spec, conditions, condition_columns, exclude_columns)
+        self._add_conditions(spec, conditions, condition_columns or (), exclude_columns or ())
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, analyse=spec, dependencies=after,
                                             priority=_priority(priority))
+        columns = condition_columns is None and exclude_columns is None
+        for text in take_over(self, request, conditions is None, columns):
+            warnings.warn(text, stacklevel=3)
         return self._call(self.jobs.CreateJob, request).job
 
     @staticmethod
