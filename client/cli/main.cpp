@@ -253,6 +253,7 @@ int main(int argc, char** argv) {
   AddAdminCommands(app, session);
   AddServerCommand(app, session);
   AddTopCommand(app, session);
+  AddHelpCommand(app, session);
   AddCompletionCommand(app, session);
   try {
     app.parse(argc, argv);

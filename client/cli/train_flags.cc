@@ -118,8 +118,8 @@ void ConditionFlags::AddTo(CLI::App& command) {
           "--condition", conditions,
           "'NAME: EXPRESSION' beside the automatic conditions (repeatable), e.g. 'hits: "
           "around_start(trials, outcome = hit, 0, 0.5)', 'side: contrast(trials.side, left, "
-          "right)' or 'fast: speed > 20 AND rising(speed)'; all of the language: "
-          "server/features/CONDITIONS.md")
+          "right)' or 'fast: speed > 20 AND rising(speed)'; all of the language: saectl help "
+          "conditions")
       ->group("Dictionary");
   command
       .add_option("--condition-columns", only,
