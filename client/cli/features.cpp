@@ -317,7 +317,7 @@ void PrintResponses(const v1::GetFeatureResponse& r) {
   }
   const auto& lags = r.responses(0).lags();
   fmt::print(
-      "held out around the start of conditions, {:.1f} to {:.1f} s (of what falls the "
+      "held out around the start of conditions, {:.1f} to {:.1f} s\n(of what falls the "
       "negative)\n{}\n",
       *lags.begin(), *lags.rbegin(),
       Table({"CONDITION", "EVENTS", "PEAK", "JUDGED BY", "MEAN"}, rows, TerminalWidth(), {1, 2}));

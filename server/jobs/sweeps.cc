@@ -7,6 +7,7 @@
 #include <chrono>
 #include <limits>
 
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
@@ -473,8 +474,10 @@ absl::Status Sweeps::Conclude(const SweepReport& report, const SweepSpec& spec) 
     SAED_ASSIGN_OR_RETURN(
         TrainSpec train,
         SearchSpace::Apply(spec.base, nlohmann::json::parse(report.trials[*report.best].settings)));
-    train.name = spec.name.empty() ? fmt::format("best of sweeps/{}", report.row.id)
-                                   : fmt::format("{}, best settings", spec.name);
+    train.name = fmt::format("{}, best settings", spec.name);
+    if (spec.name.empty() || !DisplayNameFault(train.name).empty()) {
+      train.name = fmt::format("best of sweeps/{}", report.row.id);
+    }
     QueueOptions options;
     options.request_id = storage::ServerRequest(fmt::format("sweep {} best", report.row.id));
     options.owner = report.row.owner;

@@ -175,6 +175,7 @@ TEST_F(Lists, TrialsAreLeftOutAndCountedAndPaged) {
   lr->set_field("lr");
   for (const double v : {0.001, 0.01, 0.02}) lr->add_values()->set_number_value(v);
   request.mutable_spec()->set_method(v1::SWEEP_METHOD_GRID);
+  request.set_display_name(std::string(200, 's'));  // its best job's would be longer
   grpc::ClientContext context;
   v1::CreateSweepResponse made;
   ASSERT_TRUE(client_->sweeps().CreateSweep(&context, request, &made).ok());
@@ -216,6 +217,7 @@ TEST_F(Lists, TrialsAreLeftOutAndCountedAndPaged) {
   const auto jobs = Jobs("").second;
   ASSERT_EQ(jobs.jobs_size(), 1) << "the job of the best settings alone";
   EXPECT_EQ(jobs.jobs(0).name(), event.sweep().best_job());
+  EXPECT_EQ(jobs.jobs(0).display_name(), "best of " + name);
   EXPECT_EQ(jobs.trials_left_out(), 3);
   EXPECT_EQ(Jobs("state = FAILED").second.trials_left_out(), 0);
   EXPECT_EQ(Jobs("", true).second.jobs_size(), 4);
