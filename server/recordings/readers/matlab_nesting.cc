@@ -18,7 +18,7 @@ namespace saed::recordings {
 namespace {
 
 // Of "MAT-File Format" by The MathWorks: types of elements, classes of arrays.
-constexpr uint32_t kInt32 = 5, kUint32 = 6, kMatrix = 14, kCompressed = 15;
+constexpr uint32_t kInt8 = 1, kInt32 = 5, kUint32 = 6, kMatrix = 14, kCompressed = 15;
 constexpr uint32_t kCell = 1, kStruct = 2, kObject = 3, kFirstLeaf = 4, kLastLeaf = 15;
 constexpr uint64_t kHeader = 128;  // bytes of a file before its first element
 constexpr uint64_t kMany = uint64_t{1} << 32;
@@ -162,6 +162,7 @@ class Walk {
   struct Open {
     uint64_t end;
     uint64_t wanted;  // arrays that are still to come in it
+    bool fields;      // it is a struct or an object
   };
 
   bool ReadWords(uint32_t* words, size_t count) {
@@ -182,14 +183,14 @@ class Walk {
     }
     uint64_t wanted = 0;
     Tag name;
-    if (!Elements(wanted) || !ReadTag(name) || !in_.Skip(name.follows)) return false;
-    bool more = true;
-    if (type == kStruct || type == kObject) {
-      more = TimesFields(type == kObject, wanted);
-    } else if (type != kCell) {
-      wanted = 0;
-    }
-    open_.push_back({end, wanted});
+    if (!Elements(wanted) || !ReadTag(name)) return false;
+    const bool fields = type == kStruct || type == kObject;
+    // The library passes over names of characters alone, and over none of a field.
+    const bool named = name.type == kInt8 && (open_.empty() || !open_.back().fields);
+    bool more = !named || in_.Skip(name.follows);
+    if (fields && more) more = TimesFields(type == kObject, wanted);
+    if (!fields && type != kCell) wanted = 0;
+    open_.push_back({end, wanted, fields});
     return more;
   }
 

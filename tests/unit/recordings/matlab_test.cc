@@ -280,6 +280,10 @@ TEST(MatlabFile, ArraysThatAreNotThereAreRefused) {
   std::string cut = Words({14, 1000, 6, 8, 2, 0, 5, 8, 1, 1'000, 1, 0, 0x40005, 1, 1, 8'000});
   dir.Write("a.mat", Mat5File(cut));
   EXPECT_FALSE(CheckMatNesting("a.mat", dir / "a.mat").ok());
+  // A name that the library does not pass over, as it is not of characters.
+  const std::string cell = Words({14, 1000, 6, 8, 1, 0, 5, 8, 1, 1U << 26, 9, 1U << 31});
+  dir.Write("a.mat", Mat5File(Words({14, 2000, 6, 8, 1, 0, 5, 8, 1, 1, 1, 0}) + cell));
+  EXPECT_FALSE(CheckMatNesting("a.mat", dir / "a.mat").ok());
   std::string sizes = Words({14, 1000, 6, 8, 1, 0, 5, 160});
   for (int i = 0; i < 40; ++i) sizes += Words({i < 20 ? 2U : 1U});
   dir.Write("a.mat", Mat5File(sizes + Words({1, 0})));
