@@ -1,9 +1,11 @@
 #include "client/cli/connection.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 namespace saed::cli {
@@ -98,5 +100,28 @@ absl::Status Follow(ProgressLine& line, const bool& heard,
     pause = std::min(2 * pause, kLongestPause);
   }
 }
+
+namespace {
+
+std::string goes_on;  // what the handler writes, made before it may run
+
+void SayGoesOn(int) {
+  constexpr int kInterrupted = 128 + SIGINT;  // as a shell says it
+  (void)!write(STDERR_FILENO, goes_on.data(), goes_on.size());
+  _exit(kInterrupted);
+}
+
+}  // namespace
+
+GoesOn::GoesOn(const std::string& name) {
+  const std::string group = name.substr(0, name.find('/'));
+  goes_on = fmt::format(
+      "\n{0} goes on; follow it again with saectl {1} watch {0}, end it with saectl {1} cancel "
+      "{0}\n",
+      name, group);
+  std::signal(SIGINT, SayGoesOn);
+}
+
+GoesOn::~GoesOn() { std::signal(SIGINT, SIG_DFL); }
 
 }  // namespace saed::cli

@@ -19,4 +19,14 @@ std::string WhyUnreachable(const Session& session, const absl::Status& status);
 absl::Status Follow(ProgressLine& line, const bool& heard,
                     const std::function<grpc::Status()>& once);
 
+// While it is there, Ctrl-C ends the program with a word that what is watched goes on: `name` is
+// that of a job or a sweep, "jobs/ID". One at a time.
+class GoesOn {
+ public:
+  explicit GoesOn(const std::string& name);
+  ~GoesOn();
+  GoesOn(const GoesOn&) = delete;
+  GoesOn& operator=(const GoesOn&) = delete;
+};
+
 }  // namespace saed::cli

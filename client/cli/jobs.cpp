@@ -170,6 +170,7 @@ absl::Status WatchJob(Session& session, const std::string& name) {
     request.set_name(FullName("jobs", name));
     request.set_after_sequence(-1);  // one line shows what is now
     bool heard = false;
+    const GoesOn goes_on(request.name());
     SAED_RETURN_IF_ERROR(Follow(line, heard, [&] {
       grpc::ClientContext context;
       const auto stream = session.client->jobs().WatchJob(&context, request);

@@ -226,6 +226,7 @@ absl::Status Watch(Session& session, const std::string& name) {
     request.set_name(FullName("sweeps", name));
     request.set_changed_trials(true);
     bool heard = false;
+    const GoesOn goes_on(request.name());
     SAED_RETURN_IF_ERROR(Follow(line, heard, [&] {
       grpc::ClientContext context;
       const auto stream = session.client->sweeps().WatchSweep(&context, request);
