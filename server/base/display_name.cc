@@ -46,6 +46,11 @@ bool IsIdForm(std::string_view text) {
   return text.size() == 16 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
+std::string ShownName(std::string_view name) {
+  std::string shown = ValidUtf8(name.substr(0, kLongest));
+  return HasHiddenCharacters(shown) ? "…" : shown;
+}
+
 std::string DisplayNameFault(std::string_view name) {
   if (IsIdForm(name)) {
     return fmt::format(
@@ -57,12 +62,10 @@ std::string DisplayNameFault(std::string_view name) {
       !HasHiddenCharacters(name)) {
     return "";
   }
-  std::string shown = ValidUtf8(name.substr(0, kLongest));
-  if (HasHiddenCharacters(shown)) shown = "…";  // an error is read in a terminal, too
   return fmt::format(
       "is '{}', {} bytes; must be UTF-8 text of 1 to {} bytes without control characters and marks "
       "of direction",
-      shown, name.size(), kLongest);
+      ShownName(name), name.size(), kLongest);
 }
 
 }  // namespace saed

@@ -15,6 +15,10 @@ bool HasHiddenCharacters(std::string_view utf8);
 // 200 bytes without hidden characters, and not of the form of an id.
 std::string DisplayNameFault(std::string_view name);
 
+// A name that is wrong, as an error may show it, which is read in a terminal, too: its first 200
+// bytes as valid UTF-8, and "…" where those have hidden characters.
+std::string ShownName(std::string_view name);
+
 // Whether a text has the form of the ids that the server gives: 16 hexadecimal digits.
 bool IsIdForm(std::string_view text);
 

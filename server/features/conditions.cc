@@ -221,7 +221,7 @@ absl::Status Validate(const recordings::Recording& recording,
       faults.Add(at + ".name",
                  fmt::format("is '{}'; must be 1 to 200 bytes without line breaks, other control "
                              "characters or marks of direction, and used once",
-                             c.name));
+                             ShownName(c.name)));
     }
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);
     faults.Merge(labels.status(), at);

@@ -28,7 +28,10 @@ TEST(DisplayName, RefusesWhatIsHiddenOrCannotBeToldFromAnId) {
     const std::string fault = DisplayNameFault(name);
     EXPECT_THAT(fault, HasSubstr("without control characters and marks of direction"));
     EXPECT_EQ(fault.find(hidden), std::string::npos) << "the error has it";
+    EXPECT_EQ(ShownName(name), "…");
   }
+  EXPECT_EQ(ShownName("two words"), "two words");
+  EXPECT_EQ(ShownName(std::string(300, 'x')), std::string(200, 'x'));
   // Their neighbours.
   for (const char* seen : {"\xe2\x80\x90", "\xe2\x80\xaf", "\xe2\x81\xaa", "\xd8\x9b"}) {
     EXPECT_FALSE(HasHiddenCharacters(seen));

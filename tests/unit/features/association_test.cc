@@ -146,6 +146,15 @@ TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
               HasSubstr("ask for speed or direction 9 times; at most 8"));
 }
 
+TEST(Conditions, OfHiddenCharactersAreRefusedWithoutThem) {
+  for (const char* hidden : {"\xe2\x80\xae", "\x1b"}) {  // U+202E, ESC
+    const std::string name = std::string("left") + hidden + "[31mright";
+    const std::string said(Validate(Trials(), {{name, "trials.kind = a"}}).message());
+    EXPECT_THAT(said, HasSubstr("conditions[0].name: is '…'; must be 1 to 200 bytes"));
+    EXPECT_EQ(said.find(hidden), said.npos) << "the error has it";
+  }
+}
+
 TEST(Conditions, ThatHoldNowhereSayWhatValuesThereAre) {
   const auto r = Trials();
   recordings::DataView spec;
