@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "server/base/on_behalf.h"
+
 namespace saed::storage {
 namespace {
 
@@ -139,7 +141,11 @@ absl::StatusOr<bool> PeopleTable::AnyToken() {
 }
 
 absl::Status PeopleTable::InsertUser(const UserRow& user) {
+  // The administrator who asks was let in before, and may be none by now.
+  const OnBehalf* call = OnBehalf::Current();
+  const std::string by = call == nullptr ? "" : call->who();
   return Change([&](SQLite::Database& db) -> absl::Status {
+    if (const absl::Status may = StillAdministrator(db, by); !may.ok()) return may;
     SQLite::Statement s(db,
                         fmt::format("INSERT INTO users ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                                     "ON CONFLICT (name) DO NOTHING",

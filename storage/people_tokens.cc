@@ -63,6 +63,8 @@ absl::Status PeopleTable::InsertToken(const TokenRow& t) {
   return Change([&](SQLite::Database& db) -> absl::Status {
     absl::Status can =
         t.made_with.empty() ? absl::OkStatus() : StillIn(db, t.made_with, t.created_at);
+    // Tokens of others are for administrators.
+    if (can.ok() && t.maker != t.user) can = StillAdministrator(db, t.maker);
     if (!can.ok()) return can;
     SQLite::Statement user(db, "SELECT 1 FROM users WHERE name = ? AND deleted_at IS NULL");
     user.bind(1, t.user);

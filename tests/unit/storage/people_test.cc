@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/base/on_behalf.h"
 #include "storage/access.h"
 #include "storage/annotations_table.h"
 #include "storage/database.h"
@@ -197,6 +198,38 @@ TEST_F(Leaving, OfAdministratorsWhoDeleteEachOtherOneStays) {
   EXPECT_TRUE(people_.User("lou").ok());
   ASSERT_TRUE(people_.UpdateUser("lou", disable, "root").ok());
   EXPECT_TRUE(absl::IsPermissionDenied(people_.UpdateUser("root", disable, "lou").status()));
+}
+
+// As when they were let in as administrators a moment before.
+TEST_F(Leaving, WhoIsNoAdministratorAnyMoreMakesNobodyAndNoTokenOfAnother) {
+  for (const char* name : {"kim", "lou"}) {
+    ASSERT_TRUE(people_.InsertUser({name, "admin", 1, false, 0, {}}).ok());
+    ASSERT_TRUE(people_.InsertToken(Made(name, name)).ok());
+  }
+  ASSERT_TRUE(people_.DeleteUser("kim", "", 20, "root").ok());
+  const auto demote = [](UserRow& user) {
+    user.role = "member";
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(people_.UpdateUser("lou", demote, "root").ok());
+  for (const std::string who : {"kim", "lou", "root"}) {
+    const OnBehalf call(who, [] { return absl::OkStatus(); });
+    const auto made = people_.InsertUser({"of-" + who, "admin", 1, false, 30, {}});
+    // lou's token goes on; kim's went with her, so the one without it stands for what is seen late.
+    TokenRow token = Made("t-" + who, "root", who == "lou" ? "lou" : "");
+    token.maker = who;
+    const auto given = people_.InsertToken(token);
+    EXPECT_EQ(people_.User("of-" + who).ok(), who == "root");
+    EXPECT_EQ(people_.Token("t-" + who).ok(), who == "root");
+    if (who == "root") continue;
+    for (const absl::Status& refused : {made, given}) {
+      EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
+      EXPECT_THAT(Message(refused), HasSubstr("is no administrator any more"));
+    }
+  }
+  TokenRow own = Made("own", "lou", "lou");
+  own.maker = "lou";
+  EXPECT_TRUE(people_.InsertToken(own).ok());
 }
 
 TEST_F(Leaving, RevokesWhatATokenMadeWhereAsked) {
