@@ -16,6 +16,8 @@ namespace {
 
 constexpr char kSeparator = '\x1f';
 constexpr int kNonce = 12, kTag = 16;  // bytes, of AES-256-GCM
+constexpr size_t kBlock = 32;          // bytes; tokens are as long as some whole number of them
+constexpr char kEnd = '\x80';          // of the text, before what makes it so long
 
 using Key = std::array<unsigned char, 32>;
 
@@ -40,6 +42,22 @@ std::string Purpose(std::string_view query) {
   std::string out = call == nullptr ? "" : call->who();
   out += kSeparator;
   return out.append(query);
+}
+
+// The text made a whole number of blocks long, so that a token's length does not tell how many
+// digits a position among everybody's jobs has.
+std::string Padded(std::string text) {
+  text += kEnd;
+  text.resize((text.size() + kBlock - 1) / kBlock * kBlock, 0);
+  return text;
+}
+
+// Takes that away again; false where the text was not made by Padded.
+bool Unpad(std::string& text) {
+  const size_t end = text.find_last_not_of('\0');
+  if (end == text.npos || text[end] != kEnd) return false;
+  text.resize(end);
+  return true;
 }
 
 using Cipher = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
@@ -90,7 +108,7 @@ bool Opened(std::string sealed, std::string_view purpose, std::string& text) {
 std::string MakePageToken(std::string_view query, const std::vector<std::string>& key) {
   std::string raw;
   for (const std::string& part : key) raw += kSeparator + part;
-  return absl::WebSafeBase64Escape(Sealed(raw, Purpose(query)));
+  return absl::WebSafeBase64Escape(Sealed(Padded(std::move(raw)), Purpose(query)));
 }
 
 absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
@@ -99,7 +117,7 @@ absl::StatusOr<std::vector<std::string>> ParsePageToken(std::string_view token,
   if (token.empty()) return out;
   std::string sealed, raw;
   if (!absl::WebSafeBase64Unescape(std::string(token), &sealed) ||
-      !Opened(std::move(sealed), Purpose(query), raw)) {
+      !Opened(std::move(sealed), Purpose(query), raw) || !Unpad(raw)) {
     return InvalidField(
         "page_token",
         "does not belong to this query; repeat the call that gave it, with the same "

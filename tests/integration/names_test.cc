@@ -1,5 +1,7 @@
 // Things are found by the names that people gave them, page tokens are their caller's own, and what
 // was hidden from its owner can still be ended.
+#include "server/rpc/names.h"
+
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 
@@ -206,6 +208,30 @@ TEST_F(Named, PageTokensAreTheirCallersOwnAndTellNothing) {
   refused("ada", other);
   other.set_page_token(absl::WebSafeBase64Escape("short"));
   refused("ada", other);
+}
+
+TEST(PageTokens, AreAsLongWhateverPositionTheyHave) {
+  const auto token = [](const std::string& position) {
+    return rpc::MakePageToken("jobs", {position});
+  };
+  const size_t size = token("1").size();
+  for (const int64_t position : {int64_t{9}, int64_t{10}, int64_t{100}, int64_t{1000},
+                                 std::numeric_limits<int64_t>::max()}) {
+    const std::string text = std::to_string(position);
+    EXPECT_EQ(token(text).size(), size) << position;
+    const auto back = rpc::ParsePageToken(token(text), "jobs", 1);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->front(), text);
+  }
+  // Texts that end like what makes them longer, of all lengths about a block.
+  for (size_t n = 0; n < 70; ++n) {
+    for (const std::string& tail : {std::string(), std::string("\x80"), std::string("\x80\0", 2)}) {
+      const std::string text = std::string(n, 'x') + tail;
+      const auto back = rpc::ParsePageToken(token(text), "jobs", 1);
+      ASSERT_TRUE(back.ok()) << back.status();
+      EXPECT_EQ(back->front(), text);
+    }
+  }
 }
 
 // bea's job on a recording of ada's, who hides it then.
