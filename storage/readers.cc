@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/base/shared_steps.h"
+
 namespace saed::storage {
 namespace {
 
@@ -56,12 +58,17 @@ Readers::Hold::Hold(Readers& readers, Lane lane) : readers_(readers), lane_(lane
   pool.free.pop_back();
   if (counted) ++pool.held[who_];
   connection_->call = call;
-  connection_->steps_left = readers.most_steps_;
+  const SharedSteps* shared = SharedSteps::Current();
+  connection_->steps_left =
+      shared == nullptr ? readers.most_steps_ : shared->Left(readers.most_steps_);
   connection_->ended = absl::OkStatus();
 }
 
 Readers::Hold::~Hold() {
   if (connection_ == nullptr) return;
+  if (SharedSteps* shared = SharedSteps::Current(); shared != nullptr) {
+    shared->Leave(connection_->steps_left);
+  }
   {
     const std::lock_guard lock(readers_.mutex_);
     Pool& pool = readers_.pools_[static_cast<size_t>(lane_)];

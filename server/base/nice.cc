@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "server/base/on_behalf.h"
+#include "server/base/shared_steps.h"
 
 namespace saed {
 
@@ -18,11 +19,14 @@ void BeNice() {
 
 void RunNicely(const std::function<void()>& work) {
   const OnBehalf* call = OnBehalf::Current();
+  SharedSteps* shared = SharedSteps::Current();
   std::exception_ptr thrown;
   const auto nicely = [&] {
     BeNice();
     std::optional<OnBehalf> same;
     if (call != nullptr) same.emplace(call->who(), [call] { return call->StillWanted(); });
+    std::optional<SharedSteps> same_steps;
+    if (shared != nullptr) same_steps.emplace(shared);
     try {
       work();
     } catch (...) {

@@ -16,6 +16,7 @@
 #include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/sha256.h"
+#include "server/base/shared_steps.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/names.h"
 
@@ -30,7 +31,7 @@ constexpr int kCallsRetry = 1;              // s
 constexpr int kMostJobWatchers = 8;         // of one user at once
 constexpr int kWatchersRetry = 5;           // s; streams stay, so places come free seldom
 constexpr int64_t kLeastMemory = 64 << 10;  // of any call: its thread's stack, buffers, answer
-constexpr int kMostNamed = 1000;            // things that one field may name otherwise than by ids
+constexpr int kMostNamed = 100;             // things that one field may name otherwise than by ids
 constexpr size_t kMostWritten = 1000;       // bytes of names that a record has, or a little more
 constexpr std::string_view kBearer = "Bearer ", kPrefix = "saed_";
 
@@ -409,7 +410,15 @@ absl::StatusOr<std::string> Gate::Resolved(const Caller& caller, const std::stri
   // What looks like an id is one, or it would mean another thing once its own is gone. What cannot
   // be a name is refused by the method, in its own words.
   if (text == "-" || !DisplayNameFault(text).empty()) return value;
-  SAED_ASSIGN_OR_RETURN(const auto ids, access_.Called(collection, text, caller.viewer()));
+  const auto called = access_.Called(collection, text, caller.viewer());
+  if (absl::IsInvalidArgument(called.status())) {
+    return InvalidField(
+        path, fmt::format("is '{}', and to find what is called so the server would look at more "
+                          "rows than one call may; must be an id: {}/{{id}}",
+                          text, collection));
+  }
+  SAED_RETURN_IF_ERROR(called.status());
+  const std::vector<std::string>& ids = *called;
   if (ids.size() == 1) return fmt::format("{}/{}{}", collection, ids[0], mention.rest);
   if (ids.size() > 1) {
     return InvalidField(path, fmt::format("is '{}', as several {} are called; say which by its id: "
@@ -423,6 +432,7 @@ absl::StatusOr<std::string> Gate::Resolved(const Caller& caller, const std::stri
 
 absl::Status Gate::ResolveNames(const Caller& caller, const Rule& rule, Message& message) {
   if (rule.fields.empty()) return absl::OkStatus();
+  const SharedSteps all;
   for (const std::string& path : Split(rule.fields, ' ')) {
     const std::string collection = CollectionOf(rule, path);
     std::string name = path;

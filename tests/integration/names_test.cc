@@ -2,13 +2,18 @@
 // was hidden from its owner can still be ended.
 #include "server/rpc/names.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 
 #include <limits>
 
 #include "absl/strings/escaping.h"
+#include "server/base/on_behalf.h"
+#include "server/base/status_macros.h"
+#include "server/rpc/gate.h"
 #include "tests/integration/people.h"
+#include "tests/tools/temp_dir.h"
 
 namespace saed {
 namespace {
@@ -208,6 +213,56 @@ TEST_F(Named, PageTokensAreTheirCallersOwnAndTellNothing) {
   refused("ada", other);
   other.set_page_token(absl::WebSafeBase64Escape("short"));
   refused("ada", other);
+}
+
+class StillClock : public jobs::Clock {
+ public:
+  int64_t NowMicros() const override { return 1; }
+  double MonotonicSeconds() const override { return 1; }
+};
+
+// What the door says of CreateJob with so many dependencies on the one job that is called 'one',
+// among so many jobs that to find it takes about 100'000 steps.
+absl::Status Door(const std::string& file, int64_t most_steps, int names) {
+  const auto db = *storage::Database::Open(file, {}, most_steps);
+  SAED_RETURN_IF_ERROR(db->Write([](SQLite::Database& to) -> absl::Status {
+    to.exec(
+        "INSERT OR IGNORE INTO recordings (id, digest, name, source, created_at, duration, "
+        "unit_count, spike_count, bytes, summary) VALUES ('r', 'd', '', '', 1, 1, 1, 1, 1, '{}'); "
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+        "INSERT OR IGNORE INTO jobs (id, number, request_digest, kind, state, recording_id, name, "
+        "spec, threads, created_at) SELECT printf('%016x', i), i, '', 'train', 'SUCCEEDED', 'r', "
+        "iif(i = 1, 'one', 'other'), '{}', 1, 1 FROM n");
+    return absl::OkStatus();
+  }));
+  storage::PeopleTable people(*db);
+  storage::AccessTable access(*db);
+  const StillClock clock;
+  rpc::Gate gate(people, access, clock, {});
+  v1::CreateJobRequest request;
+  for (int i = 0; i < names; ++i) request.add_dependencies("jobs/one");
+  const OnBehalf call("", [] { return absl::OkStatus(); });
+  SAED_RETURN_IF_ERROR(gate.Resources({}, "JobService.CreateJob", request));
+  EXPECT_EQ(request.dependencies(0), "jobs/0000000000000001");
+  EXPECT_EQ(request.dependencies(names - 1), names > 100 ? "jobs/one" : request.dependencies(0));
+  return absl::OkStatus();
+}
+
+TEST(DoorSteps, ARequestsNamesShareThoseOfOneSearchAndTheErrorNamesTheField) {
+  const test_tools::TempDir dir;
+  const std::string file = dir / "x.db";
+  for (const int names : {1, 100, 101}) {
+    EXPECT_TRUE(Door(file, storage::kMostSteps, names).ok()) << names;
+  }
+  const absl::Status alone = Door(file, 20'000, 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(alone)) << alone;
+  EXPECT_THAT(std::string(alone.message()), HasSubstr("dependencies[0]: is 'one', and"));
+  EXPECT_THAT(std::string(alone.message()), HasSubstr("must be an id: jobs/{id}"));
+  EXPECT_TRUE(Door(file, 1'000'000, 1).ok());
+  const absl::Status together = Door(file, 1'000'000, 100);
+  EXPECT_TRUE(absl::IsInvalidArgument(together)) << together;
+  EXPECT_THAT(std::string(together.message()), HasSubstr("dependencies["));
+  EXPECT_THAT(std::string(together.message()), Not(HasSubstr("dependencies[0]")));
 }
 
 TEST(PageTokens, AreAsLongWhateverPositionTheyHave) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/base/on_behalf.h"
+#include "server/base/shared_steps.h"
 #include "storage/database.h"
 #include "storage/feature_query.h"
 #include "storage/jobs_table.h"
@@ -118,6 +119,29 @@ TEST_F(ReadLimits, ASearchThatCostsTooMuchNamesItsField) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("filter: makes the server look at more"));
   EXPECT_EQ((*small)->Read(Endless).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ReadLimits, SearchesThatShareTheirStepsHaveThoseOfOne) {
+  const auto small = Database::Open(dir / "small.db", {}, 1'000'000);
+  const OnBehalf call("ivy", [] { return absl::OkStatus(); });
+  const auto counts = [](SQLite::Database& db) -> absl::Status {  // some 0.4 M steps
+    SQLite::Statement s(db,
+                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT "
+                        "30000) SELECT count(*) FROM n");
+    s.executeStep();
+    return absl::OkStatus();
+  };
+  const auto search = [&] { return (*small)->Search("name", counts); };
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(search().ok()) << "each has its own";
+  {
+    const SharedSteps all;
+    EXPECT_TRUE(search().ok());
+    int more = 0;
+    while (more < 10 && search().ok()) ++more;
+    EXPECT_LT(more, 9);
+    EXPECT_TRUE(absl::IsInvalidArgument(search())) << "what is spent is spent";
+  }
+  EXPECT_TRUE(search().ok());
 }
 
 TEST_F(ReadLimits, FilteredListsOfJobsAreSearches) {
