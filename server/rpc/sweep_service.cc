@@ -138,6 +138,23 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
   return absl::OkStatus();
 }
 
+// Its owner may end a sweep also where they may read it no more, as what it is made from was
+// hidden: then the answer is its name and state alone.
+absl::Status Cancel(Context& context, const Caller& caller, const v1::CancelSweepRequest& request,
+                    v1::CancelSweepResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
+  SAED_RETURN_IF_ERROR(context.sweeps.Cancel(id).status());
+  SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
+  const auto owner = context.gate.access().OwnerOf("sweeps", id, caller.viewer());
+  if (absl::IsNotFound(owner.status())) {
+    response.mutable_sweep()->set_name(sweep.name());
+    response.mutable_sweep()->set_state(sweep.state());
+    return absl::OkStatus();
+  }
+  *response.mutable_sweep() = std::move(sweep);
+  return owner.status();
+}
+
 absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRequest& request,
                   v1::ListSweepsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
@@ -228,13 +245,7 @@ grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,
                                        v1::CancelSweepResponse* response) {
   const auto caller = context_.gate.Enter(*server, "SweepService.CancelSweep", request);
   if (!caller.ok()) return ToGrpc(caller.status());
-  const auto answer = [&]() -> absl::Status {
-    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "sweeps", "name"));
-    SAED_RETURN_IF_ERROR(context_.sweeps.Cancel(id).status());
-    SAED_ASSIGN_OR_RETURN(*response->mutable_sweep(), Whole(context_, id));
-    return absl::OkStatus();
-  };
-  return ToGrpc(answer());
+  return ToGrpc(Cancel(context_, *caller, *request, *response));
 }
 
 grpc::Status SweepService::DeleteSweep(grpc::ServerContext* server,

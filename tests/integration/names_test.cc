@@ -64,6 +64,15 @@ class Named : public test_tools::PeopleTest {
     return As<v1::CreateJobResponse>(who, request,
                                      [](auto& c, auto... a) { return c.jobs().CreateJob(a...); });
   }
+  void Hide(const std::string& adas_recording) {
+    v1::UpdateRecordingRequest hide;
+    hide.set_name(adas_recording);
+    hide.set_private_(true);
+    hide.mutable_update_mask()->add_paths("private");
+    ASSERT_TRUE(As<v1::UpdateRecordingResponse>("ada", hide, [](auto& c, auto... a) {
+                  return c.recordings().UpdateRecording(a...);
+                }).first.ok());
+  }
   v1::Job TrainedAs(const std::string& name, const std::string& recording) {
     auto request = TrainRequest(recording);
     request.set_display_name(name);
@@ -298,13 +307,7 @@ TEST_F(Named, AnOwnJobCanBeEndedThoughItsRecordingWasHidden) {
   request.mutable_train()->set_epochs(100'000);
   request.mutable_train()->set_max_steps(50'000'000);
   const std::string job = Make("bea", request).second.job().name();
-  v1::UpdateRecordingRequest hide;
-  hide.set_name(recording);
-  hide.set_private_(true);
-  hide.mutable_update_mask()->add_paths("private");
-  ASSERT_TRUE(As<v1::UpdateRecordingResponse>("ada", hide, [](auto& c, auto... a) {
-                return c.recordings().UpdateRecording(a...);
-              }).first.ok());
+  Hide(recording);
   EXPECT_EQ(Job("bea", job).first.error_code(), StatusCode::NOT_FOUND);
   // Her request id is as that of a job that is not there.
   auto another = TrainRequest(recording_);
@@ -318,8 +321,7 @@ TEST_F(Named, AnOwnJobCanBeEndedThoughItsRecordingWasHidden) {
   cancel.set_name(job);
   const auto end = [&](const std::string& who) {
     return As<v1::CancelJobResponse>(who, cancel,
-                                     [](auto& c, auto... a) { return c.jobs().CancelJob(a...); })
-        .first;
+                                     [](auto& c, auto... a) { return c.jobs().CancelJob(a...); });
   };
   v1::PauseJobRequest pause;
   pause.set_name(job);
@@ -327,9 +329,16 @@ TEST_F(Named, AnOwnJobCanBeEndedThoughItsRecordingWasHidden) {
                                      [](auto& c, auto... a) { return c.jobs().PauseJob(a...); })
                 .first.error_code(),
             StatusCode::NOT_FOUND);
-  EXPECT_EQ(end("rex").error_code(), StatusCode::PERMISSION_DENIED);  // a reader
-  EXPECT_EQ(end("ada").error_code(), StatusCode::PERMISSION_DENIED);  // sees it; it is not hers
-  EXPECT_TRUE(end("bea").ok());
+  EXPECT_EQ(end("rex").first.error_code(), StatusCode::PERMISSION_DENIED);  // a reader
+  // Sees it; it is not hers.
+  EXPECT_EQ(end("ada").first.error_code(), StatusCode::PERMISSION_DENIED);
+  const auto [done, answer] = end("bea");
+  EXPECT_TRUE(done.ok()) << done.error_message();
+  v1::Job told;
+  told.set_name(job);
+  told.set_state(answer.job().state());
+  EXPECT_NE(told.state(), v1::Job::STATE_UNSPECIFIED);
+  EXPECT_EQ(answer.job().ShortDebugString(), told.ShortDebugString()) << "it is hidden from her";
   const auto ended = [&] {
     return Job("root", job).second.job().state() == v1::Job::STATE_CANCELLED;
   };
@@ -347,6 +356,38 @@ TEST_F(Named, AnOwnJobCanBeEndedThoughItsRecordingWasHidden) {
   EXPECT_EQ(remove().error_code(), StatusCode::NOT_FOUND);
   const auto fresh = Make("bea", another).first;
   EXPECT_TRUE(fresh.ok()) << "its request id is free again: " << fresh.error_message();
+}
+
+TEST_F(Named, AnOwnSweepIsEndedWithoutAWordOfWhatWasHidden) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  const std::string recording = AdasRecording(false, 33);
+  v1::CreateSweepRequest request;
+  *request.mutable_spec()->mutable_base() = TrainRequest(recording).train();
+  request.mutable_spec()->mutable_base()->set_epochs(100'000);
+  request.mutable_spec()->mutable_base()->set_max_steps(50'000'000);
+  auto* lr = request.mutable_spec()->add_parameters();
+  lr->set_field("lr");
+  for (const double v : {0.01, 0.02}) lr->add_values()->set_number_value(v);
+  const auto begin = [&] {
+    return As<v1::CreateSweepResponse>(
+        "bea", request, [](auto& c, auto... a) { return c.sweeps().CreateSweep(a...); });
+  };
+  const auto end = [&](const std::string& name) {
+    v1::CancelSweepRequest cancel;
+    cancel.set_name(name);
+    return As<v1::CancelSweepResponse>(
+        "bea", cancel, [](auto& c, auto... a) { return c.sweeps().CancelSweep(a...); });
+  };
+  const auto seen = begin().second.sweep(), hidden = begin().second.sweep();
+  ASSERT_NE(hidden.name(), "");
+  EXPECT_TRUE(end(seen.name()).second.sweep().has_spec());
+  Hide(recording);
+  const auto [done, answer] = end(hidden.name());
+  EXPECT_TRUE(done.ok()) << done.error_message();
+  v1::Sweep told;
+  told.set_name(hidden.name());
+  told.set_state(v1::Sweep::STATE_CANCELLED);
+  EXPECT_EQ(answer.sweep().ShortDebugString(), told.ShortDebugString());
 }
 
 }  // namespace
