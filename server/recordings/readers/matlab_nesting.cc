@@ -48,7 +48,8 @@ class FileBytes : public Bytes {
     at_ += size;
     return true;
   }
-  bool Skip(uint64_t size) override { return size <= size_ - at_ && GoTo(at_ + size); }
+  bool Skip(uint64_t size) override { return size <= left() && GoTo(at_ + size); }
+  uint64_t left() const { return size_ - at_; }
   bool GoTo(uint64_t place) {
     if (place > size_ || !in_.seekg(static_cast<std::streamoff>(place))) return false;
     at_ = place;
@@ -60,10 +61,11 @@ class FileBytes : public Bytes {
   uint64_t size_ = 0;
 };
 
-// What `size` compressed bytes of a file become.
+// What compressed bytes of a file become: those of a stream to its end, as the library reads it,
+// whatever size the file gives it.
 class InflatedBytes : public Bytes {
  public:
-  InflatedBytes(FileBytes& file, uint64_t size) : file_(file), left_(size), input_(kPiece) {
+  explicit InflatedBytes(FileBytes& file) : file_(file), input_(kPiece) {
     good_ = inflateInit(&stream_) == Z_OK;
   }
   ~InflatedBytes() override { inflateEnd(&stream_); }
@@ -94,16 +96,14 @@ class InflatedBytes : public Bytes {
   static constexpr size_t kPiece = size_t{64} << 10;
 
   bool Refill() {
-    const size_t size = std::min<uint64_t>(left_, kPiece);
+    const size_t size = std::min<uint64_t>(file_.left(), kPiece);
     if (size == 0 || !file_.Read(input_.data(), size)) return false;
-    left_ -= size;
     stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
     stream_.avail_in = static_cast<uInt>(size);
     return true;
   }
 
   FileBytes& file_;
-  uint64_t left_;
   std::vector<char> input_;
   z_stream stream_ = {};
   bool good_ = false;
@@ -259,7 +259,7 @@ absl::Status CheckMatNesting(const std::string& name, const std::string& path) {
     if (tag.type == kMatrix) {
       SAED_RETURN_IF_ERROR(Check(name, plain, tag));
     } else if (tag.type == kCompressed) {
-      InflatedBytes inflated(file, tag.bytes);
+      InflatedBytes inflated(file);
       Walk within(inflated, swapped);
       if (within.ReadTag(tag) && tag.type == kMatrix) {
         SAED_RETURN_IF_ERROR(Check(name, within, tag));

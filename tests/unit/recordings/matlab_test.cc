@@ -276,6 +276,11 @@ TEST(MatlabFile, ArraysThatAreNotThereAreRefused) {
       }
     }
   }
+  // The library reads a stream to its end, whatever the tag says of its size.
+  std::string short_tag = CompressedVariable(Hollow(true, 1U << 26));
+  short_tag.replace(4, 4, std::string(4, '\0'));
+  dir.Write("a.mat", Mat5File(short_tag));
+  EXPECT_FALSE(CheckMatNesting("a.mat", dir / "a.mat").ok());
   // Names that the file's end cuts off, and as many sizes as nothing else has.
   std::string cut = Words({14, 1000, 6, 8, 2, 0, 5, 8, 1, 1'000, 1, 0, 0x40005, 1, 1, 8'000});
   dir.Write("a.mat", Mat5File(cut));
