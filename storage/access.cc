@@ -110,8 +110,7 @@ std::vector<std::string> WaysToName(const std::string& collection) {
   return {from + "WHERE t.id = ?",
           from +
               "LEFT JOIN jobs j ON j.id = t.id JOIN models m ON m.id = t.model_id WHERE CASE WHEN "
-              "t.id = m.id THEN m.name ELSE j.name END = ?",
-          from + "JOIN models m ON m.id = t.model_id WHERE m.name = ?"};
+              "t.id = m.id THEN m.name ELSE j.name END = ?"};
 }
 
 }  // namespace
