@@ -12,6 +12,7 @@
 #include "client/cli/help.h"
 #include "client/cli/output.h"
 #include "server/base/address.h"
+#include "server/base/display_name.h"
 #include "server/base/nearest.h"
 
 namespace saed::cli {
@@ -155,7 +156,8 @@ void Run(CLI::App* command, Session& session, Body body) {
     const std::string unreachable = WhyUnreachable(session, status);
     constexpr int kIndent = 8;  // of "saectl: "
     const std::string text =
-        unreachable.empty() ? InWordsOfFlags(std::string(status.message())) : unreachable;
+        unreachable.empty() ? InWordsOfFlags(WithoutHidden(std::string(status.message()), true))
+                            : unreachable;
     const int width = ErrorWidth();
     fmt::print(stderr, "saectl: {}\n", width < 1000 ? Wrapped(text, width, kIndent) : text);
     session.exit_code = !unreachable.empty()                          ? kUnreachable

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <sstream>
 
+#include "server/base/display_name.h"
+
 namespace saed::cli {
 namespace {
 
@@ -166,8 +168,12 @@ class Columns {
 }  // namespace
 
 std::string Table(const std::vector<std::string>& titles,
-                  const std::vector<std::vector<std::string>>& rows, int width,
+                  std::vector<std::vector<std::string>> rows, int width,
                   const std::vector<size_t>& right, bool whole_first) {
+  // What others wrote shall not rewrite the terminal, nor make a line of its own.
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = WithoutHidden(cell);
+  }
   Columns columns(titles, rows, right, whole_first);
   columns.FitTo(static_cast<size_t>(std::max(width, 1)));
   std::string out;

@@ -16,7 +16,7 @@ namespace saed::cli {
 // and figures (columns named in `right`, which align right, and those with nothing but numbers or
 // times) stay whole: they are copied, and half a number is another one.
 std::string Table(const std::vector<std::string>& titles,
-                  const std::vector<std::vector<std::string>>& rows, int width,
+                  std::vector<std::vector<std::string>> rows, int width,
                   const std::vector<size_t>& right = {}, bool whole_first = true);
 
 // The same, or without rows "no jobs" of the `things`; `chosen`: of those that were asked for.

@@ -42,6 +42,19 @@ bool HasHiddenCharacters(std::string_view utf8) {
   return false;
 }
 
+std::string WithoutHidden(std::string_view utf8, bool lines) {
+  std::string out;
+  for (size_t i = 0; i < utf8.size();) {
+    size_t end = i + 1;
+    while (end < utf8.size() && (static_cast<uint8_t>(utf8[end]) & 0xC0) == 0x80) ++end;
+    const std::string_view letter = utf8.substr(i, end - i);
+    const bool kept = (lines && letter == "\n") || !HasHiddenCharacters(letter);
+    out += kept ? letter : "…";
+    i = end;
+  }
+  return out;
+}
+
 bool IsIdForm(std::string_view text) {
   return text.size() == 16 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }

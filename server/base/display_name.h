@@ -19,6 +19,9 @@ std::string DisplayNameFault(std::string_view name);
 // bytes as valid UTF-8, and "…" where those have hidden characters.
 std::string ShownName(std::string_view name);
 
+// The text with "…" for each hidden character but line breaks where `lines` lets them be.
+std::string WithoutHidden(std::string_view utf8, bool lines = false);
+
 // Whether a text has the form of the ids that the server gives: 16 hexadecimal digits.
 bool IsIdForm(std::string_view text);
 

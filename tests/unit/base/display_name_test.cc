@@ -31,6 +31,9 @@ TEST(DisplayName, RefusesWhatIsHiddenOrCannotBeToldFromAnId) {
     EXPECT_EQ(ShownName(name), "…");
   }
   EXPECT_EQ(ShownName("two words"), "two words");
+  EXPECT_EQ(WithoutHidden("é\x1b[31m\n鼠\xe2\x80\xae\xf0\x9f\x90\x80"),
+            "é…[31m…鼠…\xf0\x9f\x90\x80");
+  EXPECT_EQ(WithoutHidden("a\r\nb", true), "a…\nb");
   EXPECT_EQ(ShownName(std::string(300, 'x')), std::string(200, 'x'));
   // Their neighbours.
   for (const char* seen : {"\xe2\x80\x90", "\xe2\x80\xaf", "\xe2\x81\xaa", "\xd8\x9b"}) {

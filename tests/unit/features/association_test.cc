@@ -149,7 +149,8 @@ TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
 TEST(Conditions, OfHiddenCharactersAreRefusedWithoutThem) {
   for (const char* hidden : {"\xe2\x80\xae", "\x1b"}) {  // U+202E, ESC
     const std::string name = std::string("left") + hidden + "[31mright";
-    const std::string said(Validate(Trials(), {{name, "trials.kind = a"}}).message());
+    const std::vector<Condition> asked = {{name, "trials.kind = a"}};
+    const std::string said(Validate(Trials(), asked).message());
     EXPECT_THAT(said, HasSubstr("conditions[0].name: is '…'; must be 1 to 200 bytes"));
     EXPECT_EQ(said.find(hidden), said.npos) << "the error has it";
   }
