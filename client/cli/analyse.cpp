@@ -13,9 +13,10 @@ namespace saed::cli {
 void AddAnalyseCommand(CLI::App& app, Session& session) {
   auto* c = app.add_subcommand(
       "analyse",
-      "Build a dictionary of a model on another recording, or on its own again. The conditions and "
-      "condition columns of the model's training are taken over as far as the recording has what "
-      "they ask for; what is not is said.");
+      "Build a dictionary of a model on another recording, or on its own again. The conditions of "
+      "the model's training are taken over but those whose names are given here, and its condition "
+      "columns where none are given, as far as the recording has what they ask for; what is not is "
+      "said.");
   struct Flags {
     std::string model, recording, name;
     ConditionFlags conditions;

@@ -148,19 +148,23 @@ class JobCalls:
         return spec
 
     def analyse(self, model, recording, conditions=None, threads=0, name="", request_id=None,
-                priority="normal", after=(), condition_columns=None, exclude_columns=None):
+                priority="normal", after=(), condition_columns=None, exclude_columns=None,
+                without_model_conditions=False):
         """Queues the building of another dictionary of a stored model, on the recording it was
         trained on or on another with its units, and returns the job. conditions,
-        condition_columns, exclude_columns: as of train; None takes over what the model's training
-        had, as far as the recording has what they ask for, and warns of what is left out. {} and ()
-        leave them all out."""
+        condition_columns, exclude_columns: as of train. The conditions of the model's training are
+        taken over but those whose names are given here, and its condition columns where both
+        condition_columns and exclude_columns are None, as far as the recording has what they ask
+        for; what is left out is warned of. without_model_conditions takes nothing over; {} as
+        conditions no condition, () as columns no column."""
         spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
         self._add_conditions(spec, conditions, condition_columns or (), exclude_columns or ())
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),
                                             display_name=name, analyse=spec, dependencies=after,
                                             priority=_priority(priority))
-        columns = condition_columns is None and exclude_columns is None
-        for text in take_over(self, request, conditions is None, columns):
+        taken = not without_model_conditions
+        columns = taken and condition_columns is None and exclude_columns is None
+        for text in take_over(self, request, taken and conditions != {}, columns):
             warnings.warn(text, stacklevel=3)
         return self._call(self.jobs.CreateJob, request).job
 

@@ -13,22 +13,24 @@ _ENTRY = re.compile(r"(conditions|condition_columns\.only|condition_columns\.exc
 
 def take_over(lab, request, conditions, columns):
     """Adds to the analysis of a request what its model was trained with, as far as the recording has
-    what it asks for. Returns lines that say what was left out."""
+    what it asks for: conditions but those whose names it has, and columns. Returns lines that say
+    what was left out."""
     if not conditions and not columns:
         return []
     spec = request.analyse
     asked = models_pb2.GetModelRequest(name=spec.model)
     trained = lab._call(lab.models.GetModel, asked).model.spec
-    lists = {}
+    lists, first = {}, len(spec.conditions)
     if conditions:
-        spec.conditions.extend(trained.conditions)
+        given = {c.name for c in spec.conditions}
+        spec.conditions.extend(c for c in trained.conditions if c.name not in given)
         lists["conditions"] = spec.conditions
     if columns:
         spec.condition_columns.CopyFrom(trained.condition_columns)
         lists["condition_columns.only"] = spec.condition_columns.only
         lists["condition_columns.excluded"] = spec.condition_columns.excluded
     left_out = []
-    while found := _refused(lab, request, lists):
+    while found := _refused(lab, request, lists, first):
         # From the last on, so that numbers stay those of the request.
         for field, number, why in sorted(found, key=lambda f: -f[1]):
             thing = lists[field].pop(number)
@@ -36,22 +38,27 @@ def take_over(lab, request, conditions, columns):
     return left_out
 
 
-def _refused(lab, request, lists):
-    """Which entries of the lists the server refuses: [(list, number, why)]."""
-    if not any(lists.values()):
-        return []
+def _check(lab, request):
     check = jobs_pb2.CreateJobRequest()
     check.CopyFrom(request)
     check.validate_only = True
+    lab._call(lab.jobs.CreateJob, check)
+
+
+def _refused(lab, request, lists, first):
+    """Which entries of the lists the server refuses, of the conditions from `first` on: [(list,
+    number, why)]."""
+    if not any(lists.values()):
+        return []
     try:
-        lab._call(lab.jobs.CreateJob, check)
+        _check(lab, request)
     except Error as error:
         if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
             raise
         found = {}
         for field, why in error.fields.items():
             entry = _ENTRY.match(field)
-            if entry and entry[1] in lists:
+            if entry and entry[1] in lists and (entry[1] != "conditions" or int(entry[2]) >= first):
                 found.setdefault((entry[1], int(entry[2])), why)
         return [(field, number, why) for (field, number), why in found.items()]
     return []
