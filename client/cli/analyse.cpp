@@ -44,8 +44,9 @@ void AddAnalyseCommand(CLI::App& app, Session& session) {
     SAED_RETURN_IF_ERROR(f->conditions.Fill(*request.mutable_analyse()));
     f->queue.Fill(request);
     SAED_ASSIGN_OR_RETURN(const auto said, TakeOver(session, request, !f->own));
-    for (const std::string& line : said) {
-      if (!session.json) fmt::print("{}\n", Wrapped(line, TerminalWidth(), 2));
+    if (!session.json) fmt::print("{}\n", Wrapped(said.scored_by, TerminalWidth(), 2));
+    for (const std::string& line : said.left_out) {
+      fmt::print(session.json ? stderr : stdout, "{}\n", Wrapped(line, TerminalWidth(), 2));
     }
     return Submit(session, request, f->detach || f->check);
   });

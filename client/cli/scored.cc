@@ -99,6 +99,17 @@ bool LeaveOut(const grpc::Status& refused, const Taken& taken, v1::AnalyseSpec& 
   return any;
 }
 
+// Why an analysis is refused whose recording has none of the columns `only` that alone make the
+// model's automatic conditions: the list without entries would mean those of every table.
+absl::Status NoneLeft(const google::protobuf::RepeatedPtrField<std::string>& only,
+                      const std::vector<std::string>& left_out) {
+  return absl::InvalidArgumentError(
+      fmt::format("the model has automatic conditions of {} alone, and the recording has none of "
+                  "that\n{}\ngive the columns of this recording with --condition-columns, or "
+                  "--without-model-conditions for the automatic conditions of every table",
+                  Some({only.begin(), only.end()}), fmt::join(left_out, "\n")));
+}
+
 std::vector<std::string> Names(const v1::AnalyseSpec& spec, int from, int to) {
   std::vector<std::string> out;
   for (int i = from; i < to; ++i) out.push_back(spec.conditions(i).name());
@@ -120,10 +131,10 @@ std::string ColumnsText(const v1::AnalyseSpec& spec, bool from_model) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> TakeOver(Session& session, v1::CreateJobRequest& request,
-                                                  bool from_model) {
+absl::StatusOr<TakenOver> TakeOver(Session& session, v1::CreateJobRequest& request,
+                                   bool from_model) {
   v1::AnalyseSpec& spec = *request.mutable_analyse();
-  std::vector<std::string> said;
+  TakenOver out;
   Taken taken{spec.conditions_size(), false};
   if (from_model) {
     SAED_ASSIGN_OR_RETURN(const v1::Model model, ModelOf(session, spec.model()));
@@ -131,12 +142,18 @@ absl::StatusOr<std::vector<std::string>> TakeOver(Session& session, v1::CreateJo
     v1::CreateJobRequest check = request;
     check.set_validate_only(true);
     // What is wrong otherwise is said when the job is queued.
+    grpc::Status checked;
     for (bool more = true; more;) {
       grpc::ClientContext context;
       v1::CreateJobResponse response;
       *check.mutable_analyse() = spec;
-      more =
-          LeaveOut(session.client->jobs().CreateJob(&context, check, &response), taken, spec, said);
+      checked = session.client->jobs().CreateJob(&context, check, &response);
+      more = LeaveOut(checked, taken, spec, out.left_out);
+    }
+    const auto& only = model.spec().condition_columns().only();
+    if (taken.columns && !only.empty() && spec.condition_columns().only().empty()) {
+      SAED_RETURN_IF_ERROR(client::FromGrpc(checked));
+      return NoneLeft(only, out.left_out);
     }
   }
   std::vector<std::string> parts;
@@ -145,8 +162,8 @@ absl::StatusOr<std::vector<std::string>> TakeOver(Session& session, v1::CreateJo
     parts.push_back(Some(Names(spec, taken.first, spec.conditions_size())) + " (of the model)");
   }
   parts.push_back(ColumnsText(spec, taken.columns));
-  said.insert(said.begin(), fmt::format("scored by: {}", fmt::join(parts, "; ")));
-  return said;
+  out.scored_by = fmt::format("scored by: {}", fmt::join(parts, "; "));
+  return out;
 }
 
 absl::StatusOr<std::vector<std::string>> ScoredBy(Session& session, const std::string& dictionary) {

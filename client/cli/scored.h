@@ -8,11 +8,18 @@
 
 namespace saed::cli {
 
-// Adds to an analysis what its model has of conditions of its own and of columns that make
-// conditions, as far as the recording has what they ask for and the request says nothing else.
-// Returns lines that say what is scored, where it is from, and what was left out.
-absl::StatusOr<std::vector<std::string>> TakeOver(Session& session, v1::CreateJobRequest& request,
-                                                  bool from_model);
+// Lines that say what an analysis is scored by and where that is from, and what was left out of the
+// model's.
+struct TakenOver {
+  std::string scored_by;
+  std::vector<std::string> left_out;
+};
+
+// Adds to an analysis the conditions of its model but those whose names the request gives, and the
+// model's condition columns where the request gives none, as far as the recording has what they ask
+// for. InvalidArgument where it has none of the columns that alone make conditions.
+absl::StatusOr<TakenOver> TakeOver(Session& session, v1::CreateJobRequest& request,
+                                   bool from_model);
 
 // Lines that say by how many conditions the dictionary is scored, where they are from, and what was
 // left out.

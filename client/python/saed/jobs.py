@@ -155,8 +155,9 @@ class JobCalls:
         condition_columns, exclude_columns: as of train. The conditions of the model's training are
         taken over but those whose names are given here, and its condition columns where both
         condition_columns and exclude_columns are None, as far as the recording has what they ask
-        for; what is left out is warned of. without_model_conditions takes nothing over; {} as
-        conditions no condition, () as columns no column."""
+        for; what is left out is warned of. ValueError where it has none of the columns that alone
+        made conditions. without_model_conditions takes nothing over; {} as conditions no
+        condition, () as columns no column."""
         spec = jobs_pb2.AnalyseSpec(model=model, recording=recording, threads=threads)
         self._add_conditions(spec, conditions, condition_columns or (), exclude_columns or ())
         request = jobs_pb2.CreateJobRequest(request_id=request_id or str(uuid.uuid4()),

@@ -14,7 +14,8 @@ _ENTRY = re.compile(r"(conditions|condition_columns\.only|condition_columns\.exc
 def take_over(lab, request, conditions, columns):
     """Adds to the analysis of a request what its model was trained with, as far as the recording has
     what it asks for: conditions but those whose names it has, and columns. Returns lines that say
-    what was left out."""
+    what was left out. ValueError where the recording has none of the columns that alone make
+    conditions."""
     if not conditions and not columns:
         return []
     spec = request.analyse
@@ -35,6 +36,15 @@ def take_over(lab, request, conditions, columns):
         for field, number, why in sorted(found, key=lambda f: -f[1]):
             thing = lists[field].pop(number)
             left_out.append(f"left out of the model's: {getattr(thing, 'name', thing)} ({why})")
+    only = trained.condition_columns.only
+    # Without entries the list would mean the conditions of every table.
+    if columns and only and not spec.condition_columns.only:
+        _check(lab, request)
+        raise ValueError("\n".join([
+            f"the model has automatic conditions of {', '.join(only)} alone, and the recording has "
+            "none of that", *left_out,
+            "give the columns of this recording as condition_columns, or "
+            "without_model_conditions=True for the automatic conditions of every table"]))
     return left_out
 
 
