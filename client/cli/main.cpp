@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
@@ -111,7 +112,27 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"view.window", "--window"},
 };
 
+bool IsId(std::string_view text) {
+  constexpr size_t kDigits = 16;
+  return text.size() == kDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// "there is no job 'jobs/long'" → "there is no job 'long'", as it was typed; ids keep where they
+// are from.
+void ShortenName(std::string& text) {
+  constexpr std::string_view kBegin = "there is no ";
+  if (!text.starts_with(kBegin)) return;
+  const size_t quote = text.find(" '", kBegin.size());
+  const size_t end = text.find("'; list them with ");
+  if (quote == text.npos || end == text.npos) return;
+  const size_t name = quote + 2, slash = text.find('/', name);
+  if (slash < end && !IsId(std::string_view(text).substr(slash + 1, end - slash - 1))) {
+    text.erase(name, slash + 1 - name);
+  }
+}
+
 std::string InWordsOfFlags(std::string text) {
+  ShortenName(text);
   // Fields of requests that commands take as their first argument.
   for (const std::string_view field : {"parent is ", "name is '"}) {
     if (text.starts_with(field)) text.replace(0, field.find(' '), "the name");
