@@ -512,54 +512,182 @@ TEST(Certainty, SeveralColumnsAreTestedAsEachAlone) {
   }
 }
 
-// What is dealt, by the definition: windows' labels moved one by one and ranks counted pair by
-// pair.
-TEST(Certainty, DealtPValuesAreThoseOfDealtLabels) {
-  constexpr int kWindows = 60, kDraws = 50;
-  const Made made = Make(kWindows, 3);
-  const std::vector<int64_t> blocks = {0, 11, 20, 27, 40, 48, 60};
-  std::vector<uint8_t> whole(kWindows), some(kWindows);
+// What a label says and what is tested against it, in windows of which it asks.
+struct Asking {
+  std::vector<uint8_t> label;
+  std::vector<float> value;
+  std::vector<int64_t> blocks = {0};
+};
+
+Asking WithoutOutside(const std::vector<uint8_t>& label, const std::vector<float>& value,
+                      const std::vector<int64_t>& blocks) {
+  Asking out;
   for (size_t b = 0; b + 1 < blocks.size(); ++b) {
     for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
-      whole[w] = b % 2 == 0;
-      some[w] = (w - blocks[b]) % 4 < 2 && b != 3;
+      if (label[w] == kOutside) continue;
+      out.label.push_back(label[w]);
+      out.value.push_back(value[w]);
+    }
+    const auto end = static_cast<int64_t>(out.label.size());
+    if (end > out.blocks.back()) out.blocks.push_back(end);
+  }
+  return out;
+}
+
+// Ranks counted pair by pair.
+double AurocByPairs(const std::vector<uint8_t>& label, const std::vector<float>& value) {
+  double won = 0, pairs = 0;
+  for (size_t v = 0; v < label.size(); ++v) {
+    for (size_t w = 0; w < label.size(); ++w) {
+      if (label[v] != kHolds || label[w] == kHolds) continue;
+      pairs += 1;
+      won += value[v] > value[w] ? 1 : value[v] == value[w] ? 0.5 : 0;
     }
   }
-  const auto auroc = [&](const std::vector<uint8_t>& label) {
-    double won = 0, pairs = 0;
-    for (int v = 0; v < kWindows; ++v) {
-      for (int w = 0; w < kWindows; ++w) {
-        if (label[v] != kHolds || label[w] == kHolds) continue;
-        pairs += 1;
-        won += made.dense[v] > made.dense[w] ? 1 : made.dense[v] == made.dense[w] ? 0.5 : 0;
-      }
+  return pairs == 0 ? 0.5 : won / pairs;
+}
+
+// Labels moved one by one: block b has those of from[b], or in runs of the block `moved` after it,
+// turned.
+std::vector<uint8_t> Deal(const Asking& asking, bool in_runs, uint64_t stream, int draw) {
+  constexpr uint64_t kDealSeed = 0x4445;
+  const sae::CounterRandom random(kDealSeed, stream);
+  const auto& [label, value, blocks] = asking;
+  const int64_t count = std::ssize(blocks) - 1;
+  const auto length = [&, &at = blocks](int64_t b) { return at[b + 1] - at[b]; };
+  std::vector<int64_t> from(count);
+  std::iota(from.begin(), from.end(), 0);
+  for (int64_t b = count - 1; b > 0; --b) {
+    std::swap(from[b], from[random.Below(2 * draw * count + b, b + 1)]);
+  }
+  const auto moved = static_cast<int64_t>(random.Below(2 * draw * count, count));
+  std::vector<uint8_t> out(label.size());
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t given = in_runs ? (b + moved) % count : from[b];
+    const auto turn =
+        static_cast<int64_t>(random.Below((2 * draw + 1) * count + b, length(from[b])));
+    for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
+      out[w] = label[blocks[given] + (turn + w - blocks[b]) % length(given)];
     }
-    return won / pairs;
+  }
+  return out;
+}
+
+// Besag & Clifford's, of the labels that rearranged(draw) gives.
+template <class Rearranged>
+double PByDefinition(const Asking& asking, int draws, const Rearranged& rearranged) {
+  const double seen = AurocByPairs(asking.label, asking.value);
+  int exceedances = 0;
+  for (int draw = 0; draw < draws; ++draw) {
+    exceedances += AurocByPairs(rearranged(draw), asking.value) >= seen - 1e-12;
+    if (exceedances == kEnoughExceedances && draw + 1 < draws) {
+      return static_cast<double>(exceedances) / (draw + 1);
+    }
+  }
+  return (1.0 + exceedances) / (1.0 + draws);
+}
+
+struct DealtCase {
+  std::vector<uint8_t> label;
+  bool in_runs;
+  double least;  // p-value that there can be
+};
+
+// By blocks, 4 of 12 or 5 of 12: that keep to whole ones or not, in runs or not, outside in some
+// windows or not.
+std::vector<DealtCase> DealtCases(const std::vector<int64_t>& blocks) {
+  const auto of = [&](const auto& says) {
+    std::vector<uint8_t> out;
+    for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+      for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) out.push_back(says(b, w - blocks[b]));
+    }
+    return out;
   };
-  constexpr uint64_t kStream = 21, kDealSeed = 0x4445;
-  const sae::CounterRandom random(kDealSeed, kStream);
-  for (const auto& label : {whole, some}) {
-    int exceedances = 0;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      const int64_t count = std::ssize(blocks) - 1;
-      std::vector<int64_t> from(count);
-      std::iota(from.begin(), from.end(), 0);
-      for (int64_t b = count - 1; b > 0; --b) {
-        std::swap(from[b], from[random.Below(2 * draw * count + b, b + 1)]);
+  const auto outside = [&](const auto& says) {
+    return of([&](size_t b, int64_t w) {
+      return b == 7 || w == 2 ? kOutside : static_cast<uint8_t>(says(b, w));
+    });
+  };
+  const auto scattered = [](size_t b, int64_t) { return b % 3 == 1; };
+  const auto together = [](size_t b, int64_t) { return b > 1 && b < 7; };
+  const auto partly = [](size_t b, int64_t w) { return b != 3 && b != 8 && w % 4 < 2; };
+  const auto partly_together = [](size_t b, int64_t w) { return b > 3 && b < 9 && w % 3 != 1; };
+  return {{of(scattered), false, 1.0 / 495},
+          {of(together), true, 1.0 / 12},
+          {of(partly), false, 0},
+          {of(partly_together), true, 0},
+          {outside(together), true, 1.0 / 11},
+          {outside(partly), false, 0}};
+}
+
+// Several labels in one go, of which one goes with the values or their negative and stays open when
+// the others are decided: what it needs of a draw is still made.
+TEST(Certainty, DealtPValuesAreThoseOfDealtLabels) {
+  constexpr int kWindows = 66, kDraws = 400;
+  constexpr uint64_t kStream = 21;
+  const std::vector<int64_t> blocks = {0, 5, 11, 14, 21, 27, 31, 36, 42, 49, 54, 60, kWindows};
+  const std::vector<DealtCase> cases = DealtCases(blocks);
+  std::vector<std::vector<uint8_t>> labels;
+  for (const DealtCase& one : cases) labels.push_back(one.label);
+  const NullLabels null(labels, kWindows, blocks);
+  const sae::CounterRandom random(3, 1);
+  int early = 0, late = 0;
+  for (size_t related = 0; related < cases.size(); ++related) {
+    for (const bool falls : {false, true}) {
+      std::vector<float> value(kWindows), tested(kWindows);
+      Activations sparse;
+      for (int w = 0; w < kWindows; ++w) {
+        const bool on = labels[related][w] == (falls ? kHoldsNot : kHolds);
+        value[w] = static_cast<float>(random.Below(w, 9)) - (on ? 2.0F : 4.0F);
+        value[w] = std::max(0.0F, value[w]);
+        tested[w] = falls ? -value[w] : value[w];
+        if (value[w] > 0) sparse.emplace_back(w, value[w]);
       }
-      std::vector<uint8_t> dealt(kWindows);
-      for (int64_t b = 0; b < count; ++b) {
-        const int64_t length = blocks[from[b] + 1] - blocks[from[b]];
-        const auto turn = static_cast<int64_t>(random.Below((2 * draw + 1) * count + b, length));
-        for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
-          dealt[w] = label[blocks[from[b]] + (turn + w - blocks[b]) % length];
-        }
+      const Ordered ordered(sparse);
+      const std::vector<bool> all(cases.size(), true);
+      const auto p = null.PValuesOf({{&ordered, falls, all}}, kStream, kDraws)[0];
+      for (size_t c = 0; c < cases.size(); ++c) {
+        const Asking asking = WithoutOutside(labels[c], tested, blocks);
+        const double want = std::max(cases[c].least, PByDefinition(asking, kDraws, [&](int draw) {
+                                       return Deal(asking, cases[c].in_runs, kStream, draw);
+                                     }));
+        EXPECT_DOUBLE_EQ(*p[c], want) << related << " " << falls << " " << c;
+        (want < 0.25 ? late : early) += 1;
       }
-      exceedances += auroc(dealt) >= auroc(label) - 1e-12;
     }
-    const NullLabels null({label}, kWindows, blocks);
-    EXPECT_DOUBLE_EQ(*null.PValues(made.sparse, {true}, kStream, kDraws)[0],
-                     std::max((1.0 + exceedances) / (1.0 + kDraws), null.SmallestP(0)));
+  }
+  EXPECT_GT(early, 20);
+  EXPECT_GT(late, 12);
+}
+
+// Around the end by every amount, in windows of which the label asks.
+TEST(Certainty, ShiftedPValuesOfANegativeAreThoseOfShiftedLabels) {
+  constexpr int kWindows = 70;
+  const Made made = Make(kWindows, 14);
+  std::vector<std::vector<uint8_t>> labels = made.labels;
+  for (const auto& label : made.labels) {
+    labels.push_back(label);
+    for (int w = 0; w < kWindows; w += 5) labels.back()[w] = kOutside;
+  }
+  std::vector<float> negative(kWindows);
+  for (int w = 0; w < kWindows; ++w) negative[w] = -made.dense[w];
+  const NullLabels null(labels, kWindows, {0, kWindows});
+  const Ordered ordered(made.sparse);
+  const auto p = null.PValuesOf(
+      {{&ordered, false, {true, true, true, true}}, {&ordered, true, {true, true, true, true}}}, 4,
+      kFewerShifts);
+  for (size_t c = 0; c < labels.size(); ++c) {
+    for (const bool falls : {false, true}) {
+      const Asking asking = WithoutOutside(labels[c], falls ? negative : made.dense, {0, kWindows});
+      const auto shifted = [&](int draw) {
+        std::vector<uint8_t> out = asking.label;
+        std::rotate(out.begin(), out.begin() + draw + 1, out.end());
+        return out;
+      };
+      EXPECT_DOUBLE_EQ(*p[falls][c],
+                       PByDefinition(asking, static_cast<int>(asking.label.size()) - 1, shifted))
+          << falls << " " << c;
+    }
   }
 }
 
