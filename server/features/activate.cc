@@ -77,13 +77,17 @@ absl::StatusOr<Encoded> EncodeAll(const sae::Encoder& encoder, const recordings:
 }
 
 std::vector<std::pair<int64_t, int64_t>> Groups(const Encoded& encoded, int64_t held) {
-  const auto features = static_cast<int64_t>(encoded.entries.size());
-  if (encoded.whole) return {{0, features}};
+  if (encoded.whole) return {{0, std::ssize(encoded.entries)}};
+  return Groups(encoded.entries, held);
+}
+
+std::vector<std::pair<int64_t, int64_t>> Groups(const std::vector<int64_t>& values, int64_t held) {
+  const auto features = static_cast<int64_t>(values.size());
   std::vector<std::pair<int64_t, int64_t>> out;
   for (int64_t begin = 0; begin < features; begin = out.back().second) {
     int64_t end = begin, total = 0;
-    do total += encoded.entries[end++];
-    while (end < features && total + encoded.entries[end] <= held);
+    do total += values[end++];
+    while (end < features && total + values[end] <= held);
     out.emplace_back(begin, end);
   }
   return out;

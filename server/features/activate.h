@@ -38,6 +38,8 @@ absl::StatusOr<Encoded> EncodeAll(const sae::Encoder& encoder, const recordings:
 // Neighbouring latents [begin, end) whose activations are at most `held` together, where one alone
 // is not more.
 std::vector<std::pair<int64_t, int64_t>> Groups(const Encoded& encoded, int64_t held);
+// The same of latents that have so many values each.
+std::vector<std::pair<int64_t, int64_t>> Groups(const std::vector<int64_t>& values, int64_t held);
 
 // Activations of windows [begin, end), renumbered from 0.
 Activations Part(const Activations& all, int64_t begin, int64_t end);

@@ -138,50 +138,79 @@ bool Judges(const Feature& f, sae::EvidenceKind kind) {
          std::any_of(f.places.begin(), f.places.end(), judges);
 }
 
+// Values that judge each of the latents [first, first + count): its code where it is active, and
+// the kinds that judge some of its pairs.
+std::vector<int64_t> JudgingValues(const Draft& d, int64_t first, int64_t count) {
+  std::vector<int64_t> out;
+  for (int64_t j = first; j < first + count; ++j) {
+    const auto judging = std::count_if(d.kinds.begin(), d.kinds.end(), [&](sae::EvidenceKind kind) {
+      return Judges(d.out.features[j], kind);
+    });
+    out.push_back(d.active_held_out[j] + judging * d.sides.test());
+  }
+  return out;
+}
+
 // What judges the latents first, first + 1, … in held-out windows.
 absl::StatusOr<std::vector<std::vector<Column>>> ColumnsOf(const Draft& d, int64_t first,
                                                            std::span<const Activations> codes,
                                                            const Progress& progress) {
+  // Those that need codes together, each of the others alone.
+  std::vector<std::vector<EvidenceColumns::Wanted>> asked(1);
+  for (const sae::EvidenceKind kind : d.kinds) {
+    EvidenceColumns::Wanted wanted{kind, {}};
+    for (int64_t j = first; j < first + std::ssize(codes); ++j) {
+      if (Judges(d.out.features[j], kind)) wanted.latents.push_back(d.out.features[j].latent);
+    }
+    if (wanted.latents.empty()) continue;
+    (sae::NeedsCodes(kind) ? asked.front() : asked.emplace_back()).push_back(std::move(wanted));
+  }
   std::vector<std::vector<Column>> out(codes.size());
   for (size_t i = 0; i < codes.size(); ++i) out[i].push_back({std::nullopt, d.OnTest(codes[i])});
-  for (const sae::EvidenceKind kind : d.kinds) {
-    std::vector<int32_t> latents;
-    for (size_t i = 0; i < codes.size(); ++i) {
-      const Feature& f = d.out.features[first + static_cast<int64_t>(i)];
-      if (Judges(f, kind)) latents.push_back(f.latent);
-    }
-    if (latents.empty()) continue;
-    SAED_ASSIGN_OR_RETURN(auto values, d.columns->Of(kind, latents, d.test_starts, progress));
-    for (size_t i = 0; i < latents.size(); ++i) {
-      out[latents[i] - first].push_back({kind, std::move(values[i])});
+  for (const auto& together : asked) {
+    if (together.empty()) continue;
+    SAED_ASSIGN_OR_RETURN(auto values, d.columns->Of(together, d.test_starts, progress));
+    for (size_t k = 0; k < together.size(); ++k) {
+      const auto& [kind, latents] = together[k];
+      for (size_t i = 0; i < latents.size(); ++i) {
+        out[latents[i] - first].push_back({kind, std::move(values[k][i])});
+      }
     }
   }
   return out;
+}
+
+absl::Status CertifyGroup(Draft& d, int64_t first, std::span<const Activations> codes,
+                          const Progress& progress) {
+  const auto at = [&](int64_t latent) {
+    return progress(static_cast<double>(latent) / static_cast<double>(d.out.features.size()));
+  };
+  SAED_ASSIGN_OR_RETURN(const auto columns,
+                        ColumnsOf(d, first, codes, [&](double) { return at(first); }));
+  for (int64_t begin = 0; begin < std::ssize(codes); begin += kLatentsAtOnce) {
+    if (!at(first + begin)) return absl::CancelledError("stopped while rearranging labels");
+    sae::ForBlocks(std::min(kLatentsAtOnce, std::ssize(codes) - begin), 1,
+                   [&](int64_t, int64_t i, int64_t) {
+                     Certifier(d, columns[begin + i], d.out.features[first + begin + i]);
+                   });
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status Certify(Draft& d) {
   const Progress progress = Within(d.progress, kJudged, kCertified);
-  const auto features = std::ssize(d.out.features);
-  const int64_t values = std::max<int64_t>(1, d.sides.test() * (1 + std::ssize(d.kinds)));
-  SAED_RETURN_IF_ERROR(ForGroups(
-      d, std::max<int64_t>(1, d.held / values), progress,
-      [&](int64_t first, std::span<const Activations> codes) -> absl::Status {
-        const auto at = [&](int64_t latent) {
-          return progress(static_cast<double>(latent) / static_cast<double>(features));
-        };
-        SAED_ASSIGN_OR_RETURN(const auto columns,
-                              ColumnsOf(d, first, codes, [&](double) { return at(first); }));
-        for (int64_t begin = 0; begin < std::ssize(codes); begin += kLatentsAtOnce) {
-          if (!at(first + begin)) return absl::CancelledError("stopped while rearranging labels");
-          sae::ForBlocks(std::min(kLatentsAtOnce, std::ssize(codes) - begin), 1,
-                         [&](int64_t, int64_t i, int64_t) {
-                           Certifier(d, columns[begin + i], d.out.features[first + begin + i]);
-                         });
-        }
-        return absl::OkStatus();
-      }));
+  SAED_RETURN_IF_ERROR(
+      ForGroups(d, std::max<int64_t>(1, std::ssize(d.out.features)), progress,
+                [&](int64_t first, std::span<const Activations> codes) -> absl::Status {
+                  for (const auto& [begin, end] :
+                       Groups(JudgingValues(d, first, std::ssize(codes)), d.held)) {
+                    SAED_RETURN_IF_ERROR(CertifyGroup(d, first + begin,
+                                                      codes.subspan(begin, end - begin), progress));
+                  }
+                  return absl::OkStatus();
+                }));
   for (Feature& f : d.out.features) {
     std::stable_sort(f.responses.begin(), f.responses.end(), [&](const auto& a, const auto& b) {
       const double left = *f.judged[a.first].train_auroc, right = *f.judged[b.first].train_auroc;

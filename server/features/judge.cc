@@ -31,6 +31,29 @@ sae::Codes<float> EncodeRows(const sae::Encoder& encoder, const CountView& input
   return out;
 }
 
+constexpr int64_t kLatents = 16;  // whose columns are made at once
+
+std::vector<Activations> EmptyColumns(int64_t count, int64_t windows) {
+  std::vector<Activations> out(count);
+  sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t l = first; l < last; ++l) out[l].resize(windows);
+  });
+  return out;
+}
+
+// The rows of scores [rows, columns] from window `begin` on.
+void CopyRows(const std::vector<float>& scores, int64_t begin, int64_t rows,
+              std::vector<Activations>& columns) {
+  const auto count = static_cast<int64_t>(columns.size());
+  sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t b = 0; b < rows; ++b) {
+      for (int64_t l = first; l < last; ++l) {
+        columns[l][begin + b] = {static_cast<int32_t>(begin + b), scores[b * count + l]};
+      }
+    }
+  });
+}
+
 }  // namespace
 
 std::vector<sae::EvidenceKind> EvidenceColumns::Kinds() const {
@@ -45,31 +68,36 @@ absl::StatusOr<std::vector<Activations>> EvidenceColumns::Of(sae::EvidenceKind k
                                                              const std::vector<int32_t>& latents,
                                                              const std::vector<int64_t>& starts,
                                                              const Progress& progress) const {
-  const sae::EvidenceScorer scorer(encoder_.model(), kind, latents);
+  SAED_ASSIGN_OR_RETURN(auto out, Of({{kind, latents}}, starts, progress));
+  return std::move(out.front());
+}
+
+absl::StatusOr<std::vector<std::vector<Activations>>> EvidenceColumns::Of(
+    const std::vector<Wanted>& wanted, const std::vector<int64_t>& starts,
+    const Progress& progress) const {
   const auto windows = static_cast<int64_t>(starts.size());
-  const auto count = static_cast<int64_t>(latents.size());
-  constexpr int64_t kLatents = 16;  // that are copied at once
-  std::vector<Activations> out(count);
-  sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
-    for (int64_t l = first; l < last; ++l) out[l].resize(windows);
-  });
-  std::vector<float> scores(std::min(windows, kWindowsAtOnce) * count);
+  std::vector<sae::EvidenceScorer> scorers;
+  std::vector<std::vector<Activations>> out;
+  int64_t most = 0;
+  bool coded = false;
+  for (const auto& [kind, latents] : wanted) {
+    scorers.emplace_back(encoder_.model(), kind, latents);
+    out.push_back(EmptyColumns(std::ssize(latents), windows));
+    most = std::max<int64_t>(most, std::ssize(latents));
+    coded = coded || NeedsCodes(kind);
+  }
+  std::vector<float> scores(std::min(windows, kWindowsAtOnce) * most);
   for (int64_t begin = 0; begin < windows; begin += kWindowsAtOnce) {
     if (!progress(static_cast<double>(begin) / static_cast<double>(windows))) {
       return absl::CancelledError("stopped while scoring evidence");
     }
-    const int64_t rows = std::min(kWindowsAtOnce, windows - begin);
-    const auto part = sae::Starts(starts).subspan(begin, rows);
+    const auto part = sae::Starts(starts).subspan(begin, std::min(kWindowsAtOnce, windows - begin));
     const sae::Codes<float> codes =
-        NeedsCodes(kind) ? EncodeRows(encoder_, input_, part) : sae::Codes<float>();
-    scorer.Score(target_, part, codes, scores.data());
-    sae::ForBlocks(count, kLatents, [&](int64_t, int64_t first, int64_t last) {
-      for (int64_t b = 0; b < rows; ++b) {
-        for (int64_t l = first; l < last; ++l) {
-          out[l][begin + b] = {static_cast<int32_t>(begin + b), scores[b * count + l]};
-        }
-      }
-    });
+        coded ? EncodeRows(encoder_, input_, part) : sae::Codes<float>();
+    for (size_t k = 0; k < wanted.size(); ++k) {
+      scorers[k].Score(target_, part, codes, scores.data());
+      CopyRows(scores, begin, std::ssize(part), out[k]);
+    }
   }
   return out;
 }

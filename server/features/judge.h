@@ -41,6 +41,14 @@ class EvidenceColumns {
                                               const std::vector<int32_t>& latents,
                                               const std::vector<int64_t>& starts,
                                               const Progress& progress) const;
+  // The same of several kinds at once, [wanted][latent]: the windows are encoded once for all.
+  struct Wanted {
+    sae::EvidenceKind kind;
+    std::vector<int32_t> latents;
+  };
+  absl::StatusOr<std::vector<std::vector<Activations>>> Of(const std::vector<Wanted>& wanted,
+                                                           const std::vector<int64_t>& starts,
+                                                           const Progress& progress) const;
 
  private:
   const sae::Encoder& encoder_;

@@ -128,6 +128,30 @@ TEST(Judge, ColumnsAreWhatTheScorerSays) {
   }
 }
 
+// Each group of windows is asked for once, whatever the number of kinds.
+TEST(Judge, SeveralKindsTogetherAreAsEachAloneAndEncodeOnce) {
+  const Made made;
+  const sae::Encoder encoder(made.model);
+  const EvidenceColumns columns(encoder, made.View(), made.View());
+  std::vector<EvidenceColumns::Wanted> wanted;
+  for (const sae::EvidenceKind kind : columns.Kinds()) {
+    wanted.push_back(
+        {kind, wanted.size() % 2 == 0 ? std::vector<int32_t>{2, 0} : std::vector<int32_t>{1}});
+  }
+  ASSERT_GT(wanted.size(), 5U);
+  std::vector<int64_t> starts = made.starts;
+  for (int again = 0; again < 6; ++again) {
+    starts.insert(starts.end(), made.starts.begin(), made.starts.end());
+  }
+  int encoded = 0;
+  const auto together = columns.Of(wanted, starts, [&](double) { return ++encoded > 0; });
+  ASSERT_TRUE(together.ok());
+  EXPECT_EQ(encoded, 2) << "of 8192 windows and of the rest";
+  for (size_t k = 0; k < wanted.size(); ++k) {
+    EXPECT_EQ((*together)[k], *columns.Of(wanted[k].kind, wanted[k].latents, starts, kGoOn)) << k;
+  }
+}
+
 // The highest training AUROC of all kinds, by hand; the second unit falls.
 TEST(Judge, TakesTheKindAndSignThatTellTheConditionBest) {
   const Made made;
