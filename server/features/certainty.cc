@@ -119,6 +119,12 @@ struct Several {
   double operator[](size_t i) const { return of[i]; }
 };
 
+Several WeightsOf(const uint8_t* weight) {
+  Several out;
+  for (size_t i = 0; i < kAtOnce; ++i) out[i] = weight[i];
+  return out;
+}
+
 // By class (kHoldsNot, kHolds), of each block.
 struct OfBlocks {
   std::array<std::vector<double>, 2> all, active;  // windows of which the condition asks
@@ -134,11 +140,11 @@ struct OfBlocks {
 };
 
 // Adds the AUROCs of the draws with the weights [blocks, kAtOnce], the first `draws` of them.
-void AddAurocs(const double* weight, int draws, const OfBlocks& windows,
+void AddAurocs(const uint8_t* weight, int draws, const OfBlocks& windows,
                const std::vector<Drawn>& order, std::vector<double>& out) {
   Several all[2], below, won, tie[2];
   for (size_t b = 0; b < windows.all[0].size(); ++b) {
-    const double* w = weight + b * kAtOnce;
+    const Several w = WeightsOf(weight + b * kAtOnce);
     for (size_t i = 0; i < kAtOnce; ++i) {
       for (const int side : {0, 1}) all[side][i] += w[i] * windows.all[side][b];
       below[i] += w[i] * (windows.all[0][b] - windows.active[0][b]);
@@ -148,7 +154,7 @@ void AddAurocs(const double* weight, int draws, const OfBlocks& windows,
   // Pairs won by positives, ties half, from the inactive windows upwards.
   for (size_t i = 0; i < kAtOnce; ++i) won[i] = won[i] * below[i] / 2;
   for (const Drawn& d : order) {
-    const double* w = weight + d.block * kAtOnce;
+    const Several w = WeightsOf(weight + d.block * kAtOnce);
     Several& own = tie[d.positive];
     for (size_t i = 0; i < kAtOnce; ++i) own[i] += w[i];
     if (!d.ends_tie) continue;
@@ -177,7 +183,7 @@ BlockDraws::BlockDraws(const std::vector<int64_t>& blocks, uint64_t stream) : bl
   std::vector<uint64_t> bits(count);
   for (size_t draw = 0; draw < kReplicates; ++draw) {
     sae::RandomBits(kBootstrapSeed, stream, draw * count, bits);
-    double* weight = weight_.data() + draw / kAtOnce * kAtOnce * count + draw % kAtOnce;
+    uint8_t* weight = weight_.data() + draw / kAtOnce * kAtOnce * count + draw % kAtOnce;
     for (const uint64_t b : bits) weight[sae::BelowOf(b, count) * kAtOnce] += 1;
   }
 }

@@ -50,8 +50,9 @@ class BlockDraws {
   std::vector<double> Aurocs(const Ordered& values, const std::vector<uint8_t>& label) const;
 
   std::vector<int64_t> blocks_;
-  // How often each draw has each block, [draws ÷ kAtOnce, blocks, kAtOnce].
-  std::vector<double> weight_;
+  // How often each draw has each block, [draws ÷ kAtOnce, blocks, kAtOnce]. As one of n blocks is
+  // drawn n times, 256 draws of the same are less likely than 10⁻⁵⁰⁰.
+  std::vector<uint8_t> weight_;
 };
 
 // Of draws that are used once.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "server/base/status_macros.h"
@@ -198,6 +199,18 @@ absl::Status CertifyGroup(Draft& d, int64_t first, std::span<const Activations> 
 }
 
 }  // namespace
+
+int64_t BytesPerThread(const recordings::ViewData& view) {
+  const std::vector<int64_t> test = Sides::Of(view).TestStarts();
+  const auto windows = std::ssize(test), blocks = std::ssize(DrawnBlocks(view, test)) - 1;
+  // Of one latent the order of its code and of every kind, and while labels are rearranged the sums
+  // of each and of its negative.
+  constexpr int64_t kColumns = 1 + std::ssize(sae::kEvidenceKinds);
+  constexpr int64_t kWindow = kColumns * (sizeof(Activations::value_type) + 2 * sizeof(int64_t));
+  // How often it is drawn, the same sums, and how it is dealt.
+  constexpr int64_t kBlock = kReplicates + 2 * kColumns * 2 * sizeof(int64_t) + 4 * sizeof(int64_t);
+  return windows * kWindow + blocks * kBlock;
+}
 
 absl::Status Certify(Draft& d) {
   const Progress progress = Within(d.progress, kJudged, kCertified);

@@ -151,6 +151,9 @@ inline constexpr int64_t kProbeWindows = 10000;
 // groups, and the recording is encoded again for each.
 inline constexpr int64_t kHeldActivations = int64_t{1} << 26;
 
+// Bytes that a thread takes while a dictionary of the view is built, beside what all share.
+int64_t BytesPerThread(const recordings::ViewData& view);
+
 // A window's label is that of its last bin (lag 0). `target`: the counts that the model
 // reconstructs, on the same bins; absent where they are not known, and then so are importance and
 // spectra. Works in the caller's TBB arena; the result is the same for any number of threads.

@@ -1,18 +1,13 @@
 #include "server/features/draft.h"
 
 namespace saed::features {
-namespace {
 
-// What is drawn as a whole, and counted as one: trials, however few there are, because windows of
-// one are alike; else many stretches of one value, or blocks of time.
 std::vector<int64_t> DrawnBlocks(const recordings::ViewData& view,
                                  const std::vector<int64_t>& starts) {
   std::vector<int64_t> of_split = SplitBlocks(view, starts);
   const bool trials = view.scored.has_value();
   return trials || of_split.size() > kBlocksToDeal ? of_split : TimeBlocks(starts);
 }
-
-}  // namespace
 
 Draft::Draft(const Given& given)
     : Given(given),

@@ -16,6 +16,12 @@
 
 namespace saed::features {
 
+// First windows of what is drawn as a whole, and counted as one, then the number of windows:
+// trials, however few there are, because windows of one are alike; else many stretches of one
+// value, or blocks of time.
+std::vector<int64_t> DrawnBlocks(const recordings::ViewData& view,
+                                 const std::vector<int64_t>& starts);
+
 // What a dictionary is built from; everything outlives the draft.
 struct Given {
   const sae::Encoder& encoder;

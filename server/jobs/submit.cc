@@ -53,10 +53,10 @@ int64_t BytesPerLatent(sae::Selection selection) {
 // Weights, gradients, two moments and a moving average; counts; what a step holds for its windows;
 // the recording, as far as it is not mapped; what a dictionary holds for every window, the
 // activations from which it is built, and the columns among which it looks for sets, of features
-// and of units, while they grow.
+// and of units, while they grow; what each thread takes for the held-out windows.
 int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
                      const recordings::Recording& recording, const recordings::ViewData& view,
-                     int64_t outputs, const sae::FitSpec& fit) {
+                     int64_t outputs, const sae::FitSpec& fit, int threads) {
   const int64_t features = fit.model.features(), active = fit.model.levels.back().k;
   const int64_t batch = std::min<int64_t>(fit.batch_size, static_cast<int64_t>(view.train.size()));
   const int64_t inputs = int64_t{view.window} * static_cast<int64_t>(view.units.size());
@@ -75,8 +75,8 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
   return labels + columns + 5 * 4 * features * (inputs + outputs) +
          static_cast<int64_t>(view.bytes.size()) +
          batch * (BytesPerLatent(fit.model.selection) * features + 8 * (inputs + outputs)) + held +
-         128 * windows + 32 * std::min(windows * active, features::kHeldActivations) +
-         (int64_t{64} << 20);
+         threads * features::BytesPerThread(view) + 128 * windows +
+         32 * std::min(windows * active, features::kHeldActivations) + (int64_t{64} << 20);
 }
 
 absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
@@ -98,6 +98,11 @@ void CheckCommon(const std::string& name, int threads, int max_threads, Faults& 
   }
 }
 
+template <class Spec>
+int ThreadsOf(const Spec& spec, const SubmitLimits& limits) {
+  return spec.threads == 0 ? limits.default_threads : spec.threads;
+}
+
 // The row of a job that was checked.
 template <class Spec>
 storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::json& json,
@@ -112,7 +117,7 @@ storage::JobRow NewRow(const Clock& clock, const Spec& spec, const nlohmann::jso
   row.priority = options.priority;
   row.dependencies = options.dependencies;
   row.time_limit = options.time_limit;
-  row.threads = spec.threads == 0 ? limits.default_threads : spec.threads;
+  row.threads = ThreadsOf(spec, limits);
   row.created_at = clock.NowMicros();
   return row;
 }
@@ -324,8 +329,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   const int64_t outputs = target->has_value() ? int64_t{spec.view.window} *
                                                     static_cast<int64_t>((*target)->units.size())
                                               : inputs;
-  const int64_t needed =
-      MemoryNeeded(stores, spec.recording_id, *recording, *view, outputs, spec.fit);
+  const int64_t needed = MemoryNeeded(stores, spec.recording_id, *recording, *view, outputs,
+                                      spec.fit, ThreadsOf(spec, limits));
   SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
   return needed;
 }
@@ -344,8 +349,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
   faults.Merge(view.status(), "recording");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int64_t inputs = int64_t{view->window} * static_cast<int64_t>(view->units.size());
-  const int64_t needed =
-      MemoryNeeded(stores, spec.recording_id, recording, *view, inputs, trained.fit);
+  const int64_t needed = MemoryNeeded(stores, spec.recording_id, recording, *view, inputs,
+                                      trained.fit, ThreadsOf(spec, limits));
   SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
   return needed;
 }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "server/features/dealt_labels.h"
+#include "server/features/draft.h"
 #include "server/features/sides.h"
 #include "server/recordings/readers/time_tables.h"
 #include "server/sae/random.h"
@@ -501,6 +502,16 @@ TEST(Dictionary, SameForAnyNumberOfThreads) {
     EXPECT_EQ(one->features[j].trace_map, four->features[j].trace_map);
     EXPECT_EQ(one->features[j].test[0].auroc, four->features[j].test[0].auroc);
   }
+}
+
+// By hand: 10 columns in order, of 8 bytes a window, and 20 sums of 8; of each block 300 draws, 20
+// sums of 16 bytes and 32 for how it is dealt.
+TEST(Dictionary, AThreadTakesBytesForHeldOutWindowsAndBlocks) {
+  const TwoUnits s;
+  ASSERT_EQ(s.view.test.size(), 500U);
+  const auto blocks = std::ssize(DrawnBlocks(s.view, s.view.test)) - 1;
+  ASSERT_GT(blocks, 10);
+  EXPECT_EQ(BytesPerThread(s.view), 500 * 240 + blocks * (300 + 320 + 32));
 }
 
 TEST(Dictionary, SameForAnyNumberOfActivationsHeld) {
