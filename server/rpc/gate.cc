@@ -639,4 +639,14 @@ absl::StatusOr<MemoryBudget::Hold> Gate::Arriving(const Caller& caller, int64_t 
   return hold;
 }
 
+absl::Status Gate::TakenBy(const Caller& caller, const std::string& collection,
+                           const std::string& id, const absl::Status& conflict) {
+  const auto owner = access_.OwnerOf(collection, id, caller.viewer());
+  if (!absl::IsNotFound(owner.status())) return conflict;
+  return absl::NotFoundError(
+      fmt::format("the request_id was used for {}/{}, which is not there for you any more, as what "
+                  "it is made from was hidden; give each new one a new request_id",
+                  collection, id));
+}
+
 }  // namespace saed::rpc

@@ -97,6 +97,11 @@ class Gate {
   // The same for bytes that are about to arrive, which count as stored until the hold goes.
   absl::StatusOr<MemoryBudget::Hold> Arriving(const Caller& caller, int64_t bytes);
 
+  // What is said of a request_id that is taken by `id` of a collection ("jobs", "sweeps"):
+  // `conflict`, or NOT_FOUND where that was hidden from the caller since.
+  absl::Status TakenBy(const Caller& caller, const std::string& collection, const std::string& id,
+                       const absl::Status& conflict);
+
   // For what a call needs beyond its request.
   MemoryBudget& memory() { return memory_; }
   int watchers() const { return *watchers_; }

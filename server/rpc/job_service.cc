@@ -47,19 +47,6 @@ void SayWhatIsNotExported(const jobs::TrainSpec& spec, v1::Job& job) {
 }
 void SayWhatIsNotExported(const jobs::AnalyseSpec&, v1::Job&) {}
 
-// What is said of a request_id whose job the caller may see no more, as of what is not there.
-absl::Status IfHidden(Context& context, const Caller& caller, const std::string& request_id,
-                      const absl::Status& conflict) {
-  SAED_ASSIGN_OR_RETURN(const auto known, context.stores.jobs.OfRequest(request_id));
-  if (!known) return conflict;
-  const auto owner = context.gate.access().OwnerOf("jobs", known->id, caller.viewer());
-  if (!absl::IsNotFound(owner.status())) return conflict;
-  return absl::NotFoundError(
-      fmt::format("the request_id was used for jobs/{}, which is not there for you any more, as "
-                  "what it is made from was hidden; give each new job a new request_id",
-                  known->id));
-}
-
 template <class Spec>
 absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
                            const v1::CreateJobRequest& request, const jobs::QueueOptions& options,
@@ -77,7 +64,8 @@ absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
   }
   const auto row = jobs::Submit(context.stores, context.clock, spec, options, limits);
   if (absl::IsAlreadyExists(row.status())) {
-    return IfHidden(context, caller, options.request_id, row.status());
+    SAED_ASSIGN_OR_RETURN(const auto known, context.stores.jobs.OfRequest(options.request_id));
+    return known ? context.gate.TakenBy(caller, "jobs", known->id, row.status()) : row.status();
   }
   SAED_RETURN_IF_ERROR(row.status());
   context.scheduler.Wake();

@@ -94,19 +94,6 @@ class Sent {
   std::map<int64_t, std::string> trials_;
 };
 
-// What is said of a request_id whose sweep the caller may see no more, as of what is not there.
-absl::Status IfHidden(Context& context, const Caller& caller, const std::string& request_id,
-                      const absl::Status& conflict) {
-  SAED_ASSIGN_OR_RETURN(const auto known, context.stores.sweeps.OfRequest(request_id, caller.user));
-  if (!known) return conflict;
-  const auto owner = context.gate.access().OwnerOf("sweeps", known->id, caller.viewer());
-  if (!absl::IsNotFound(owner.status())) return conflict;
-  return absl::NotFoundError(
-      fmt::format("the request_id was used for sweeps/{}, which is not there for you any more, as "
-                  "what it is made from was hidden; give each new sweep a new request_id",
-                  known->id));
-}
-
 absl::Status Create(Context& context, const Caller& caller, const v1::CreateSweepRequest& request,
                     v1::CreateSweepResponse& response) {
   if (request.request_id().size() > 100) {
@@ -131,7 +118,9 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
   }
   const auto row = context.sweeps.Submit(spec, request.request_id(), caller.user);
   if (absl::IsAlreadyExists(row.status())) {
-    return IfHidden(context, caller, request.request_id(), row.status());
+    SAED_ASSIGN_OR_RETURN(const auto known,
+                          context.stores.sweeps.OfRequest(request.request_id(), caller.user));
+    return known ? context.gate.TakenBy(caller, "sweeps", known->id, row.status()) : row.status();
   }
   SAED_RETURN_IF_ERROR(row.status());
   SAED_ASSIGN_OR_RETURN(*response.mutable_sweep(), Whole(context, row->id));

@@ -113,7 +113,7 @@ void LookAtAbort(int) {
   __builtin_trap();  // for libFuzzer
 }
 
-// More than any reading process may hold. Less than libFuzzer's limit, whose report needs system
+// More than the reading process may hold for files as small as these. Less than libFuzzer's limit, whose report needs system
 // calls that are shut off here.
 constexpr size_t kMostMemory = size_t{2} << 30;
 constexpr size_t kLarge = size_t{64} << 10;    // each allocation of so many bytes is looked at,

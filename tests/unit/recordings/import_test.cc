@@ -214,7 +214,7 @@ TEST(Import, StrictRefusesNegativeUnsortedAndNaNSpikes) {
 
 TEST(Import, RealMarmosetFilesAgree) {
   const std::string data = RealData();
-  if (data.empty()) GTEST_SKIP() << "the real recordings are not there";
+  if (data.empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const std::string dir = data + "/marmoset_rgc_gratings/";
   const auto nwb = Import({"nwb"}, {Main("m.nwb", dir + "marmoset_rgc_gratings.nwb")});
   ASSERT_TRUE(nwb.ok()) << nwb.status();
@@ -235,7 +235,7 @@ TEST(Import, RealMarmosetFilesAgree) {
 
 TEST(Import, RealPhyAndPynappleFiles) {
   const std::string data = RealData();
-  if (data.empty()) GTEST_SKIP() << "the real recordings are not there";
+  if (data.empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const std::string dir = data + "/neuropixels_phy/";
   std::vector<ImportFile> files;
   for (const char* f : {"spike_times.npy", "spike_clusters.npy", "cluster_group.tsv"}) {

@@ -165,7 +165,7 @@ TEST(Suite2p, DeconvolutionThatWasOffNamesTheChoice) {
 
 TEST(Matrices, RealFramesThatJitterAreRefused) {
   const std::string data = RealData();
-  if (data.empty()) GTEST_SKIP() << "the real recordings are not there";
+  if (data.empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const std::string dir = data + "/mouse_retina_flash/";
   const auto got = Import({"counts", {0, 0, {{"bin_starts", "bin_start_time.npy"}}}},
                           {{Role::kMain, "counts.npy", dir + "counts.npy"},

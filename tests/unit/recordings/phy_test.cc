@@ -381,7 +381,7 @@ size_t Spikes(const Recording& r) {
 }
 
 TEST(Phy, RealKilosortExport) {
-  if (RealData().empty()) GTEST_SKIP() << "no real recordings";
+  if (RealData().empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const auto got = Import({}, FilesOf(RealData() + "/neuropixels_ks_export"));
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->recording.units.size(), 295u);
@@ -392,7 +392,7 @@ TEST(Phy, RealKilosortExport) {
 }
 
 TEST(Phy, RealSmallestFolderWithTables) {
-  if (RealData().empty()) GTEST_SKIP() << "no real recordings";
+  if (RealData().empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const std::string root = RealData() + "/phy_template_tiny";
   const auto got = Import({}, FilesOf(root));
   ASSERT_TRUE(got.ok()) << got.status();
@@ -425,7 +425,7 @@ TEST(Phy, RealSmallestFolderWithTables) {
 }
 
 TEST(Phy, RealFolderWithoutRate) {
-  if (RealData().empty()) GTEST_SKIP() << "no real recordings";
+  if (RealData().empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   ImportSpec spec;
   const auto files = FilesOf(RealData() + "/neuropixels_phy");
   EXPECT_FALSE(Import(spec, files).ok());
@@ -441,7 +441,7 @@ TEST(Phy, RealFolderWithoutRate) {
 }
 
 TEST(Phy, RealUnitTable) {
-  if (RealData().empty()) GTEST_SKIP() << "no real recordings";
+  if (RealData().empty()) GTEST_SKIP() << "the real recordings are not there; set SAED_DATA";
   const std::string root = RealData() + "/mouse_visual_decision/session12";
   auto files = FilesOf(root, {"spike_times.npy", "spike_clusters.npy"});
   files.push_back({Role::kIntervals, "trials", root + "/trials.csv"});
