@@ -72,7 +72,7 @@ struct Draft : Given {
   std::optional<NullLabels> null;
   // From ScoreUnits.
   std::vector<std::optional<ViewUnit>> best_units;
-  // From Encode and DescribeFeatures.
+  // From DescribeFeatures.
   Encoded encoded;
   std::optional<VariableTable> variables;
   std::optional<PlaceMaps> places;
