@@ -113,8 +113,8 @@ void LookAtAbort(int) {
   __builtin_trap();  // for libFuzzer
 }
 
-// More than the reading process may hold for files as small as these. Less than libFuzzer's limit, whose report needs system
-// calls that are shut off here.
+// More than the reading process may hold for files as small as these. Less than libFuzzer's limit,
+// whose report needs system calls that are shut off here.
 constexpr size_t kMostMemory = size_t{2} << 30;
 constexpr size_t kLarge = size_t{64} << 10;    // each allocation of so many bytes is looked at,
 constexpr unsigned kSmallBetweenLooks = 1024;  // and one in so many smaller ones
