@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "server/features/student.h"
 #include "server/sae/random_bits.h"
 
 namespace saed::features {
@@ -13,6 +14,7 @@ namespace {
 constexpr uint64_t kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
+constexpr double kNormal975 = 1.959963984540054;
 constexpr size_t kAtOnce = 8;  // draws
 
 }  // namespace
@@ -169,10 +171,24 @@ void AddAurocs(const uint8_t* weight, int draws, const OfBlocks& windows,
   }
 }
 
-std::optional<Interval> PercentileInterval(std::vector<double> draws) {
-  if (2 * draws.size() <= kReplicates) return std::nullopt;
+// Blocks that hold a window of the class with fewer of them.
+int64_t BlocksOfRarer(const OfBlocks& windows) {
+  const auto with = [](const std::vector<double>& counts) {
+    return std::count_if(counts.begin(), counts.end(), [](double n) { return n > 0; });
+  };
+  return std::min(with(windows.all[0]), with(windows.all[1]));
+}
+
+// Percentiles of the draws about `score`, made wider for the `blocks` of the rarer class: few of
+// them hardly differ between draws.
+std::optional<Interval> WidenedInterval(double score, std::vector<double> draws, int64_t blocks) {
+  if (2 * draws.size() <= kReplicates || blocks < 2) return std::nullopt;
   std::sort(draws.begin(), draws.end());
-  return Interval{Percentile(draws, kTail), Percentile(draws, 1 - kTail)};
+  const auto n = static_cast<double>(blocks);
+  const double wider = StudentQuantile975(blocks - 1) / kNormal975 * std::sqrt(n / (n - 1));
+  const double below = score - Percentile(draws, kTail);
+  const double above = Percentile(draws, 1 - kTail) - score;
+  return Interval{score - wider * std::max(0.0, below), score + wider * std::max(0.0, above)};
 }
 
 }  // namespace
@@ -188,8 +204,8 @@ BlockDraws::BlockDraws(const std::vector<int64_t>& blocks, uint64_t stream) : bl
   }
 }
 
-std::vector<double> BlockDraws::Aurocs(const Ordered& values,
-                                       const std::vector<uint8_t>& label) const {
+BlockDraws::Scores BlockDraws::Aurocs(const Ordered& values,
+                                      const std::vector<uint8_t>& label) const {
   if (blocks_.size() < 2) return {};
   const size_t count = blocks_.size() - 1;
   std::vector<int32_t> block_of(label.size());
@@ -200,25 +216,37 @@ std::vector<double> BlockDraws::Aurocs(const Ordered& values,
   const std::vector<Drawn> order = InOrder(values, label, block_of);
   OfBlocks windows(blocks_, label);
   for (const Drawn& d : order) windows.active[d.positive][d.block] += 1;
-  std::vector<double> out;
+  Scores out{.blocks = BlocksOfRarer(windows), .of_all = {}, .of_draws = {}};
+  if (out.blocks == 0) return out;
+  const std::vector<uint8_t> once(count * kAtOnce, 1);
+  AddAurocs(once.data(), 1, windows, order, out.of_all);
   for (size_t draw = 0; draw < kReplicates; draw += kAtOnce) {
     AddAurocs(weight_.data() + draw * count,
-              static_cast<int>(std::min(kAtOnce, kReplicates - draw)), windows, order, out);
+              static_cast<int>(std::min(kAtOnce, kReplicates - draw)), windows, order,
+              out.of_draws);
   }
   return out;
 }
 
 std::optional<Interval> BlockDraws::Auroc(const Ordered& values,
                                           const std::vector<uint8_t>& label) const {
-  return PercentileInterval(Aurocs(values, label));
+  Scores scores = Aurocs(values, label);
+  if (scores.blocks == 0) return std::nullopt;
+  auto out = WidenedInterval(scores.of_all[0], std::move(scores.of_draws), scores.blocks);
+  if (out) *out = {std::max(0.0, out->low), std::min(1.0, out->high)};
+  return out;
 }
 
 std::optional<Interval> BlockDraws::Difference(const Ordered& a, const Ordered& b,
                                                const std::vector<uint8_t>& label) const {
-  std::vector<double> differences = Aurocs(a, label);
-  const std::vector<double> of_b = Aurocs(b, label);
-  for (size_t i = 0; i < of_b.size(); ++i) differences[i] -= of_b[i];
-  return PercentileInterval(std::move(differences));
+  Scores scores = Aurocs(a, label);
+  if (scores.blocks == 0) return std::nullopt;
+  const Scores of_b = Aurocs(b, label);
+  for (size_t i = 0; i < of_b.of_draws.size(); ++i) scores.of_draws[i] -= of_b.of_draws[i];
+  auto out =
+      WidenedInterval(scores.of_all[0] - of_b.of_all[0], std::move(scores.of_draws), scores.blocks);
+  if (out) *out = {std::max(-1.0, out->low), std::min(1.0, out->high)};
+  return out;
 }
 
 std::optional<Interval> BootstrapAuroc(const Ordered& values, const std::vector<uint8_t>& label,

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import welch
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import norm, rankdata, spearmanr, t
 from sklearn.decomposition import PCA, FastICA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
@@ -103,8 +103,18 @@ def logistic():
     return out
 
 
+def widened(score, draws, label):
+    """Their percentiles as far again from the score as few blocks of the rarer class ask for. `label`
+    [blocks, windows]."""
+    n = min(label.any(1).sum(), (~label).any(1).sum())
+    factor = t.ppf(0.975, n - 1) / norm.ppf(0.975) * np.sqrt(n / (n - 1))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return {"low": float(score - factor * (score - low)),
+            "high": float(score + factor * (high - score))}
+
+
 def bootstrap():
-    """Percentiles of AUROCs over draws of blocks, many of them: what few draws approximate."""
+    """Intervals of AUROCs over draws of blocks, many of them: what few draws approximate."""
     n, size, draws = 1000, 20, 20000
     c = np.repeat(rng.random(n // size) < 0.3, size)
     a = np.where(rng.random(n) < np.where(c, 0.5, 0.15), rng.gamma(2, 1, n), 0).astype(np.float32)
@@ -115,7 +125,7 @@ def bootstrap():
         if 0 < c[rows].sum() < n:
             scores.append(roc_auc_score(c[rows], a[rows]))
     return {"activation": a.tolist(), "label": c.astype(int).tolist(), "block": size,
-            "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
+            **widened(roc_auc_score(c, a), scores, c.reshape(-1, size))}
 
 
 def discriminant():
@@ -148,7 +158,7 @@ def discriminant():
 
 
 def difference():
-    """Percentiles of differences of two scores' AUROCs over draws of blocks, as `bootstrap`."""
+    """Intervals of differences of two scores' AUROCs over draws of blocks, as `bootstrap`."""
     own = np.random.default_rng(21)
     n, size, draws = 1000, 20, 20000
     c = np.repeat(own.random(n // size) < 0.4, size)
@@ -161,7 +171,13 @@ def difference():
         if 0 < c[rows].sum() < n:
             scores.append(roc_auc_score(c[rows], a[rows]) - roc_auc_score(c[rows], b[rows]))
     return {"a": a.tolist(), "b": b.tolist(), "label": c.astype(int).tolist(), "block": size,
-            "low": float(np.percentile(scores, 2.5)), "high": float(np.percentile(scores, 97.5))}
+            **widened(roc_auc_score(c, a) - roc_auc_score(c, b), scores, c.reshape(-1, size))}
+
+
+def student():
+    """Quantiles 0.975 by degrees of freedom."""
+    degrees = [1, 2, 3, 4, 5, 10, 29, 199, 200, 201, 500, 10000]
+    return {"degrees": degrees, "quantile": [float(t.ppf(0.975, d)) for d in degrees]}
 
 
 def graded():
@@ -284,7 +300,7 @@ def places():
 
 made = {f.__name__: f() for f in (auroc, spearman, information, spectra, assignment, logistic,
                                   bootstrap, discriminant, difference, graded, movement,
-                                  components, places)}
+                                  components, places, student)}
 with open(sys.argv[1], "w") as file:
     json.dump(made, file)
     file.write("\n")

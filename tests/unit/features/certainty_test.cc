@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <set>
 #include <string>
@@ -283,6 +284,61 @@ TEST(Certainty, AsksOfTheWindowsOfItsScopeAlone) {
   EXPECT_NE(BootstrapAuroc(made.sparse, wrong, blocks, 2)->low, some->low);
 }
 
+// Scores that trials share, `effect` higher in the first `positive` of 60 trials of 8 windows. All
+// windows have a score, so nothing is tied at 0.
+struct FewTrials {
+  static constexpr int kTrials = 60, kLength = 8;
+  Activations scores;
+  std::vector<WindowLabel> label;
+  std::vector<int64_t> blocks = {0};
+
+  FewTrials(int positive, double effect, uint64_t seed) {
+    const sae::CounterRandom random(seed, 7);
+    uint64_t at = 0;
+    const auto normal = [&] {
+      double sum = -6;
+      for (int i = 0; i < 12; ++i) sum += random.Uniform(at++);
+      return sum;
+    };
+    for (int t = 0; t < kTrials; ++t) {
+      const double shared = 0.7 * normal() + (t < positive ? effect : 0);
+      for (int w = 0; w < kLength; ++w) {
+        scores.emplace_back(std::ssize(label), static_cast<float>(shared + normal()));
+        label.push_back(t < positive ? kHolds : kHoldsNot);
+      }
+      blocks.push_back(std::ssize(label));
+    }
+  }
+};
+
+// AUROC of normal scores: Φ(effect ÷ √2 sd), with sd² = 1 + 0.7². Percentiles alone hold it in 0.57
+// to 0.9 of these.
+TEST(Certainty, IntervalsOfFewTrialsHoldTheTruth) {
+  constexpr int kSets = 200;
+  for (const int positive : {2, 3, 5, 10, 50}) {
+    for (const double effect : {0.0, 1.0}) {
+      const double truth = std::erfc(-effect / std::sqrt(2 * 1.49) / std::numbers::sqrt2) / 2;
+      int held = 0;
+      for (int set = 0; set < kSets; ++set) {
+        const FewTrials made(positive, effect, set);
+        const auto i = BootstrapAuroc(made.scores, made.label, made.blocks, set);
+        ASSERT_TRUE(i) << positive;
+        EXPECT_GE(i->low, 0);
+        EXPECT_LE(i->high, 1);
+        held += i->low <= truth && truth <= i->high;
+      }
+      EXPECT_GE(held, 181) << positive << " " << effect;  // 95 % less 3 standard errors
+    }
+  }
+}
+
+TEST(Certainty, OfOneTrialThereIsNoInterval) {
+  const FewTrials made(1, 1, 1), other(59, 1, 1);
+  EXPECT_FALSE(BootstrapAuroc(made.scores, made.label, made.blocks, 1));
+  EXPECT_FALSE(BootstrapAuroc(other.scores, other.label, other.blocks, 1));
+  EXPECT_FALSE(BootstrapDifference(made.scores, other.scores, made.label, made.blocks, 1));
+}
+
 // Draws of the same blocks have the same AUROCs with the windows outside as without them.
 TEST(Certainty, TheBootstrapLeavesOutWhatIsOutside) {
   constexpr int kWindows = 1200;
@@ -468,8 +524,12 @@ TEST(Certainty, BootstrapIsTheAurocOfDrawnBlocks) {
     aurocs.push_back(*Score(sparse, ByWindow(label, windows))[0].auroc);
   }
   std::sort(aurocs.begin(), aurocs.end());
-  EXPECT_NEAR(interval->low, aurocs[7] + 0.475 * (aurocs[8] - aurocs[7]), 1e-12);
-  EXPECT_NEAR(interval->high, aurocs[291] + 0.525 * (aurocs[292] - aurocs[291]), 1e-12);
+  // All 40 hold windows of both classes; t of 39 degrees from SciPy.
+  const double wider = 2.022690912 / 1.959963985 * std::sqrt(40.0 / 39), whole = Auroc(made, 1);
+  const double low = aurocs[7] + 0.475 * (aurocs[8] - aurocs[7]);
+  const double high = aurocs[291] + 0.525 * (aurocs[292] - aurocs[291]);
+  EXPECT_NEAR(interval->low, whole - wider * (whole - low), 1e-9);
+  EXPECT_NEAR(interval->high, whole + wider * (high - whole), 1e-9);
   EXPECT_LT(interval->low, Auroc(made, 1));
   EXPECT_GT(interval->high, Auroc(made, 1));
   EXPECT_FALSE(BootstrapAuroc(made.sparse, std::vector<uint8_t>(n, 1), blocks, 5));

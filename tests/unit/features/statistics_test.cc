@@ -14,6 +14,7 @@
 #include "server/features/matching.h"
 #include "server/features/probe.h"
 #include "server/features/response.h"
+#include "server/features/student.h"
 #include "server/features/variable_side.h"
 #include "server/sae/random.h"
 #include "server/sae/spectrum.h"
@@ -204,6 +205,15 @@ TEST(Statistics, LogisticRegression) {
       EXPECT_NEAR(model.Margin(x, r), c["margin"][r].get<double>(), 1e-6) << c["c"] << " row " << r;
     }
     EXPECT_EQ(model.weight.back(), 0);
+  }
+}
+
+TEST(Statistics, QuantilesOfStudentsT) {
+  const json& c = Fixture("student");
+  for (size_t i = 0; i < c["degrees"].size(); ++i) {
+    EXPECT_NEAR(StudentQuantile975(c["degrees"][i].get<int64_t>()), c["quantile"][i].get<double>(),
+                1e-8)
+        << c["degrees"][i];
   }
 }
 
