@@ -80,6 +80,23 @@ std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts) {
   return out;
 }
 
+int64_t BlocksOfRarer(const std::vector<uint8_t>& label, const std::vector<int64_t>& blocks) {
+  int64_t with[2] = {};
+  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+    const auto begin = label.begin() + blocks[b], end = label.begin() + blocks[b + 1];
+    for (const WindowLabel side : {kHoldsNot, kHolds}) {
+      with[side] += std::find(begin, end, side) != end;
+    }
+  }
+  return std::min(with[0], with[1]);
+}
+
+const std::vector<int64_t>& BlocksToDraw(const std::vector<uint8_t>& label,
+                                         const std::vector<int64_t>& blocks,
+                                         const std::vector<int64_t>& shorter) {
+  return BlocksOfRarer(label, blocks) < 2 ? shorter : blocks;
+}
+
 namespace {
 
 // A window in the order of values, as the bootstrap sees it.
@@ -171,14 +188,6 @@ void AddAurocs(const uint8_t* weight, int draws, const OfBlocks& windows,
   }
 }
 
-// Blocks that hold a window of the class with fewer of them.
-int64_t BlocksOfRarer(const OfBlocks& windows) {
-  const auto with = [](const std::vector<double>& counts) {
-    return std::count_if(counts.begin(), counts.end(), [](double n) { return n > 0; });
-  };
-  return std::min(with(windows.all[0]), with(windows.all[1]));
-}
-
 // Percentiles of the draws about `score`, made wider for the `blocks` of the rarer class: few of
 // them hardly differ between draws.
 std::optional<Interval> WidenedInterval(double score, std::vector<double> draws, int64_t blocks) {
@@ -216,7 +225,7 @@ BlockDraws::Scores BlockDraws::Aurocs(const Ordered& values,
   const std::vector<Drawn> order = InOrder(values, label, block_of);
   OfBlocks windows(blocks_, label);
   for (const Drawn& d : order) windows.active[d.positive][d.block] += 1;
-  Scores out{.blocks = BlocksOfRarer(windows), .of_all = {}, .of_draws = {}};
+  Scores out{.blocks = BlocksOfRarer(label, blocks_), .of_all = {}, .of_draws = {}};
   if (out.blocks == 0) return out;
   const std::vector<uint8_t> once(count * kAtOnce, 1);
   AddAurocs(once.data(), 1, windows, order, out.of_all);

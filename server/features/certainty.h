@@ -26,6 +26,14 @@ std::vector<std::vector<double>> FamilyQValues(const std::vector<std::vector<dou
 // a gap, cut to at most a fiftieth of all windows. `starts` ascend.
 std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts);
 
+// Blocks that hold a window of the class, 0 or 1, that fewer of them hold.
+int64_t BlocksOfRarer(const std::vector<uint8_t>& label, const std::vector<int64_t>& blocks);
+
+// `blocks`, or `shorter` where fewer than two of them hold one of the classes.
+const std::vector<int64_t>& BlocksToDraw(const std::vector<uint8_t>& label,
+                                         const std::vector<int64_t>& blocks,
+                                         const std::vector<int64_t>& shorter);
+
 struct Interval {
   double low = 0, high = 0;
 };

@@ -105,8 +105,11 @@ class Certifier {
     for (size_t c = 0; c < d_.label_count(); ++c) {
       if (!shown[c]) continue;
       if (d_.drawn_blocks.size() > kBlocksToDeal) {
-        if (!drawn_) drawn_.emplace(d_.drawn_blocks, stream_);
-        f_.certainty[c].interval = drawn_->Auroc(turned, d_.test_labels[c]);
+        const auto& label = d_.test_labels[c];
+        const auto& blocks = BlocksToDraw(label, d_.drawn_blocks, d_.shorter_blocks);
+        auto& drawn = &blocks == &d_.drawn_blocks ? drawn_ : drawn_shorter_;
+        if (!drawn) drawn.emplace(blocks, stream_);
+        f_.certainty[c].interval = drawn->Auroc(turned, label);
       }
       if (c >= d_.condition_count() || d_.onsets[c].empty()) continue;
       f_.responses.emplace_back(static_cast<int>(c),
@@ -128,7 +131,7 @@ class Certifier {
   Feature& f_;
   uint64_t stream_;
   std::vector<std::unique_ptr<const Ordered>> ordered_;
-  std::optional<BlockDraws> drawn_;
+  std::optional<BlockDraws> drawn_, drawn_shorter_;
   std::vector<Tested> shown_, others_;
 };
 
@@ -202,7 +205,8 @@ absl::Status CertifyGroup(Draft& d, int64_t first, std::span<const Activations> 
 
 int64_t BytesPerThread(const recordings::ViewData& view) {
   const std::vector<int64_t> test = Sides::Of(view).TestStarts();
-  const auto windows = std::ssize(test), blocks = std::ssize(DrawnBlocks(view, test)) - 1;
+  const auto windows = std::ssize(test), drawn = std::ssize(DrawnBlocks(view, test)) - 1;
+  const auto blocks = drawn + (view.scored ? 0 : std::ssize(TimeBlocks(test)) - 1);
   // Of one latent the order of its code and of every kind, and while labels are rearranged the sums
   // of each and of its negative.
   constexpr int64_t kColumns = 1 + std::ssize(sae::kEvidenceKinds);

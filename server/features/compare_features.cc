@@ -6,10 +6,18 @@ namespace saed::features {
 namespace {
 
 SetSearch Search(const Draft& d) {
-  return {d.encoder,         d.view,         d.columns ? &*d.columns : nullptr,
-          d.train_starts,    d.test_starts,  d.labels,
-          d.test_labels,     d.train_blocks, d.drawn_blocks,
-          d.sides.in_sample, d.held};
+  return {d.encoder,
+          d.view,
+          d.columns ? &*d.columns : nullptr,
+          d.train_starts,
+          d.test_starts,
+          d.labels,
+          d.test_labels,
+          d.train_blocks,
+          d.drawn_blocks,
+          d.shorter_blocks,
+          d.sides.in_sample,
+          d.held};
 }
 
 absl::Status BesideBaselines(Draft& d) {

@@ -57,8 +57,9 @@ struct Draft : Given {
   const Sides sides;
   const std::vector<int64_t> train_starts, test_starts;
   // Held-out windows by blocks of the split, and by what is drawn as a whole; training ones by
-  // what would be.
-  const std::vector<int64_t> split_blocks, drawn_blocks, train_blocks;
+  // what would be. Where a split that has no trials leaves a condition in one block, shorter ones
+  // are drawn (BlocksToDraw).
+  const std::vector<int64_t> split_blocks, drawn_blocks, shorter_blocks, train_blocks;
   std::optional<EvidenceColumns> columns;  // where there is a target
   std::vector<sae::EvidenceKind> kinds;
 

@@ -93,27 +93,13 @@ std::optional<double> AurocOf(const Activations& values, const std::vector<uint8
   return AurocWhere(all, label, Asked(label));
 }
 
-// Of the blocks that are drawn as many as hold a window where the label is `value`.
-int64_t BlocksWith(const std::vector<uint8_t>& label, const std::vector<int64_t>& blocks,
-                   uint8_t value) {
-  int64_t out = 0;
-  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
-    out += std::find(label.begin() + blocks[b], label.begin() + blocks[b + 1], value) !=
-           label.begin() + blocks[b + 1];
-  }
-  return out;
-}
-
 Margin MarginOf(const SetSearch& search, size_t condition, const Activations& a,
                 const Activations& b) {
   const auto& label = search.test_labels[condition];
   Margin out;
   out.difference = AurocOf(a, label).value_or(0) - AurocOf(b, label).value_or(0);
   // Of fewer trials a bootstrap is far too sure.
-  if (BlocksWith(label, search.drawn_blocks, 0) < kFewestDrawn ||
-      BlocksWith(label, search.drawn_blocks, 1) < kFewestDrawn) {
-    return out;
-  }
+  if (BlocksOfRarer(label, search.drawn_blocks) < kFewestDrawn) return out;
   out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, kDraws);
   return out;
 }
@@ -337,7 +323,8 @@ class Finder {
         Sizes(units_[i], out.members.size(), condition, of_unit, out.units, out.unit_sizes);
     const auto& label = search_.test_labels[condition];
     if (search_.drawn_blocks.size() > kBlocksToDeal) {
-      out.interval = BootstrapAuroc(scores, label, search_.drawn_blocks, kDraws);
+      const auto& blocks = BlocksToDraw(label, search_.drawn_blocks, search_.shorter_blocks);
+      out.interval = BootstrapAuroc(scores, label, blocks, kDraws);
     }
     if (!search_.in_sample && out.sizes[0].test_auroc) {
       if (best_unit) {

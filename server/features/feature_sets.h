@@ -75,7 +75,7 @@ struct SetSearch {
   // [condition][window]; of the first, only training windows are looked at.
   const std::vector<std::vector<uint8_t>>&labels, &test_labels;
   // Of training windows, which folds are dealt from, and of held-out ones, which are drawn.
-  const std::vector<int64_t>&train_blocks, &drawn_blocks;
+  const std::vector<int64_t>&train_blocks, &drawn_blocks, &shorter_blocks;
   bool in_sample = false;
   int64_t held = 0;  // values held at once while held-out windows are scored
 };

@@ -197,8 +197,8 @@ struct Simulation {
     for (const auto& row : labels) {
       train_labels.emplace_back(row.begin(), row.begin() + std::ssize(train));
     }
-    const SetSearch search{encoder,     view,         &columns,    train, test, labels,
-                           test_labels, train_blocks, test_blocks, false, held};
+    const SetSearch search{encoder,     view,         &columns,    train,       test,  labels,
+                           test_labels, train_blocks, test_blocks, test_blocks, false, held};
     tbb::task_arena arena(threads);
     std::vector<Baselines> out;
     arena.execute([&] {

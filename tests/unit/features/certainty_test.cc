@@ -339,6 +339,16 @@ TEST(Certainty, OfOneTrialThereIsNoInterval) {
   EXPECT_FALSE(BootstrapDifference(made.scores, other.scores, made.label, made.blocks, 1));
 }
 
+TEST(Certainty, ShorterBlocksAreDrawnForWhatOneOfThemHolds) {
+  const std::vector<WindowLabel> label = {1, 1, 1, 1, 0, 0, kOutside, 0};
+  const std::vector<int64_t> blocks = {0, 4, 6, 8}, shorter = {0, 2, 4, 6, 8};
+  EXPECT_EQ(BlocksOfRarer(label, blocks), 1);
+  EXPECT_EQ(BlocksOfRarer(label, shorter), 2);
+  EXPECT_EQ(&BlocksToDraw(label, blocks, shorter), &shorter);
+  EXPECT_EQ(&BlocksToDraw(label, shorter, blocks), &shorter);
+  EXPECT_EQ(BlocksOfRarer({0, kOutside}, {0, 1, 2}), 0);
+}
+
 // Draws of the same blocks have the same AUROCs with the windows outside as without them.
 TEST(Certainty, TheBootstrapLeavesOutWhatIsOutside) {
   constexpr int kWindows = 1200;
