@@ -121,8 +121,10 @@ absl::Status Download(Session& session, const std::string& name, const std::stri
   grpc::ClientContext context;
   v1::DownloadModelRequest request;
   request.set_name(FullName("models", name));
-  const bool directory = format == "saelens";
-  request.set_format(directory ? v1::MODEL_FORMAT_SAELENS : v1::MODEL_FORMAT_SAED);
+  const bool directory = format != "saed";
+  request.set_format(format == "saelens" ? v1::MODEL_FORMAT_SAELENS
+                     : format == "saed"  ? v1::MODEL_FORMAT_SAED
+                                         : v1::MODEL_FORMAT_SAELENS_LINEAR);
   const auto stream = session.client->models().DownloadModel(&context, request);
   Sha256 digest;
   std::string announced;
@@ -301,10 +303,13 @@ void AddModelCommands(CLI::App& app, Session& session) {
       named("download", "Its tensors as a safetensors file or a SAELens directory");
   auto path = std::make_shared<std::string>("model.safetensors");
   auto format = std::make_shared<std::string>("saed");
-  download->add_option("-o,--file", *path, "Where to: a file, or a directory for saelens")
+  download->add_option("-o,--file", *path, "Where to: a file, or a directory for SAELens")
       ->capture_default_str();
-  download->add_option("--format", *format, "saed (one safetensors file) or saelens")
-      ->transform(OneOf({"saed", "saelens"}))
+  download
+      ->add_option("--format", *format,
+                   "saed (one safetensors file), saelens, or saelens-linear: of models with an "
+                   "output function up to that function, which cfg.json names")
+      ->transform(OneOf({"saed", "saelens", "saelens-linear"}))
       ->capture_default_str();
   Run(download, session, [&session, n = download_name, path, format] {
     return Download(session, *n, *path, *format);

@@ -10,6 +10,7 @@
 #include "server/base/json.h"
 #include "server/base/status_macros.h"
 #include "server/inference/model_record.h"
+#include "server/inference/sae_lens_files.h"
 #include "server/inference/safetensors.h"
 #include "server/inference/spec_json.h"
 #include "server/sae/architectures/architecture.h"
@@ -19,64 +20,6 @@ namespace {
 
 using nlohmann::json;
 using sae::Selection;
-
-constexpr const char* kConfig = "cfg.json";
-constexpr const char* kWeights = "sae_weights.safetensors";
-
-std::vector<float> Transposed(const std::vector<float>& in, int64_t rows, int64_t columns) {
-  std::vector<float> out(in.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = in[r * columns + c];
-  }
-  return out;
-}
-
-// Weights that take raw inputs and give raw outputs: with x' = (x − o)/s, W·x' = (W/s)·x − (W/s)·o,
-// and ŷ·s + o on the other side. `shift` is what each latent's pre-activation loses.
-struct Folded {
-  std::vector<float> encoder, decoder, decoder_bias;
-  std::vector<double> shift;
-};
-
-Folded Fold(const sae::Model& model) {
-  const auto& p = model.parameters;
-  Folded out{p.encoder, p.decoder, p.decoder_bias, std::vector<double>(p.features, 0.0)};
-  for (int64_t j = 0; j < p.features; ++j) {
-    for (int i = 0; i < p.inputs; ++i) {
-      float& w = out.encoder[j * p.inputs + i];
-      if (model.spec.subtract_bias) out.shift[j] += static_cast<double>(w) * p.decoder_bias[i];
-      if (model.normaliser.identity()) continue;
-      const int n = i % model.units;
-      w /= model.normaliser.scale[n];
-      out.shift[j] += static_cast<double>(w) * model.normaliser.offset[n];
-    }
-  }
-  const sae::Normaliser& target = model.output_normaliser();
-  if (!target.identity()) {
-    for (int i = 0; i < p.outputs; ++i) {
-      const int n = i % model.output_units();
-      for (int64_t j = 0; j < p.features; ++j) out.decoder[j * p.outputs + i] *= target.scale[n];
-      out.decoder_bias[i] = out.decoder_bias[i] * target.scale[n] + target.offset[n];
-    }
-  }
-  return out;
-}
-
-const char* ArchitectureName(const sae::Model& model) {
-  switch (model.spec.selection) {
-    case Selection::kRelu:
-      return model.paired() ? "transcoder" : "standard";
-    case Selection::kTopK:
-      return "topk";
-    case Selection::kGated:
-      return "gated";
-    default:
-      return model.paired() ? "jumprelu_transcoder" : "jumprelu";
-  }
-}
-
-// The largest float below θ, so that SAELens' z > threshold means z ≥ θ.
-float BelowThreshold(float theta) { return theta > 0 ? std::nextafter(theta, 0.0f) : 0.0f; }
 
 struct Reader {
   const Safetensors& file;
@@ -185,80 +128,25 @@ absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
   return faults.ToStatus();
 }
 
+// The loss and output function of a model whose config names one; linear with mse if it names none.
+void TakeOutput(const json& config, sae::ModelSpec& spec, Faults& faults) {
+  spec.loss = sae::Loss::kMse;
+  spec.output = sae::Output::kIdentity;
+  const auto metadata = config.find("metadata");
+  if (metadata == config.end() || !metadata->is_object() || !metadata->contains(kOutput)) return;
+  const json& name = metadata->at(kOutput);
+  if (name == Name(sae::Output::kSoftplus)) {
+    spec.loss = sae::Loss::kPoisson;
+    spec.output = sae::Output::kSoftplus;
+  } else if (name == Name(sae::Output::kRelu)) {
+    spec.output = sae::Output::kRelu;
+  } else if (name != Name(sae::Output::kIdentity)) {
+    faults.Add(kConfig, fmt::format("has {} {} in its metadata; must be identity, relu or softplus",
+                                    kOutput, name.dump()));
+  }
+}
+
 }  // namespace
-
-std::string WhyNotSaeLens(const sae::ModelSpec& spec, bool paired) {
-  if (spec.output != sae::Output::kIdentity) {
-    return fmt::format(
-        "SAELens decodes linearly; this model's output function is {}. Train with output identity "
-        "(which loss mse has by itself), or download the plain safetensors file",
-        Name(spec.output));
-  }
-  const bool missing = spec.selection == Selection::kTopK || spec.selection == Selection::kGated;
-  if (!paired || !missing) return "";
-  return fmt::format(
-      "SAELens has no {} transcoder, and this model's target is another population; download the "
-      "plain safetensors file",
-      Name(spec.selection));
-}
-
-absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name) {
-  const auto& p = model.parameters;
-  const Selection selection = model.spec.selection;
-  if (const std::string why = WhyNotSaeLens(model.spec, model.paired()); !why.empty()) {
-    return absl::FailedPreconditionError(why);
-  }
-  const Folded folded = Fold(model);
-  const int64_t F = p.features, D = p.inputs, E = p.outputs;
-  Safetensors weights;
-  const auto add = [&](const char* tensor, std::vector<int64_t> shape, std::vector<float> data) {
-    weights.tensors.push_back({tensor, std::move(shape), std::move(data)});
-  };
-  add("W_enc", {D, F}, Transposed(folded.encoder, F, D));
-  add("W_dec", {F, E}, folded.decoder);
-  add("b_dec", {E}, folded.decoder_bias);
-  std::vector<float> bias(F);
-  for (int64_t j = 0; j < F; ++j) {
-    bias[j] = static_cast<float>(p.encoder_bias[j] - folded.shift[j]);
-  }
-  if (selection == Selection::kGated) {
-    std::vector<float> magnitude(F);
-    for (int64_t j = 0; j < F; ++j) {
-      magnitude[j] = static_cast<float>(p.extra[1][j] - std::exp(p.extra[0][j]) * folded.shift[j]);
-    }
-    add("b_gate", {F}, bias);
-    add("r_mag", {F}, p.extra[0]);
-    add("b_mag", {F}, magnitude);
-  } else {
-    add("b_enc", {F}, bias);
-  }
-  if (selection == Selection::kBatchTopK) {
-    add("threshold", {F}, std::vector<float>(F, BelowThreshold(model.thresholds.back())));
-  } else if (selection == Selection::kJumpRelu) {
-    std::vector<float> threshold(F);
-    for (int64_t j = 0; j < F; ++j) threshold[j] = std::exp(p.extra[0][j]);
-    add("threshold", {F}, threshold);
-  }
-  json config = {{"architecture", ArchitectureName(model)},
-                 {"d_in", D},
-                 {"d_sae", F},
-                 {"dtype", "float32"},
-                 {"device", "cpu"},
-                 {"apply_b_dec_to_input", false},
-                 {"normalize_activations", "none"},
-                 {"reshape_activations", "none"},
-                 {"metadata",
-                  {{"model_name", name},
-                   {"saed_selection", Name(selection)},
-                   {"saed_window", model.S},
-                   {"saed_units", model.units}}}};
-  if (model.paired()) config["d_out"] = E;
-  if (selection == Selection::kTopK) {
-    config["k"] = model.spec.k();
-    config["rescale_acts_by_decoder_norm"] = false;
-  }
-  return ModelFiles{{kConfig, config.dump(2) + "\n"}, {kWeights, WriteSafetensors(weights)}};
-}
 
 absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units,
                                        std::vector<std::string>& notes) {
@@ -302,8 +190,7 @@ absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units
     faults.Add(kConfig, fmt::format("has the activation function '{}'; relu and topk can be read",
                                     activation.name));
   }
-  model.spec.loss = sae::Loss::kMse;
-  model.spec.output = sae::Output::kIdentity;
+  TakeOutput(config, model.spec, faults);
   model.spec.levels = {{p.features, p.features, 1}};
   model.thresholds = {0};
   Reader in{weights, faults};

@@ -19,11 +19,17 @@ using ModelFiles = std::map<std::string, std::string>;  // name → bytes
 // output function, or a paired target with TopK or Gated.
 absl::StatusOr<ModelFiles> ToSaeLens(const sae::Model& model, const std::string& name);
 
+// The same of a model with an output function up to that function: SAELens' decoder gives what goes
+// into it. cfg.json's metadata.saed_output is its name. FAILED_PRECONDITION also where outputs are
+// scaled behind the function, which these files have no place for.
+absl::StatusOr<ModelFiles> ToSaeLensLinear(const sae::Model& model, const std::string& name);
+
 // The reason, before there is a model; empty where SAELens can express it.
 std::string WhyNotSaeLens(const sae::ModelSpec& spec, bool paired);
 
 // `inputs` = S·N is what the model must take, `units` = N. Architectures: standard, topk, jumprelu,
-// gated, batchtopk, matryoshka_batchtopk; `standard` with the activation function topk is TopK.
+// gated, batchtopk, matryoshka_batchtopk; `standard` with the activation function topk is TopK. The
+// output function is the one that metadata.saed_output names, if any.
 // INVALID_ARGUMENT names the file and what is wrong in it. Tensors that the model does not have are
 // left out, and `notes` says so.
 absl::StatusOr<sae::Model> FromSaeLens(const ModelFiles& files, int S, int units,

@@ -80,6 +80,9 @@ absl::StatusOr<inference::ModelFiles> FilesOf(const inference::LoadedModel& load
   if (format == v1::MODEL_FORMAT_SAELENS) {
     return inference::ToSaeLens(loaded.model, loaded.row.name);
   }
+  if (format == v1::MODEL_FORMAT_SAELENS_LINEAR) {
+    return inference::ToSaeLensLinear(loaded.model, loaded.row.name);
+  }
   return inference::ModelFiles{{"model.safetensors", inference::ToPlain(loaded.model)}};
 }
 
@@ -140,7 +143,8 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   }
   SAED_ASSIGN_OR_RETURN(import.recording_id, IdOf(spec.recording(), "recordings", "recording"));
   SAED_ASSIGN_OR_RETURN(import.view, FromProto(spec.view()));
-  import.sae_lens = spec.format() == v1::MODEL_FORMAT_SAELENS;
+  import.sae_lens =
+      spec.format() == v1::MODEL_FORMAT_SAELENS || spec.format() == v1::MODEL_FORMAT_SAELENS_LINEAR;
   Upload upload(context.stores.objects, context.max_upload_bytes,
                 [&](int64_t bytes) { return context.gate.Arriving(caller, bytes); });
   while (stream.Read(&message)) {

@@ -98,7 +98,9 @@ class ModelCalls:
     @unhurried
     def download(self, model, format="saed"):
         """The model as {file name: bytes}, checked against the digest sent. format: "saed" (one
-        safetensors file) or "saelens" (cfg.json and sae_weights.safetensors)."""
+        safetensors file), "saelens" (cfg.json and sae_weights.safetensors), or "saelens_linear": the
+        same of models with an output function up to that function, which metadata.saed_output of
+        cfg.json names; codes are the same, and what SAELens decodes goes into the function."""
         files, name, whole, digest = {}, None, hashlib.sha256(), ""
         request = models_pb2.DownloadModelRequest(
             name=model, format=value(models_pb2.ModelFormat, format, "format"))

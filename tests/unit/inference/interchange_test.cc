@@ -75,6 +75,42 @@ TEST(FromSaeLens, AnActivationWithoutItsKOrUnknownIsRefused) {
   }
 }
 
+// The codes of a model with an output function go out; what they decode to goes into the function.
+TEST(ToSaeLensLinear, NamesTheOutputFunctionAndComesBack) {
+  std::vector<std::string> notes;
+  auto model = *FromSaeLens(Directory({}), 1, kInputs, notes);
+  model.spec.loss = sae::Loss::kPoisson;
+  model.spec.output = sae::Output::kSoftplus;
+  const auto refused = ToSaeLens(model, "m");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(refused.status().message().find("saelens-linear"), std::string::npos);
+  const auto files = ToSaeLensLinear(model, "m");
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(json::parse(files->at("cfg.json"))["metadata"]["saed_output"], "softplus");
+  const auto back = FromSaeLens(*files, 1, kInputs, notes);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->spec.output, sae::Output::kSoftplus);
+  EXPECT_EQ(back->spec.loss, sae::Loss::kPoisson);
+  EXPECT_EQ(back->parameters.decoder, model.parameters.decoder);
+  // Outputs that are scaled behind the function have no place.
+  model.normaliser = {std::vector<float>(kInputs, 1), std::vector<float>(kInputs, 2)};
+  EXPECT_EQ(ToSaeLensLinear(model, "m").status().code(), absl::StatusCode::kFailedPrecondition);
+  // A linear model has no function to name.
+  const auto linear = ToSaeLensLinear(*FromSaeLens(Directory({}), 1, kInputs, notes), "m");
+  ASSERT_TRUE(linear.ok()) << linear.status();
+  EXPECT_FALSE(json::parse(linear->at("cfg.json"))["metadata"].contains("saed_output"));
+}
+
+TEST(FromSaeLens, AnUnknownOutputFunctionIsRefused) {
+  std::vector<std::string> notes;
+  for (const json& name : {json("exp"), json(7), json(nullptr)}) {
+    const auto model =
+        FromSaeLens(Directory({{"metadata", {{"saed_output", name}}}}), 1, kInputs, notes);
+    EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_NE(model.status().message().find("saed_output"), std::string::npos) << name;
+  }
+}
+
 TEST(FromSaeLens, AnIntegerTensorIsLeftOutAndSaid) {
   std::vector<std::string> notes;
   const auto model = FromSaeLens(Directory({}, WithTensor("I64", {1})), 1, kInputs, notes);
