@@ -104,11 +104,11 @@ absl::StatusOr<ViewData> ChooseSplit(const recordings::Recording& recording,
                                      absl::FunctionRef<absl::Status(const ViewData&)> suits,
                                      std::string& why) {
   why.clear();
-  std::string no_trials = "no table looks like trials";
   if (view.split.kind != SplitKind::kLeftOut) return build();
   const double window = view.bin_width * view.window;
   const TrialTable trials =
       FindTrialTable(recording, view.bin_width, std::max(window, 2 * view.bin_width));
+  std::string no_trials = trials.why_none;
   if (trials.table != nullptr) {
     view.split = {};
     view.split.kind = SplitKind::kTrials;
@@ -144,6 +144,22 @@ absl::StatusOr<ViewData> ChooseSplit(const recordings::Recording& recording,
   data = build();
   if (data.ok()) why = "split: the first 80 % of the time train, which is too short for more";
   return data;
+}
+
+std::string SilenceThatTrains(const recordings::Recording& recording,
+                              const recordings::DataView& view) {
+  const auto& split = view.split;
+  if (split.kind != SplitKind::kTrials || !view.mask_table.empty() ||
+      split.trials.outside == recordings::Outside::kLeftOut) {
+    return "";
+  }
+  const IntervalTable* table = recording.FindIntervals(split.trials.table);
+  if (table == nullptr || !SilentOutside(recording, *table)) return "";
+  return fmt::format(
+      "units hardly spike outside the rows of {}, and that time trains, too: much of the model is "
+      "of "
+      "silence then. Leave it out (outside: left out), or with a mask of {}",
+      table->table.name, table->table.name);
 }
 
 }  // namespace saed::jobs

@@ -20,4 +20,9 @@ absl::StatusOr<recordings::ViewData> ChooseSplit(
     absl::FunctionRef<absl::StatusOr<recordings::ViewData>()> build,
     absl::FunctionRef<absl::Status(const recordings::ViewData&)> suits, std::string& why);
 
+// Of a split by trials that somebody chose, without a mask: that the time outside them, which
+// trains, is nearly without spikes, and what to do; empty where it is not.
+std::string SilenceThatTrains(const recordings::Recording& recording,
+                              const recordings::DataView& view);
+
 }  // namespace saed::jobs

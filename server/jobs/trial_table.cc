@@ -1,8 +1,9 @@
 #include "server/jobs/trial_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ using recordings::Recording;
 using recordings::Spans;
 
 constexpr size_t kFewestRows = 8;         // of a table that trials are split by
+constexpr double kFewestBins = 200;       // that its rows hold
 constexpr size_t kMostLookedAt = 400000;  // pairs of a span and a unit, for rates
 constexpr double kHardly = 0.05;          // of the rate inside
 constexpr double kHardlyAny = 0.02;       // of the time, which is too little to say
@@ -32,10 +34,38 @@ bool Contains(const std::string& name, std::string_view word) {
 // How likely a table is the one an experiment is made of; 0: not at all.
 int Rank(const IntervalTable& table) {
   const std::string& name = table.table.name;
-  if (Contains(name, "invalid") || table.rows() < kFewestRows) return 0;
+  if (Contains(name, "invalid")) return 0;
   if (Contains(name, "trial") || Contains(name, "lap")) return 3;
   if (Contains(name, "stim") || Contains(name, "presentation")) return 2;
   return 1;
+}
+
+// Why trials of the table, which hold `seconds`, cannot be split by; empty where they can.
+std::string WhyTooLittle(const IntervalTable& table, double seconds, double bin, double shortest) {
+  const std::string& name = table.table.name;
+  if (table.rows() < kFewestRows) {
+    return fmt::format("'{}' has {} rows, and {} are needed", name, table.rows(), kFewestRows);
+  }
+  std::vector<double> lengths;
+  for (size_t i = 0; i < table.rows(); ++i) lengths.push_back(table.stop[i] - table.start[i]);
+  const auto middle = lengths.begin() + static_cast<int64_t>(lengths.size() / 2);
+  std::nth_element(lengths.begin(), middle, lengths.end());
+  if (*middle < shortest) {
+    return fmt::format(
+        "half of the rows of '{}' last {:.3g} s or less, and a window needs {:.3g} s", name,
+        *middle, shortest);
+  }
+  if (seconds < kFewestBins * bin) {
+    return fmt::format("rows of '{}' hold {:.3g} s of observed time, and {:.3g} s are needed", name,
+                       seconds, kFewestBins * bin);
+  }
+  return "";
+}
+
+bool Tiles(const IntervalTable& table, double covered, double observed) {
+  double together = 0;
+  for (size_t i = 0; i < table.rows(); ++i) together += table.stop[i] - table.start[i];
+  return covered > kMost && together < (1 + kOverlap) * covered * observed;
 }
 
 }  // namespace
@@ -70,23 +100,24 @@ Spans Covered(const IntervalTable& table, const Recording& r) {
 TrialTable FindTrialTable(const Recording& r, double bin, double shortest) {
   const double observed = ObservedSeconds(r);
   TrialTable best;
-  int best_rank = 0;
+  int best_rank = 0, likeliest = 1;  // tables of other names are no trials, unless they tile
+  std::string lacks = "no table looks like trials";
   for (const IntervalTable& table : r.intervals) {
     const int rank = Rank(table);
     if (rank == 0) continue;
-    std::vector<double> lengths;
-    for (size_t i = 0; i < table.rows(); ++i) lengths.push_back(table.stop[i] - table.start[i]);
-    const double together = std::accumulate(lengths.begin(), lengths.end(), 0.0);
-    std::nth_element(lengths.begin(), lengths.begin() + lengths.size() / 2, lengths.end());
     const double covered = recordings::Length(Covered(table, r)) / observed;
-    if (lengths[lengths.size() / 2] < shortest || covered * observed < 200 * bin) continue;
-    const bool tiles = covered > kMost && together < (1 + kOverlap) * covered * observed;
-    if (rank == 1 && !tiles) continue;
+    const std::string why = WhyTooLittle(table, covered * observed, bin, shortest);
+    if (!why.empty() && rank > likeliest) {
+      likeliest = rank;
+      lacks = why;
+    }
+    if (!why.empty() || (rank == 1 && !Tiles(table, covered, observed))) continue;
     if (rank > best_rank || (rank == best_rank && covered > best.covered)) {
-      best = {&table, covered};
+      best = {&table, covered, ""};
       best_rank = rank;
     }
   }
+  if (best.table == nullptr) best.why_none = lacks;
   return best;
 }
 

@@ -1,6 +1,8 @@
 // Which of a recording's interval tables an experiment is made of.
 #pragma once
 
+#include <string>
+
 #include "server/recordings/recording.h"
 
 namespace saed::jobs {
@@ -8,6 +10,7 @@ namespace saed::jobs {
 struct TrialTable {
   const recordings::IntervalTable* table = nullptr;  // of the recording; null: none looks like it
   double covered = 0;                                // of the observed time
+  std::string why_none;  // where there is none: what the likeliest table lacks, in words
 };
 
 // The likeliest by its name (trials and laps before stimuli), else one whose rows follow on one

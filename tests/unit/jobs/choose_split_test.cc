@@ -124,6 +124,18 @@ TEST(ChooseSplit, WhatWasHardlyRecordedIsLeftOut) {
   }
   const Answer a = Choose(r);
   EXPECT_EQ(a.view.split.trials.outside, Outside::kLeftOut);
+  // Whoever chose such a split is told.
+  DataView chosen = a.view;
+  EXPECT_EQ(SilenceThatTrains(r, chosen), "");
+  chosen.split.trials.outside = Outside::kTrains;
+  EXPECT_THAT(SilenceThatTrains(r, chosen), HasSubstr("outside the rows of trials"));
+  chosen.mask_table = "trials";
+  EXPECT_EQ(SilenceThatTrains(r, chosen), "");
+  chosen.mask_table.clear();
+  EXPECT_EQ(SilenceThatTrains(Lasting(400), chosen), "");
+  Recording spiking = Lasting(400);
+  spiking.intervals = r.intervals;
+  EXPECT_EQ(SilenceThatTrains(spiking, chosen), "");
   EXPECT_THAT(a.why, HasSubstr("hardly spike"));
 }
 
@@ -138,6 +150,18 @@ TEST(ChooseSplit, StretchesOfTimeElse) {
   DataView wide;
   wide.window = 60;
   EXPECT_EQ(Choose(r, wide).view.split.kind, SplitKind::kTime);
+  EXPECT_THAT(
+      Choose(r, wide).why,
+      HasSubstr("as half of the rows of 'trials' last 1 s or less, and a window needs 1.2 s"));
+  Recording few = Lasting(400);
+  few.intervals = {Rows("trials", 7, 50, 2), Rows("pokes", 100, 4, 1)};
+  EXPECT_THAT(Choose(few).why, HasSubstr("as 'trials' has 7 rows, and 8 are needed"));
+  few.intervals = {Rows("trials", 9, 40, 2)};
+  EXPECT_EQ(Choose(few).view.split.kind, SplitKind::kTrials);
+  DataView coarse;
+  coarse.bin_width = 0.1;
+  EXPECT_THAT(Choose(few, coarse).why,
+              HasSubstr("rows of 'trials' hold 9 s of observed time, and 20 s are needed"));
   // Trials that the mask leaves out.
   r.intervals.push_back(Rows("late", 2, 100, 1));
   r.intervals[1].start = {150, 170};
