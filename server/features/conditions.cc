@@ -64,6 +64,21 @@ std::string WhyNone(const Column& column, size_t values) {
   return "";
 }
 
+// What is said of a column of fractions with so few values that each may be a kind of row,
+// contrasts for instance; empty for others.
+std::string FewFractions(const std::string& name, const Column& column) {
+  constexpr size_t kFew = 20, kRowsOfValue = 4;
+  const auto values = recordings::DistinctValues(column, kFew + 1);
+  if (values.size() < 2 || values.size() > kFew || values.size() * kRowsOfValue > column.rows()) {
+    return "";
+  }
+  return fmt::format(
+      "{0} has {1} values, not all of them whole numbers; it made no conditions: choose the "
+      "column, "
+      "or ask for {0}={2} and the like",
+      name, values.size(), values.front());
+}
+
 bool Names(const std::vector<std::string>& names, const std::string& table,
            const std::string& column) {
   return std::any_of(names.begin(), names.end(),
@@ -153,7 +168,12 @@ std::vector<Condition> AutomaticConditions(const recordings::Recording& recordin
     for (const Column& column : table.table.columns) {
       const bool chosen = !all && Names(columns.only, name, column.name);
       if ((!all && !chosen) || Names(columns.excluded, name, column.name)) continue;
-      if ((IsTime(column.name) && !chosen) || !Categorical(column)) continue;
+      if (IsTime(column.name) && !chosen) continue;
+      if (!Categorical(column) && !chosen) {
+        const std::string few = FewFractions(name + "." + column.name, column);
+        if (!few.empty()) warnings.push_back(few);
+        continue;
+      }
       AddColumn(table, column, chosen, out, warnings);
       if (out.size() <= kMaxConditions) continue;
       out.resize(kMaxConditions);

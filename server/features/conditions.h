@@ -33,8 +33,8 @@ inline constexpr size_t kMaxMoving = 8;
 // rows last, named "table", against everything else. Categorical are texts, lists of texts (a row
 // counts for each member) and whole numbers with at most kMaxValuesPerColumn distinct values. No
 // conditions make times and names of rows, columns that are the same in all rows, that differ in
-// all, or that count up from row to row, unless `columns.only` names them. Adds to `warnings` what
-// was left out.
+// all, or that count up from row to row, nor other numbers, unless `columns.only` names them. Adds
+// to `warnings` what was left out.
 std::vector<Condition> AutomaticConditions(const recordings::Recording& recording,
                                            const ConditionColumns& columns,
                                            std::vector<std::string>& warnings);

@@ -127,6 +127,28 @@ TEST(Conditions, ColumnsThatSayNothingMakeNone) {
               ElementsAre("trials"));
 }
 
+TEST(Conditions, FractionsMakeSomeWhereTheyAreChosen) {
+  recordings::Recording r = Trials();
+  recordings::Numbers contrast, latency;
+  auto& table = r.intervals[0];
+  table.start.clear();
+  table.stop.clear();
+  for (int i = 0; i < 12; ++i) {
+    table.start.push_back(0.1 * i);
+    table.stop.push_back(0.1 * i + 0.1);
+    contrast.push_back(i % 3 * 0.25);
+    latency.push_back(0.3 + 0.01 * i);
+  }
+  table.table.columns = {{"contrast", contrast}, {"latency", latency}};
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Automatic(r, {}, warnings), ElementsAre("trials"));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("trials.contrast has 3 values")));
+  warnings.clear();
+  EXPECT_THAT(Automatic(r, {{"trials.contrast"}, {}}, warnings),
+              ElementsAre("trials.contrast=0", "trials.contrast=0.25", "trials.contrast=0.5"));
+  EXPECT_THAT(warnings, IsEmpty());
+}
+
 TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
   auto r = Trials();
   r.intervals[0].table.columns = {
