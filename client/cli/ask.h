@@ -24,4 +24,13 @@ absl::Status Ask(const Session& session, const Request& request, const Call& cal
   return absl::OkStatus();
 }
 
+// Calls, and says that what the request names is gone, with `more` that went with it.
+template <class Response, class Request, class Call>
+absl::Status Erase(const Session& session, const Request& request, const Call& call,
+                   const std::string& more = "") {
+  return Ask<Request, Response>(session, request, call, [&](const Response&) {
+    fmt::print("deleted {}{}\n", request.name(), more);
+  });
+}
+
 }  // namespace saed::cli

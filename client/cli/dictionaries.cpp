@@ -2,6 +2,7 @@
 // and conditions.
 #include <fmt/format.h>
 
+#include "client/cli/ask.h"
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "server/base/status_macros.h"
@@ -32,12 +33,11 @@ absl::Status List(Session& session, const std::string& model) {
 }
 
 absl::Status Delete(Session& session, const std::string& name) {
-  grpc::ClientContext context;
   v1::DeleteDictionaryRequest request;
   request.set_name(FullName("dictionaries", name));
-  v1::DeleteDictionaryResponse response;
-  return client::FromGrpc(
-      session.client->features().DeleteDictionary(&context, request, &response));
+  return Erase<v1::DeleteDictionaryResponse>(session, request, [&](auto... a) {
+    return session.client->features().DeleteDictionary(a...);
+  });
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "client/cli/ask.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/job_flags.h"
@@ -69,7 +70,8 @@ void Print(const v1::Job& job) {
   for (const std::string& other : job.dependencies()) fmt::print("  after      {}\n", other);
   if (job.failures() > 0) fmt::print("  failed     {} times, of what may pass\n", job.failures());
   if (job.has_start_time()) {
-    fmt::print("  started    {}\n", Utc(job.start_time()));
+    fmt::print("  started    {}{}\n", Utc(job.start_time()),
+               job.attempt() > 1 ? " (the first attempt)" : "");
   }
   if (job.has_end_time()) fmt::print("  ended      {}\n", Utc(job.end_time()));
   if (job.has_error()) fmt::print("  error      {}\n", job.error().message());
@@ -282,11 +284,10 @@ void AddJobCommands(CLI::App& app, Session& session) {
         });
   named("delete", "Forget a finished job whose model is gone",
         [](Session& s, const std::string& name) -> absl::Status {
-          grpc::ClientContext context;
           v1::DeleteJobRequest request;
           request.set_name(FullName("jobs", name));
-          v1::DeleteJobResponse response;
-          return client::FromGrpc(s.client->jobs().DeleteJob(&context, request, &response));
+          return Erase<v1::DeleteJobResponse>(
+              s, request, [&](auto... a) { return s.client->jobs().DeleteJob(a...); });
         });
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "client/cli/ask.h"
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/cli/split_flags.h"
@@ -270,11 +271,20 @@ absl::Status Rename(Session& session, const std::string& name, const std::string
 }
 
 absl::Status Delete(Session& session, const std::string& name) {
-  grpc::ClientContext context;
   v1::DeleteModelRequest request;
   request.set_name(FullName("models", name));
-  v1::DeleteModelResponse response;
-  return client::FromGrpc(session.client->models().DeleteModel(&context, request, &response));
+  v1::ListDictionariesRequest of_model;
+  of_model.set_model(request.name());
+  SAED_ASSIGN_OR_RETURN(const auto all, AllPages<v1::ListDictionariesResponse>(
+                                            of_model, [&](auto* context, const auto& r, auto* out) {
+                                              return session.client->features().ListDictionaries(
+                                                  context, r, out);
+                                            }));
+  std::string with;
+  for (const auto& d : all.dictionaries()) with += (with.empty() ? " with " : ", ") + d.name();
+  return Erase<v1::DeleteModelResponse>(
+      session, request, [&](auto... a) { return session.client->models().DeleteModel(a...); },
+      with);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "client/cli/ask.h"
 #include "client/cli/command.h"
 #include "client/cli/output.h"
 #include "client/cli/show_recording.h"
@@ -168,14 +169,11 @@ absl::Status SetPrivate(Session& session, const std::string& name, bool is_priva
 }
 
 absl::Status Delete(Session& session, const std::string& name) {
-  grpc::ClientContext context;
   v1::DeleteRecordingRequest request;
   request.set_name(FullName("recordings", name));
-  v1::DeleteRecordingResponse response;
-  SAED_RETURN_IF_ERROR(
-      client::FromGrpc(session.client->recordings().DeleteRecording(&context, request, &response)));
-  if (!session.json) fmt::print("deleted {}\n", request.name());
-  return absl::OkStatus();
+  return Erase<v1::DeleteRecordingResponse>(session, request, [&](auto... a) {
+    return session.client->recordings().DeleteRecording(a...);
+  });
 }
 
 }  // namespace

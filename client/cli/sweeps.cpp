@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "client/cli/ask.h"
 #include "client/cli/command.h"
 #include "client/cli/connection.h"
 #include "client/cli/output.h"
@@ -405,11 +406,10 @@ void AddSweepCommands(CLI::App& app, Session& session) {
         });
   named("delete", "Forget a finished sweep and its trials",
         [](Session& s, const std::string& name) -> absl::Status {
-          grpc::ClientContext context;
           v1::DeleteSweepRequest request;
           request.set_name(FullName("sweeps", name));
-          v1::DeleteSweepResponse response;
-          return client::FromGrpc(s.client->sweeps().DeleteSweep(&context, request, &response));
+          return Erase<v1::DeleteSweepResponse>(
+              s, request, [&](auto... a) { return s.client->sweeps().DeleteSweep(a...); });
         });
 }
 

@@ -12,6 +12,14 @@
 namespace saed::cli {
 namespace {
 
+// For a number that a request cannot tell from one that was left out where it is 0.
+std::string AtLeastOne(const std::string& value) {
+  double number = 0;
+  return CLI::detail::lexical_cast(value, number) && number >= 1
+             ? ""
+             : "is " + value + "; must be a whole number of 1 or more";
+}
+
 absl::Status SetView(const TrainFlags& f, v1::DataView& view) {
   view.set_bin_width(f.bin);
   view.mutable_unit_labels()->Assign(f.labels.begin(), f.labels.end());
@@ -182,8 +190,11 @@ void TrainFlags::AddTo(CLI::App& command) {
       .add_option("--bin,--bin-width", bin,
                   "Bin width, s; 0 (default): by the units' rates, or the counts' own")
       ->group("Data");
-  command.add_option("--window", window, "Bins per window")->group("Data")->capture_default_str();
-  command.add_option("--stride", stride, "Bins between windows")->group("Data");
+  command.add_option("--window", window, "Bins per window")
+      ->group("Data")
+      ->check(AtLeastOne)
+      ->capture_default_str();
+  command.add_option("--stride", stride, "Bins between windows")->group("Data")->check(AtLeastOne);
   command.add_option("--label", labels, "Only units with this label (repeatable)")->group("Data");
   command.add_option("--unit", unit_ids, "Only this unit id (repeatable)")->group("Data");
   command.add_option("--region", regions, "Only units of this region (repeatable)")->group("Data");
