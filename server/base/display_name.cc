@@ -11,8 +11,8 @@ namespace {
 
 constexpr size_t kLongest = 200;  // bytes
 
-// The code point at `at` of valid UTF-8 whose sequences have two or three bytes, as all that are
-// hidden do; 0 for other ones.
+// The code point at `at` of valid UTF-8 whose sequences have at most three bytes; the one of the
+// first three of a longer one is 0.
 uint32_t CodePoint(std::string_view utf8, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(utf8[i]); };
   const uint8_t first = byte(at);
@@ -29,6 +29,37 @@ uint32_t CodePoint(std::string_view utf8, size_t at) {
 bool IsHidden(uint32_t c) {
   return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
          (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+// Takes no room, or looks like a blank and is none: soft hyphen, joiners, fillers, invisible
+// operators, deprecated marks, the byte order mark, ends of lines and paragraphs.
+bool IsInvisible(uint32_t c) {
+  return c == 0xAD || c == 0x034F || c == 0x115F || c == 0x1160 || c == 0x17B4 || c == 0x17B5 ||
+         (c >= 0x180B && c <= 0x180F) || (c >= 0x200B && c <= 0x200D) || c == 0x2028 ||
+         c == 0x2029 || (c >= 0x2060 && c <= 0x206F) || c == 0x3164 || c == 0xFEFF || c == 0xFFA0 ||
+         (c >= 0xFFF9 && c <= 0xFFFB);
+}
+
+bool HasInvisibleCharacters(std::string_view utf8) {
+  for (size_t i = 0; i < utf8.size(); ++i) {
+    if ((static_cast<uint8_t>(utf8[i]) & 0xC0) == 0x80) continue;  // within a letter
+    // Tags and further selectors, U+E0000 to U+E0FFF, have four bytes.
+    if (utf8.substr(i).starts_with("\xf3\xa0") || IsInvisible(CodePoint(utf8, i))) return true;
+  }
+  return false;
+}
+
+// Nothing but blanks: U+0020, U+00A0, U+2000 to U+200A, U+202F, U+205F, U+3000.
+bool IsBlank(std::string_view utf8) {
+  for (size_t i = 0; i < utf8.size(); ++i) {
+    if ((static_cast<uint8_t>(utf8[i]) & 0xC0) == 0x80) continue;
+    const uint32_t c = CodePoint(utf8, i);
+    if (c != 0x20 && c != 0xA0 && (c < 0x2000 || c > 0x200A) && c != 0x202F && c != 0x205F &&
+        c != 0x3000) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -61,7 +92,7 @@ bool IsIdForm(std::string_view text) {
 
 std::string ShownName(std::string_view name) {
   std::string shown = ValidUtf8(name.substr(0, kLongest));
-  return HasHiddenCharacters(shown) ? "…" : shown;
+  return HasHiddenCharacters(shown) || HasInvisibleCharacters(shown) ? "…" : shown;
 }
 
 std::string DisplayNameFault(std::string_view name) {
@@ -71,13 +102,15 @@ std::string DisplayNameFault(std::string_view name) {
         "them apart",
         name);
   }
-  if (!name.empty() && name.size() <= kLongest && ValidUtf8(name) == name &&
-      !HasHiddenCharacters(name)) {
+  if (name == "-") return "is '-', which stands for all there are; must be another name";
+  if (!IsBlank(name) && name.size() <= kLongest && ValidUtf8(name) == name &&
+      !HasHiddenCharacters(name) && !HasInvisibleCharacters(name)) {
     return "";
   }
   return fmt::format(
-      "is '{}', {} bytes; must be UTF-8 text of 1 to {} bytes without control characters and marks "
-      "of direction",
+      "is '{}', {} bytes; must be UTF-8 text of 1 to {} bytes, not blank, without control "
+      "characters "
+      "and marks of direction or of no width",
       ShownName(name), name.size(), kLongest);
 }
 

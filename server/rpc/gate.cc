@@ -409,7 +409,7 @@ absl::StatusOr<std::string> Gate::Resolved(const Caller& caller, const std::stri
   const std::string& text = mention.text;
   // What looks like an id is one, or it would mean another thing once its own is gone. What cannot
   // be a name is refused by the method, in its own words.
-  if (text == "-" || !DisplayNameFault(text).empty()) return value;
+  if (!DisplayNameFault(text).empty()) return value;
   const auto called = access_.Called(collection, text, caller.viewer());
   if (absl::IsInvalidArgument(called.status())) {
     return InvalidField(

@@ -45,5 +45,30 @@ TEST(DisplayName, RefusesWhatIsHiddenOrCannotBeToldFromAnId) {
   EXPECT_THAT(DisplayNameFault("\xff"), HasSubstr("UTF-8"));
 }
 
+TEST(DisplayName, RefusesWhatLooksLikeAnotherOrLikeNothing) {
+  // U+00AD, U+115F, U+180E, U+200B, U+200C, U+200D, U+2028, U+2060, U+206F, U+3164, U+FEFF, U+FFA0,
+  // U+FFF9, U+E0061, U+E01EF.
+  for (const char* invisible :
+       {"\xc2\xad", "\xe1\x85\x9f", "\xe1\xa0\x8e", "\xe2\x80\x8b", "\xe2\x80\x8c", "\xe2\x80\x8d",
+        "\xe2\x80\xa8", "\xe2\x81\xa0", "\xe2\x81\xaf", "\xe3\x85\xa4", "\xef\xbb\xbf",
+        "\xef\xbe\xa0", "\xef\xbf\xb9", "\xf3\xa0\x81\xa1", "\xf3\xa0\x87\xaf"}) {
+    for (const std::string& name : {std::string("monkey") + invisible + "3",
+                                    std::string("monkey 3") + invisible, std::string(invisible)}) {
+      const std::string fault = DisplayNameFault(name);
+      EXPECT_THAT(fault, HasSubstr("of no width")) << name;
+      EXPECT_EQ(fault.find(invisible), std::string::npos) << "the error has it";
+    }
+  }
+  for (const char* blank : {" ", "\t", "  ", "\xc2\xa0", "\xe2\x80\x80", "\xe3\x80\x80 "}) {
+    EXPECT_THAT(DisplayNameFault(blank), HasSubstr("not blank")) << blank;
+  }
+  EXPECT_THAT(DisplayNameFault("-"), HasSubstr("stands for all"));
+  // Their neighbours.
+  for (const char* good : {"--", "- 3", "\xc2\xac", "\xe2\x80\xa7", "\xe2\x81\x9e", "\xef\xbf\xbd",
+                           "\xf0\x9f\x90\x80"}) {
+    EXPECT_EQ(DisplayNameFault(good), "") << good;
+  }
+}
+
 }  // namespace
 }  // namespace saed
