@@ -47,6 +47,7 @@ void Housekeeping::Loop() {
     lock.unlock();
     if (minute++ % kMinutes == 0) TidyUp();
     SaveUsed();
+    Tell("objects", stores_.objects.RemoveLeft());
     lock.lock();
   } while (!wake_.wait_for(lock, std::chrono::minutes(1), [&] { return stopping_; }));
 }

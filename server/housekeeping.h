@@ -23,8 +23,9 @@ inline constexpr int kKeptProgress = 200;
 // Thread-safe.
 class Housekeeping {
  public:
-  // Begins a thread that tidies up at once and every hour, and stores every minute and at the end
-  // when tokens were last used. The stores and clock must outlive it.
+  // Begins a thread that tidies up at once and every hour; every minute it tries again to remove
+  // objects that the disk kept, and stores when tokens were last used, as at the end. The stores
+  // and clock must outlive it.
   Housekeeping(const jobs::Stores& stores, storage::PeopleTable& people, const jobs::Clock& clock,
                HousekeepingOptions options);
   ~Housekeeping();  // Stop()

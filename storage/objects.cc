@@ -120,6 +120,7 @@ std::string ObjectStore::PathOf(const std::string& digest) const {
 
 absl::StatusOr<std::string> ObjectStore::Put(std::string_view bytes) const {
   const std::string digest = Sha256Hex(bytes);
+  Keep(digest);
   std::error_code error;
   if (fs::exists(PathOf(digest), error)) return digest;
   const std::string temporary = fmt::format("{}/tmp/{}", root_, NewId());
@@ -142,6 +143,7 @@ absl::Status ObjectStore::MoveIn(const std::string& temporary, const std::string
 }
 
 absl::Status ObjectStore::Adopt(const std::string& path, const std::string& digest) const {
+  Keep(digest);
   std::error_code error;
   if (fs::exists(PathOf(digest), error)) return absl::OkStatus();
   // As Put() makes them: other accounts of the machine cannot read them.
@@ -171,7 +173,35 @@ absl::StatusOr<std::string> ObjectStore::Get(const std::string& digest) const {
   return bytes;
 }
 
-void ObjectStore::Remove(const std::string& digest) const { ::unlink(PathOf(digest).c_str()); }
+void ObjectStore::Keep(const std::string& digest) const {
+  const std::lock_guard lock(left_->mutex);
+  left_->digests.erase(digest);
+}
+
+void ObjectStore::Remove(const std::string& digest) const {
+  if (::unlink(PathOf(digest).c_str()) == 0 || errno == ENOENT) return;
+  const std::lock_guard lock(left_->mutex);
+  left_->digests.insert(digest);
+}
+
+absl::StatusOr<int64_t> ObjectStore::RemoveLeft() const {
+  int64_t removed = 0;
+  absl::Status why;
+  const std::lock_guard lock(left_->mutex);
+  for (auto it = left_->digests.begin(); it != left_->digests.end();) {
+    const std::string path = PathOf(*it);
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT) {
+      ++removed;
+      it = left_->digests.erase(it);
+    } else {
+      why = DiskError("remove", path, errno);
+      ++it;
+    }
+  }
+  if (why.ok()) return removed;
+  return absl::UnavailableError(fmt::format("{} objects that nothing names stay on the disk: {}",
+                                            left_->digests.size(), std::string(why.message())));
+}
 
 absl::StatusOr<ObjectStore::Swept> ObjectStore::Sweep(const std::set<std::string>& named,
                                                       int64_t now) const {
@@ -242,8 +272,11 @@ absl::Status ObjectStore::EmptyAside(int64_t now, Swept& swept) const {
     if (seconds <= now / 1'000'000 - kSeconds) old.push_back(entry.path());
   }
   if (error) return DiskError("list", Aside(), error.value());
-  for (const fs::path& path : old) RemoveTree(path);
-  swept.emptied = static_cast<int64_t>(old.size());
+  for (const fs::path& path : old) {
+    std::error_code stays;  // until the next start
+    fs::remove_all(path, stays);
+    if (!stays) ++swept.emptied;
+  }
   return absl::OkStatus();
 }
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,8 +31,12 @@ class ObjectStore {
   absl::StatusOr<std::string> Get(const std::string& digest) const;
   // Where it is, for those who map it; checked as by Get. It is never written to.
   absl::StatusOr<std::string> File(const std::string& digest) const;
-  // Removes an object that no row names any more; a missing one is fine.
+  // Removes an object that no row names any more; a missing one is fine. What the disk does not let
+  // go is kept in mind for RemoveLeft and, once the server ended, for Sweep.
   void Remove(const std::string& digest) const;
+  // Removes what Remove could not, but for objects that were stored again since; how many went.
+  // Where some still stay, the error says how many and why one of them does.
+  absl::StatusOr<int64_t> RemoveLeft() const;
 
   struct Swept {
     int64_t unfinished = 0;  // uploads and temporary files, removed
@@ -51,7 +57,16 @@ class ObjectStore {
   absl::StatusOr<std::string> NewUploadDirectory() const;
 
  private:
+  // Objects that should be gone. Shared by copies of the store.
+  struct Left {
+    std::mutex mutex;
+    std::set<std::string> digests;
+  };
+
   explicit ObjectStore(std::string root) : root_(std::move(root)) {}
+  // The object is wanted again. Before it is looked for, so that it is either found and stays, or
+  // is not found.
+  void Keep(const std::string& digest) const;
   std::string PathOf(const std::string& digest) const;
   std::string Aside() const { return root_ + "/aside"; }
   absl::Status BringBack(const std::set<std::string>& named, Swept& swept) const;
@@ -61,6 +76,7 @@ class ObjectStore {
   absl::Status MoveIn(const std::string& temporary, const std::string& digest) const;
 
   std::string root_;
+  std::shared_ptr<Left> left_ = std::make_shared<Left>();
 };
 
 // SHA-256 of a file, read piece by piece.

@@ -12,7 +12,6 @@
 #include "storage/dictionaries_table.h"
 #include "storage/jobs_table.h"
 #include "storage/models_table.h"
-#include "storage/objects.h"
 #include "storage/people_table.h"
 #include "storage/recordings_table.h"
 #include "storage/sweeps_table.h"
@@ -430,51 +429,6 @@ TEST_F(Features, TensorsComeBackExactly) {
   ASSERT_TRUE(tensors.ok());
   EXPECT_EQ((*tensors)[0].shape, (std::vector<int64_t>{4, 1}));
   EXPECT_EQ((*tensors)[0].data, (std::vector<float>{1, 2, 3, 4}));
-}
-
-TEST(Objects, StoreCheckSweep) {
-  saed::test_tools::TempDir dir;
-  const auto store = ObjectStore::Open(dir / "objects");
-  ASSERT_TRUE(store.ok());
-  const auto a = store->Put("alpha"), b = store->Put("beta");
-  EXPECT_EQ(*store->Put("alpha"), *a);
-  EXPECT_EQ(*store->Get(*a), "alpha");
-  ASSERT_TRUE(store->NewUploadDirectory().ok());
-  const auto swept = store->Sweep({*a}, 0);
-  ASSERT_TRUE(swept.ok()) << swept.status();
-  EXPECT_EQ(swept->unfinished, 1);
-  EXPECT_EQ(swept->set_aside, 1);
-  EXPECT_TRUE(absl::IsDataLoss(store->Get(*b).status()));
-  std::ofstream(dir / ("objects/" + a->substr(0, 2) + "/" + *a)) << "changed";
-  EXPECT_TRUE(absl::IsDataLoss(store->Get(*a).status()));
-}
-
-TEST(Objects, AFileIsMovedInAndFoundAgain) {
-  saed::test_tools::TempDir dir;
-  const auto store = ObjectStore::Open(dir / "objects");
-  ASSERT_TRUE(store.ok());
-  const auto upload = store->NewUploadDirectory();
-  std::string bytes(3'000'000, 'x');
-  bytes += "end";
-  const std::string path = *upload + "/recording";
-  std::ofstream(path) << bytes;
-  const auto digest = DigestOf(path);
-  ASSERT_TRUE(digest.ok());
-  EXPECT_EQ(*digest, *store->Put(bytes)) << "of the same content";
-  store->Remove(*digest);
-  EXPECT_TRUE(absl::IsDataLoss(store->File(*digest).status()));
-  ASSERT_TRUE(store->Adopt(path, *digest).ok());
-  EXPECT_FALSE(std::filesystem::exists(path));
-  EXPECT_EQ(*store->Get(*digest), bytes);
-  const auto file = store->File(*digest);
-  ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_EQ(std::filesystem::status(*file).permissions() & std::filesystem::perms::others_all,
-            std::filesystem::perms::none);
-  EXPECT_EQ(*DigestOf(*file), *digest);
-  std::ofstream(*file, std::ios::app) << "more";
-  EXPECT_TRUE(absl::IsDataLoss(store->File(*digest).status()));
-  EXPECT_TRUE(absl::IsUnavailable(DigestOf(dir / "none").status()));
-  EXPECT_FALSE(store->Adopt(dir / "none", std::string(64, '0')).ok());
 }
 
 // What schema 1 stored is there, and what it did not know is empty.
