@@ -3,58 +3,26 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
+#include <stdexcept>
+#include <thread>
 
-#include "server/jobs/library.h"
-#include "server/recordings/simulate.h"
-#include "storage/database.h"
-#include "tests/tools/temp_dir.h"
+#include "server/jobs/submit.h"
+#include "tests/tools/temp_stores.h"
 
 namespace saed::jobs {
 namespace {
 
-class RealClock : public Clock {
- public:
-  int64_t NowMicros() const override {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-  }
-  double MonotonicSeconds() const override {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  }
-};
-
-class SchedulerOf : public testing::Test {
+class SchedulerOf : public testing::Test, public test_tools::TempStores {
  protected:
-  SchedulerOf()
-      : db(*storage::Database::Open(dir / "saed.db")),
-        objects(*storage::ObjectStore::Open(dir / "objects")),
-        recordings(*db),
-        jobs(*db),
-        models(*db),
-        dictionaries(*db),
-        annotations(*db),
-        sweeps(*db),
-        stores{recordings, jobs, models, dictionaries, annotations, sweeps, objects} {
-    recordings::PlantedSpec planted;
-    planted.units = 12;
-    planted.features = 4;
-    planted.bins = 1500;
-    bool created = false;
-    Library library(stores, clock);
-    const auto row = library.Add({recordings::SimulatePlanted(planted), {}}, {}, created);
-    EXPECT_TRUE(row.ok()) << row.status();
-    recording = row->id;
-  }
-
-  std::unique_ptr<Scheduler> Begin() {
+  std::unique_ptr<Scheduler> Begin() { return Begin(observer); }
+  std::unique_ptr<Scheduler> Begin(Observer& told) {
     SchedulerOptions options;
     options.policy.threads = 3;
     options.default_threads = 1;
     options.checkpoint_seconds = 0.01;
-    auto out = std::make_unique<Scheduler>(stores, clock, observer, options);
+    auto out = std::make_unique<Scheduler>(stores, clock, told, options);
     EXPECT_TRUE(out->Start().ok());
     return out;
   }
@@ -85,19 +53,7 @@ class SchedulerOf : public testing::Test {
     return State(id);
   }
 
-  test_tools::TempDir dir;
-  std::unique_ptr<storage::Database> db;
-  storage::ObjectStore objects;
-  storage::RecordingsTable recordings;
-  storage::JobsTable jobs;
-  storage::ModelsTable models;
-  storage::DictionariesTable dictionaries;
-  storage::AnnotationsTable annotations;
-  storage::SweepsTable sweeps;
-  Stores stores;
-  RealClock clock;
   Observer observer;
-  std::string recording;
 };
 
 // Each of three people queues jobs, pauses, resumes and cancels them and asks how they stand. What
@@ -156,6 +112,53 @@ TEST_F(SchedulerOf, PutsBackWhatRunsWhenItStops) {
   }
   const auto scheduler = Begin();
   EXPECT_EQ(Ends(id), "SUCCEEDED");
+}
+
+// As where the disk failed between a start and the read of what was started.
+TEST_F(SchedulerOf, PutsBackWhatNobodyRuns) {
+  const auto scheduler = Begin();
+  TrainSpec spec;
+  spec.recording_id = recording;
+  spec.threads = 3;  // all there are
+  spec.view.bin_width = 0.02;
+  spec.fit.model.levels = {{8, 2}};
+  spec.fit.batch_size = 64;
+  spec.fit.epochs = 100'000;
+  spec.fit.max_steps = 50'000'000;
+  const auto long_one = Submit(stores, clock, spec, {}, scheduler->LimitsFor(""));
+  ASSERT_TRUE(long_one.ok()) << long_one.status();
+  scheduler->Wake();
+  for (int i = 0; i < 1000 && State(long_one->id) != "RUNNING"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const std::string id = Queue(*scheduler, "ada", 1, 60);
+  ASSERT_TRUE(jobs.Start(id, clock.NowMicros())->has_value());
+  scheduler->Wake();
+  for (int i = 0; i < 2000 && State(id) != "QUEUED"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(State(id), "QUEUED");
+  ASSERT_TRUE(scheduler->Cancel(long_one->id).ok());
+  EXPECT_EQ(Ends(id), "SUCCEEDED");
+  EXPECT_EQ(jobs.Get(id)->attempt, 2);
+}
+
+TEST_F(SchedulerOf, WhatAJobThrowsEndsTheJobAlone) {
+  struct Throws : Observer {
+    void Trained(int64_t, int64_t, double) override {
+      if (armed) throw std::runtime_error("the observer fell over");
+    }
+    std::atomic<bool> armed = true;
+  } throws;
+  const auto scheduler = Begin(throws);
+  const std::string id = Queue(*scheduler, "ada", 1, 60);
+  EXPECT_EQ(Ends(id), "FAILED");
+  const storage::JobRow row = *jobs.Get(id);
+  EXPECT_EQ(row.error_code, static_cast<int>(absl::StatusCode::kInternal));
+  EXPECT_NE(row.error_message.find("the observer fell over"), std::string::npos)
+      << row.error_message;
+  throws.armed = false;
+  EXPECT_EQ(Ends(Queue(*scheduler, "ada", 2, 60)), "SUCCEEDED") << "the server goes on";
 }
 
 }  // namespace
