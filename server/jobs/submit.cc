@@ -79,13 +79,18 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
          32 * std::min(windows * active, features::kHeldActivations) + (int64_t{64} << 20);
 }
 
-absl::Status CheckMemory(int64_t needed, const SubmitLimits& limits) {
+// `each`: bytes of `needed` that every one of the threads takes.
+absl::Status CheckMemory(int64_t needed, int64_t each, int threads, const SubmitLimits& limits) {
   if (limits.memory == 0 || needed <= limits.memory) return absl::OkStatus();
-  return InvalidField("spec",
-                      fmt::format("needs about {} MB of memory and this server gives its jobs {}; "
-                                  "use fewer features, a smaller batch_size, a smaller window or "
-                                  "fewer units",
-                                  needed >> 20, limits.memory >> 20));
+  const int64_t fit = each == 0 ? 0 : (limits.memory - (needed - threads * each)) / each;
+  return InvalidField(
+      "spec",
+      fmt::format("needs about {} MB of memory and this server gives its jobs {}; use {}fewer "
+                  "features, a smaller batch_size, a smaller window or fewer units",
+                  needed >> 20, limits.memory >> 20,
+                  fit < 1    ? ""
+                  : fit == 1 ? "1 thread, "
+                             : fmt::format("at most {} threads, ", fit)));
 }
 
 void CheckCommon(const std::string& name, int threads, int max_threads, Faults& faults) {
@@ -330,9 +335,10 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   const int64_t outputs = target->has_value() ? int64_t{spec.view.window} *
                                                     static_cast<int64_t>((*target)->units.size())
                                               : inputs;
-  const int64_t needed = MemoryNeeded(stores, spec.recording_id, *recording, *view, outputs,
-                                      spec.fit, ThreadsOf(spec, limits));
-  SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
+  const int threads = ThreadsOf(spec, limits);
+  const int64_t needed =
+      MemoryNeeded(stores, spec.recording_id, *recording, *view, outputs, spec.fit, threads);
+  SAED_RETURN_IF_ERROR(CheckMemory(needed, features::BytesPerThread(*view), threads, limits));
   return needed;
 }
 
@@ -350,9 +356,10 @@ absl::StatusOr<int64_t> Check(const Stores& stores, const AnalyseSpec& spec,
   faults.Merge(view.status(), "recording");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int64_t inputs = int64_t{view->window} * static_cast<int64_t>(view->units.size());
-  const int64_t needed = MemoryNeeded(stores, spec.recording_id, recording, *view, inputs,
-                                      trained.fit, ThreadsOf(spec, limits));
-  SAED_RETURN_IF_ERROR(CheckMemory(needed, limits));
+  const int threads = ThreadsOf(spec, limits);
+  const int64_t needed =
+      MemoryNeeded(stores, spec.recording_id, recording, *view, inputs, trained.fit, threads);
+  SAED_RETURN_IF_ERROR(CheckMemory(needed, features::BytesPerThread(*view), threads, limits));
   return needed;
 }
 
