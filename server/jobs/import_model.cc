@@ -24,13 +24,15 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
                                           const std::string& code_version) {
   SAED_ASSIGN_OR_RETURN(const auto recording_row, stores.recordings.Get(spec.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(stores, spec.recording_id));
+  SAED_RETURN_IF_ERROR(StillWanted());
   Faults faults;
   TrainSpec train;
   train.view = spec.view;
   std::string split;
   const auto view = ChooseSplit(
       recording, train.view, [&] { return recordings::BuildView(recording, train.view); },
-      [](const recordings::ViewData&) { return absl::OkStatus(); }, split);
+      [](const recordings::ViewData&) { return StillWanted(); }, split);
+  SAED_RETURN_IF_ERROR(StillWanted());
   faults.Merge(view.status(), "view");
   SAED_RETURN_IF_ERROR(faults.ToStatus());
   const int units = static_cast<int>(view->units.size());
@@ -53,10 +55,12 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
       return InvalidField(name, "predicts a paired population, which an import cannot name");
     }
   }
+  SAED_RETURN_IF_ERROR(StillWanted());
   if (model.training.empty()) {
     model.training =
         sae::MeasureTarget(view->counts(), model.normaliser, view->train, view->window);
   }
+  SAED_RETURN_IF_ERROR(StillWanted());
   const sae::Encoder encoder(model);
   const auto mean =
       sae::MeanTarget(view->counts(), model.normaliser, view->scored_train(), view->window);
