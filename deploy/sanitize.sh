@@ -16,7 +16,7 @@ run() { # PRESET NAMES_OF_TESTS PROGRAM …
   echo "$preset: clean ($SECONDS s)"
 }
 if [ "$which" != thread ]; then
-  run asan-ubsan . base_test sae_test recordings_test features_test jobs_test storage_test
+  run asan-ubsan . base_test sae_test recordings_test features_test inference_test jobs_test report_test storage_test
 fi
 if [ "$which" != address ]; then
   run tsan '^(SchedulerOf|NiceArena|Attempts|Pieces|Storage|Backup)' jobs_test storage_test

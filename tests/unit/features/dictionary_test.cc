@@ -350,6 +350,35 @@ TEST(Dictionary, TrialsAreWhatSupportCounts) {
   EXPECT_TRUE(d->best_features[0]);
 }
 
+// In 77 rows of one bin; 20 / 77 · 77 is less than 20 where it is rounded.
+TEST(Dictionary, TwentyWindowsAreSupport) {
+  for (const int fires : {19, 20}) {
+    TwoUnits s;
+    std::string csv = "start_time,stop_time\n";
+    s.recording.units[0].spike_times = {};
+    for (int row = 0; row < 154; ++row) {
+      const double begin = 0.3 * row;
+      csv += fmt::format("{:.1f},{:.1f}\n", begin, begin + 0.1);
+      // The first half trains.
+      if (row % 77 < fires) s.recording.units[0].spike_times.push_back(begin + 0.05);
+    }
+    recordings::Notes notes;
+    s.recording.intervals = {*recordings::ParseIntervalsCsv("rows", csv, notes)};
+    s.recording.units[1].spike_times = {};
+    s.recording.duration = 46.2;
+    recordings::DataView spec;
+    spec.bin_width = 0.1;
+    spec.split.train_fraction = 0.5;
+    s.view = *recordings::BuildView(s.recording, spec);
+    const sae::Encoder encoder(s.model);
+    const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(),
+                                   {{"row", "during(rows)"}}, {}, kGoOn);
+    ASSERT_TRUE(d.ok()) << d.status();
+    ASSERT_EQ(d->train_positive[0], 77);
+    EXPECT_EQ(d->best_features[0].has_value(), fires == 20) << fires;
+  }
+}
+
 TEST(Dictionary, WideBinsAndLongOffsetsAreSaid) {
   TwoUnits s;
   recordings::DataView spec;

@@ -399,6 +399,12 @@ TEST(Recording, TellsTheTimesOfSpikesAndOfBinsThatHoldSome) {
   r.counts = Mapped<uint16_t>(dir, DType::kU16, {0, 1, 300, 0, 2, 0, 0, 0, 1, 7, 0, 0}, 6);
   EXPECT_THAT(SpikeTimesIn(r, 0, 0.01, 0.04, 9), bins(0.015, 0.025));
   EXPECT_THAT(SpikeTimesIn(r, 0, 0, 0.06, 2), bins(0.015, 0.025));
+  // Before the first bin and behind the last.
+  EXPECT_THAT(SpikeTimesIn(r, 1, -1, 0.01, 9), testing::ElementsAre(0.005));
+  EXPECT_THAT(SpikeTimesIn(r, 1, 0.03, 1e300, 9),
+              testing::ElementsAre(testing::DoubleNear(0.045, 1e-12)));
+  EXPECT_TRUE(SpikeTimesIn(r, 1, 0.06, 1, 9).empty());
+  EXPECT_TRUE(SpikeTimesIn(r, 1, -1, 0, 9).empty());
   r.counts = Mapped<float>(dir, DType::kF32, {0, 1.5f, 0, 0, 2, 0, 0, 0.25f, 1, 7, 0, 0}, 6);
   EXPECT_THAT(SpikeTimesIn(r, 1, 0, 0.04, 9), bins(0.005, 0.035));
   r.counts = {};
