@@ -323,6 +323,26 @@ void PrintResponses(const v1::GetFeatureResponse& r) {
       Table({"CONDITION", "EVENTS", "PEAK", "JUDGED BY", "MEAN"}, rows, TerminalWidth(), {1, 2}));
 }
 
+// Why a feature has no responses, where its model was trained on windows further than a bin apart.
+absl::StatusOr<std::string> WithoutResponses(Session& session, const std::string& dictionary) {
+  grpc::ClientContext of_dictionary, of_model;
+  v1::GetDictionaryRequest request;
+  request.set_name(FullName("dictionaries", dictionary));
+  v1::GetDictionaryResponse r;
+  SAED_RETURN_IF_ERROR(
+      client::FromGrpc(session.client->features().GetDictionary(&of_dictionary, request, &r)));
+  v1::GetModelRequest trained;
+  trained.set_name(r.dictionary().model());
+  v1::GetModelResponse m;
+  SAED_RETURN_IF_ERROR(client::FromGrpc(session.client->models().GetModel(&of_model, trained, &m)));
+  const int stride = m.model().spec().view().stride();
+  return stride > 1 ? fmt::format(
+                          "no responses around the start of conditions, as windows begin "
+                          "{} bins apart; --stride 1 has them\n\n",
+                          stride)
+                    : "";
+}
+
 absl::Status Show(Session& session, const std::string& dictionary, int latent) {
   grpc::ClientContext context;
   v1::GetFeatureRequest request;
@@ -374,6 +394,10 @@ absl::Status Show(Session& session, const std::string& dictionary, int latent) {
   PrintTunings(r);
   for (const auto& map : r.place_maps()) PrintPlace(map);
   PrintResponses(r);
+  if (r.responses().empty()) {
+    SAED_ASSIGN_OR_RETURN(const std::string why, WithoutResponses(session, dictionary));
+    fmt::print("{}", why);
+  }
   fmt::print("trace-back: mean gradient x input of the top units\n");
   PrintMap(r.trace_map(), r);
   fmt::print("\nexemplars\n");

@@ -194,7 +194,12 @@ void TrainFlags::AddTo(CLI::App& command) {
       ->group("Data")
       ->check(AtLeastOne)
       ->capture_default_str();
-  command.add_option("--stride", stride, "Bins between windows")->group("Data")->check(AtLeastOne);
+  command
+      .add_option("--stride", stride,
+                  "Bins between windows; above 1 there are no responses around the start of "
+                  "conditions and no spectra")
+      ->group("Data")
+      ->check(AtLeastOne);
   command.add_option("--label", labels, "Only units with this label (repeatable)")->group("Data");
   command.add_option("--unit", unit_ids, "Only this unit id (repeatable)")->group("Data");
   command.add_option("--region", regions, "Only units of this region (repeatable)")->group("Data");

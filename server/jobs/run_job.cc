@@ -23,6 +23,7 @@
 #include "server/jobs/submit.h"
 #include "server/jobs/train_loop.h"
 #include "server/jobs/trial.h"
+#include "server/recordings/plausible.h"
 #include "server/sae/evaluate.h"
 #include "server/sae/kernels/dispatch.h"
 #include "server/sae/trainer.h"
@@ -68,8 +69,9 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
                            const std::optional<CountView>& target,
                            const std::vector<features::Condition>& conditions,
                            const features::ConditionColumns& columns,
-                           const std::vector<std::string>& model_warnings, tbb::task_arena& arena,
-                           Reporter& reporter, const features::Precedent* precedent = nullptr) {
+                           std::vector<std::string> model_warnings, int stride,
+                           tbb::task_arena& arena, Reporter& reporter,
+                           const features::Precedent* precedent = nullptr) {
   absl::StatusOr<features::Dictionary> dictionary;
   const features::Progress progress = reporter.Stage("dictionary");
   arena.execute([&] {
@@ -77,6 +79,9 @@ absl::Status BuildAndStore(const RunContext& context, const storage::JobRow& job
                                            progress, features::kHeldActivations, precedent);
   });
   SAED_RETURN_IF_ERROR(dictionary.status());
+  if (std::string note = recordings::SparseWindows(stride); !note.empty()) {
+    model_warnings.push_back(std::move(note));
+  }
   dictionary->warnings.insert(dictionary->warnings.begin(), model_warnings.begin(),
                               model_warnings.end());
   const absl::Status stored =
@@ -143,7 +148,7 @@ absl::Status RunTrain(const RunContext& context, const storage::JobRow& job,
   }
   return BuildAndStore(context, job, job.id, encoder, recording, view,
                        target ? target->counts() : view.counts(), spec.conditions,
-                       spec.condition_columns, warnings, arena, reporter);
+                       spec.condition_columns, warnings, spec.view.stride, arena, reporter);
 }
 
 absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
@@ -157,6 +162,7 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
   SAED_ASSIGN_OR_RETURN(const auto recording, LoadRecording(context.stores, job.recording_id));
   SAED_ASSIGN_OR_RETURN(const auto view,
                         ViewFor(context.stores, row, model, recording, job.recording_id));
+  SAED_ASSIGN_OR_RETURN(const TrainSpec trained, ParseTrainSpec(row.spec));
   const sae::Encoder encoder(model);
   // A paired population's counts are not known of another recording.
   std::optional<CountView> target;
@@ -166,8 +172,8 @@ absl::Status RunAnalyse(const RunContext& context, const storage::JobRow& job,
     SAED_ASSIGN_OR_RETURN(precedent, OwnChoices(context.stores, row, job.owner));
   }
   return BuildAndStore(context, job, spec.model_id, encoder, recording, view, target,
-                       spec.conditions, spec.condition_columns, inference::Warnings(row), arena,
-                       reporter, precedent ? &*precedent : nullptr);
+                       spec.conditions, spec.condition_columns, inference::Warnings(row),
+                       trained.view.stride, arena, reporter, precedent ? &*precedent : nullptr);
 }
 
 }  // namespace

@@ -306,7 +306,8 @@ absl::StatusOr<int64_t> Check(const Stores& stores, TrainSpec& spec, const Submi
   if (!split.empty()) spec.choices.push_back(split);
   spec.warnings = features::Separated(*recording, spec.conditions, *view);
   for (std::string note :
-       {recordings::WideBins(spec.view.bin_width), SilenceThatTrains(*recording, spec.view)}) {
+       {recordings::WideBins(spec.view.bin_width), recordings::SparseWindows(spec.view.stride),
+        SilenceThatTrains(*recording, spec.view)}) {
     if (!note.empty()) spec.warnings.push_back(std::move(note));
   }
   const auto target = TargetOf(stores, spec, *recording, *view);

@@ -141,6 +141,14 @@ std::string WideBins(double bin_width) {
              : "";
 }
 
+std::string SparseWindows(int stride) {
+  return stride > 1 ? fmt::format(
+                          "windows begin {} bins apart, so that there are no responses around the "
+                          "start of conditions and no spectra; a stride of 1 has both",
+                          stride)
+                    : "";
+}
+
 void SayWhatIsUnlikely(const Recording& r, double activity, Notes& notes) {
   if (r.duration > kWeek) {
     notes.Said("recording", fmt::format("lasts {:.10g} s, which is {:.1f} days: are its times in "

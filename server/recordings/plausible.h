@@ -24,6 +24,11 @@ double SpanOf(const Recording& recording, double activity);
 // likely; else empty.
 std::string WideBins(double bin_width);
 
+// What a view lacks whose windows begin `stride` bins apart: where a condition begins, and how
+// activity goes on from bin to bin, is seen in windows one bin apart alone. Empty for a stride
+// of 1.
+std::string SparseWindows(int stride);
+
 // Says what is unlikely of a recording whose duration is set and whose trains are ascending:
 // lengths, rates, bins, and tables and series that do not fit its time.
 void SayWhatIsUnlikely(const Recording& recording, double activity, Notes& notes);

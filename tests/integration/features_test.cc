@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -248,6 +249,32 @@ TEST_F(Features, OneFeatureHasEverything) {
   while (evidence->Read(&part)) windows += part.values_size();
   EXPECT_TRUE(evidence->Finish().ok());
   EXPECT_NEAR(static_cast<double>(windows), n / r.feature().density(), 0.5);
+}
+
+// Windows further than a bin apart show neither where a condition begins nor a rhythm.
+TEST_F(Features, WhatAStrideLeavesOutIsSaid) {
+  const std::string said =
+      "windows begin 4 bins apart, so that there are no responses around the start of conditions "
+      "and no spectra; a stride of 1 has both";
+  v1::CreateJobRequest request = TrainRequest(Simulate());
+  request.mutable_train()->mutable_view()->mutable_split()->set_train_fraction(0.5);
+  for (const int stride : {1, 4}) {
+    request.mutable_train()->mutable_view()->set_stride(stride);
+    const auto job = Create(request);
+    ASSERT_TRUE(job.ok()) << job.status();
+    const auto& warnings = job->train().warnings();
+    EXPECT_EQ(std::count(warnings.begin(), warnings.end(), said), stride == 4);
+    const v1::Job done = Watch(job->name()).back().job();
+    ASSERT_EQ(done.state(), v1::Job::STATE_SUCCEEDED) << done.error().message();
+    v1::GetDictionaryRequest get;
+    get.set_name(done.dictionary());
+    grpc::ClientContext context;
+    v1::GetDictionaryResponse response;
+    ASSERT_TRUE(client_->features().GetDictionary(&context, get, &response).ok());
+    const auto& lines = response.dictionary().warnings();
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), said), stride == 4);
+    EXPECT_EQ(response.dictionary().spectra().segments() > 0, stride == 1);
+  }
 }
 
 // The newest dictionary of each recording, and what they make together.
