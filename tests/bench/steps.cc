@@ -1,7 +1,8 @@
 // Times training steps of a workload: steps WORKLOAD STEPS THREADS [VARIANT …] prints one JSON
 // line: milliseconds of every step (whole ones: sampling, dead-latent statistics and the schedule
-// included), CPU seconds, and the share of each stage. Variants: clip, auxk, noclock.
-// WORKLOAD encode-bound-D-F-B times the dense fp32 encode product at the FMA peak instead.
+// included) and active latents of each, CPU seconds, and the share of each stage. Workloads whose
+// name ends in D train what `saectl train` trains when nothing is said, from its first step on; of
+// the others a few steps pass first. Variants: clip, auxk, noclock.
 #include <sys/resource.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -28,7 +29,8 @@ struct Workload {
   std::vector<Level> levels;
   Selection selection;
   int batch;
-  double rate;  // mean count
+  double rate;         // mean count
+  bool plain = false;  // the model and optimiser that are trained when nothing is said
 };
 
 const Workload kWorkloads[] = {
@@ -38,6 +40,9 @@ const Workload kWorkloads[] = {
     {"W4", 100, 1, {{512, 16}}, Selection::kTopK, 256, 0.21},
     // NLDisco's defaults on a single bin: levels 128:4, 512:8.
     {"ND", 191, 1, {{128, 4}, {512, 8}}, Selection::kBatchTopK, 1024, 0.21},
+    {"W1D", 500, 1, {{2048, 32}}, Selection::kRelu, 1024, 0.21, true},
+    {"W3D", 2048, 1, {{16384, 64}}, Selection::kRelu, 4096, 0.21, true},
+    {"W4D", 100, 1, {{512, 16}}, Selection::kRelu, 256, 0.21, true},
 };
 
 int64_t Nanoseconds() {
@@ -89,6 +94,26 @@ double PeakGflops(int threads) {
   return sink[0] == 0.123f ? 0 : flops / static_cast<double>(Nanoseconds() - start);
 }
 
+FitSpec SpecOf(const Workload& w, int64_t windows, bool clip, bool auxk) {
+  FitSpec spec;
+  spec.model.levels = w.levels;
+  spec.model.selection = w.selection;
+  spec.batch_size = w.batch;
+  spec.epochs = 1000;
+  spec.model.aux.dead_after_steps = auxk ? 1 : 1000;
+  spec.optimiser.clip_norm = clip ? 1 : 0;
+  if (!w.plain) return spec;
+  spec.model.loss = Loss::kPoisson;
+  spec.model.output = Output::kSoftplus;
+  spec.optimiser.learning_rate = 4e-3;
+  if (!auxk) spec.model.aux.dead_after_steps = 0;
+  // As many as make the fewest steps of a training.
+  constexpr int64_t kSteps = 1000;
+  const int64_t per_epoch = (windows + w.batch - 1) / w.batch;
+  spec.epochs = static_cast<int>((kSteps + per_epoch - 1) / per_epoch);
+  return spec;
+}
+
 void Run(const Workload& w, int steps, int threads, bool clip, bool auxk, bool clocked) {
   constexpr int64_t kBins = 20000;
   // Poisson counts; at rate 0.21 19 % are not zero.
@@ -103,19 +128,14 @@ void Run(const Workload& w, int steps, int threads, bool clip, bool auxk, bool c
   }
   std::vector<int64_t> starts(kBins - w.S + 1);
   std::iota(starts.begin(), starts.end(), 0);
-  FitSpec spec;
-  spec.model.levels = w.levels;
-  spec.model.selection = w.selection;
-  spec.model.aux.dead_after_steps = auxk ? 1 : 1000;
-  spec.optimiser.clip_norm = clip ? 1 : 0;
-  spec.batch_size = w.batch;
-  spec.epochs = 1000;
+  const FitSpec spec = SpecOf(w, static_cast<int64_t>(starts.size()), clip, auxk);
   const saed::CountView view{counts.data(), saed::DType::kU8, kBins, w.units};
   TrainingData data{view, {}, starts, w.S};
   Trainer<float> trainer(spec, data);
   StageClock clock{Nanoseconds, {}};
   std::printf("{\"kernels\": \"%s\", \"ms\": [", std::string(KernelPathName()).c_str());
-  const int warm = 3;
+  const int warm = w.plain ? 0 : 3;
+  std::vector<double> active;
   double cpu = 0;
   int64_t wall = 0;
   for (int i = 0; i < steps + warm; ++i) {
@@ -125,14 +145,18 @@ void Run(const Workload& w, int steps, int threads, bool clip, bool auxk, bool c
       if (clocked) trainer.set_clock(&clock);
     }
     const int64_t begin = Nanoseconds();
-    if (!trainer.Next().ok()) std::abort();
-    if (i >= warm)
-      std::printf("%s%.4f", i == warm ? "" : ", ",
-                  1e-6 * static_cast<double>(Nanoseconds() - begin));
+    const auto report = trainer.Next();
+    if (!report.ok()) std::abort();
+    if (i < warm) continue;
+    std::printf("%s%.4f", i == warm ? "" : ", ", 1e-6 * static_cast<double>(Nanoseconds() - begin));
+    active.push_back(report->l0);
   }
+  const double cpu_s = CpuSeconds() - cpu;
+  const double wall_s = 1e-9 * static_cast<double>(Nanoseconds() - wall);
+  std::printf("], \"l0\": [");
+  for (size_t i = 0; i < active.size(); ++i) std::printf("%s%.2f", i == 0 ? "" : ", ", active[i]);
   std::printf("], \"cpu_s\": %.4f, \"wall_s\": %.4f, \"peak_gflops\": %.1f, \"stages_ms\": {",
-              CpuSeconds() - cpu, 1e-9 * static_cast<double>(Nanoseconds() - wall),
-              PeakGflops(threads));
+              cpu_s, wall_s, PeakGflops(threads));
   const char* names[] = {"load", "encode", "select", "loss", "sort", "gradient", "update"};
   for (int s = 0; s < kStages; ++s) {
     std::printf("%s\"%s\": %.4f", s == 0 ? "" : ", ", names[s],
@@ -158,5 +182,5 @@ int main(int argc, char** argv) {
     arena.execute([&] { Run(w, std::atoi(argv[2]), threads, clip, auxk, clocked); });
     return 0;
   }
-  return std::fputs("workloads: W1, W2, W3, W4, ND\n", stderr), 2;
+  return std::fputs("workloads: W1, W2, W3, W4, ND, W1D, W3D, W4D\n", stderr), 2;
 }
