@@ -73,6 +73,13 @@ class Step {
   // range of latents that is finished. decoder_bias_gradient() is complete afterwards.
   void Backward(const Parameters<T>& p, const std::function<void(const LatentGradient<T>&)>& sink,
                 const std::function<void(int64_t, int64_t)>& block_done);
+  // Whether Backward's buffers still hold the gradients of all latents.
+  bool all_held() const { return all_held_; }
+  // Where they do: calls both again with the gradients as Backward's sink left them. Parameters
+  // must not have changed in between.
+  void BackwardAgain(const Parameters<T>& p,
+                     const std::function<void(const LatentGradient<T>&)>& sink,
+                     const std::function<void(int64_t, int64_t)>& block_done);
   const std::vector<T>& decoder_bias_gradient() const { return decoder_bias_gradient_; }
 
   int64_t rows() const { return rows_; }
@@ -114,11 +121,20 @@ class Step {
   }
   double ResidualVariance() const;
   void SortByLatent(Pass<T>& pass);
-  // Gradients of latents [first, last) for a range of columns, into the two buffers.
-  void EncoderColumns(int64_t first, int64_t last, int64_t column, int width);
-  void DecoderColumns(int64_t first, int64_t last, int64_t column, int width);
-  // The latent's gradient from the buffers, with the sums over its entries.
-  LatentGradient<T> Gather(const Parameters<T>& p, int64_t j, int64_t first, T* extra, T& slopes);
+  // Gradients of latents [first, last) for a range of columns, into the two buffers, which begin
+  // with latent `base`.
+  void EncoderColumns(int64_t base, int64_t first, int64_t last, int64_t column, int width);
+  void DecoderColumns(int64_t base, int64_t first, int64_t last, int64_t column, int width);
+  // Both, of all columns, and with the first latents the decoder bias'.
+  void Columns(int64_t first, int64_t last);
+  // The latent's gradient from the buffers, with the sums over its entries. `again`: the buffers
+  // hold what this has changed.
+  LatentGradient<T> Gather(const Parameters<T>& p, int64_t j, int64_t first, bool again, T* extra,
+                           T& slopes);
+  // What Backward calls for the latents [first, last) in the buffers.
+  void Pour(const Parameters<T>& p, int64_t first, int64_t last, T* through_input, bool again,
+            const std::function<void(const LatentGradient<T>&)>& sink,
+            const std::function<void(int64_t, int64_t)>& block_done);
 
   ModelSpec spec_;
   TrainingData data_;
@@ -146,6 +162,7 @@ class Step {
   std::vector<double> row_penalties_;
   std::vector<T> encoder_gradient_, decoder_gradient_;  // of some latents, [latents, D] and [, E]
   std::vector<T> decoder_bias_gradient_;
+  bool all_held_ = false;  // whether the buffers hold every latent
   double reconstruction_loss_ = 0, penalty_ = 0;
 };
 

@@ -1,4 +1,6 @@
 // Backward of one minibatch: from slopes of the codes to gradients of the parameters.
+#include <tbb/task_arena.h>
+
 #include <algorithm>
 
 #include "server/sae/kernels/dispatch.h"
@@ -7,39 +9,60 @@
 
 namespace saed::sae {
 
+// A counting sort in shards of rows, all at once: where a latent's entries of a shard begin follows
+// from how many there are in the shards before.
 template <class T>
 void Step<T>::SortByLatent(Pass<T>& pass) {
-  pass.column_begin.assign(features_ + 1, 0);
   const auto rows = static_cast<int64_t>(pass.begin.size());
-  for (int64_t b = 0; b < rows; ++b) {
-    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) ++pass.column_begin[pass.latent[e] + 1];
-  }
-  for (int j = 0; j < features_; ++j) pass.column_begin[j + 1] += pass.column_begin[j];
-  const int64_t n = pass.column_begin.back();
-  pass.column_row.resize(n);
-  pass.column_value.resize(n);
-  pass.column_slope.resize(n);
-  pass.column_extra.resize(pass.extra_slope.size());
-  for (auto& extra : pass.column_extra) extra.resize(n);
-  std::vector<int64_t> next(pass.column_begin.begin(), pass.column_begin.end() - 1);
-  for (int64_t b = 0; b < rows; ++b) {
-    for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) {
-      const int64_t at = next[pass.latent[e]]++;
-      pass.column_row[at] = static_cast<int32_t>(b);
-      pass.column_value[at] = pass.value[e];
-      pass.column_slope[at] = pass.slope[e];
-      for (size_t x = 0; x < pass.extra_slope.size(); ++x) {
-        pass.column_extra[x][at] = pass.extra_slope[x][e];
-      }
+  const auto entries = static_cast<int64_t>(pass.latent.size());
+  // Few enough that adding them up costs less than what is sorted.
+  const int64_t wanted = std::clamp<int64_t>(entries / (2 * int64_t{features_}), 1, 64);
+  const int64_t size = std::max<int64_t>(1, BlockCount(rows, wanted));
+  const int64_t shards = BlockCount(rows, size), F = features_;
+  std::vector<int32_t> next(std::max<int64_t>(1, shards) * F, 0);
+  ForBlocks(rows, size, [&](int64_t shard, int64_t first, int64_t last) {
+    int32_t* count = next.data() + shard * F;
+    for (int64_t b = first; b < last; ++b) {
+      for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) ++count[pass.latent[e]];
+    }
+  });
+  pass.column_begin.resize(F + 1);
+  int64_t at = 0;
+  for (int64_t j = 0; j < F; ++j) {
+    pass.column_begin[j] = at;
+    for (int64_t s = 0; s < shards; ++s) {
+      const int32_t count = next[s * F + j];
+      next[s * F + j] = static_cast<int32_t>(at - pass.column_begin[j]);
+      at += count;
     }
   }
+  pass.column_begin[F] = at;
+  pass.column_row.resize(at);
+  pass.column_value.resize(at);
+  pass.column_slope.resize(at);
+  pass.column_extra.resize(pass.extra_slope.size());
+  for (auto& extra : pass.column_extra) extra.resize(at);
+  ForBlocks(rows, size, [&](int64_t shard, int64_t first, int64_t last) {
+    int32_t* to = next.data() + shard * F;
+    for (int64_t b = first; b < last; ++b) {
+      for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) {
+        const int64_t place = pass.column_begin[pass.latent[e]] + to[pass.latent[e]]++;
+        pass.column_row[place] = static_cast<int32_t>(b);
+        pass.column_value[place] = pass.value[e];
+        pass.column_slope[place] = pass.slope[e];
+        for (size_t x = 0; x < pass.extra_slope.size(); ++x) {
+          pass.column_extra[x][place] = pass.extra_slope[x][e];
+        }
+      }
+    }
+  });
 }
 
 template <class T>
-void Step<T>::EncoderColumns(int64_t first, int64_t last, int64_t column, int width) {
+void Step<T>::EncoderColumns(int64_t base, int64_t first, int64_t last, int64_t column, int width) {
   const auto& k = Kernels<T>();
   for (int64_t j = first; j < last; ++j) {
-    T* out = encoder_gradient_.data() + (j - first) * inputs_ + column;
+    T* out = encoder_gradient_.data() + (j - base) * inputs_ + column;
     const T* start = nullptr;
     const auto add = [&](const Pass<T>& pass) {
       const int64_t at = pass.column_begin[j];
@@ -61,10 +84,10 @@ void Step<T>::EncoderColumns(int64_t first, int64_t last, int64_t column, int wi
 }
 
 template <class T>
-void Step<T>::DecoderColumns(int64_t first, int64_t last, int64_t column, int width) {
+void Step<T>::DecoderColumns(int64_t base, int64_t first, int64_t last, int64_t column, int width) {
   const auto& k = Kernels<T>();
   for (int64_t j = first; j < last; ++j) {
-    T* out = decoder_gradient_.data() + (j - first) * outputs_ + column;
+    T* out = decoder_gradient_.data() + (j - base) * outputs_ + column;
     const T* start = nullptr;
     const auto add = [&](const Pass<T>& pass) {
       const int64_t at = pass.column_begin[j];
@@ -82,8 +105,8 @@ void Step<T>::DecoderColumns(int64_t first, int64_t last, int64_t column, int wi
 }
 
 template <class T>
-LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t first, T* extra,
-                                  T& slopes) {
+LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t first, bool again,
+                                  T* extra, T& slopes) {
   LatentGradient<T> out{j, encoder_gradient_.data() + (j - first) * inputs_,
                         decoder_gradient_.data() + (j - first) * outputs_, T(0), extra};
   std::fill_n(extra, latent_parameters_.size(), T(0));
@@ -97,6 +120,7 @@ LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t fir
   };
   for (const Pass<T>& pass : passes_) add(pass);
   if (!aux_.begin.empty()) add(aux_);
+  if (again) return out;
   if (counts_path_ && hidden_.any()) {
     // ∂z/∂W of the counts that were seen, which have a gain.
     Kernels<T>().scale(static_cast<T>(hidden_.gain()), inputs_, out.encoder);
@@ -115,66 +139,85 @@ LatentGradient<T> Step<T>::Gather(const Parameters<T>& p, int64_t j, int64_t fir
 }
 
 template <class T>
+void Step<T>::Columns(int64_t first, int64_t last) {
+  // All windows' slopes for these columns fit the second cache.
+  const int64_t width = rows_ <= 1024 ? 64 : rows_ <= 2048 ? 32 : 16;
+  const int64_t input_chunks = BlockCount(inputs_, 64);
+  const int64_t chunks = input_chunks + BlockCount(outputs_, width);
+  // Where there are fewer chunks than keep every thread busy, parts of the latents too: each sum is
+  // a latent's own, however they are shared out.
+  const int64_t threads = tbb::this_task_arena::max_concurrency();
+  const int64_t parts = std::clamp<int64_t>(BlockCount(2 * threads, chunks), 1,
+                                            BlockCount(last - first, kPackLatents));
+  const int64_t latents = BlockCount(last - first, parts);
+  ForBlocks(parts * chunks, 1, [&](int64_t task, int64_t, int64_t) {
+    const Timed timed(clock, kGradientStage);
+    const int64_t chunk = task % chunks, begin = first + task / chunks * latents,
+                  end = std::min(last, begin + latents);
+    if (chunk < input_chunks) {
+      const int64_t column = chunk * 64;
+      return EncoderColumns(first, begin, end, column,
+                            static_cast<int>(std::min<int64_t>(64, inputs_ - column)));
+    }
+    const int64_t column = (chunk - input_chunks) * width;
+    const int n = static_cast<int>(std::min<int64_t>(width, outputs_ - column));
+    DecoderColumns(first, begin, end, column, n);
+    for (const Pass<T>& pass : passes_) {
+      if (begin != 0 || !pass.trains_decoder) continue;
+      for (int64_t b = 0; b < rows_; ++b) {
+        Kernels<T>().add_scaled(T(1), pass.output_slope.data() + b * outputs_ + column, n,
+                                decoder_bias_gradient_.data() + column);
+      }
+    }
+  });
+}
+
+template <class T>
+void Step<T>::Pour(const Parameters<T>& p, int64_t first, int64_t last, T* through_input,
+                   bool again, const std::function<void(const LatentGradient<T>&)>& sink,
+                   const std::function<void(int64_t, int64_t)>& block_done) {
+  ForBlocks(BlockCount(last - first, kPackLatents), 1, [&](int64_t block, int64_t, int64_t) {
+    const Timed timed(clock, kUpdateStage);
+    const int64_t begin = first + block * kPackLatents,
+                  end = std::min<int64_t>(last, begin + kPackLatents);
+    std::vector<T> extra(latent_parameters_.size());
+    for (int64_t j = begin; j < end; ++j) {
+      T slopes;
+      const LatentGradient<T> gradient = Gather(p, j, first, again, extra.data(), slopes);
+      if (spec_.subtract_bias && !again) {
+        Kernels<T>().add_scaled(-slopes, p.encoder_row(j), inputs_,
+                                through_input + begin / kPackLatents * inputs_);
+      }
+      sink(gradient);
+    }
+    block_done(begin, end);
+  });
+}
+
+template <class T>
 void Step<T>::Backward(const Parameters<T>& p,
                        const std::function<void(const LatentGradient<T>&)>& sink,
                        const std::function<void(int64_t, int64_t)>& block_done) {
   {
     const Timed timed(clock, kSortStage);
-    const int64_t passes = static_cast<int64_t>(passes_.size()) + (aux_.begin.empty() ? 0 : 1);
-    ForBlocks(passes, 1, [&](int64_t i, int64_t, int64_t) {
-      SortByLatent(i < static_cast<int64_t>(passes_.size()) ? passes_[i] : aux_);
-    });
+    for (Pass<T>& pass : passes_) SortByLatent(pass);
+    if (!aux_.begin.empty()) SortByLatent(aux_);
   }
   decoder_bias_gradient_.assign(outputs_, T(0));
   const int64_t blocks = BlockCount(features_, kPackLatents);
   // Through the encoder's input, where b_d is subtracted from it.
   std::vector<T> through_input(spec_.subtract_bias ? blocks * inputs_ : 0, T(0));
-
-  // All windows' slopes for these columns fit the second cache.
-  const int64_t width = rows_ <= 1024 ? 64 : rows_ <= 2048 ? 32 : 16;
-  const int64_t input_chunks = BlockCount(inputs_, 64), output_chunks = BlockCount(outputs_, width);
   // At most this many gradients are held at once.
   constexpr int64_t kHeld = int64_t{1} << 24;
   const int64_t group =
       std::clamp<int64_t>(kHeld / (inputs_ + outputs_) / kPackLatents, 1, blocks) * kPackLatents;
+  all_held_ = group >= features_;
   encoder_gradient_.resize(std::min<int64_t>(group, features_) * inputs_);
   decoder_gradient_.resize(std::min<int64_t>(group, features_) * outputs_);
   for (int64_t first = 0; first < features_; first += group) {
     const int64_t last = std::min<int64_t>(features_, first + group);
-    ForBlocks(input_chunks + output_chunks, 1, [&](int64_t chunk, int64_t, int64_t) {
-      const Timed timed(clock, kGradientStage);
-      if (chunk < input_chunks) {
-        const int64_t column = chunk * 64;
-        return EncoderColumns(first, last, column,
-                              static_cast<int>(std::min<int64_t>(64, inputs_ - column)));
-      }
-      const int64_t column = (chunk - input_chunks) * width;
-      const int n = static_cast<int>(std::min<int64_t>(width, outputs_ - column));
-      DecoderColumns(first, last, column, n);
-      for (const Pass<T>& pass : passes_) {
-        if (first != 0 || !pass.trains_decoder) continue;
-        for (int64_t b = 0; b < rows_; ++b) {
-          Kernels<T>().add_scaled(T(1), pass.output_slope.data() + b * outputs_ + column, n,
-                                  decoder_bias_gradient_.data() + column);
-        }
-      }
-    });
-    ForBlocks(BlockCount(last - first, kPackLatents), 1, [&](int64_t block, int64_t, int64_t) {
-      const Timed timed(clock, kUpdateStage);
-      const int64_t begin = first + block * kPackLatents,
-                    end = std::min<int64_t>(last, begin + kPackLatents);
-      std::vector<T> extra(latent_parameters_.size());
-      for (int64_t j = begin; j < end; ++j) {
-        T slopes;
-        const LatentGradient<T> gradient = Gather(p, j, first, extra.data(), slopes);
-        if (spec_.subtract_bias) {
-          Kernels<T>().add_scaled(-slopes, p.encoder_row(j), inputs_,
-                                  through_input.data() + begin / kPackLatents * inputs_);
-        }
-        sink(gradient);
-      }
-      block_done(begin, end);
-    });
+    Columns(first, last);
+    Pour(p, first, last, through_input.data(), false, sink, block_done);
   }
   if (spec_.subtract_bias) {
     for (int64_t block = 0; block < blocks; ++block) {
@@ -184,11 +227,24 @@ void Step<T>::Backward(const Parameters<T>& p,
   }
 }
 
+template <class T>
+void Step<T>::BackwardAgain(const Parameters<T>& p,
+                            const std::function<void(const LatentGradient<T>&)>& sink,
+                            const std::function<void(int64_t, int64_t)>& block_done) {
+  Pour(p, 0, features_, nullptr, true, sink, block_done);
+}
+
 template void Step<float>::Backward(const Parameters<float>&,
                                     const std::function<void(const LatentGradient<float>&)>&,
                                     const std::function<void(int64_t, int64_t)>&);
+template void Step<float>::BackwardAgain(const Parameters<float>&,
+                                         const std::function<void(const LatentGradient<float>&)>&,
+                                         const std::function<void(int64_t, int64_t)>&);
 template void Step<double>::Backward(const Parameters<double>&,
                                      const std::function<void(const LatentGradient<double>&)>&,
                                      const std::function<void(int64_t, int64_t)>&);
+template void Step<double>::BackwardAgain(const Parameters<double>&,
+                                          const std::function<void(const LatentGradient<double>&)>&,
+                                          const std::function<void(int64_t, int64_t)>&);
 
 }  // namespace saed::sae

@@ -276,28 +276,33 @@ void Trainer<T>::Update(double factor, double learning_rate) {
     return second ? tensor.data() + at : nullptr;
   };
   const int64_t D = parameters_.inputs, E = parameters_.outputs;
-  work_.Backward(
-      parameters_,
-      [&](const LatentGradient<T>& g) {
-        const int64_t j = g.latent;
-        // The decoder keeps unit norm: drop the gradient along the row, step, renormalise.
-        T* decoder = parameters_.decoder_row(j);
-        Project(decoder, E, g.decoder);
-        updater.Matrix(g.decoder, E, m.decoder_row(j), of(v.decoder, j * E), decoder);
-        NormaliseRow(decoder, E);
-        updater.Matrix(g.encoder, D, m.encoder_row(j), of(v.encoder, j * D),
-                       parameters_.encoder_row(j));
-        updater.Vector(&g.encoder_bias, 1, &m.encoder_bias[j], of(v.encoder_bias, j),
-                       &parameters_.encoder_bias[j]);
-        for (size_t x = 0; x < parameters_.extra.size(); ++x) {
-          extra_updater.Vector(&g.extra[x], 1, &m.extra[x][j], second ? &v.extra[x][j] : nullptr,
-                               &parameters_.extra[x][j]);
-        }
-      },
-      [&](int64_t begin, int64_t end) {
-        // With b_d in the encoder's bias, packing waits for b_d's own update.
-        if (!spec_.model.subtract_bias) work_.Pack(parameters_, begin, end);
-      });
+  // Its gradients are projected.
+  const bool again = spec_.optimiser.clip_norm > 0 && work_.all_held();
+  const auto update = [&](const LatentGradient<T>& g) {
+    const int64_t j = g.latent;
+    // The decoder keeps unit norm: drop the gradient along the row, step, renormalise.
+    T* decoder = parameters_.decoder_row(j);
+    if (!again) Project(decoder, E, g.decoder);
+    updater.Matrix(g.decoder, E, m.decoder_row(j), of(v.decoder, j * E), decoder);
+    NormaliseRow(decoder, E);
+    updater.Matrix(g.encoder, D, m.encoder_row(j), of(v.encoder, j * D),
+                   parameters_.encoder_row(j));
+    updater.Vector(&g.encoder_bias, 1, &m.encoder_bias[j], of(v.encoder_bias, j),
+                   &parameters_.encoder_bias[j]);
+    for (size_t x = 0; x < parameters_.extra.size(); ++x) {
+      extra_updater.Vector(&g.extra[x], 1, &m.extra[x][j], second ? &v.extra[x][j] : nullptr,
+                           &parameters_.extra[x][j]);
+    }
+  };
+  const auto pack = [&](int64_t begin, int64_t end) {
+    // With b_d in the encoder's bias, packing waits for b_d's own update.
+    if (!spec_.model.subtract_bias) work_.Pack(parameters_, begin, end);
+  };
+  if (again) {
+    work_.BackwardAgain(parameters_, update, pack);
+  } else {
+    work_.Backward(parameters_, update, pack);
+  }
   updater.Vector(work_.decoder_bias_gradient().data(), E, m.decoder_bias.data(),
                  of(v.decoder_bias, 0), parameters_.decoder_bias.data());
   if (spec_.model.subtract_bias) work_.PackAll(parameters_);

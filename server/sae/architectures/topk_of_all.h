@@ -12,18 +12,16 @@ namespace saed::sae {
 // none was.
 template <class T>
 T KeepLargest(const GatheredRows<T>& gathered, int64_t rows, int64_t n, Pass<T>& pass) {
-  std::vector<T> values;
-  values.reserve(gathered.size());
-  gathered.ForValues([&](T v) { values.push_back(v); });
+  std::vector<T> values = gathered.Values();
   if (static_cast<int64_t>(values.size()) <= n) {
     gathered.Write(rows, pass);
     return values.empty() ? T(0) : *std::min_element(values.begin(), values.end());
   }
   std::nth_element(values.begin(), values.begin() + (n - 1), values.end(), std::greater<T>());
   const T cutoff = values[n - 1];
-  int64_t equal =
+  const int64_t equal =
       n - std::count_if(values.begin(), values.begin() + n, [&](T v) { return v > cutoff; });
-  gathered.Write(rows, pass, [&](T v) { return v > cutoff || (v == cutoff && equal-- > 0); });
+  gathered.Write(rows, pass, cutoff, equal);
   return cutoff;
 }
 

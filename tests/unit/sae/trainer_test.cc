@@ -123,6 +123,42 @@ TEST(Trainer, SameBitsForAnyNumberOfThreadsWithEveryOption) {
   }
 }
 
+// The norm is taken of the gradients that are used then: nothing is done to them twice.
+TEST(Trainer, ANormThatIsNeverReachedChangesNothing) {
+  for (Selection s : kAll) {
+    Toy toy(s);
+    toy.spec.model.subtract_bias = true;
+    toy.spec.hidden_inputs = 0.3;
+    toy.spec.optimiser.clip_norm = 1e9;
+    TrainingData data = toy.data();
+    data.normaliser = {std::vector<float>(20, 0.25f), std::vector<float>(20, 0.5f)};
+    const auto train = [&] {
+      Trainer<float> trainer(toy.spec, data);
+      for (int i = 0; i < 30; ++i) EXPECT_TRUE(trainer.Next().ok());
+      return Sha256Hex(trainer.Save());
+    };
+    const std::string clipped = train();
+    toy.spec.optimiser.clip_norm = 0;
+    EXPECT_EQ(clipped, train()) << Name(s);
+  }
+}
+
+// A clock that counts how often it is asked, on one thread.
+TEST(Trainer, ClippingSortsAndSumsOnce) {
+  for (Selection s : kAll) {
+    Toy toy(s);
+    toy.spec.optimiser.clip_norm = 0.01;
+    int64_t asked = 0;
+    StageClock clock{[&] { return ++asked; }, {}};
+    tbb::task_arena(1).execute([&] {
+      Trainer<float> trainer(toy.spec, toy.data());
+      trainer.set_clock(&clock);
+      EXPECT_TRUE(trainer.Next().ok());
+    });
+    EXPECT_EQ(clock.spent[kSortStage], 1) << Name(s);
+  }
+}
+
 // Saved in the middle, and gone on with by another trainer.
 void ExpectTheSameBitsAfterAnInterruption(const Toy& toy) {
   Trainer<float> whole(toy.spec, toy.data());
