@@ -71,6 +71,7 @@ class Encoder {
  private:
   const Model& model_;
   WindowProduct product_;
+  std::vector<float> exponentials_;  // see CodeInput
 };
 
 }  // namespace saed::sae

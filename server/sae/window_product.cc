@@ -1,22 +1,30 @@
 #include "server/sae/window_product.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 namespace saed::sae {
 namespace {
 
-// Whether a window holds only integers from 0 to 255, and these.
+// Whether a window holds only integers from 0 to 255, and then these.
 template <class In>
 bool AsCounts(const In* in, int64_t n, uint8_t* out) {
-  bool counts = true;
-  for (int64_t i = 0; i < n; ++i) {
-    const auto value = static_cast<float>(in[i]);
-    const bool fits = value >= 0 && value <= 255;
-    out[i] = fits ? static_cast<uint8_t>(value) : 0;
-    counts = counts && fits && static_cast<float>(out[i]) == value;
+  // Blocks, so that it runs in vectors and most other windows are left at once.
+  constexpr int64_t kBlock = 64;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t end = std::min(n, first + kBlock);
+    int wrong = 0;
+    for (int64_t i = first; i < end; ++i) {
+      const auto value = static_cast<float>(in[i]);
+      const bool fits = value >= 0 && value <= 255;
+      const auto integer = static_cast<int32_t>(fits ? value : 0.0f);
+      out[i] = static_cast<uint8_t>(integer);
+      wrong |= !fits | (static_cast<float>(integer) != value);
+    }
+    if (wrong != 0) return false;
   }
-  return counts;
+  return true;
 }
 
 }  // namespace
@@ -39,26 +47,44 @@ WindowProduct::WindowProduct(const Parameters<float>& parameters, bool subtract_
 
 void WindowProduct::Multiply(const CountView& counts, Starts starts, float* z) const {
   const auto rows = static_cast<int64_t>(starts.size());
-  std::vector<uint8_t> x(rows * inputs_);
-  std::vector<int64_t> others;  // rows that are not counts
+  const auto x = std::make_unique_for_overwrite<uint8_t[]>(rows * inputs_ + CountEncoder::kSlack);
+  std::vector<int64_t> integer, other;  // rows by what their windows hold
   for (int64_t b = 0; b < rows; ++b) {
     const int64_t at = starts[b] * counts.units;
-    uint8_t* out = x.data() + b * inputs_;
+    uint8_t* out = x.get() + static_cast<int64_t>(integer.size()) * inputs_;
+    bool fits = true;
     if (counts.dtype == DType::kU8) {
       std::copy_n(static_cast<const uint8_t*>(counts.data) + at, inputs_, out);
-    } else if (counts.dtype == DType::kU16
-                   ? !AsCounts(static_cast<const uint16_t*>(counts.data) + at, inputs_, out)
-                   : !AsCounts(static_cast<const float*>(counts.data) + at, inputs_, out)) {
-      others.push_back(b);
+    } else {
+      fits = counts.dtype == DType::kU16
+                 ? AsCounts(static_cast<const uint16_t*>(counts.data) + at, inputs_, out)
+                 : AsCounts(static_cast<const float*>(counts.data) + at, inputs_, out);
     }
+    (fits ? integer : other).push_back(b);
   }
-  if (static_cast<int64_t>(others.size()) < rows) {
-    counts_.Encode(x.data(), static_cast<int>(rows), z);
-  }
-  std::vector<float> window(others.empty() ? 0 : inputs_);
-  for (int64_t b : others) {
-    ReadWindow(counts, normaliser_, starts[b], S_, window.data());
-    floats_.Encode(window.data(), 1, z + b * features_);
+  Grouped(integer, rows, z,
+          [&](float* out) { counts_.Encode(x.get(), static_cast<int>(integer.size()), out); });
+  Grouped(other, rows, z, [&](float* out) {
+    const auto window = std::make_unique_for_overwrite<float[]>(other.size() * inputs_);
+    for (size_t i = 0; i < other.size(); ++i) {
+      ReadWindow(counts, normaliser_, starts[other[i]], S_,
+                 window.get() + static_cast<int64_t>(i) * inputs_);
+    }
+    floats_.Encode(window.get(), static_cast<int>(other.size()), out);
+  });
+}
+
+// Kernels are fastest on many rows at once, which need not lie together.
+template <class Fn>
+void WindowProduct::Grouped(const std::vector<int64_t>& some, int64_t rows, float* z,
+                            const Fn& multiply) const {
+  if (some.empty()) return;
+  if (static_cast<int64_t>(some.size()) == rows) return multiply(z);
+  const auto part = std::make_unique_for_overwrite<float[]>(some.size() * features_);
+  multiply(part.get());
+  for (size_t i = 0; i < some.size(); ++i) {
+    std::copy_n(part.get() + static_cast<int64_t>(i) * features_, features_,
+                z + some[i] * features_);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "server/sae/kernels/encode.h"
 #include "server/sae/parameters.h"
@@ -23,6 +24,11 @@ class WindowProduct {
   void Multiply(const CountView& counts, Starts starts, float* z) const;
 
  private:
+  // Calls multiply(z) for rows `some` of `rows`, with room for theirs, and puts them where they
+  // belong.
+  template <class Fn>
+  void Grouped(const std::vector<int64_t>& some, int64_t rows, float* z, const Fn& multiply) const;
+
   int64_t features_, inputs_;
   int S_;
   Normaliser normaliser_;

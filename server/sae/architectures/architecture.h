@@ -95,6 +95,16 @@ class Architecture {
   virtual std::vector<T> Cutoffs(const std::vector<Pass<T>>& passes) const;
 };
 
+// exp of the first of the architecture's own parameters, [F], which is a logarithm wherever there
+// is one; empty where there is none.
+template <class T>
+std::vector<T> Exponentials(const Parameters<T>& p) {
+  if (p.extra.empty()) return {};
+  std::vector<T> out = p.extra[0];
+  for (T& v : out) v = std::exp(v);
+  return out;
+}
+
 template <class T>
 std::unique_ptr<Architecture<T>> MakeArchitecture(const ModelSpec& spec);
 
@@ -103,8 +113,9 @@ std::unique_ptr<Architecture<T>> MakeArchitecture(const ModelSpec& spec);
 struct CodeInput {
   const ModelSpec& spec;
   const Parameters<float>& parameters;
-  float threshold;  // of the last level
-  bool top_k;       // the k largest instead of the threshold
+  const float* exponentials;  // Exponentials(parameters)
+  float threshold;            // of the last level
+  bool top_k;                 // the k largest instead of the threshold
 };
 int CodeOfRow(const CodeInput& input, const float* z, float* scratch, int32_t* index, float* value);
 

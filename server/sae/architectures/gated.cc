@@ -28,6 +28,11 @@ class Gated final : public GatheringArchitecture<T> {
     return out;
   }
 
+  void Begin(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
+    GatheringArchitecture<T>::Begin(batch, passes);
+    gain_ = Exponentials(batch.parameters);
+  }
+
   void SelectBatch(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
     this->gathered_.Write(batch.rows, passes[kGate]);
     const Pass<T>& gate = passes[kGate];
@@ -52,7 +57,7 @@ class Gated final : public GatheringArchitecture<T> {
       }
       const int32_t j = pass.latent[e];
       const T slope = pass.value[e] > T(0) ? pass.slope[e] : T(0);
-      const T gain = std::exp(batch.parameters.extra[kGain][j]);
+      const T gain = gain_[j];
       const T u = batch.row(b)[j] - batch.parameters.encoder_bias[j];
       pass.extra_slope[kGain][e] = slope * gain * u;
       pass.extra_slope[kMagnitudeBias][e] = slope;
@@ -62,22 +67,25 @@ class Gated final : public GatheringArchitecture<T> {
   }
 
  private:
-  static T Magnitude(const Batch<T>& batch, int32_t j, T pi) {
+  T Magnitude(const Batch<T>& batch, int32_t j, T pi) const {
     const auto& p = batch.parameters;
-    return std::exp(p.extra[kGain][j]) * (pi - p.encoder_bias[j]) + p.extra[kMagnitudeBias][j];
+    return gain_[j] * (pi - p.encoder_bias[j]) + p.extra[kMagnitudeBias][j];
   }
+
+  std::vector<T> gain_;  // e^r of the minibatch's parameters
 };
 
 int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
   const auto& p = in.parameters;
+  const int open = Kernels<float>().at_least(z, in.spec.features(), 0, index, value);
   int n = 0;
-  for (int j = 0; j < in.spec.features(); ++j) {
-    if (!(z[j] > 0)) continue;
+  for (int e = 0; e < open; ++e) {
+    const int32_t j = index[e];
     const float m =
-        std::exp(p.extra[kGain][j]) * (z[j] - p.encoder_bias[j]) + p.extra[kMagnitudeBias][j];
-    if (!(m > 0)) continue;
+        in.exponentials[j] * (value[e] - p.encoder_bias[j]) + p.extra[kMagnitudeBias][j];
     index[n] = j;
-    value[n++] = m;
+    value[n] = m;
+    n += m > 0;
   }
   return n;
 }

@@ -22,19 +22,22 @@ class JumpRelu final : public GatheringArchitecture<T> {
     return out;
   }
 
+  void Begin(const Batch<T>& batch, std::vector<Pass<T>>& passes) override {
+    GatheringArchitecture<T>::Begin(batch, passes);
+    theta_ = Exponentials(batch.parameters);
+  }
+
   void SelectRows(const Batch<T>& batch, int64_t first, int64_t last,
                   std::vector<Pass<T>>& /*passes*/) override {
     const int width = batch.parameters.features;
-    std::vector<T> theta(width);
-    for (int j = 0; j < width; ++j) theta[j] = std::exp(batch.parameters.extra[0][j]);
     this->gathered_.Gather(first, last, width, [&](int64_t b, int32_t* index, T* value) {
       const T* z = batch.row(b);
       int n = 0;
       for (int j = 0; j < width; ++j) {
         // Every z is written, the next one over it unless it counts.
         index[n] = j;
-        value[n] = z[j] > theta[j] ? z[j] : T(0);
-        n += z[j] > theta[j] - bandwidth_ / 2;
+        value[n] = z[j] > theta_[j] ? z[j] : T(0);
+        n += z[j] > theta_[j] - bandwidth_ / 2;
       }
       return n;
     });
@@ -47,7 +50,7 @@ class JumpRelu final : public GatheringArchitecture<T> {
     double penalty = 0;
     for (int64_t e = pass.begin[b]; e < pass.end[b]; ++e) {
       const int32_t j = pass.latent[e];
-      const T theta = std::exp(batch.parameters.extra[0][j]);
+      const T theta = theta_[j];
       const bool open = z[j] > theta;
       const bool window = std::abs(z[j] - theta) < bandwidth_ / 2;
       pass.extra_slope[0][e] =
@@ -60,14 +63,16 @@ class JumpRelu final : public GatheringArchitecture<T> {
 
  private:
   T bandwidth_;
+  std::vector<T> theta_;  // of the minibatch's parameters
 };
 
 int Code(const CodeInput& in, const float* z, float* /*scratch*/, int32_t* index, float* value) {
   int n = 0;
   for (int j = 0; j < in.spec.features(); ++j) {
-    if (!(z[j] > std::exp(in.parameters.extra[0][j]))) continue;
+    // Every z is written, the next one over it unless it counts.
     index[n] = j;
-    value[n++] = z[j];
+    value[n] = z[j];
+    n += z[j] > in.exponentials[j];
   }
   return n;
 }

@@ -163,21 +163,24 @@ inline void EncodeRows(const float* weights, const float* bias, const float* x, 
   }
 }
 
+// As many times `count` rows as there are from row r on; returns the first that is left.
+template <int count>
+inline int EncodeGroups(const float* weights, const float* bias, const float* x, int r, int rows,
+                        int inputs, int width, int64_t stride, float* z) {
+  for (; r + count <= rows; r += count) {
+    for (int j = 0; j < width; j += kLanes) {
+      EncodeRows<count>(weights + j, bias + j, x + int64_t{r} * inputs, inputs, width - j, stride,
+                        z + r * stride + j);
+    }
+  }
+  return r;
+}
+
 void EncodeFloats(const float* weights, const float* bias, const float* x, int rows, int inputs,
                   int width, int64_t stride, float* z) {
-  int r = 0;
-  for (; r + 6 <= rows; r += 6) {
-    for (int j = 0; j < width; j += kLanes) {
-      EncodeRows<6>(weights + j, bias + j, x + int64_t{r} * inputs, inputs, width - j, stride,
-                    z + r * stride + j);
-    }
-  }
-  for (; r < rows; ++r) {
-    for (int j = 0; j < width; j += kLanes) {
-      EncodeRows<1>(weights + j, bias + j, x + int64_t{r} * inputs, inputs, width - j, stride,
-                    z + r * stride + j);
-    }
-  }
+  int r = EncodeGroups<kFloatRows>(weights, bias, x, 0, rows, inputs, width, stride, z);
+  r = EncodeGroups<4>(weights, bias, x, r, rows, inputs, width, stride, z);
+  EncodeGroups<1>(weights, bias, x, r, rows, inputs, width, stride, z);
 }
 
 void PackCounts(const float* rows, int64_t stride, int n, int count, const float* factor,

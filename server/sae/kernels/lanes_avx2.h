@@ -15,6 +15,8 @@ struct V {
 struct Mask {
   __m256 a, b;
 };
+// Rows whose sums of floats fit the registers beside a weight.
+constexpr int kFloatRows = 6;
 struct I {
   __m256i a, b;
   static I Set(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }

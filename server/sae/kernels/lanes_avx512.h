@@ -19,6 +19,8 @@ struct I {
 struct Mask {
   __mmask16 m;
 };
+// Rows whose sums of floats fit the registers beside a weight.
+constexpr int kFloatRows = 12;
 
 inline V Load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void Store(float* p, V v) { _mm512_storeu_ps(p, v.a); }

@@ -363,7 +363,7 @@ TEST_P(KernelsOf, ARareUnitCostsTheOthersNothing) {
 
 TEST_P(KernelsOf, EncodesFloatsRowByRow) {
   for (auto [rows, inputs, features] :
-       {std::tuple{1, 1, 1}, {3, 17, 63}, {13, 100, 64}, {7, 250, 200}}) {
+       {std::tuple{1, 1, 1}, {3, 17, 63}, {13, 100, 64}, {7, 250, 200}, {31, 40, 33}}) {
     const auto p = RandomEncoder(features, inputs, 50);
     const auto x = Normals(rows * inputs, 51);
     FloatEncoder<float> encoder(features, inputs);

@@ -135,8 +135,8 @@ TEST(Select, ServedCodesAreTheirDefinitions) {
         const auto z = Awkward(kWidth, round, 1);
         std::vector<float> scratch(2 * (kWidth + kLanes)), value(kWidth + kLanes);
         std::vector<int32_t> index(kWidth + kLanes);
-        const int n = CodeOfRow({spec, p, 0.75f, top_k}, z.data(), scratch.data(), index.data(),
-                                value.data());
+        const int n = CodeOfRow({spec, p, Exponentials(p).data(), 0.75f, top_k}, z.data(),
+                                scratch.data(), index.data(), value.data());
         std::vector<Kept> got, want;
         for (int e = 0; e < n; ++e) got.push_back({0, index[e], value[e]});
         const bool chooses = s != Selection::kJumpRelu && s != Selection::kGated;
