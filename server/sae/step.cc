@@ -35,6 +35,19 @@ void CodeSlopes(const Parameters<T>& p, int64_t b, Pass<T>& pass) {
                     pass.slope.data() + at);
 }
 
+// The mean count of an input over some windows, evenly spread.
+double MeanCount(const TrainingData& data) {
+  constexpr int64_t kMost = 256;
+  const auto windows = static_cast<int64_t>(data.starts.size()), n = std::min(kMost, windows);
+  std::vector<float> x(data.inputs());
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    ReadWindow(data.counts, {}, data.starts[i * windows / n], data.S, x.data());
+    for (float c : x) sum += static_cast<double>(c);
+  }
+  return sum / static_cast<double>(std::max<int64_t>(1, n) * data.inputs());
+}
+
 double Sum(const std::vector<double>& values) {
   double sum = 0;
   for (double v : values) sum += v;
@@ -59,7 +72,7 @@ Step<T>::Step(const ModelSpec& spec, const TrainingData& data)
       passes_(architecture_->Passes()),
       row_losses_(passes_.size()) {
   if (counts_path_) {
-    count_encoder_ = CountEncoder(features_, inputs_, input_offset_, input_scale_, true);
+    count_encoder_ = CountEncoder(features_, inputs_, input_offset_, input_scale_, MeanCount(data));
   } else {
     float_encoder_ = FloatEncoder<T>(features_, inputs_);
   }

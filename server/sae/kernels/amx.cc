@@ -6,16 +6,13 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstring>
 
+#include "server/sae/kernels/digits.h"
 #include "server/sae/kernels/tables.h"
 
 namespace saed::sae {
 namespace {
 
-constexpr int kTile = 16;         // rows of a tile; latents of a tile of weights
-constexpr int kTileBytes = 1024;  // 16 rows of 64 bytes
-constexpr int kFit = 255;         // sums of counts whose products with weights fit 32 bits
 constexpr int kRequestTiles = 0x1023, kTileData = 18;  // arch_prctl
 
 struct alignas(64) TileConfig {
@@ -39,32 +36,10 @@ void Configure(int rows) {
 // z of 16 latents for `rows` windows from their sums by digit, [3][16][16].
 void Finish(const int32_t* sums, int rows, const int32_t* totals, const float* scale,
             const float* bias, int width, int64_t stride, float* z) {
-  const auto mask = static_cast<__mmask16>(width >= kTile ? 0xffff : (1u << width) - 1);
-  const __m512 s = _mm512_loadu_ps(scale), b = _mm512_loadu_ps(bias);
+  const Panel panel(scale, bias, width);
   for (int r = 0; r < rows; ++r) {
-    const __m512i low = _mm512_load_si512(sums + r * kTile);
-    const __m512i mid = _mm512_load_si512(sums + (kTile + r) * kTile);
-    const __m512i high = _mm512_load_si512(sums + (2 * kTile + r) * kTile);
-    __m512 sum;
-    if (totals[r] <= kFit) {
-      // Modulo 2³², and the true sum fits.
-      sum = _mm512_cvtepi32_ps(_mm512_add_epi32(
-          low, _mm512_add_epi32(_mm512_slli_epi32(mid, 8), _mm512_slli_epi32(high, 16))));
-    } else {
-      // Exact in double; one rounding.
-      const auto half = [](__m256i l, __m256i m, __m256i h) {
-        const __m512d part =
-            _mm512_fmadd_pd(_mm512_cvtepu32_pd(m), _mm512_set1_pd(256), _mm512_cvtepu32_pd(l));
-        return _mm512_cvtpd_ps(_mm512_fmadd_pd(_mm512_cvtepi32_pd(h), _mm512_set1_pd(65536), part));
-      };
-      const __m256 first = half(_mm512_castsi512_si256(low), _mm512_castsi512_si256(mid),
-                                _mm512_castsi512_si256(high));
-      const __m256 second =
-          half(_mm512_extracti64x4_epi64(low, 1), _mm512_extracti64x4_epi64(mid, 1),
-               _mm512_extracti64x4_epi64(high, 1));
-      sum = _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
-    }
-    _mm512_mask_storeu_ps(z + r * stride, mask, _mm512_fmadd_ps(sum, s, b));
+    panel.Finish(_mm512_load_si512(sums + r * kTile), _mm512_load_si512(sums + (kTile + r) * kTile),
+                 _mm512_load_si512(sums + (2 * kTile + r) * kTile), totals[r], z + r * stride);
   }
 }
 
@@ -139,46 +114,9 @@ void EncodeDense(const uint8_t* digits, int blocks, const uint8_t* counts, int64
   _tile_release();
 }
 
-// Of 16 inputs, the digit as bytes.
-inline __m128i Digit(__m512i weights, int digit) {
-  return _mm512_cvtepi32_epi8(_mm512_srl_epi32(weights, _mm_cvtsi32_si128(8 * digit)));
-}
-
 void PackDense(const float* rows, int64_t stride, int n, int count, const float* factor,
                uint8_t* out) {
-  const int blocks = (n + 63) / 64;
-  alignas(64) uint8_t bytes[3][kTile][64];
-  const __m512i latents =
-      _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                         _mm512_set1_epi32(64));
-  for (int j0 = 0; j0 < count; j0 += kTile) {
-    for (int block = 0; block < blocks; ++block) {
-      std::memset(bytes, 0, sizeof bytes);
-      for (int j = j0; j < count && j < j0 + kTile; ++j) {
-        const float* row = rows + j * stride + block * 64;
-        const __m512 f = _mm512_set1_ps(factor[j]);
-        for (int q = 0; q < 4; ++q) {
-          const int left = n - block * 64 - q * 16;
-          if (left <= 0) break;
-          const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1u << left) - 1);
-          const __m512i w = _mm512_min_epi32(
-              _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, row + q * 16), f)),
-              _mm512_set1_epi32(kLargestWeight));
-          for (int d = 0; d < 3; ++d) {
-            _mm_store_si128(reinterpret_cast<__m128i*>(bytes[d][j - j0] + q * 16), Digit(w, d));
-          }
-        }
-      }
-      uint8_t* to = out + (int64_t{j0 / kTile} * blocks + block) * 3 * kTileBytes;
-      for (int d = 0; d < 3; ++d) {
-        for (int q = 0; q < kTile; ++q) {
-          // Four inputs of every latent side by side.
-          _mm512_storeu_si512(to + d * kTileBytes + q * 64,
-                              _mm512_i32gather_epi32(latents, bytes[d][0] + q * 4, 1));
-        }
-      }
-    }
-  }
+  PackDigits(rows, stride, n, count, factor, /*flipped=*/0, out);
 }
 
 bool Available() {

@@ -18,13 +18,16 @@ namespace saed::sae {
 namespace {
 
 const KernelTable<float> kReference = reference::Table<float>();
-const KernelTable<float> kWithTiles = [] {
+KernelTable<float> With(const DenseTable& dense, const char* name, double dense_from) {
   KernelTable<float> table = kAvx512Table;
-  table.name = "amx";
-  table.encode_dense = kAmxTable.encode_dense;
-  table.pack_dense = kAmxTable.pack_dense;
+  table.name = name;
+  table.encode_dense = dense.encode_dense;
+  table.pack_dense = dense.pack_dense;
+  table.dense_from = dense_from;
   return table;
-}();
+}
+const KernelTable<float> kWithVnni = With(kVnniTable, "vnni", 0.45);
+const KernelTable<float> kWithTiles = With(kAmxTable, "amx", 0);
 const KernelTable<double> kReferenceDouble = reference::Table<double>();
 
 // encode_dense of 33 windows of 70 counts, some of which sum to more than 32 bits hold.
@@ -103,6 +106,11 @@ bool RepeatsReference(const KernelTable<float>& t) {
   return p == p2;
 }
 
+bool HasAvx512() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+}
+
 struct Path {
   const KernelTable<float>* table;
   bool (*has)();
@@ -115,18 +123,9 @@ const std::vector<Path>& Paths() {
       {&kAvx2Table,
        [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
        "AVX2 and FMA"},
-      {&kAvx512Table,
-       [] {
-         return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-                __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-       },
-       "AVX-512 (F, BW, DQ, VL)"},
-      {&kWithTiles,
-       [] {
-         return __builtin_cpu_supports("avx512vl") != 0 &&
-                __builtin_cpu_supports("avx512bw") != 0 &&
-                __builtin_cpu_supports("avx512dq") != 0 && kAmxTable.available();
-       },
+      {&kAvx512Table, HasAvx512, "AVX-512 (F, BW, DQ, VL)"},
+      {&kWithVnni, [] { return HasAvx512() && kVnniTable.available(); }, "AVX-512 VNNI"},
+      {&kWithTiles, [] { return HasAvx512() && kAmxTable.available(); },
        "AVX-512 and AMX's 8-bit tiles, or the system does not allow them"}};
   return paths;
 }

@@ -179,7 +179,7 @@ void FloatEncoder<T>::Encode(const T* x, int rows, T* z) const {
 }
 
 CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
-                           std::vector<float> scale, bool many_rows)
+                           std::vector<float> scale, std::optional<double> mean_count)
     : kernels_(&Kernels<float>()),
       features_(features),
       inputs_(inputs),
@@ -190,11 +190,10 @@ CountEncoder::CountEncoder(int features, int inputs, std::vector<float> offset,
       step_(static_cast<size_t>(Panels(features)) * kPanel, 0),
       bias_(static_cast<size_t>(Panels(features)) * kPanel, 0) {
   const auto panels = static_cast<size_t>(Panels(features));
-  if (many_rows && kernels_->encode_dense != nullptr && inputs <= kDenseInputs) {
-    digits_.resize(panels * DensePanel(inputs));
-  } else {
-    weights_.resize(panels * PanelWeights(inputs));
-  }
+  const bool dense = kernels_->encode_dense != nullptr && inputs <= kDenseInputs &&
+                     mean_count.value_or(kernels_->dense_from) >= kernels_->dense_from;
+  if (dense) digits_.resize(panels * DensePanel(inputs));
+  if (!dense || !mean_count) weights_.resize(panels * PanelWeights(inputs));
 }
 
 void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin,
@@ -234,8 +233,8 @@ void CountEncoder::Pack(const Parameters<float>& p, bool subtract_bias, int64_t 
   if (!digits_.empty()) {
     kernels_->pack_dense(rows, inputs_, inputs_, count, factor,
                          digits_.data() + begin / kPanel * DensePanel(inputs_));
-    return;
   }
+  if (weights_.empty()) return;
   int32_t* packed = weights_.data() + begin / kPanel * PanelWeights(inputs_);
   const int step = BlockInputs(inputs_);
   for (int first = 0; first < inputs_; first += step, packed += (step + 1) * kPanel) {
@@ -263,7 +262,7 @@ void CountEncoder::AddRare(const uint8_t* counts, int rows, float* z) const {
 }
 
 void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
-  if (!digits_.empty()) {
+  if (Dense(counts, rows)) {
     EncodeDense(counts, rows, z);
     return AddRare(counts, rows, z);
   }
@@ -280,6 +279,15 @@ void CountEncoder::Encode(const uint8_t* counts, int rows, float* z) const {
     }
   }
   AddRare(counts, rows, z);
+}
+
+bool CountEncoder::Dense(const uint8_t* counts, int rows) const {
+  if (digits_.empty() || weights_.empty()) return weights_.empty();
+  constexpr int kEnough = 8;  // rows that share the weights
+  if (rows < kEnough) return false;
+  const int64_t n = int64_t{rows} * inputs_;
+  return static_cast<double>(std::accumulate(counts, counts + n, int64_t{0})) >=
+         kernels_->dense_from * static_cast<double>(n);
 }
 
 void CountEncoder::EncodeDense(const uint8_t* counts, int rows, float* z) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "server/sae/kernels/aligned.h"
@@ -43,10 +44,12 @@ class FloatEncoder {
 class CountEncoder {
  public:
   CountEncoder() = default;
-  // `offset`, `scale`: of each input [D]; empty where x' = x. `many_rows`: minibatches will come,
-  // so that the dense encode is worth it where the machine has one; few rows had better skip zeros.
+  // `offset`, `scale`: of each input [D]; empty where x' = x. `mean_count` of an input, where many
+  // rows of such counts will come: zeros are skipped, or not, whichever is faster. Without it
+  // weights are packed for both, and every call takes the faster one: few rows had better skip
+  // zeros, and many with few zeros had better not. The result is the same.
   CountEncoder(int features, int inputs, std::vector<float> offset, std::vector<float> scale,
-               bool many_rows = false);
+               std::optional<double> mean_count = {});
 
   void Pack(const Parameters<float>& p, bool subtract_bias, int64_t begin, int64_t end);
   // z [rows, F] from counts [rows, D], of which up to kSlack bytes behind the last row are read.
@@ -55,6 +58,7 @@ class CountEncoder {
   static constexpr int kSlack = kDenseBlock;
 
  private:
+  bool Dense(const uint8_t* counts, int rows) const;
   void EncodeDense(const uint8_t* counts, int rows, float* z) const;
   void TakeOutRare(int64_t begin, int64_t end, float* folded);
   void AddRare(const uint8_t* counts, int rows, float* z) const;
@@ -64,8 +68,10 @@ class CountEncoder {
   std::vector<float> offset_, scale_;
   std::vector<int> rare_;              // inputs that floating point takes
   AlignedVector<float> rare_weights_;  // [rare][F]
-  AlignedVector<uint8_t> digits_;   // see KernelTable::encode_dense; empty where zeros are skipped
-  AlignedVector<int32_t> weights_;  // [F/32][blocks][inputs + 1][32], see kInputBlock
+  AlignedVector<uint8_t>
+      digits_;  // see KernelTable::encode_dense; empty where zeros are always skipped
+  // [F/32][blocks][inputs + 1][32], see kInputBlock; empty where they never are.
+  AlignedVector<int32_t> weights_;
   AlignedVector<float> step_, bias_;  // [F], padded to whole panels
 };
 

@@ -108,9 +108,10 @@ struct KernelTable {
   void (*pack_counts)(const float* rows, int64_t stride, int n, int count, const float* factor,
                       int32_t* out);
 
-  // encode_counts without skipping zeros, for machines where that is faster; null elsewhere. The
+  // encode_counts without skipping zeros, for machines that have it; null elsewhere. The
   // weights of a panel are three bytes each: by 16 latents, by blocks of 64 inputs and by byte,
-  // lowest first, [16 quadruples of inputs][16 latents][4 inputs]. Of each row `blocks`·64 counts
+  // lowest first, [16 quadruples of inputs][16 latents][4 inputs]; the table's pack_dense may shift
+  // the two lower ones. Of each row `blocks`·64 counts
   // are read, the weights beyond its inputs being 0.
   void (*encode_dense)(const uint8_t* digits, int blocks, const uint8_t* counts, int64_t inputs,
                        int rows, const int32_t* totals, const float* scale, const float* bias,
@@ -118,6 +119,8 @@ struct KernelTable {
   // pack_counts in that layout.
   void (*pack_dense)(const float* rows, int64_t stride, int n, int count, const float* factor,
                      uint8_t* out) = nullptr;
+  // The mean count of an input from which encode_dense is the faster one on many rows.
+  double dense_from = 0;
 };
 
 }  // namespace saed::sae

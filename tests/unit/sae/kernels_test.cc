@@ -279,7 +279,7 @@ TEST_P(KernelsOf, EncodesCountsExactly) {
       encoder.Encode(x.data(), rows, got.data());
       // The dense encode where the machine has one, else the same again.
       std::vector<float> dense(rows * features);
-      CountEncoder batches(features, inputs, {}, {}, true);
+      CountEncoder batches(features, inputs, {}, {}, /*mean_count=*/255);
       PackAll(p, kind == 1, batches);
       batches.Encode(x.data(), rows, dense.data());
       ASSERT_TRUE(SelectKernels("reference").ok());
@@ -302,6 +302,27 @@ TEST_P(KernelsOf, EncodesCountsExactly) {
         }
       }
     }
+  }
+}
+
+// Blocks of few and of many counts on the same encoder, and one row by itself: the same bits
+// whether zeros were skipped or not.
+TEST_P(KernelsOf, DenseAndSparseBlocksHaveTheSameBits) {
+  const int rows = 40, inputs = 131, features = 50;
+  const auto p = RandomEncoder(features, inputs, 6);
+  for (int kind : {0, 1, 2}) {
+    const auto x = Counts(int64_t{rows} * inputs, kind, 5);
+    CountEncoder either(features, inputs, {}, {}), sparse(features, inputs, {}, {}, 0.0);
+    PackAll(p, false, either);
+    PackAll(p, false, sparse);
+    std::vector<float> all(rows * features), want(rows * features), one(rows * features);
+    either.Encode(x.data(), rows, all.data());
+    sparse.Encode(x.data(), rows, want.data());
+    for (int r = 0; r < rows; ++r) {
+      either.Encode(x.data() + r * inputs, 1, one.data() + r * features);
+    }
+    ExpectSameBits(all, want, "block");
+    ExpectSameBits(one, want, "row");
   }
 }
 
@@ -340,7 +361,7 @@ TEST_P(KernelsOf, ARareUnitCostsTheOthersNothing) {
   scale[100] = 0.0005f;
   for (int r = 0; r < rows; ++r) x[r * inputs + 7] = x[r * inputs + 100] = r % 20 == 3 ? 1 : 0;
   CountEncoder encoder(features, inputs, offset, scale),
-      batches(features, inputs, offset, scale, true);
+      batches(features, inputs, offset, scale, /*mean_count=*/255);
   PackAll(p, false, encoder);
   PackAll(p, false, batches);
   encoder.Encode(x.data(), rows, z.data());
@@ -382,7 +403,8 @@ TEST_P(KernelsOf, EncodesFloatsRowByRow) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sae, KernelsOf, testing::Values("reference", "avx2", "avx512", "amx"),
+INSTANTIATE_TEST_SUITE_P(Sae, KernelsOf,
+                         testing::Values("reference", "avx2", "avx512", "vnni", "amx"),
                          [](const auto& info) { return info.param; });
 
 TEST(Dispatch, RefusesAnUnknownPath) {
