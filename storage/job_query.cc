@@ -30,7 +30,7 @@ std::string Cased(std::string text, int (*to)(int)) {
 
 class Translator {
  public:
-  explicit Translator(const RecordingId& recording) : recording_(recording) {}
+  explicit Translator(const IdOfThing& id) : id_(id) {}
 
   absl::StatusOr<std::string> Condition(const FilterNode& node) {
     if (node.kind == FilterNode::Kind::kCompare) return Comparison(node);
@@ -94,11 +94,12 @@ class Translator {
     }
     if (field == "recording") {
       without("recordings/");
-      SAED_ASSIGN_OR_RETURN(value, recording_(value));
+      SAED_ASSIGN_OR_RETURN(value, id_("recordings", value));
       return std::string("recording_id");
     }
     if (field == "sweep") {
       without("sweeps/");
+      SAED_ASSIGN_OR_RETURN(value, id_("sweeps", value));
       return std::string("coalesce(sweep_id, '')");
     }
     return std::string(field == "display_name" ? "name" : "");
@@ -115,15 +116,15 @@ class Translator {
         "filter", fmt::format("compares {} with '{}'; must be {}", field, ValidUtf8(value), all));
   }
 
-  const RecordingId& recording_;
+  const IdOfThing& id_;
 };
 
 }  // namespace
 
-absl::StatusOr<JobFilter> ParseJobFilter(std::string_view text, const RecordingId& recording) {
+absl::StatusOr<JobFilter> ParseJobFilter(std::string_view text, const IdOfThing& id) {
   if (Trim(text).empty()) return JobFilter();
   SAED_ASSIGN_OR_RETURN(const FilterNode root, ParseFilter(text));
-  Translator translator(recording);
+  Translator translator(id);
   SAED_ASSIGN_OR_RETURN(translator.out.where, translator.Condition(root));
   return std::move(translator.out);
 }

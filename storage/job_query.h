@@ -16,11 +16,12 @@ struct JobFilter {
   bool names_trials = false;        // it asks for a kind or a sweep
 };
 
-// The id of the recording that the caller calls so; the text itself where they call none so.
-using RecordingId = std::function<absl::StatusOr<std::string>(const std::string&)>;
+// The id of the thing of a collection ("recordings", "sweeps") that the caller calls so.
+using IdOfThing =
+    std::function<absl::StatusOr<std::string>(const std::string& collection, const std::string&)>;
 
 // Fields: state (as shown), kind, owner, recording, sweep, display_name. An empty text is no
 // filter. INVALID_ARGUMENT on "filter" with what would be right.
-absl::StatusOr<JobFilter> ParseJobFilter(std::string_view text, const RecordingId& recording);
+absl::StatusOr<JobFilter> ParseJobFilter(std::string_view text, const IdOfThing& id);
 
 }  // namespace saed::storage

@@ -34,7 +34,7 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
   command.add_option("--owner", flags.owner, "Only of this user");
   command.add_flag("--mine", flags.mine, "Only yours")->excludes("--owner");
   command.add_option("--recording", flags.recording, "Only on this recording, by name or id");
-  command.add_option("--sweep", flags.sweep, "Only trials of this sweep, by its id");
+  command.add_option("--sweep", flags.sweep, "Only trials of this sweep, by name or id");
   command.add_flag("--trials", flags.trials, "With the trials of sweeps");
   command.add_option("--filter", flags.filter,
                      "Only those for which this holds, such as 'state = FAILED AND display_name : "

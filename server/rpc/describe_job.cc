@@ -1,12 +1,14 @@
 #include "server/rpc/describe_job.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/convert.h"
@@ -35,6 +37,30 @@ absl::Status HideDependencies(Context& context, const Caller& caller, v1::Job& j
   return absl::OkStatus();
 }
 
+// The id of the one thing that the caller calls so. A text of the form of an id is one, whether or
+// not there is such a thing; any other that is nobody's name is refused, as no job would ever
+// match.
+absl::StatusOr<std::string> IdInFilter(Context& context, const Caller& caller,
+                                       const std::string& collection, const std::string& text) {
+  const auto refused = [&](const std::string& why) {
+    return InvalidField(
+        "filter", fmt::format("names the {} '{}', {}", collection.substr(0, collection.size() - 1),
+                              ShownName(text), why));
+  };
+  const auto called = context.gate.access().Called(collection, text, caller.viewer());
+  if (absl::IsInvalidArgument(called.status())) {
+    return refused(
+        "and to find it the server would look at more rows than one call may; must be "
+        "its id");
+  }
+  SAED_RETURN_IF_ERROR(called.status());
+  if (called->size() == 1) return called->front();
+  if (called->empty() && (text.empty() || IsIdForm(text))) return text;
+  if (called->empty()) return refused("which is not there; must be an id or a name");
+  return refused(fmt::format("as several are called; say which by its id: {}/{}", collection,
+                             fmt::join(*called, fmt::format(", {}/", collection))));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Job> DescribeJob(Context& context, const Caller& caller,
@@ -51,22 +77,11 @@ absl::StatusOr<v1::Job> DescribeJob(Context& context, const Caller& caller,
 
 absl::StatusOr<storage::JobQuery> JobQueryOf(Context& context, const Caller& caller,
                                              const std::string& filter, bool trials) {
-  const storage::RecordingId recording =
-      [&](const std::string& text) -> absl::StatusOr<std::string> {
-    SAED_ASSIGN_OR_RETURN(const auto ids,
-                          context.gate.access().Called("recordings", text, caller.viewer()));
-    if (ids.size() < 2) return ids.empty() ? text : ids[0];
-    std::string choices;
-    for (const auto& id : ids) {
-      choices += fmt::format("{}recordings/{}", choices.empty() ? "" : ", ", id);
-    }
-    return InvalidField("filter",
-                        fmt::format("names the recording '{}', as several are called; say "
-                                    "which by its id: {}",
-                                    text, choices));
+  const storage::IdOfThing id = [&](const std::string& collection, const std::string& text) {
+    return IdInFilter(context, caller, collection, text);
   };
   storage::JobQuery out;
-  SAED_ASSIGN_OR_RETURN(out.filter, storage::ParseJobFilter(filter, recording));
+  SAED_ASSIGN_OR_RETURN(out.filter, storage::ParseJobFilter(filter, id));
   out.trials = trials || out.filter.names_trials;
   out.viewer = caller.viewer();
   return out;

@@ -160,6 +160,8 @@ TEST_F(Lists, JobsAreFilteredByWhatTheyAre) {
            {"owner > ada", "compares owner with >; use = or !="},
            {"display_name < a", "use = or !=, or : (contains)"},
            {"speed(x) > 1", "names 'speed'"},
+           {"sweep = \"lr search\"", "names the sweep 'lr search', which is not there"},
+           {"NOT recording = nothing", "names the recording 'nothing', which is not there"},
            {"state =", "filter"}}) {
     const auto status = Jobs(filter).first;
     EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT) << filter;
@@ -223,6 +225,7 @@ TEST_F(Lists, TrialsAreLeftOutAndCountedAndPaged) {
   EXPECT_EQ(Jobs("", true).second.jobs_size(), 4);
   EXPECT_EQ(Jobs("", true).second.trials_left_out(), 0);
   EXPECT_EQ(Jobs("sweep = \"" + name + "\"").second.jobs_size(), 3);
+  EXPECT_EQ(Jobs("sweep = \"" + request.display_name() + "\"").second.jobs_size(), 3);
   EXPECT_EQ(Jobs("kind = trial").second.jobs_size(), 3);
 }
 

@@ -196,7 +196,7 @@ class JobCalls:
     def list_jobs(self, state=None, kind=None, owner=None, recording=None, sweep=None, filter="",
                   trials=False, limit=None):
         """Jobs, newest first. state: "queued", "running", "paused", "succeeded", "failed" or
-        "cancelled"; kind: "train", "analyse" or "trial"; recording: a name or id; filter: see
+        "cancelled"; kind: "train", "analyse" or "trial"; recording, sweep: a name or id; filter: see
         ListJobsRequest in jobs.proto. Trials of sweeps are left out but with trials=True, a sweep
         or a kind."""
         request = jobs_pb2.ListJobsRequest(show_trials=trials, filter=self._job_filter(

@@ -13,6 +13,7 @@
 #include "storage/database.h"
 #include "storage/feature_query.h"
 #include "storage/jobs_table.h"
+#include "storage/people_table.h"
 #include "tests/tools/temp_dir.h"
 
 namespace saed::storage {
@@ -112,6 +113,30 @@ TEST_F(ReadLimits, NobodysSearchesHoldUpAnothersReadsAndSearches) {
   Stop();
 }
 
+TEST_F(ReadLimits, WhoCallsIsKnownWithoutAConnection) {
+  PeopleTable people(*db);
+  ASSERT_TRUE(people.InsertUser({"ana", "admin", 1, false, 1, {}}).ok());
+  for (const char* who : {"", "ivy", "ada", "bob"}) {
+    for (int i = 0; i < 6; ++i) {
+      Start(who, [&] { return db->Read(Endless); });
+    }
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const auto start = Clock::now();
+  {
+    const OnBehalf call("eve", [&] {
+      return Since(start) < 2 ? absl::OkStatus() : absl::DeadlineExceededError("too late");
+    });
+    const auto known = people.Known();
+    ASSERT_TRUE(known.ok()) << known.status();
+    EXPECT_EQ((*known)->users.count("ana"), 1U);
+  }
+  // Exact after a change, whose read is the server's own.
+  ASSERT_TRUE(people.InsertUser({"ben", "member", 1, false, 1, {}}).ok());
+  EXPECT_EQ((*people.Known())->users.count("ben"), 1U);
+  Stop();
+}
+
 TEST_F(ReadLimits, ASearchThatCostsTooMuchNamesItsField) {
   const auto small = Database::Open(dir / "small.db", {}, 1'000'000);
   const OnBehalf call("ivy", [] { return absl::OkStatus(); });
@@ -151,7 +176,8 @@ TEST_F(ReadLimits, FilteredListsOfJobsAreSearches) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   JobsTable jobs(*db);
   JobQuery filtered, plain, all;
-  filtered.filter = *ParseJobFilter("state = FAILED", [](const std::string& t) { return t; });
+  filtered.filter =
+      *ParseJobFilter("state = FAILED", [](const std::string&, const std::string& t) { return t; });
   plain.trials = false;
   const auto start = Clock::now();
   {
