@@ -140,8 +140,9 @@ TEST_F(Named, EveryNewNameGoesThroughOneCheck) {
   const std::string turned =
       "abc\xe2\x80\xae"
       "cba";  // U+202E
-  for (const std::string& name : {turned, std::string("two\nlines"), std::string(201, 'x'),
-                                  std::string("0123456789abcdef")}) {
+  for (const std::string& name :
+       {turned, std::string("two\nlines"), std::string(201, 'x'), std::string("0123456789abcdef"),
+        std::string("mouse\xe2\x80\x8b"), std::string("-"), std::string(" ")}) {
     auto job = TrainRequest(recording);
     job.set_display_name(name);
     v1::CreateSweepRequest sweep;
