@@ -171,8 +171,9 @@ class PeopleTest : public ServerTest {
     return Send(token, method, *Request(method, things));
   }
 
+  // `more`: the bytes of messages behind the first.
   Answer Send(const std::string& token, const MethodDescriptor& method,
-              const google::protobuf::Message& request) {
+              const google::protobuf::Message& request, const std::vector<std::string>& more = {}) {
     const auto channel = grpc::CreateChannel(Address(), grpc::InsecureChannelCredentials());
     grpc::GenericStub stub(channel);
     grpc::ClientContext context;
@@ -185,11 +186,13 @@ class PeopleTest : public ServerTest {
     bool ok = false;
     call->StartCall(reinterpret_cast<void*>(1));
     queue.Next(&tag, &ok);
-    const std::string bytes = request.SerializeAsString();
-    grpc::Slice slice(bytes);
-    if (ok) {
-      call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(),
-                      reinterpret_cast<void*>(2));
+    std::vector<std::string> messages = {request.SerializeAsString()};
+    messages.insert(messages.end(), more.begin(), more.end());
+    for (size_t i = 0; ok && i < messages.size(); ++i) {
+      grpc::Slice slice(messages[i]);
+      grpc::WriteOptions options;
+      if (i + 1 == messages.size()) options.set_last_message();
+      call->Write(grpc::ByteBuffer(&slice, 1), options, reinterpret_cast<void*>(2));
       queue.Next(&tag, &ok);
     }
     Answer out;

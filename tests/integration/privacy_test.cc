@@ -6,7 +6,10 @@
 #include <set>
 #include <thread>
 
-#include "tests/integration/people.h"
+#include "server/base/npy.h"
+#include "server/base/sha256.h"
+#include "server/inference/safetensors.h"
+#include "tests/integration/mixed_privacy.h"
 
 namespace saed {
 namespace {
@@ -14,213 +17,17 @@ namespace {
 using google::protobuf::Message;
 using grpc::StatusCode;
 using test_tools::AllMethods;
+using test_tools::kSecret;
 using test_tools::MethodDescriptor;
 using test_tools::Name;
+using test_tools::Things;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Things = std::map<std::string, std::string>;
 
-constexpr char kSecret[] = "secret-mouse";
-
-class Privacy : public test_tools::PeopleTest {
- protected:
-  template <class Response, class Request, class Method>
-  Response Do(const std::string& who, const Request& request, Method method) {
-    grpc::ClientContext context;
-    Response response;
-    const auto s = method(*people_[who].client, &context, request, &response);
-    EXPECT_TRUE(s.ok()) << s.error_message();
-    return response;
-  }
-
-  v1::Job Finished(const std::string& who, const v1::CreateJobRequest& request) {
-    const auto made = Do<v1::CreateJobResponse>(
-        who, request, [](auto& c, auto... a) { return c.jobs().CreateJob(a...); });
-    grpc::ClientContext context;
-    v1::WatchJobRequest watch;
-    watch.set_name(made.job().name());
-    const auto stream = people_[who].client->jobs().WatchJob(&context, watch);
-    v1::WatchJobResponse event;
-    while (stream->Read(&event)) {
-    }
-    EXPECT_EQ(event.job().state(), v1::Job::STATE_SUCCEEDED) << event.job().error().message();
-    return event.job();
-  }
-
-  static v1::CreateJobRequest ToTarget(const std::string& input, const std::string& target) {
-    auto request = TrainRequest(input);
-    request.mutable_train()->mutable_target()->set_recording(target);
-    return request;
-  }
-
-  static v1::CreateJobRequest Analysis(const std::string& model, const std::string& recording) {
-    v1::CreateJobRequest request;
-    request.mutable_analyse()->set_model(model);
-    request.mutable_analyse()->set_recording(recording);
-    return request;
-  }
-
-  static v1::CreateSweepRequest Sweep(const v1::CreateJobRequest& base, int steps) {
-    v1::CreateSweepRequest request;
-    *request.mutable_spec()->mutable_base() = base.train();
-    request.mutable_spec()->mutable_base()->set_max_steps(steps);
-    if (steps > 1000) request.mutable_spec()->mutable_base()->set_epochs(100'000);
-    auto* lr = request.mutable_spec()->add_parameters();
-    lr->set_field("lr");
-    lr->add_values()->set_number_value(0.01);
-    request.mutable_spec()->set_trials(1);
-    request.mutable_spec()->set_skip_best(true);
-    return request;
-  }
-
-  v1::Sweep Swept(const std::string& who, const v1::CreateSweepRequest& request) {
-    auto sweep = Do<v1::CreateSweepResponse>(who, request, [](auto& c, auto... a) {
-                   return c.sweeps().CreateSweep(a...);
-                 }).sweep();
-    v1::GetSweepRequest get;
-    get.set_name(sweep.name());
-    for (int i = 0; i < 300 && sweep.state() == v1::Sweep::STATE_RUNNING; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      sweep = Do<v1::GetSweepResponse>("root", get, [](auto& c, auto... a) {
-                return c.sweeps().GetSweep(a...);
-              }).sweep();
-    }
-    return sweep;
-  }
-
-  void Annotate(const std::string& who, const std::string& dictionary, v1::Annotation::Kind kind,
-                const std::string& text) {
-    v1::CreateAnnotationRequest request;
-    request.set_parent(dictionary + "/features/0");
-    request.set_kind(kind);
-    request.set_text(text);
-    Do<v1::CreateAnnotationResponse>(
-        who, request, [](auto& c, auto... a) { return c.features().CreateAnnotation(a...); });
-  }
-
-  // Everything that lists, filters, counts or pools, as bytes. Those of units come in any order.
-  std::map<std::string, std::string> Lists(const std::string& who) {
-    std::map<std::string, std::string> out;
-    for (const auto* method : AllMethods()) {
-      const std::string& name = method->name();
-      if (rpc::FindRule(Name(*method))->least == rpc::Role::kAdmin) continue;
-      if ((name.starts_with("List") || name == "WatchJobs") && name != "ListFeatures" &&
-          name != "ListFormats" && name != "ListUnits") {
-        Things none = things_;
-        if (name == "ListModels" || name == "ListDictionaries") {
-          none["recordings"] = none["models"] = "";
-        }
-        out[name] = Call(people_[who].token, *method, none).bytes;
-      }
-      if (name == "ListFeatures") {
-        for (const std::string& filter : std::vector<std::string>{
-                 "", std::string("label = \"") + kSecret + "\"",
-                 "tag = \"" + std::string(kSecret) + "\"", "label = \"open\"",
-                 "auroc(\"" + std::string(kSecret) + ".x=y\") > 0",
-                 "auroc(\"tagged.feature=f07\") > 0", "spearman(\"tagged\") > 0",
-                 "best_condition = \"tagged.feature=f07\""}) {
-          v1::ListFeaturesRequest request;
-          request.set_parent("dictionaries/-");
-          request.set_page_size(1000);
-          request.set_filter(filter);
-          const Answer answer = Send(people_[who].token, *method, request);
-          out[name + " " + filter] = answer.bytes + answer.message;
-        }
-      }
-      if (name == "ListJobs") {
-        for (const std::string& filter :
-             {std::string(), "display_name : " + std::string(kSecret),
-              "recording = \"" + std::string(kSecret) + "\"", std::string("NOT kind = train")}) {
-          v1::ListJobsRequest request;
-          request.set_filter(filter);
-          request.set_show_trials(true);
-          const Answer answer = Send(people_[who].token, *method, request);
-          out[name + " " + filter] = answer.bytes + answer.message;
-        }
-      }
-      if (name == "PoolCondition") {
-        v1::PoolConditionRequest request;
-        request.set_condition("planted.feature=f07");
-        const Answer answer = Send(people_[who].token, *method, request);
-        out[name] = answer.bytes + answer.message;
-      }
-      if (name == "RenderReport" || name == "GetFeature") {
-        out[name] = Call(people_[who].token, *method, things_).bytes;
-      }
-    }
-    const auto status = Do<v1::GetServerStatusResponse>(
-        who, v1::GetServerStatusRequest(),
-        [](auto& c, auto... a) { return c.server().GetServerStatus(a...); });
-    for (const auto& user : status.users()) {
-      EXPECT_EQ(user.user(), who) << "what others run may be private";
-    }
-    out["status"] = std::to_string(status.queued_jobs()) + " " +
-                    std::to_string(status.running_jobs()) + " " +
-                    std::to_string(status.paused_jobs());
-    return out;
-  }
-
-  // The world before there is anything private: a shared recording and all that is made from it.
-  void MakeShared() {
-    ASSERT_NO_FATAL_FAILURE(MakePeople());
-    shared_ = AdasRecording(false, 21);
-    const v1::Job job = Finished("ada", TrainRequest(shared_));
-    things_ = {{"users", "users/ada"},
-               {"tokens", TokenOfAda()},
-               {"recordings", shared_},
-               {"jobs", job.name()},
-               {"models", job.model()},
-               {"dictionaries", job.dictionary()},
-               {"sweeps", Swept("ada", Sweep(TrainRequest(shared_), 20)).name()}};
-    Annotate("bea", job.dictionary(), v1::Annotation::KIND_LABEL, "open");
-  }
-
-  // One that nobody calls with.
-  std::string TokenOfAda() {
-    v1::Token token;
-    MakeToken("ada", &token);
-    return token.name();
-  }
-
-  // What ada makes from shared and private recordings together: what is private of it, by how.
-  std::map<std::string, Things> MakeMixed() {
-    private_ = AdasRecording(true, 22);
-    v1::UpdateRecordingRequest rename;
-    rename.set_name(private_);
-    rename.set_display_name(kSecret);
-    Do<v1::UpdateRecordingResponse>(
-        "ada", rename, [](auto& c, auto... a) { return c.recordings().UpdateRecording(a...); });
-    std::map<std::string, Things> out;
-    const auto trained = [](const v1::Job& job) {
-      return Things{
-          {"jobs", job.name()}, {"models", job.model()}, {"dictionaries", job.dictionary()}};
-    };
-    auto named = ToTarget(shared_, private_);
-    named.set_display_name(kSecret);
-    named.set_request_id("once");
-    const v1::Job target = Finished("ada", named);
-    out["input"] = trained(Finished("ada", TrainRequest(private_)));
-    out["input"]["recordings"] = private_;
-    out["target"] = trained(target);
-    const v1::Job model = Finished("ada", Analysis(out["input"]["models"], shared_));
-    out["model"] = {{"jobs", model.name()}, {"dictionaries", model.dictionary()}};
-    const v1::Job analysed = Finished("ada", Analysis(things_["models"], private_));
-    out["recording of the analysis"] = {{"jobs", analysed.name()},
-                                        {"dictionaries", analysed.dictionary()}};
-    auto request = Sweep(ToTarget(shared_, private_), 20);
-    request.set_request_id("once");
-    const v1::Sweep sweep = Swept("ada", request);
-    EXPECT_EQ(sweep.state(), v1::Sweep::STATE_SUCCEEDED) << sweep.error();
-    out["sweep"] = {{"sweeps", sweep.name()}, {"jobs", sweep.trials(0).jobs(0)}};
-    Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_LABEL, kSecret);
-    Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_TAG, kSecret);
-    Annotate("ada", analysed.dictionary(), v1::Annotation::KIND_NOTE, kSecret);
-    out["owner"] = {{"users", "users/ada"}, {"tokens", TokenOfAda()}};
-    return out;
-  }
-
-  Things things_;  // that everyone may see
-  std::string shared_, private_;
+class Privacy : public test_tools::MixedPrivacyTest {
+ public:
+  using MixedPrivacyTest::Sweep;
+  using MixedPrivacyTest::TrainRequest;
 };
 
 // The same text with what differs between a thing that is hidden and one that is not.
@@ -272,8 +79,35 @@ TEST_F(Privacy, WhatIsHiddenAnswersAsWhatIsNotThere) {
   EXPECT_GT(asked, 200);
 }
 
-// Makes a request that names things into one that is right.
-void Complete(const Things& things, Message& message) {
+// The messages with the files behind the first one of an import.
+template <class Request>
+std::vector<std::string> Files(const std::map<std::string, std::string>& files) {
+  std::vector<std::string> out;
+  for (const auto& [name, bytes] : files) {
+    Request message;
+    message.mutable_file()->set_name(name);
+    message.mutable_file()->set_size(static_cast<int64_t>(bytes.size()));
+    message.mutable_file()->set_sha256(Sha256Hex(bytes));
+    out.push_back(message.SerializeAsString());
+    message.set_chunk(bytes);
+    out.push_back(message.SerializeAsString());
+  }
+  return out;
+}
+
+// A model of the 20 units that all recordings here have.
+std::map<std::string, std::string> SaeLens() {
+  inference::Safetensors weights;
+  weights.tensors = {{"W_enc", {20, 8}, std::vector<float>(160, 0.5F)},
+                     {"W_dec", {8, 20}, std::vector<float>(160, 0.25F)},
+                     {"b_enc", {8}, std::vector<float>(8)},
+                     {"b_dec", {20}, std::vector<float>(20)}};
+  return {{"cfg.json", R"({"d_in": 20, "d_sae": 8})"},
+          {"sae_weights.safetensors", inference::WriteSafetensors(weights)}};
+}
+
+// Makes a request that names things into one that is right, with the messages that follow it.
+std::vector<std::string> Complete(const Things& things, Message& message) {
   if (auto* job = dynamic_cast<v1::CreateJobRequest*>(&message)) {
     job->clear_dependencies();
     job->mutable_analyse()->set_model(things.at("models"));
@@ -297,32 +131,73 @@ void Complete(const Things& things, Message& message) {
     model_name->set_display_name(kSecret);
   } else if (auto* watch = dynamic_cast<v1::WatchJobRequest*>(&message)) {
     watch->set_after_sequence(-1);
+  } else if (auto* sweep = dynamic_cast<v1::CreateSweepRequest*>(&message)) {
+    const std::string& recording = things.at("recordings");
+    *sweep = Privacy::Sweep(Privacy::TrainRequest(recording), 20);
+    sweep->mutable_spec()->mutable_base()->mutable_target()->set_recording(recording);
+    sweep->set_validate_only(true);
+  } else if (auto* simulated = dynamic_cast<v1::SimulateRecordingRequest*>(&message)) {
+    simulated->mutable_planted()->set_bins(2000);
+    simulated->set_private_(true);
+  } else if (auto* detected = dynamic_cast<v1::DetectFormatRequest*>(&message)) {
+    detected->add_files()->set_name("a.nwb");
+  } else if (auto* model = dynamic_cast<v1::ImportModelRequest*>(&message)) {
+    model->mutable_spec()->mutable_view()->set_bin_width(0.02);
+    model->mutable_spec()->mutable_view()->set_window(1);
+    model->mutable_spec()->set_format(v1::MODEL_FORMAT_SAELENS);
+    return Files<v1::ImportModelRequest>(SaeLens());
+  } else if (auto* import = dynamic_cast<v1::ImportRecordingRequest*>(&message)) {
+    import->mutable_header()->set_format(v1::FORMAT_COUNTS_NPY);
+    import->mutable_header()->set_bin_width(0.02);
+    import->mutable_header()->set_private_(true);
+    return Files<v1::ImportRecordingRequest>(
+        {{"counts.npy", MakeNpy(std::vector<double>(3000, 1), {1000, 3})}});
   }
+  return {};
 }
 
+// Their owner and an administrator whatever it is, others what is shared and their role may ask
+// for.
 TEST_F(Privacy, WhoMaySeeThemIsAnsweredOk) {
   ASSERT_NO_FATAL_FAILURE(MakeShared());
   const auto mixed = MakeMixed();
-  // These change what is there, or come as a stream; others show them.
-  const std::set<std::string> apart = {"CancelJob",       "PauseJob",          "ResumeJob",
-                                       "RetryJob",        "CancelSweep",       "ImportModel",
-                                       "ImportRecording", "SimulateRecording", "DetectFormat",
-                                       "CreateSweep",     "CreateToken",       "RevokeToken"};
-  for (const auto& [how, seen] : mixed) {
+  // These end or hold what is there, or make secrets; other tests show them.
+  const std::set<std::string> apart = {"CancelJob",   "PauseJob",    "ResumeJob",  "RetryJob",
+                                       "CancelSweep", "CreateToken", "RevokeToken"};
+  auto all = mixed;
+  all["nothing"] = {};
+  std::map<std::string, int> asked;
+  for (const auto& [how, seen] : all) {
     Things there = things_;
     for (const auto& [collection, name] : seen) there[collection] = name;
     for (const auto* method : AllMethods()) {
-      const bool admin = rpc::FindRule(Name(*method))->least == rpc::Role::kAdmin;
-      if (admin || apart.contains(method->name()) || method->name().starts_with("Delete")) continue;
+      const rpc::Rule& rule = *rpc::FindRule(Name(*method));
+      if (rule.least == rpc::Role::kAdmin || apart.contains(method->name()) ||
+          method->name().starts_with("Delete")) {
+        continue;
+      }
       const auto request = PeopleTest::Request(*method, there);
-      Complete(there, *request);
-      for (const char* who : {"ada", "root"}) {
-        const Answer answer = Send(people_[who].token, *method, *request);
+      const auto more = Complete(there, *request);
+      for (const auto& [who, role] : {std::pair("ada", rpc::Role::kAdmin),
+                                      {"root", rpc::Role::kAdmin},
+                                      {"bea", rpc::Role::kMember},
+                                      {"rex", rpc::Role::kReader}}) {
+        const bool others = role != rpc::Role::kAdmin;
+        if (others &&
+            (!seen.empty() || role < rule.least || rule.needs == rpc::Rule::Needs::kSelf ||
+             rule.needs == rpc::Rule::Needs::kChange)) {
+          continue;
+        }
+        const Answer answer = Send(people_[who].token, *method, *request, more);
         EXPECT_EQ(answer.code, StatusCode::OK)
             << Name(*method) << " by " << who << " on what is "
             << "private by its " << how << ": " << answer.message;
+        ++asked[method->name()];
       }
     }
+  }
+  for (const char* name : {"ImportModel", "ImportRecording", "SimulateRecording", "CreateSweep"}) {
+    EXPECT_EQ(asked[name], 2 * all.size() + 1) << name << ", by bea where it is shared";
   }
   // Their owner deletes them, in the order in which they depend on each other.
   const auto* files = v1::DeleteJobRequest::descriptor()->file();
@@ -345,6 +220,42 @@ const MethodDescriptor& MethodNamed(const std::string& name) {
   }
   ADD_FAILURE() << name;
   return *AllMethods()[0];
+}
+
+// Whose id would say that it runs, where one's own says MODEL_NOT_READY.
+TEST_F(Privacy, AHiddenJobThatRunsIsNoModel) {
+  ASSERT_NO_FATAL_FAILURE(MakePeople());
+  private_ = AdasRecording(true, 22);
+  auto slow = TrainRequest(private_);
+  slow.mutable_train()->set_epochs(100'000);
+  slow.mutable_train()->set_max_steps(50'000'000);
+  const std::string job =
+      Do<v1::CreateJobResponse>("ada", slow,
+                                [](auto& c, auto... a) { return c.jobs().CreateJob(a...); })
+          .job()
+          .name();
+  const std::string model = "models" + job.substr(4), missing = "models/0123456789abcdef";
+  for (const char* name : {"Encode", "GetModel", "DownloadModel", "ListDictionaries"}) {
+    for (const char* who : {"bea", "rex"}) {
+      const Answer hides =
+          Call(people_[who].token, MethodNamed(name),
+               {{"models", model}, {"dictionaries", "dictionaries/0123456789abcdef"}});
+      const Answer lacks =
+          Call(people_[who].token, MethodNamed(name),
+               {{"models", missing}, {"dictionaries", "dictionaries/0123456789abcdef"}});
+      EXPECT_EQ(hides.code, StatusCode::NOT_FOUND) << name;
+      EXPECT_EQ(Unnamed(hides.message, model), Unnamed(lacks.message, missing)) << name;
+    }
+  }
+  v1::EncodeRequest request;
+  request.set_model(model);
+  EXPECT_EQ(Send(people_["ada"].token, MethodNamed("Encode"), request).code,
+            StatusCode::FAILED_PRECONDITION)
+      << "it is hers";
+  v1::CancelJobRequest cancel;
+  cancel.set_name(job);
+  Do<v1::CancelJobResponse>("ada", cancel,
+                            [](auto& c, auto... a) { return c.jobs().CancelJob(a...); });
 }
 
 // What changes things, on private ones and in an order in which each can: pausing, resuming,
