@@ -1,16 +1,16 @@
-#include "server/rpc/admin_service.h"
-
+// AdminService: users, what was done, and backups.
 #include <fmt/format.h>
 #include <google/protobuf/util/field_mask_util.h>
 
 #include <limits>
 
+#include "saed/v1/admin.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -74,8 +74,8 @@ absl::StatusOr<storage::UserRow> FromProto(const v1::User& m) {
   return row;
 }
 
-absl::Status Create(Context& context, const v1::CreateUserRequest& request,
-                    v1::CreateUserResponse& response) {
+absl::Status CreateUser(Context& context, const Caller&, const v1::CreateUserRequest& request,
+                        v1::CreateUserResponse& response) {
   SAED_ASSIGN_OR_RETURN(storage::UserRow row, FromProto(request.user()));
   row.created_at = context.clock.NowMicros();
   SAED_RETURN_IF_ERROR(context.gate.MakeUser(row));
@@ -116,8 +116,8 @@ absl::StatusOr<google::protobuf::FieldMask> MaskOf(const v1::UpdateUserRequest& 
                       "quota.threads");
 }
 
-absl::Status Update(Context& context, const Caller& caller, const v1::UpdateUserRequest& request,
-                    v1::UpdateUserResponse& response) {
+absl::Status UpdateUser(Context& context, const Caller& caller,
+                        const v1::UpdateUserRequest& request, v1::UpdateUserResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string name, UserOf(request.user().name(), "user.name"));
   SAED_ASSIGN_OR_RETURN(const auto mask, MaskOf(request));
   google::protobuf::util::FieldMaskUtil::MergeOptions whole;
@@ -135,8 +135,8 @@ absl::Status Update(Context& context, const Caller& caller, const v1::UpdateUser
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const v1::ListUsersRequest& request,
-                  v1::ListUsersResponse& response) {
+absl::Status ListUsers(Context& context, const Caller&, const v1::ListUsersRequest& request,
+                       v1::ListUsersResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
   const std::string query = "users";
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
@@ -149,8 +149,8 @@ absl::Status List(Context& context, const v1::ListUsersRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status Get(Context& context, const Caller& caller, const v1::GetUserRequest& request,
-                 v1::GetUserResponse& response) {
+absl::Status GetUser(Context& context, const Caller& caller, const v1::GetUserRequest& request,
+                     v1::GetUserResponse& response) {
   std::string name = caller.user;
   if (!request.name().empty()) {
     SAED_ASSIGN_OR_RETURN(name, UserOf(request.name(), "name"));
@@ -179,8 +179,8 @@ absl::Status Get(Context& context, const Caller& caller, const v1::GetUserReques
   return absl::OkStatus();
 }
 
-absl::Status Delete(Context& context, const Caller& caller, const v1::DeleteUserRequest& request,
-                    v1::DeleteUserResponse& response) {
+absl::Status DeleteUser(Context& context, const Caller& caller,
+                        const v1::DeleteUserRequest& request, v1::DeleteUserResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string name, UserOf(request.name(), "name"));
   std::string heir;
   if (!request.reassign_to().empty()) {
@@ -199,8 +199,9 @@ absl::Status Delete(Context& context, const Caller& caller, const v1::DeleteUser
   return absl::OkStatus();
 }
 
-absl::Status Audit(Context& context, const v1::ListAuditRecordsRequest& request,
-                   v1::ListAuditRecordsResponse& response) {
+absl::Status ListAuditRecords(Context& context, const Caller&,
+                              const v1::ListAuditRecordsRequest& request,
+                              v1::ListAuditRecordsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   std::string user;
   if (!request.user().empty()) {
@@ -226,8 +227,8 @@ absl::Status Audit(Context& context, const v1::ListAuditRecordsRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status Backup(Context& context, const v1::CreateBackupRequest& request,
-                    v1::CreateBackupResponse& response) {
+absl::Status CreateBackup(Context& context, const Caller&, const v1::CreateBackupRequest& request,
+                          v1::CreateBackupResponse& response) {
   if (request.directory().empty() || request.directory()[0] != '/') {
     return InvalidField("directory", fmt::format("is '{}'; must be an absolute path to a folder "
                                                  "that does not exist yet",
@@ -241,59 +242,14 @@ absl::Status Backup(Context& context, const v1::CreateBackupRequest& request,
 
 }  // namespace
 
-grpc::Status AdminService::CreateUser(grpc::ServerContext* server,
-                                      const v1::CreateUserRequest* request,
-                                      v1::CreateUserResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.CreateUser", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Create(context_, *request, *response));
-}
-
-grpc::Status AdminService::ListUsers(grpc::ServerContext* server,
-                                     const v1::ListUsersRequest* request,
-                                     v1::ListUsersResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.ListUsers", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *request, *response));
-}
-
-grpc::Status AdminService::GetUser(grpc::ServerContext* server, const v1::GetUserRequest* request,
-                                   v1::GetUserResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.GetUser", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Get(context_, *caller, *request, *response));
-}
-
-grpc::Status AdminService::DeleteUser(grpc::ServerContext* server,
-                                      const v1::DeleteUserRequest* request,
-                                      v1::DeleteUserResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.DeleteUser", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Delete(context_, *caller, *request, *response));
-}
-
-grpc::Status AdminService::UpdateUser(grpc::ServerContext* server,
-                                      const v1::UpdateUserRequest* request,
-                                      v1::UpdateUserResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.UpdateUser", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Update(context_, *caller, *request, *response));
-}
-
-grpc::Status AdminService::ListAuditRecords(grpc::ServerContext* server,
-                                            const v1::ListAuditRecordsRequest* request,
-                                            v1::ListAuditRecordsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.ListAuditRecords", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Audit(context_, *request, *response));
-}
-
-grpc::Status AdminService::CreateBackup(grpc::ServerContext* server,
-                                        const v1::CreateBackupRequest* request,
-                                        v1::CreateBackupResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.CreateBackup", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Backup(context_, *request, *response));
+void AddAdminMethods(Methods& methods) {
+  methods.Add(CreateUser);
+  methods.Add(ListUsers);
+  methods.Add(GetUser);
+  methods.Add(DeleteUser);
+  methods.Add(UpdateUser);
+  methods.Add(ListAuditRecords);
+  methods.Add(CreateBackup);
 }
 
 }  // namespace saed::rpc

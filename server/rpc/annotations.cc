@@ -1,12 +1,12 @@
 // FeatureService: what people say about features.
 #include <fmt/format.h>
 
+#include "saed/v1/features.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/convert.h"
-#include "server/rpc/feature_service.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -18,8 +18,9 @@ void CheckLength(const std::string& text, size_t most, const char* field, Faults
   faults.Add(field, fmt::format("is {} bytes long; must be 1 to {}", text.size(), most));
 }
 
-absl::Status Create(Context& context, const Caller& caller,
-                    const v1::CreateAnnotationRequest& request, v1::Annotation& out) {
+absl::Status CreateAnnotation(Context& context, const Caller& caller,
+                              const v1::CreateAnnotationRequest& request,
+                              v1::CreateAnnotationResponse& response) {
   Faults faults;
   storage::AnnotationRow row;
   const auto name = ParseFeatureName(request.parent());
@@ -49,12 +50,13 @@ absl::Status Create(Context& context, const Caller& caller,
   row.created_at = context.clock.NowMicros();
   row.recording_id = dictionary.recording_id;
   SAED_ASSIGN_OR_RETURN(row, context.stores.annotations.Add(row, caller.viewer()));
-  out = ToProto(name->dictionary, row);
+  *response.mutable_annotation() = ToProto(name->dictionary, row);
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const Caller& caller, const v1::ListAnnotationsRequest& request,
-                  v1::ListAnnotationsResponse& response) {
+absl::Status ListAnnotations(Context& context, const Caller& caller,
+                             const v1::ListAnnotationsRequest& request,
+                             v1::ListAnnotationsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(request.parent()));
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
   const std::string query =
@@ -73,8 +75,9 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListAnnotati
   return absl::OkStatus();
 }
 
-absl::Status Delete(Context& context, const Caller& caller,
-                    const v1::DeleteAnnotationRequest& request) {
+absl::Status DeleteAnnotation(Context& context, const Caller& caller,
+                              const v1::DeleteAnnotationRequest& request,
+                              v1::DeleteAnnotationResponse&) {
   const std::string_view whole = request.name();
   constexpr std::string_view kPart = "/annotations/";
   const size_t at = whole.rfind(kPart);
@@ -99,28 +102,10 @@ absl::Status Delete(Context& context, const Caller& caller,
 
 }  // namespace
 
-grpc::Status FeatureService::CreateAnnotation(grpc::ServerContext* server,
-                                              const v1::CreateAnnotationRequest* request,
-                                              v1::CreateAnnotationResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.CreateAnnotation", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Create(context_, *caller, *request, *response->mutable_annotation()));
-}
-
-grpc::Status FeatureService::ListAnnotations(grpc::ServerContext* server,
-                                             const v1::ListAnnotationsRequest* request,
-                                             v1::ListAnnotationsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.ListAnnotations", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status FeatureService::DeleteAnnotation(grpc::ServerContext* server,
-                                              const v1::DeleteAnnotationRequest* request,
-                                              v1::DeleteAnnotationResponse*) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.DeleteAnnotation", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Delete(context_, *caller, *request));
+void AddAnnotationMethods(Methods& methods) {
+  methods.Add(CreateAnnotation);
+  methods.Add(ListAnnotations);
+  methods.Add(DeleteAnnotation);
 }
 
 }  // namespace saed::rpc

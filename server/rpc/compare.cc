@@ -7,14 +7,14 @@
 #include <cmath>
 #include <map>
 
+#include "saed/v1/features.pb.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
 #include "server/report/report.h"
 #include "server/rpc/convert.h"
-#include "server/rpc/feature_service.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 #include "server/rpc/turns.h"
 
 namespace saed::rpc {
@@ -52,8 +52,9 @@ absl::Status CheckSize(const std::string& name, size_t active) {
                                           name, active, jobs::kMostMatched));
 }
 
-absl::Status Match(Context& context, grpc::ServerContext& server,
-                   const v1::MatchFeaturesRequest& request, v1::MatchFeaturesResponse& response) {
+absl::Status MatchFeatures(Context& context, const Caller&, const v1::MatchFeaturesRequest& request,
+                           v1::MatchFeaturesResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const auto turn, Comparisons().Take());
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "dictionaries", "name"));
   SAED_ASSIGN_OR_RETURN(const auto likeness, LikenessOf(request.likeness()));
   if (request.others_size() < 1 || request.others_size() > kMostOthers) {
@@ -66,7 +67,7 @@ absl::Status Match(Context& context, grpc::ServerContext& server,
   std::map<int, double> sums;
   for (int latent : rows) sums[latent] = 0;
   for (const std::string& name : request.others()) {
-    if (server.IsCancelled()) return absl::CancelledError("the client went away");
+    SAED_RETURN_IF_ERROR(StillWanted());
     SAED_ASSIGN_OR_RETURN(const std::string other_id, IdOf(name, "dictionaries", "others"));
     SAED_ASSIGN_OR_RETURN(const auto other, context.stores.dictionaries.Get(other_id));
     SAED_ASSIGN_OR_RETURN(const auto columns, context.stores.dictionaries.ActiveLatents(other_id));
@@ -103,8 +104,10 @@ absl::Status Match(Context& context, grpc::ServerContext& server,
   return absl::OkStatus();
 }
 
-absl::Status Nearest(Context& context, const v1::ListNearestFeaturesRequest& request,
-                     v1::ListNearestFeaturesResponse& response) {
+absl::Status ListNearestFeatures(Context& context, const Caller&,
+                                 const v1::ListNearestFeaturesRequest& request,
+                                 v1::ListNearestFeaturesResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const auto turn, Comparisons().Take());
   SAED_ASSIGN_OR_RETURN(const FeatureName name, ParseFeatureName(request.name()));
   SAED_ASSIGN_OR_RETURN(const auto likeness, LikenessOf(request.likeness()));
   if (request.count() < 0 || request.count() > kMostNeighbours) {
@@ -143,9 +146,9 @@ absl::Status Nearest(Context& context, const v1::ListNearestFeaturesRequest& req
   return absl::OkStatus();
 }
 
-absl::Status Report(Context& context, const Caller& caller, grpc::ServerContext& server,
-                    const v1::RenderReportRequest& request,
-                    grpc::ServerWriter<v1::RenderReportResponse>& stream) {
+absl::Status RenderReport(Context& context, const Caller& caller, grpc::ServerContext& server,
+                          const v1::RenderReportRequest& request,
+                          grpc::ServerWriter<v1::RenderReportResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "dictionaries", "name"));
   if (request.feature_count() < 0 || request.feature_count() > kMostReportFeatures) {
     return InvalidField("feature_count", fmt::format("is {}; must be 0 (200) to {}",
@@ -177,32 +180,10 @@ absl::Status Report(Context& context, const Caller& caller, grpc::ServerContext&
 
 }  // namespace
 
-grpc::Status FeatureService::MatchFeatures(grpc::ServerContext* server,
-                                           const v1::MatchFeaturesRequest* request,
-                                           v1::MatchFeaturesResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.MatchFeatures", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto turn = Comparisons().Take();
-  if (!turn.ok()) return ToGrpc(turn.status());
-  return ToGrpc(Match(context_, *server, *request, *response));
-}
-
-grpc::Status FeatureService::ListNearestFeatures(grpc::ServerContext* server,
-                                                 const v1::ListNearestFeaturesRequest* request,
-                                                 v1::ListNearestFeaturesResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.ListNearestFeatures", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto turn = Comparisons().Take();
-  if (!turn.ok()) return ToGrpc(turn.status());
-  return ToGrpc(Nearest(context_, *request, *response));
-}
-
-grpc::Status FeatureService::RenderReport(grpc::ServerContext* server,
-                                          const v1::RenderReportRequest* request,
-                                          grpc::ServerWriter<v1::RenderReportResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.RenderReport", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Report(context_, *caller, *server, *request, *stream));
+void AddComparisonMethods(Methods& methods) {
+  methods.Add(MatchFeatures);
+  methods.Add(ListNearestFeatures);
+  methods.Add(RenderReport);
 }
 
 }  // namespace saed::rpc

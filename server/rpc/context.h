@@ -37,6 +37,7 @@ struct Context {
   const std::atomic<bool>& draining;  // streams end with UNAVAILABLE
   // What shuts in the process that reads files from outside.
   std::vector<recordings::Guard> reader_guards = {};
+  int64_t started_at = clock.NowMicros();
 };
 
 inline constexpr int64_t kChunk = 1 << 20;

@@ -20,14 +20,6 @@ using grpc::internal::ErrorMethodHandler;
 using grpc::internal::MethodHandler;
 using grpc::internal::RpcMethod;
 
-// Handlers of a service, which gRPC keeps for services alone.
-struct Handlers : grpc::Service {
-  using grpc::Service::GetHandler;
-};
-MethodHandler* HandlerOf(grpc::Service& service, int index) {
-  return (service.*(&Handlers::GetHandler))(index);
-}
-
 struct Release {
   void operator()(grpc_byte_buffer* message) const { grpc_byte_buffer_destroy(message); }
 };
@@ -102,20 +94,18 @@ class AtTheDoor : public MethodHandler {
 
 }  // namespace
 
-Door::Door(grpc::Service& service, const google::protobuf::ServiceDescriptor& descriptor,
-           Gate& gate, StallGuard& arrivals) {
-  for (int i = 0; i < descriptor.method_count(); ++i) {
-    const auto& method = *descriptor.method(i);
+Door::Door(const google::protobuf::ServiceDescriptor& service, Methods& methods, Gate& gate,
+           StallGuard& arrivals) {
+  for (int i = 0; i < service.method_count(); ++i) {
+    const auto& method = *service.method(i);
     const bool reads = !method.client_streaming();
     // To gRPC the call is a stream of which nothing was read.
     const auto type = reads ? RpcMethod::BIDI_STREAMING : RpcMethod::CLIENT_STREAMING;
-    const std::string path = fmt::format("/{}/{}", descriptor.full_name(), method.name());
-    names_.push_back(path);
+    names_.push_back(fmt::format("/{}/{}", service.full_name(), method.name()));
+    const std::string name = MethodOf(*method.input_type());
     AddMethod(new grpc::internal::RpcServiceMethod(
         names_.back().c_str(), type,
-        new AtTheDoor(*HandlerOf(service, i),
-                      fmt::format("{}.{}", descriptor.name(), method.name()), reads, gate,
-                      arrivals)));
+        new AtTheDoor(methods.HandlerOf(name), name, reads, gate, arrivals)));
   }
 }
 

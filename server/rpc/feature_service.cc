@@ -1,11 +1,11 @@
-#include "server/rpc/feature_service.h"
-
+// FeatureService: dictionaries and their features.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "saed/v1/features.pb.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/status_macros.h"
@@ -14,8 +14,8 @@
 #include "server/jobs/activations.h"
 #include "server/jobs/details_json.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -45,10 +45,12 @@ absl::StatusOr<v1::DictionaryCondition> ConditionOf(const storage::ConditionRow&
   return out;
 }
 
-absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out) {
-  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(name, "dictionaries", "name"));
+absl::Status GetDictionary(Context& context, const Caller&, const v1::GetDictionaryRequest& request,
+                           v1::GetDictionaryResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "dictionaries", "name"));
   SAED_ASSIGN_OR_RETURN(const auto row, context.stores.dictionaries.Get(id));
   SAED_ASSIGN_OR_RETURN(const auto conditions, context.stores.dictionaries.Conditions(id));
+  v1::Dictionary& out = *response.mutable_dictionary();
   out = ToProto(row);
   for (const auto& c : conditions) {
     SAED_ASSIGN_OR_RETURN(*out.add_conditions(), ConditionOf(c));
@@ -58,9 +60,9 @@ absl::Status Get(Context& context, const std::string& name, v1::Dictionary& out)
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const Caller& caller,
-                  const v1::ListDictionariesRequest& request,
-                  v1::ListDictionariesResponse& response) {
+absl::Status ListDictionaries(Context& context, const Caller& caller,
+                              const v1::ListDictionariesRequest& request,
+                              v1::ListDictionariesResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   std::string model;
   if (!request.model().empty()) {
@@ -136,8 +138,9 @@ absl::Status AddAssociations(Context& context, const std::vector<storage::Listed
   return absl::OkStatus();
 }
 
-absl::Status Features(Context& context, const Caller& caller,
-                      const v1::ListFeaturesRequest& request, v1::ListFeaturesResponse& response) {
+absl::Status ListFeatures(Context& context, const Caller& caller,
+                          const v1::ListFeaturesRequest& request,
+                          v1::ListFeaturesResponse& response) {
   storage::FeatureQuery query;
   if (request.parent() != "dictionaries/-") {
     SAED_ASSIGN_OR_RETURN(query.dictionary_id, IdOf(request.parent(), "dictionaries", "parent"));
@@ -185,8 +188,9 @@ absl::Status AddPlace(Context& context, const storage::ConditionPlace& place,
   return absl::OkStatus();
 }
 
-absl::Status Pool(Context& context, const Caller& caller, const v1::PoolConditionRequest& request,
-                  v1::PoolConditionResponse& response) {
+absl::Status PoolCondition(Context& context, const Caller& caller,
+                           const v1::PoolConditionRequest& request,
+                           v1::PoolConditionResponse& response) {
   constexpr int kMostPlaces = 1000;
   if (request.condition().empty()) {
     return InvalidField("condition", "is empty; must be a condition's name, e.g. trials.side=left");
@@ -226,9 +230,9 @@ absl::Status Pool(Context& context, const Caller& caller, const v1::PoolConditio
   return absl::OkStatus();
 }
 
-absl::Status One(Context& context, const Caller& caller, const std::string& name,
-                 v1::GetFeatureResponse& response) {
-  SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(name));
+absl::Status GetFeature(Context& context, const Caller& caller,
+                        const v1::GetFeatureRequest& request, v1::GetFeatureResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const FeatureName f, ParseFeatureName(request.name()));
   auto& dictionaries = context.stores.dictionaries;
   SAED_ASSIGN_OR_RETURN(const auto dictionary, dictionaries.Get(f.dictionary));
   SAED_ASSIGN_OR_RETURN(const auto row, dictionaries.GetFeature(f.dictionary, f.latent));
@@ -282,10 +286,11 @@ absl::Status One(Context& context, const Caller& caller, const std::string& name
   return absl::OkStatus();
 }
 
-absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind evidence,
-                    grpc::ServerContext& server,
-                    grpc::ServerWriter<v1::GetActivationsResponse>& stream) {
+absl::Status GetActivations(Context& context, const Caller&, grpc::ServerContext& server,
+                            const v1::GetActivationsRequest& request,
+                            grpc::ServerWriter<v1::GetActivationsResponse>& stream) {
   constexpr std::string_view kAll = "/features/-";
+  const std::string& name = request.name();
   FeatureName f;
   if (name.ends_with(kAll)) {
     SAED_ASSIGN_OR_RETURN(f.dictionary,
@@ -302,9 +307,9 @@ absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind 
                                            model->model.spec.features() - 1));
   }
   std::optional<sae::EvidenceKind> kind;
-  if (evidence != v1::EVIDENCE_KIND_UNSPECIFIED) {
-    SAED_ASSIGN_OR_RETURN(kind,
-                          EvidenceFrom(evidence, "evidence", dictionary.model_id, model->model));
+  if (request.evidence() != v1::EVIDENCE_KIND_UNSPECIFIED) {
+    SAED_ASSIGN_OR_RETURN(
+        kind, EvidenceFrom(request.evidence(), "evidence", dictionary.model_id, model->model));
   }
   // The stored recording, what is read from it, and its counts.
   SAED_ASSIGN_OR_RETURN(const auto recording,
@@ -334,64 +339,23 @@ absl::Status Stream(Context& context, const std::string& name, v1::EvidenceKind 
   return sent;
 }
 
+absl::Status DeleteDictionary(Context& context, const Caller&,
+                              const v1::DeleteDictionaryRequest& request,
+                              v1::DeleteDictionaryResponse&) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "dictionaries", "name"));
+  return context.stores.dictionaries.Delete(id);
+}
+
 }  // namespace
 
-grpc::Status FeatureService::GetDictionary(grpc::ServerContext* server,
-                                           const v1::GetDictionaryRequest* request,
-                                           v1::GetDictionaryResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.GetDictionary", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Get(context_, request->name(), *response->mutable_dictionary()));
-}
-
-grpc::Status FeatureService::ListDictionaries(grpc::ServerContext* server,
-                                              const v1::ListDictionariesRequest* request,
-                                              v1::ListDictionariesResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.ListDictionaries", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status FeatureService::DeleteDictionary(grpc::ServerContext* server,
-                                              const v1::DeleteDictionaryRequest* request,
-                                              v1::DeleteDictionaryResponse*) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.DeleteDictionary", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "dictionaries", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.stores.dictionaries.Delete(*id));
-}
-
-grpc::Status FeatureService::ListFeatures(grpc::ServerContext* server,
-                                          const v1::ListFeaturesRequest* request,
-                                          v1::ListFeaturesResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.ListFeatures", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Features(context_, *caller, *request, *response));
-}
-
-grpc::Status FeatureService::PoolCondition(grpc::ServerContext* server,
-                                           const v1::PoolConditionRequest* request,
-                                           v1::PoolConditionResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.PoolCondition", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Pool(context_, *caller, *request, *response));
-}
-
-grpc::Status FeatureService::GetFeature(grpc::ServerContext* server,
-                                        const v1::GetFeatureRequest* request,
-                                        v1::GetFeatureResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.GetFeature", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(One(context_, *caller, request->name(), *response));
-}
-
-grpc::Status FeatureService::GetActivations(
-    grpc::ServerContext* server, const v1::GetActivationsRequest* request,
-    grpc::ServerWriter<v1::GetActivationsResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "FeatureService.GetActivations", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Stream(context_, request->name(), request->evidence(), *server, *stream));
+void AddFeatureMethods(Methods& methods) {
+  methods.Add(GetDictionary);
+  methods.Add(ListDictionaries);
+  methods.Add(DeleteDictionary);
+  methods.Add(ListFeatures);
+  methods.Add(PoolCondition);
+  methods.Add(GetFeature);
+  methods.Add(GetActivations);
 }
 
 }  // namespace saed::rpc

@@ -1,16 +1,16 @@
-#include "server/rpc/inference_service.h"
-
+// InferenceService: encoding new activity.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 
+#include "saed/v1/inference.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/set_json.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -110,8 +110,8 @@ absl::Status CheckSets(Context& context, const v1::EncodeRequest& request, const
   return absl::OkStatus();
 }
 
-absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
-                         v1::EncodeResponse& response) {
+absl::Status Encode(Context& context, const Caller&, const v1::EncodeRequest& request,
+                    v1::EncodeResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.model(), "models", "model"));
   SAED_ASSIGN_OR_RETURN(const auto loaded, Ready(context, id));
   const sae::Model& model = loaded->model;
@@ -185,11 +185,6 @@ absl::Status EncodeBatch(Context& context, const v1::EncodeRequest& request,
 
 }  // namespace
 
-grpc::Status InferenceService::Encode(grpc::ServerContext* server, const v1::EncodeRequest* request,
-                                      v1::EncodeResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "InferenceService.Encode", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(EncodeBatch(context_, *request, *response));
-}
+void AddInferenceMethods(Methods& methods) { methods.Add(Encode); }
 
 }  // namespace saed::rpc

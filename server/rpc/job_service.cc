@@ -1,5 +1,4 @@
-#include "server/rpc/job_service.h"
-
+// JobService: work that was asked for.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_replace.h"
+#include "saed/v1/jobs.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/inference/interchange.h"
@@ -16,8 +16,8 @@
 #include "server/rpc/check_cost.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/describe_job.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 #include "server/rpc/watch_jobs.h"
 #include "storage/request_keys.h"
 
@@ -73,8 +73,8 @@ absl::Status CheckOrSubmit(Context& context, const Caller& caller, Spec spec,
   return absl::OkStatus();
 }
 
-absl::Status Create(Context& context, const Caller& caller, const v1::CreateJobRequest& request,
-                    v1::CreateJobResponse& response) {
+absl::Status CreateJob(Context& context, const Caller& caller, const v1::CreateJobRequest& request,
+                       v1::CreateJobResponse& response) {
   if (request.request_id().size() > 100) {
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
                                                   request.request_id().size()));
@@ -118,8 +118,8 @@ absl::Status With(Context& context, const Caller& caller, const Request& request
 
 // Its owner may end a job also where they may read it no more, as what it is made from was hidden:
 // then the answer is its name and state alone.
-absl::Status Cancel(Context& context, const Caller& caller, const v1::CancelJobRequest& request,
-                    v1::CancelJobResponse& response) {
+absl::Status CancelJob(Context& context, const Caller& caller, const v1::CancelJobRequest& request,
+                       v1::CancelJobResponse& response) {
   SAED_RETURN_IF_ERROR(With(context, caller, request, response,
                             [&](const std::string& id) { return context.scheduler.Cancel(id); }));
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
@@ -132,8 +132,8 @@ absl::Status Cancel(Context& context, const Caller& caller, const v1::CancelJobR
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequest& request,
-                  v1::ListJobsResponse& response) {
+absl::Status ListJobs(Context& context, const Caller& caller, const v1::ListJobsRequest& request,
+                      v1::ListJobsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   SAED_ASSIGN_OR_RETURN(storage::JobQuery asked,
                         JobQueryOf(context, caller, request.filter(), request.show_trials()));
@@ -162,8 +162,9 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListJobsRequ
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobRequest& request,
-                   grpc::ServerContext& server, grpc::ServerWriter<v1::WatchJobResponse>& stream) {
+absl::Status WatchJob(Context& context, const Caller& caller, grpc::ServerContext& server,
+                      const v1::WatchJobRequest& request,
+                      grpc::ServerWriter<v1::WatchJobResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
   const int64_t after = request.after_sequence();
   if (after < -1) {
@@ -186,7 +187,7 @@ absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobReq
     }
     // It may be somebody's private job by now, and the caller's token revoked.
     SAED_ASSIGN_OR_RETURN(const Caller now, context.gate.Identify(server));
-    SAED_RETURN_IF_ERROR(context.gate.Resources(now, "JobService.WatchJob", request));
+    SAED_RETURN_IF_ERROR(context.gate.Resources(now, MethodOf(*request.descriptor()), request));
     const uint64_t rings = context.scheduler.bell().rings();
     // The row first: once it says that the job ended, every progress record is there.
     SAED_ASSIGN_OR_RETURN(const storage::JobRow row, context.stores.jobs.Get(id));
@@ -217,98 +218,62 @@ absl::Status Watch(Context& context, const Caller& caller, const v1::WatchJobReq
   return absl::CancelledError("the watcher went away");
 }
 
+absl::Status GetJob(Context& context, const Caller& caller, const v1::GetJobRequest& request,
+                    v1::GetJobResponse& response) {
+  return With(context, caller, request, response,
+              [&](const std::string& id) { return context.stores.jobs.Get(id); });
+}
+
+absl::Status PauseJob(Context& context, const Caller& caller, const v1::PauseJobRequest& request,
+                      v1::PauseJobResponse& response) {
+  return With(context, caller, request, response,
+              [&](const std::string& id) { return context.scheduler.Pause(id); });
+}
+
+absl::Status ResumeJob(Context& context, const Caller& caller, const v1::ResumeJobRequest& request,
+                       v1::ResumeJobResponse& response) {
+  return With(context, caller, request, response,
+              [&](const std::string& id) { return context.scheduler.Resume(id); });
+}
+
+absl::Status RetryJob(Context& context, const Caller& caller, const v1::RetryJobRequest& request,
+                      v1::RetryJobResponse& response) {
+  SAED_RETURN_IF_ERROR(context.gate.Room(caller, 0));  // as of a new job
+  return With(context, caller, request, response,
+              [&](const std::string& id) { return context.scheduler.Retry(id); });
+}
+
+absl::Status UpdateJob(Context& context, const Caller& caller, const v1::UpdateJobRequest& request,
+                       v1::UpdateJobResponse& response) {
+  const auto rename = [&](const std::string& id) -> absl::StatusOr<storage::JobRow> {
+    SAED_RETURN_IF_ERROR(CheckRename(request.update_mask(), request.display_name()));
+    SAED_RETURN_IF_ERROR(context.stores.jobs.SetName(id, request.display_name()));
+    context.scheduler.bell().Ring();
+    return context.stores.jobs.Get(id);
+  };
+  return With(context, caller, request, response, rename);
+}
+
+absl::Status DeleteJob(Context& context, const Caller&, const v1::DeleteJobRequest& request,
+                       v1::DeleteJobResponse&) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "jobs", "name"));
+  return context.stores.jobs.Delete(id);
+}
+
 }  // namespace
 
-grpc::Status JobService::CreateJob(grpc::ServerContext* server, const v1::CreateJobRequest* request,
-                                   v1::CreateJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.CreateJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Create(context_, *caller, *request, *response));
-}
-
-grpc::Status JobService::GetJob(grpc::ServerContext* server, const v1::GetJobRequest* request,
-                                v1::GetJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.GetJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *caller, *request, *response,
-                     [&](const std::string& id) { return context_.stores.jobs.Get(id); }));
-}
-
-grpc::Status JobService::ListJobs(grpc::ServerContext* server, const v1::ListJobsRequest* request,
-                                  v1::ListJobsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.ListJobs", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status JobService::CancelJob(grpc::ServerContext* server, const v1::CancelJobRequest* request,
-                                   v1::CancelJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.CancelJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Cancel(context_, *caller, *request, *response));
-}
-
-grpc::Status JobService::PauseJob(grpc::ServerContext* server, const v1::PauseJobRequest* request,
-                                  v1::PauseJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.PauseJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *caller, *request, *response,
-                     [&](const std::string& id) { return context_.scheduler.Pause(id); }));
-}
-
-grpc::Status JobService::ResumeJob(grpc::ServerContext* server, const v1::ResumeJobRequest* request,
-                                   v1::ResumeJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.ResumeJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(With(context_, *caller, *request, *response,
-                     [&](const std::string& id) { return context_.scheduler.Resume(id); }));
-}
-
-grpc::Status JobService::RetryJob(grpc::ServerContext* server, const v1::RetryJobRequest* request,
-                                  v1::RetryJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.RetryJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  // As of a new job.
-  if (const auto room = context_.gate.Room(*caller, 0); !room.ok()) return ToGrpc(room);
-  return ToGrpc(With(context_, *caller, *request, *response,
-                     [&](const std::string& id) { return context_.scheduler.Retry(id); }));
-}
-
-grpc::Status JobService::WatchJob(grpc::ServerContext* server, const v1::WatchJobRequest* request,
-                                  grpc::ServerWriter<v1::WatchJobResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "JobService.WatchJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Watch(context_, *caller, *request, *server, *stream));
-}
-
-grpc::Status JobService::WatchJobs(grpc::ServerContext* server, const v1::WatchJobsRequest* request,
-                                   grpc::ServerWriter<v1::WatchJobsResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "JobService.WatchJobs", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(WatchAllJobs(context_, *request, *server, *stream));
-}
-
-grpc::Status JobService::UpdateJob(grpc::ServerContext* server, const v1::UpdateJobRequest* request,
-                                   v1::UpdateJobResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "JobService.UpdateJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(
-      With(context_, *caller, *request, *response,
-           [&](const std::string& id) -> absl::StatusOr<storage::JobRow> {
-             SAED_RETURN_IF_ERROR(CheckRename(request->update_mask(), request->display_name()));
-             SAED_RETURN_IF_ERROR(context_.stores.jobs.SetName(id, request->display_name()));
-             context_.scheduler.bell().Ring();
-             return context_.stores.jobs.Get(id);
-           }));
-}
-
-grpc::Status JobService::DeleteJob(grpc::ServerContext* server, const v1::DeleteJobRequest* request,
-                                   v1::DeleteJobResponse*) {
-  const auto caller = context_.gate.Enter(*server, "JobService.DeleteJob", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "jobs", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.stores.jobs.Delete(*id));
+void AddJobMethods(Methods& methods) {
+  methods.Add(CreateJob);
+  methods.Add(GetJob);
+  methods.Add(ListJobs);
+  methods.Add(CancelJob);
+  methods.Add(PauseJob);
+  methods.Add(ResumeJob);
+  methods.Add(RetryJob);
+  methods.Add(WatchJob);
+  methods.Add(WatchJobs);
+  methods.Add(UpdateJob);
+  methods.Add(DeleteJob);
 }
 
 }  // namespace saed::rpc

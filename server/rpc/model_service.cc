@@ -1,9 +1,9 @@
-#include "server/rpc/model_service.h"
-
+// ModelService: trained models.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "saed/v1/models.pb.h"
 #include "server/base/faults.h"
 #include "server/base/on_behalf.h"
 #include "server/base/sha256.h"
@@ -14,8 +14,8 @@
 #include "server/recordings/import.h"
 #include "server/rpc/check_cost.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 #include "server/rpc/upload.h"
 
 namespace saed::rpc {
@@ -31,8 +31,8 @@ void MakeBasic(v1::Model& model) {
   model.mutable_evaluation()->clear_unit_r2();
 }
 
-absl::Status List(Context& context, const Caller& caller, const v1::ListModelsRequest& request,
-                  v1::ListModelsResponse& response) {
+absl::Status ListModels(Context& context, const Caller& caller,
+                        const v1::ListModelsRequest& request, v1::ListModelsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   if (!v1::ModelView_IsValid(request.view())) {
     return InvalidField("view", fmt::format("has the unknown value {}; must be BASIC or FULL",
@@ -86,9 +86,11 @@ absl::StatusOr<inference::ModelFiles> FilesOf(const inference::LoadedModel& load
   return inference::ModelFiles{{"model.safetensors", inference::ToPlain(loaded.model)}};
 }
 
-absl::Status Download(Context& context, const std::string& id, v1::ModelFormat format,
-                      grpc::ServerContext& server,
-                      grpc::ServerWriter<v1::DownloadModelResponse>& stream) {
+absl::Status DownloadModel(Context& context, const Caller&, grpc::ServerContext& server,
+                           const v1::DownloadModelRequest& request,
+                           grpc::ServerWriter<v1::DownloadModelResponse>& stream) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "models", "name"));
+  const v1::ModelFormat format = request.format();
   if (!v1::ModelFormat_IsValid(format)) {
     return InvalidField("format",
                         fmt::format("has the unknown value {}", static_cast<int>(format)));
@@ -121,15 +123,15 @@ absl::Status Download(Context& context, const std::string& id, v1::ModelFormat f
   return absl::OkStatus();
 }
 
-absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext& server,
-                    grpc::ServerReader<v1::ImportModelRequest>& stream,
-                    v1::ImportModelResponse& response) {
+absl::Status ImportModel(Context& context, const Caller& caller, grpc::ServerContext& server,
+                         grpc::ServerReader<v1::ImportModelRequest>& stream,
+                         v1::ImportModelResponse& response) {
   std::optional<StallGuard::Stream> moving(std::in_place, context.stalls, server);
   v1::ImportModelRequest message;
   if (!stream.Read(&message) || !message.has_spec()) {
     return InvalidField("spec", "is missing; it must be the first message");
   }
-  SAED_RETURN_IF_ERROR(context.gate.Resources(caller, "ModelService.ImportModel", message));
+  SAED_RETURN_IF_ERROR(context.gate.Resources(caller, MethodOf(*message.descriptor()), message));
   jobs::ModelImport import;
   const v1::ImportModelSpec spec = message.spec();
   if (!v1::ModelFormat_IsValid(spec.format())) {
@@ -176,75 +178,42 @@ absl::Status Import(Context& context, const Caller& caller, grpc::ServerContext&
   return absl::OkStatus();
 }
 
+absl::Status GetModel(Context& context, const Caller&, const v1::GetModelRequest& request,
+                      v1::GetModelResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "models", "name"));
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.models.Get(id));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(row));
+  return absl::OkStatus();
+}
+
+absl::Status UpdateModel(Context& context, const Caller&, const v1::UpdateModelRequest& request,
+                         v1::UpdateModelResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "models", "name"));
+  SAED_RETURN_IF_ERROR(CheckRename(request.update_mask(), request.display_name()));
+  SAED_RETURN_IF_ERROR(context.stores.models.SetName(id, request.display_name()));
+  context.engine.Forget(id);  // what is held ready has the old name
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.models.Get(id));
+  SAED_ASSIGN_OR_RETURN(*response.mutable_model(), ToProto(row));
+  return absl::OkStatus();
+}
+
+absl::Status DeleteModel(Context& context, const Caller& caller,
+                         const v1::DeleteModelRequest& request, v1::DeleteModelResponse&) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "models", "name"));
+  const absl::Status status = context.stores.models.Delete(id, caller.viewer());
+  context.engine.Forget(id);
+  return status;
+}
+
 }  // namespace
 
-grpc::Status ModelService::GetModel(grpc::ServerContext* server, const v1::GetModelRequest* request,
-                                    v1::GetModelResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.GetModel", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "models", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const auto row = context_.stores.models.Get(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  auto model = ToProto(*row);
-  if (!model.ok()) return ToGrpc(model.status());
-  *response->mutable_model() = *std::move(model);
-  return grpc::Status::OK;
-}
-
-grpc::Status ModelService::ListModels(grpc::ServerContext* server,
-                                      const v1::ListModelsRequest* request,
-                                      v1::ListModelsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.ListModels", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status ModelService::UpdateModel(grpc::ServerContext* server,
-                                       const v1::UpdateModelRequest* request,
-                                       v1::UpdateModelResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.UpdateModel", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto change = [&]() -> absl::Status {
-    SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request->name(), "models", "name"));
-    SAED_RETURN_IF_ERROR(CheckRename(request->update_mask(), request->display_name()));
-    SAED_RETURN_IF_ERROR(context_.stores.models.SetName(id, request->display_name()));
-    context_.engine.Forget(id);  // what is held ready has the old name
-    SAED_ASSIGN_OR_RETURN(const auto row, context_.stores.models.Get(id));
-    SAED_ASSIGN_OR_RETURN(*response->mutable_model(), ToProto(row));
-    return absl::OkStatus();
-  };
-  return ToGrpc(change());
-}
-
-grpc::Status ModelService::DeleteModel(grpc::ServerContext* server,
-                                       const v1::DeleteModelRequest* request,
-                                       v1::DeleteModelResponse*) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.DeleteModel", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "models", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const absl::Status status = context_.stores.models.Delete(*id, caller->viewer());
-  context_.engine.Forget(*id);
-  return ToGrpc(status);
-}
-
-grpc::Status ModelService::DownloadModel(grpc::ServerContext* server,
-                                         const v1::DownloadModelRequest* request,
-                                         grpc::ServerWriter<v1::DownloadModelResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.DownloadModel", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "models", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(Download(context_, *id, request->format(), *server, *stream));
-}
-
-grpc::Status ModelService::ImportModel(grpc::ServerContext* server,
-                                       grpc::ServerReader<v1::ImportModelRequest>* stream,
-                                       v1::ImportModelResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "ModelService.ImportModel", nullptr);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Import(context_, *caller, *server, *stream, *response));
+void AddModelMethods(Methods& methods) {
+  methods.Add(GetModel);
+  methods.Add(ListModels);
+  methods.Add(UpdateModel);
+  methods.Add(DeleteModel);
+  methods.Add(DownloadModel);
+  methods.Add(ImportModel);
 }
 
 }  // namespace saed::rpc

@@ -1,5 +1,4 @@
-#include "server/rpc/recording_service.h"
-
+// RecordingService: what was recorded, and how it comes and goes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "saed/v1/recordings.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/base/text.h"
@@ -18,8 +18,8 @@
 #include "server/rpc/convert.h"
 #include "server/rpc/download.h"
 #include "server/rpc/import_header.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 #include "server/rpc/upload.h"
 
 namespace saed::rpc {
@@ -127,133 +127,104 @@ absl::StatusOr<recordings::PlantedSpec> PlantedOf(const v1::PlantedSimulation& m
   return spec;
 }
 
-}  // namespace
-
-grpc::Status RecordingService::ImportRecording(
-    grpc::ServerContext* server, grpc::ServerReader<v1::ImportRecordingRequest>* stream,
-    v1::ImportRecordingResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.ImportRecording", nullptr);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(InWordsOfTheHeader(Receive(*caller, *server, *stream, context_, *response)));
+absl::Status ImportRecording(Context& context, const Caller& caller, grpc::ServerContext& server,
+                             grpc::ServerReader<v1::ImportRecordingRequest>& stream,
+                             v1::ImportRecordingResponse& response) {
+  return InWordsOfTheHeader(Receive(caller, server, stream, context, response));
 }
 
-grpc::Status RecordingService::SimulateRecording(grpc::ServerContext* server,
-                                                 const v1::SimulateRecordingRequest* request,
-                                                 v1::SimulateRecordingResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.SimulateRecording", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  if (!request->display_name().empty()) {
-    const absl::Status named = CheckDisplayName(request->display_name(), "display_name");
-    if (!named.ok()) return ToGrpc(named);
+absl::Status SimulateRecording(Context& context, const Caller& caller,
+                               const v1::SimulateRecordingRequest& request,
+                               v1::SimulateRecordingResponse& response) {
+  if (!request.display_name().empty()) {
+    SAED_RETURN_IF_ERROR(CheckDisplayName(request.display_name(), "display_name"));
   }
   recordings::Imported made;
   MemoryBudget::Hold memory;
-  if (request->has_rat()) {
+  if (request.has_rat()) {
     made.recording = recordings::SimulateRat();
-  } else if (request->has_planted()) {
-    const auto spec = PlantedOf(request->planted());
-    if (!spec.ok()) return ToGrpc(spec.status());
+  } else if (request.has_planted()) {
+    SAED_ASSIGN_OR_RETURN(const auto spec, PlantedOf(request.planted()));
     // About a spike in four bins, and the true amplitudes.
-    const auto taken =
-        context_.gate.memory().Take(spec->bins * (4 * spec->units + 8 * spec->features));
-    if (!taken.ok()) return ToGrpc(taken.status());
-    memory = *taken;
-    made.recording = recordings::SimulatePlanted(*spec);
+    SAED_ASSIGN_OR_RETURN(
+        memory, context.gate.memory().Take(spec.bins * (4 * spec.units + 8 * spec.features)));
+    made.recording = recordings::SimulatePlanted(spec);
   } else {
-    return ToGrpc(InvalidField("kind", "is not set; must be rat or planted"));
+    return InvalidField("kind", "is not set; must be rat or planted");
   }
   bool created = false;
-  const auto row =
-      context_.library.Add(made,
-                           {request->display_name(), caller->user, request->private_(),
-                            [&](int64_t bytes) { return context_.gate.Room(*caller, bytes); }},
-                           created);
-  if (!row.ok()) return ToGrpc(row.status());
-  *response->mutable_recording() = ToProto(*row);
-  response->set_created(created);
-  return grpc::Status::OK;
+  SAED_ASSIGN_OR_RETURN(
+      const auto row,
+      context.library.Add(made,
+                          {request.display_name(), caller.user, request.private_(),
+                           [&](int64_t bytes) { return context.gate.Room(caller, bytes); }},
+                          created));
+  *response.mutable_recording() = ToProto(row);
+  response.set_created(created);
+  return absl::OkStatus();
 }
 
-grpc::Status RecordingService::GetRecording(grpc::ServerContext* server,
-                                            const v1::GetRecordingRequest* request,
-                                            v1::GetRecordingResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.GetRecording", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "recordings", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const auto row = context_.stores.recordings.Get(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  *response->mutable_recording() = ToProto(*row);
-  return grpc::Status::OK;
+absl::Status GetRecording(Context& context, const Caller&, const v1::GetRecordingRequest& request,
+                          v1::GetRecordingResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "recordings", "name"));
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.recordings.Get(id));
+  *response.mutable_recording() = ToProto(row);
+  return absl::OkStatus();
 }
 
-grpc::Status RecordingService::ListRecordings(grpc::ServerContext* server,
-                                              const v1::ListRecordingsRequest* request,
-                                              v1::ListRecordingsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.ListRecordings", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto size = PageSize(request->page_size());
-  if (!size.ok()) return ToGrpc(size.status());
-  const auto after = ParsePageToken(request->page_token(), "recordings", 2);
-  if (!after.ok()) return ToGrpc(after.status());
+absl::Status ListRecordings(Context& context, const Caller& caller,
+                            const v1::ListRecordingsRequest& request,
+                            v1::ListRecordingsResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const auto size, PageSize(request.page_size()));
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), "recordings", 2));
   int64_t created_at = 0;
   std::string id;
-  if (!after->empty()) {
-    created_at = std::strtoll((*after)[0].c_str(), nullptr, 10);
-    id = (*after)[1];
+  if (!after.empty()) {
+    created_at = std::strtoll(after[0].c_str(), nullptr, 10);
+    id = after[1];
   }
   // A few at a time: one may have much to tell, and a page has few bytes.
   constexpr int kAtOnce = 16;
   bool more = true;
-  for (size_t bytes = 0; more && bytes < kPageBytes && response->recordings_size() < *size;) {
-    const int wanted = std::min(kAtOnce, *size - response->recordings_size());
-    const auto rows = context_.stores.recordings.List(wanted, created_at, id, caller->viewer());
-    if (!rows.ok()) return ToGrpc(rows.status());
-    more = static_cast<int>(rows->size()) == wanted;
-    for (const auto& row : *rows) {
+  for (size_t bytes = 0; more && bytes < kPageBytes && response.recordings_size() < size;) {
+    const int wanted = std::min(kAtOnce, size - response.recordings_size());
+    SAED_ASSIGN_OR_RETURN(const auto rows,
+                          context.stores.recordings.List(wanted, created_at, id, caller.viewer()));
+    more = static_cast<int>(rows.size()) == wanted;
+    for (const auto& row : rows) {
       auto recording = ToProto(row);
       bytes += recording.ByteSizeLong();
-      if (bytes > kPageBytes && response->recordings_size() > 0) {
+      if (bytes > kPageBytes && response.recordings_size() > 0) {
         more = true;
         break;
       }
-      *response->add_recordings() = std::move(recording);
+      *response.add_recordings() = std::move(recording);
       created_at = row.created_at;
       id = row.id;
     }
   }
   if (more) {
-    response->set_next_page_token(MakePageToken("recordings", {std::to_string(created_at), id}));
+    response.set_next_page_token(MakePageToken("recordings", {std::to_string(created_at), id}));
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
-grpc::Status RecordingService::DeleteRecording(grpc::ServerContext* server,
-                                               const v1::DeleteRecordingRequest* request,
-                                               v1::DeleteRecordingResponse*) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.DeleteRecording", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "recordings", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.library.Delete(*id, caller->viewer()));
+absl::Status DeleteRecording(Context& context, const Caller& caller,
+                             const v1::DeleteRecordingRequest& request,
+                             v1::DeleteRecordingResponse&) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "recordings", "name"));
+  return context.library.Delete(id, caller.viewer());
 }
 
-grpc::Status RecordingService::UpdateRecording(grpc::ServerContext* server,
-                                               const v1::UpdateRecordingRequest* request,
-                                               v1::UpdateRecordingResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.UpdateRecording", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "recordings", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  const absl::Status changed = Change(context_.gate.access(), *id, *request);
-  if (!changed.ok()) return ToGrpc(changed);
-  const auto row = context_.stores.recordings.Get(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  *response->mutable_recording() = ToProto(*row);
-  return grpc::Status::OK;
+absl::Status UpdateRecording(Context& context, const Caller&,
+                             const v1::UpdateRecordingRequest& request,
+                             v1::UpdateRecordingResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "recordings", "name"));
+  SAED_RETURN_IF_ERROR(Change(context.gate.access(), id, request));
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.recordings.Get(id));
+  *response.mutable_recording() = ToProto(row);
+  return absl::OkStatus();
 }
-
-namespace {
 
 // Of a unit, over the time in which it was observed, Hz.
 double MeanRate(const storage::RecordingRow& recording, const nlohmann::json& summary,
@@ -275,43 +246,32 @@ std::set<int64_t> NeverObserved(const nlohmann::json& summary) {
   return out;
 }
 
-}  // namespace
-
-grpc::Status RecordingService::ListUnits(grpc::ServerContext* server,
-                                         const v1::ListUnitsRequest* request,
-                                         v1::ListUnitsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.ListUnits", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->parent(), "recordings", "parent");
-  if (!id.ok()) return ToGrpc(id.status());
-  const auto size = PageSize(request->page_size());
-  if (!size.ok()) return ToGrpc(size.status());
-  const std::string query = "units/" + *id;
-  const auto after = ParsePageToken(request->page_token(), query, 1);
-  if (!after.ok()) return ToGrpc(after.status());
-  const auto recording = context_.stores.recordings.Get(*id);
-  if (!recording.ok()) return ToGrpc(recording.status());
-  const int64_t position = after->empty() ? -1 : std::strtoll((*after)[0].c_str(), nullptr, 10);
-  const auto rows = context_.stores.recordings.Units(*id, *size, position, kPageBytes);
-  if (!rows.ok()) return ToGrpc(rows.status());
-  const auto summary = nlohmann::json::parse(recording->summary, nullptr, false);
+absl::Status ListUnits(Context& context, const Caller&, const v1::ListUnitsRequest& request,
+                       v1::ListUnitsResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.parent(), "recordings", "parent"));
+  SAED_ASSIGN_OR_RETURN(const auto size, PageSize(request.page_size()));
+  const std::string query = "units/" + id;
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
+  SAED_ASSIGN_OR_RETURN(const auto recording, context.stores.recordings.Get(id));
+  const int64_t position = after.empty() ? -1 : std::strtoll(after[0].c_str(), nullptr, 10);
+  SAED_ASSIGN_OR_RETURN(const auto rows,
+                        context.stores.recordings.Units(id, size, position, kPageBytes));
+  const auto summary = nlohmann::json::parse(recording.summary, nullptr, false);
   const std::set<int64_t> never = NeverObserved(summary);
   int64_t sent = 0;
-  for (size_t bytes = 0; sent < static_cast<int64_t>(rows->size()); ++sent) {
-    const storage::UnitRow& row = (*rows)[static_cast<size_t>(sent)];
-    v1::Unit unit = ToProto(row, MeanRate(*recording, summary, position + 1 + sent, row));
+  for (size_t bytes = 0; sent < static_cast<int64_t>(rows.size()); ++sent) {
+    const storage::UnitRow& row = rows[static_cast<size_t>(sent)];
+    v1::Unit unit = ToProto(row, MeanRate(recording, summary, position + 1 + sent, row));
     unit.set_never_observed(never.contains(row.id));
     bytes += unit.ByteSizeLong();
     if (bytes > kPageBytes && sent > 0) break;
-    *response->add_units() = std::move(unit);
+    *response.add_units() = std::move(unit);
   }
-  if (position + 1 + sent < recording->unit_count) {
-    response->set_next_page_token(MakePageToken(query, {std::to_string(position + sent)}));
+  if (position + 1 + sent < recording.unit_count) {
+    response.set_next_page_token(MakePageToken(query, {std::to_string(position + sent)}));
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
-
-namespace {
 
 v1::IntervalTable TableOf(const nlohmann::json& t) {
   v1::IntervalTable table;
@@ -329,42 +289,32 @@ v1::IntervalTable TableOf(const nlohmann::json& t) {
   return table;
 }
 
-}  // namespace
-
-grpc::Status RecordingService::ListIntervalTables(grpc::ServerContext* server,
-                                                  const v1::ListIntervalTablesRequest* request,
-                                                  v1::ListIntervalTablesResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.ListIntervalTables", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->parent(), "recordings", "parent");
-  if (!id.ok()) return ToGrpc(id.status());
+absl::Status ListIntervalTables(Context& context, const Caller&,
+                                const v1::ListIntervalTablesRequest& request,
+                                v1::ListIntervalTablesResponse& response) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.parent(), "recordings", "parent"));
   // Who knows no pages gets all.
-  const bool paged = request->page_size() != 0 || !request->page_token().empty();
-  auto size = PageSize(request->page_size());
-  if (!size.ok()) return ToGrpc(size.status());
-  if (request->page_size() == 0) size = std::numeric_limits<int>::max();
-  const std::string query = "interval_tables/" + *id;
-  const auto after = ParsePageToken(request->page_token(), query, 1);
-  if (!after.ok()) return ToGrpc(after.status());
-  const auto row = context_.stores.recordings.Get(*id);
-  if (!row.ok()) return ToGrpc(row.status());
-  const auto summary = nlohmann::json::parse(row->summary, nullptr, false);
-  if (!summary.is_object()) return ToGrpc(absl::DataLossError("the summary is damaged"));
+  const bool paged = request.page_size() != 0 || !request.page_token().empty();
+  SAED_ASSIGN_OR_RETURN(int size, PageSize(request.page_size()));
+  if (request.page_size() == 0) size = std::numeric_limits<int>::max();
+  const std::string query = "interval_tables/" + id;
+  SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), query, 1));
+  SAED_ASSIGN_OR_RETURN(const auto row, context.stores.recordings.Get(id));
+  const auto summary = nlohmann::json::parse(row.summary, nullptr, false);
+  if (!summary.is_object()) return absl::DataLossError("the summary is damaged");
   const auto tables = summary.value("tables", nlohmann::json::array());
-  size_t at = after->empty() ? 0 : std::strtoull((*after)[0].c_str(), nullptr, 10);
-  for (size_t bytes = 0; at < tables.size() && response->interval_tables_size() < *size; ++at) {
+  size_t at = after.empty() ? 0 : std::strtoull(after[0].c_str(), nullptr, 10);
+  for (size_t bytes = 0; at < tables.size() && response.interval_tables_size() < size; ++at) {
     v1::IntervalTable table = TableOf(tables[at]);
     bytes += table.ByteSizeLong();
-    if (paged && bytes > kPageBytes && response->interval_tables_size() > 0) break;
-    *response->add_interval_tables() = std::move(table);
+    if (paged && bytes > kPageBytes && response.interval_tables_size() > 0) break;
+    *response.add_interval_tables() = std::move(table);
   }
   if (at < tables.size()) {
-    response->set_next_page_token(MakePageToken(query, {std::to_string(at)}));
+    response.set_next_page_token(MakePageToken(query, {std::to_string(at)}));
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
-
-namespace {
 
 constexpr int kMostSketches = 100'000;
 
@@ -381,42 +331,34 @@ void Tell(const recordings::Reader& reader, v1::FormatInfo& out) {
   }
 }
 
-}  // namespace
-
-grpc::Status RecordingService::ListFormats(grpc::ServerContext* server,
-                                           const v1::ListFormatsRequest* request,
-                                           v1::ListFormatsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.ListFormats", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
+absl::Status ListFormats(Context&, const Caller&, const v1::ListFormatsRequest&,
+                         v1::ListFormatsResponse& response) {
   for (const recordings::Reader* reader : recordings::Readers()) {
-    Tell(*reader, *response->add_formats());
+    Tell(*reader, *response.add_formats());
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
-grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
-                                            const v1::DetectFormatRequest* request,
-                                            v1::DetectFormatResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.DetectFormat", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
+absl::Status DetectFormat(Context&, const Caller&, const v1::DetectFormatRequest& request,
+                          v1::DetectFormatResponse& response) {
   constexpr size_t kLongestName = 1000;
-  if (request->files_size() > kMostSketches) {
-    return ToGrpc(InvalidField("files", fmt::format("holds {} files; at most {} are looked at",
-                                                    request->files_size(), kMostSketches)));
+  if (request.files_size() > kMostSketches) {
+    return InvalidField("files", fmt::format("holds {} files; at most {} are looked at",
+                                             request.files_size(), kMostSketches));
   }
   std::vector<recordings::FileSketch> sketches;
-  for (const auto& file : request->files()) {
+  for (const auto& file : request.files()) {
     if (file.name().empty()) {
-      return ToGrpc(InvalidField("files.name", "is empty; must be the file's path in its folder"));
+      return InvalidField("files.name", "is empty; must be the file's path in its folder");
     }
     if (file.name().size() > kLongestName || file.head().size() > recordings::kSketchBytes ||
         file.tail().size() > recordings::kSketchBytes) {
-      return ToGrpc(InvalidField(
+      return InvalidField(
           "files", fmt::format("holds '{}' with a name of {} bytes, a head of {} and a tail of {}; "
                                "must be at most {}, {} and {}",
                                ValidUtf8(file.name().substr(0, 100)), file.name().size(),
                                file.head().size(), file.tail().size(), kLongestName,
-                               recordings::kSketchBytes, recordings::kSketchBytes)));
+                               recordings::kSketchBytes, recordings::kSketchBytes));
     }
     sketches.push_back({file.name(), file.size(), file.head(), file.tail()});
   }
@@ -424,27 +366,40 @@ grpc::Status RecordingService::DetectFormat(grpc::ServerContext* server,
   for (const auto& sketch : sketches) names.push_back(sketch.name);
   std::sort(names.begin(), names.end());
   recordings::TakeBeside(sketches);
-  const auto reader = recordings::RecogniseReader(recordings::FileSet(std::move(sketches)));
-  if (!reader.ok()) return ToGrpc(reader.status());
-  Tell(**reader, *response->mutable_format());
-  const std::vector<std::string> patterns = recordings::PatternsOf(**reader);
+  SAED_ASSIGN_OR_RETURN(const auto reader,
+                        recordings::RecogniseReader(recordings::FileSet(std::move(sketches))));
+  Tell(*reader, *response.mutable_format());
+  const std::vector<std::string> patterns = recordings::PatternsOf(*reader);
   for (const std::string& name : names) {
     const bool wanted = std::any_of(
         patterns.begin(), patterns.end(),
         [&](const std::string& pattern) { return recordings::MatchesPattern(name, pattern); });
-    if (wanted) response->add_files(name);
+    if (wanted) response.add_files(name);
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
 
-grpc::Status RecordingService::DownloadRecording(
-    grpc::ServerContext* server, const v1::DownloadRecordingRequest* request,
-    grpc::ServerWriter<v1::DownloadRecordingResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "RecordingService.DownloadRecording", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "recordings", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(SendRecording(context_, *id, *request, *server, *stream));
+absl::Status DownloadRecording(Context& context, const Caller&, grpc::ServerContext& server,
+                               const v1::DownloadRecordingRequest& request,
+                               grpc::ServerWriter<v1::DownloadRecordingResponse>& stream) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "recordings", "name"));
+  return SendRecording(context, id, request, server, stream);
+}
+
+}  // namespace
+
+void AddRecordingMethods(Methods& methods) {
+  methods.Add(ImportRecording);
+  methods.Add(SimulateRecording);
+  methods.Add(GetRecording);
+  methods.Add(ListRecordings);
+  methods.Add(DeleteRecording);
+  methods.Add(UpdateRecording);
+  methods.Add(ListUnits);
+  methods.Add(ListIntervalTables);
+  methods.Add(ListFormats);
+  methods.Add(DetectFormat);
+  methods.Add(DownloadRecording);
 }
 
 }  // namespace saed::rpc

@@ -8,58 +8,50 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
+#include <vector>
 
-#include "server/rpc/admin_service.h"
+#include "saed/v1/admin.pb.h"
+#include "saed/v1/features.pb.h"
+#include "saed/v1/inference.pb.h"
+#include "saed/v1/jobs.pb.h"
+#include "saed/v1/models.pb.h"
+#include "saed/v1/recordings.pb.h"
+#include "saed/v1/server.pb.h"
+#include "saed/v1/sweeps.pb.h"
 #include "server/rpc/door.h"
-#include "server/rpc/feature_service.h"
-#include "server/rpc/inference_service.h"
 #include "server/rpc/interceptor.h"
-#include "server/rpc/job_service.h"
-#include "server/rpc/model_service.h"
-#include "server/rpc/recording_service.h"
-#include "server/rpc/server_service.h"
-#include "server/rpc/sweep_service.h"
+#include "server/rpc/methods.h"
 
 namespace saed::rpc {
 
 struct RpcServer::Services {
-  Services(Context& context, double request_seconds)
-      : arrivals(request_seconds),
-        recordings(context),
-        jobs(context),
-        models(context),
-        inference(context),
-        features(context),
-        server(context),
-        sweeps(context),
-        admin(context),
-        doors{Of(recordings, *v1::ImportRecordingRequest::descriptor()->file(), context),
-              Of(jobs, *v1::CreateJobRequest::descriptor()->file(), context),
-              Of(models, *v1::GetModelRequest::descriptor()->file(), context),
-              Of(inference, *v1::EncodeRequest::descriptor()->file(), context),
-              Of(features, *v1::GetFeatureRequest::descriptor()->file(), context),
-              Of(server, *v1::GetServerStatusRequest::descriptor()->file(), context),
-              Of(sweeps, *v1::GetSweepRequest::descriptor()->file(), context),
-              Of(admin, *v1::CreateUserRequest::descriptor()->file(), context)} {}
-
-  // The door of the file's one service.
-  std::unique_ptr<Door> Of(grpc::Service& service, const google::protobuf::FileDescriptor& file,
-                           Context& context) {
-    return std::make_unique<Door>(service, *file.service(0), context.gate, arrivals);
+  Services(Context& context, double request_seconds) : arrivals(request_seconds), methods(context) {
+    AddRecordingMethods(methods);
+    AddJobMethods(methods);
+    AddModelMethods(methods);
+    AddInferenceMethods(methods);
+    AddFeatureMethods(methods);
+    AddAnnotationMethods(methods);
+    AddComparisonMethods(methods);
+    AddServerMethods(methods);
+    AddSweepMethods(methods);
+    AddAdminMethods(methods);
+    AddTokenMethods(methods);
+    // Each file has one service.
+    for (const auto* request :
+         {v1::ImportRecordingRequest::descriptor(), v1::CreateJobRequest::descriptor(),
+          v1::GetModelRequest::descriptor(), v1::EncodeRequest::descriptor(),
+          v1::GetFeatureRequest::descriptor(), v1::GetServerStatusRequest::descriptor(),
+          v1::GetSweepRequest::descriptor(), v1::CreateUserRequest::descriptor()}) {
+      doors.push_back(
+          std::make_unique<Door>(*request->file()->service(0), methods, context.gate, arrivals));
+    }
   }
 
   StallGuard arrivals;
-  RecordingService recordings;
-  JobService jobs;
-  ModelService models;
-  InferenceService inference;
-  FeatureService features;
-  ServerService server;
-  SweepService sweeps;
-  AdminService admin;
-  std::array<std::unique_ptr<Door>, 8> doors;
+  Methods methods;
+  std::vector<std::unique_ptr<Door>> doors;
 };
 
 namespace {

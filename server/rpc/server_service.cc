@@ -1,33 +1,33 @@
-#include "server/rpc/server_service.h"
-
+// ServerService: how the server is.
+#include "saed/v1/server.pb.h"
+#include "server/base/status_macros.h"
 #include "server/rpc/convert.h"
-#include "server/rpc/status.h"
+#include "server/rpc/methods.h"
 #include "server/sae/kernels/dispatch.h"
 
 namespace saed::rpc {
+namespace {
 
-grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
-                                            const v1::GetServerStatusRequest* request,
-                                            v1::GetServerStatusResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "ServerService.GetServerStatus", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  response->set_version(SAED_VERSION);
-  response->set_caller(caller->user);
-  response->set_caller_role(std::string(RoleName(caller->role)));
-  *response->mutable_start_time() = Timestamp(started_at_);
-  response->set_threads(context_.scheduler.threads());
+absl::Status GetServerStatus(Context& context, const Caller& caller,
+                             const v1::GetServerStatusRequest&,
+                             v1::GetServerStatusResponse& response) {
+  response.set_version(SAED_VERSION);
+  response.set_caller(caller.user);
+  response.set_caller_role(std::string(RoleName(caller.role)));
+  *response.mutable_start_time() = Timestamp(context.started_at);
+  response.set_threads(context.scheduler.threads());
   for (const sae::KernelPath& path : sae::KernelPaths()) {
-    auto* m = response->add_kernel_paths();
+    auto* m = response.add_kernel_paths();
     m->set_name(path.name);
     m->set_available(path.available);
     m->set_reason(path.reason);
     m->set_in_use(path.name == sae::KernelPathName());
   }
-  response->set_memory_bytes(context_.scheduler.LimitsFor(caller->user).memory);
-  for (const jobs::UserReport& user : context_.scheduler.Users()) {
+  response.set_memory_bytes(context.scheduler.LimitsFor(caller.user).memory);
+  for (const jobs::UserReport& user : context.scheduler.Users()) {
     // What others run may be private.
-    if (!caller->viewer().all && user.user != caller->user) continue;
-    auto* m = response->add_users();
+    if (!caller.viewer().all && user.user != caller.user) continue;
+    auto* m = response.add_users();
     m->set_user(user.user);
     m->set_running_jobs(user.running);
     m->set_waiting_jobs(user.waiting);
@@ -35,20 +35,23 @@ grpc::Status ServerService::GetServerStatus(grpc::ServerContext* server,
     m->set_core_seconds(user.core_seconds);
     m->set_share(user.share);
   }
-  for (const recordings::Guard& guard : context_.reader_guards) {
-    auto* m = response->add_reader_guards();
+  for (const recordings::Guard& guard : context.reader_guards) {
+    auto* m = response.add_reader_guards();
     m->set_name(guard.name);
     m->set_active(guard.active);
     m->set_detail(guard.detail);
   }
-  const auto queue = context_.stores.jobs.Statistics(caller->viewer());
-  if (!queue.ok()) return ToGrpc(queue.status());
-  for (const auto& c : queue->counts) {
-    if (c.state == "QUEUED") response->set_queued_jobs(response->queued_jobs() + c.jobs);
-    if (c.state == "PAUSED") response->set_paused_jobs(response->paused_jobs() + c.jobs);
-    if (c.state == "RUNNING") response->set_running_jobs(response->running_jobs() + c.jobs);
+  SAED_ASSIGN_OR_RETURN(const auto queue, context.stores.jobs.Statistics(caller.viewer()));
+  for (const auto& c : queue.counts) {
+    if (c.state == "QUEUED") response.set_queued_jobs(response.queued_jobs() + c.jobs);
+    if (c.state == "PAUSED") response.set_paused_jobs(response.paused_jobs() + c.jobs);
+    if (c.state == "RUNNING") response.set_running_jobs(response.running_jobs() + c.jobs);
   }
-  return grpc::Status::OK;
+  return absl::OkStatus();
 }
+
+}  // namespace
+
+void AddServerMethods(Methods& methods) { methods.Add(GetServerStatus); }
 
 }  // namespace saed::rpc

@@ -1,5 +1,4 @@
-#include "server/rpc/sweep_service.h"
-
+// SweepService: searches for good settings.
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -9,12 +8,13 @@
 #include <map>
 #include <thread>
 
+#include "saed/v1/sweeps.pb.h"
 #include "server/base/faults.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/check_cost.h"
 #include "server/rpc/convert_sweeps.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -43,8 +43,8 @@ absl::StatusOr<v1::Sweep> Whole(Context& context, const std::string& id) {
   return ToProto(report);
 }
 
-absl::Status Get(Context& context, const v1::GetSweepRequest& request,
-                 v1::GetSweepResponse& response) {
+absl::Status GetSweep(Context& context, const Caller&, const v1::GetSweepRequest& request,
+                      v1::GetSweepResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   SAED_ASSIGN_OR_RETURN(int size, PageSize(request.page_size()));
   const bool paged = request.page_size() != 0 || !request.page_token().empty();
@@ -94,8 +94,8 @@ class Sent {
   std::map<int64_t, std::string> trials_;
 };
 
-absl::Status Create(Context& context, const Caller& caller, const v1::CreateSweepRequest& request,
-                    v1::CreateSweepResponse& response) {
+absl::Status CreateSweep(Context& context, const Caller& caller,
+                         const v1::CreateSweepRequest& request, v1::CreateSweepResponse& response) {
   if (request.request_id().size() > 100) {
     return InvalidField("request_id", fmt::format("is {} bytes long; at most 100 are allowed",
                                                   request.request_id().size()));
@@ -129,8 +129,8 @@ absl::Status Create(Context& context, const Caller& caller, const v1::CreateSwee
 
 // Its owner may end a sweep also where they may read it no more, as what it is made from was
 // hidden: then the answer is its name and state alone.
-absl::Status Cancel(Context& context, const Caller& caller, const v1::CancelSweepRequest& request,
-                    v1::CancelSweepResponse& response) {
+absl::Status CancelSweep(Context& context, const Caller& caller,
+                         const v1::CancelSweepRequest& request, v1::CancelSweepResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   SAED_RETURN_IF_ERROR(context.sweeps.Cancel(id).status());
   SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
@@ -144,8 +144,8 @@ absl::Status Cancel(Context& context, const Caller& caller, const v1::CancelSwee
   return owner.status();
 }
 
-absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRequest& request,
-                  v1::ListSweepsResponse& response) {
+absl::Status ListSweeps(Context& context, const Caller& caller,
+                        const v1::ListSweepsRequest& request, v1::ListSweepsResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   SAED_ASSIGN_OR_RETURN(const auto after, ParsePageToken(request.page_token(), "sweeps", 1));
   const int64_t before = after.empty() ? std::numeric_limits<int64_t>::max()
@@ -160,9 +160,9 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListSweepsRe
   return absl::OkStatus();
 }
 
-absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
-                   grpc::ServerContext& server,
-                   grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
+absl::Status WatchSweep(Context& context, const Caller&, grpc::ServerContext& server,
+                        const v1::WatchSweepRequest& request,
+                        grpc::ServerWriter<v1::WatchSweepResponse>& stream) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
   std::string last;
   Sent sent;
@@ -174,7 +174,7 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
     }
     // It may be somebody's private sweep by now, and the caller's token revoked.
     SAED_ASSIGN_OR_RETURN(const Caller now, context.gate.Identify(server));
-    SAED_RETURN_IF_ERROR(context.gate.Resources(now, "SweepService.WatchSweep", request));
+    SAED_RETURN_IF_ERROR(context.gate.Resources(now, MethodOf(*request.descriptor()), request));
     const uint64_t rings = context.scheduler.bell().rings();
     SAED_ASSIGN_OR_RETURN(v1::Sweep sweep, Whole(context, id));
     std::string shown = Bytes(sweep);
@@ -196,55 +196,21 @@ absl::Status Watch(Context& context, const v1::WatchSweepRequest& request,
   return absl::CancelledError("the watcher went away");
 }
 
+absl::Status DeleteSweep(Context& context, const Caller&, const v1::DeleteSweepRequest& request,
+                         v1::DeleteSweepResponse&) {
+  SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "sweeps", "name"));
+  return context.stores.sweeps.Delete(id);
+}
+
 }  // namespace
 
-grpc::Status SweepService::CreateSweep(grpc::ServerContext* server,
-                                       const v1::CreateSweepRequest* request,
-                                       v1::CreateSweepResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.CreateSweep", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Create(context_, *caller, *request, *response));
-}
-
-grpc::Status SweepService::GetSweep(grpc::ServerContext* server, const v1::GetSweepRequest* request,
-                                    v1::GetSweepResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.GetSweep", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Get(context_, *request, *response));
-}
-
-grpc::Status SweepService::ListSweeps(grpc::ServerContext* server,
-                                      const v1::ListSweepsRequest* request,
-                                      v1::ListSweepsResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.ListSweeps", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status SweepService::WatchSweep(grpc::ServerContext* server,
-                                      const v1::WatchSweepRequest* request,
-                                      grpc::ServerWriter<v1::WatchSweepResponse>* stream) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.WatchSweep", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Watch(context_, *request, *server, *stream));
-}
-
-grpc::Status SweepService::CancelSweep(grpc::ServerContext* server,
-                                       const v1::CancelSweepRequest* request,
-                                       v1::CancelSweepResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.CancelSweep", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Cancel(context_, *caller, *request, *response));
-}
-
-grpc::Status SweepService::DeleteSweep(grpc::ServerContext* server,
-                                       const v1::DeleteSweepRequest* request,
-                                       v1::DeleteSweepResponse*) {
-  const auto caller = context_.gate.Enter(*server, "SweepService.DeleteSweep", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  const auto id = IdOf(request->name(), "sweeps", "name");
-  if (!id.ok()) return ToGrpc(id.status());
-  return ToGrpc(context_.stores.sweeps.Delete(*id));
+void AddSweepMethods(Methods& methods) {
+  methods.Add(CreateSweep);
+  methods.Add(GetSweep);
+  methods.Add(ListSweeps);
+  methods.Add(WatchSweep);
+  methods.Add(CancelSweep);
+  methods.Add(DeleteSweep);
 }
 
 }  // namespace saed::rpc

@@ -1,9 +1,11 @@
 // AdminService: tokens, of everyone for administrators and of themselves for others.
+#include <limits>
+
+#include "saed/v1/admin.pb.h"
 #include "server/base/status_macros.h"
-#include "server/rpc/admin_service.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/methods.h"
 #include "server/rpc/names.h"
-#include "server/rpc/status.h"
 
 namespace saed::rpc {
 namespace {
@@ -22,8 +24,8 @@ v1::Token ToProto(const storage::TokenRow& row) {
   return m;
 }
 
-absl::Status Make(Context& context, const Caller& caller, const v1::CreateTokenRequest& request,
-                  v1::CreateTokenResponse& response) {
+absl::Status CreateToken(Context& context, const Caller& caller,
+                         const v1::CreateTokenRequest& request, v1::CreateTokenResponse& response) {
   std::string user = caller.user;
   if (!request.user().empty() || !caller.known()) {
     SAED_ASSIGN_OR_RETURN(user, UserOf(request.user(), "user"));
@@ -35,8 +37,8 @@ absl::Status Make(Context& context, const Caller& caller, const v1::CreateTokenR
   return absl::OkStatus();
 }
 
-absl::Status List(Context& context, const Caller& caller, const v1::ListTokensRequest& request,
-                  v1::ListTokensResponse& response) {
+absl::Status ListTokens(Context& context, const Caller& caller,
+                        const v1::ListTokensRequest& request, v1::ListTokensResponse& response) {
   SAED_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), kMostRows));
   std::string user = caller.viewer().all ? "" : caller.user;
   if (!request.user().empty()) {
@@ -58,8 +60,8 @@ absl::Status List(Context& context, const Caller& caller, const v1::ListTokensRe
   return absl::OkStatus();
 }
 
-absl::Status Revoke(Context& context, const Caller& caller, const v1::RevokeTokenRequest& request,
-                    v1::RevokeTokenResponse& response) {
+absl::Status RevokeToken(Context& context, const Caller& caller,
+                         const v1::RevokeTokenRequest& request, v1::RevokeTokenResponse& response) {
   SAED_ASSIGN_OR_RETURN(const std::string id, IdOf(request.name(), "tokens", "name"));
   // Others' are there where the caller was an administrator when they were made.
   SAED_ASSIGN_OR_RETURN(const int revoked, context.gate.people().Revoke(
@@ -71,28 +73,10 @@ absl::Status Revoke(Context& context, const Caller& caller, const v1::RevokeToke
 
 }  // namespace
 
-grpc::Status AdminService::CreateToken(grpc::ServerContext* server,
-                                       const v1::CreateTokenRequest* request,
-                                       v1::CreateTokenResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.CreateToken", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Make(context_, *caller, *request, *response));
-}
-
-grpc::Status AdminService::ListTokens(grpc::ServerContext* server,
-                                      const v1::ListTokensRequest* request,
-                                      v1::ListTokensResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.ListTokens", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(List(context_, *caller, *request, *response));
-}
-
-grpc::Status AdminService::RevokeToken(grpc::ServerContext* server,
-                                       const v1::RevokeTokenRequest* request,
-                                       v1::RevokeTokenResponse* response) {
-  const auto caller = context_.gate.Enter(*server, "AdminService.RevokeToken", request);
-  if (!caller.ok()) return ToGrpc(caller.status());
-  return ToGrpc(Revoke(context_, *caller, *request, *response));
+void AddTokenMethods(Methods& methods) {
+  methods.Add(CreateToken);
+  methods.Add(ListTokens);
+  methods.Add(RevokeToken);
 }
 
 }  // namespace saed::rpc

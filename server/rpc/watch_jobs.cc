@@ -132,9 +132,9 @@ class Watcher {
 
 }  // namespace
 
-absl::Status WatchAllJobs(Context& context, const v1::WatchJobsRequest& request,
-                          grpc::ServerContext& server,
-                          grpc::ServerWriter<v1::WatchJobsResponse>& stream) {
+absl::Status WatchJobs(Context& context, const Caller&, grpc::ServerContext& server,
+                       const v1::WatchJobsRequest& request,
+                       grpc::ServerWriter<v1::WatchJobsResponse>& stream) {
   Watcher watcher(context, request, stream);
   StallGuard::Stream moving(context.stalls, server);
   while (!server.IsCancelled()) {
