@@ -8,6 +8,7 @@
 
 #include "server/sae/architectures/rows.h"
 #include "server/sae/architectures/topk_of_all.h"
+#include "server/sae/decode_rows.h"
 #include "server/sae/kernels/dispatch.h"
 #include "server/sae/parallel.h"
 #include "server/sae/stage_clock.h"
@@ -17,23 +18,6 @@ namespace {
 
 constexpr int64_t kColumnBlock = 64;
 constexpr int kSlack = CountEncoder::kSlack;
-
-template <class T>
-void DecodeRow(const Parameters<T>& p, const Pass<T>& pass, int64_t b, const T* bias, T* out) {
-  const int64_t at = pass.begin[b];
-  Kernels<T>().weighted_rows(bias, p.decoder.data(), p.outputs, pass.latent.data() + at,
-                             pass.value.data() + at, static_cast<int>(pass.end[b] - at), p.outputs,
-                             out);
-}
-
-// ∂L/∂f of one window: dot products of the output slope with the used decoder rows.
-template <class T>
-void CodeSlopes(const Parameters<T>& p, int64_t b, Pass<T>& pass) {
-  const int64_t at = pass.begin[b];
-  Kernels<T>().dots(pass.output_slope.data() + b * p.outputs, p.decoder.data(), p.outputs,
-                    pass.latent.data() + at, static_cast<int>(pass.end[b] - at), p.outputs,
-                    pass.slope.data() + at);
-}
 
 // The mean count of an input over some windows, evenly spread.
 double MeanCount(const TrainingData& data) {
@@ -185,14 +169,26 @@ void Step<T>::LossRows(const Batch<T>& batch, int64_t first, int64_t last) {
     Pass<T>& pass = passes_[i];
     const T scale = static_cast<T>(pass.weight / elements);
     const bool keep = i == main_ && !residual_.empty();
+    const bool shared = SharesRows(batch.parameters, pass, first, last);
+    if (shared) {
+      DecodeSharedRows(batch.parameters, pass, first, last, pass.output_slope.data());
+    }
     for (int64_t b = first; b < last; ++b) {
       T* a = pass.output_slope.data() + b * outputs_;
-      DecodeRow(batch.parameters, pass, b, batch.parameters.decoder_bias.data(), a);
+      if (!shared) DecodeRow(batch.parameters, pass, b, batch.parameters.decoder_bias.data(), a);
       if (keep && aux_through_output()) std::copy_n(a, outputs_, residual_.data() + b * outputs_);
       row_losses_[i][b] =
           k.loss_slope(spec_.loss, spec_.output, y_.data() + b * outputs_, scale, outputs_, a,
                        keep && !aux_through_output() ? residual_.data() + b * outputs_ : nullptr);
-      CodeSlopes(batch.parameters, b, pass);
+      if (!shared) CodeSlopes(batch.parameters, b, pass);
+    }
+    if (shared) {
+      ForSharedRows(batch.parameters, pass, first, last,
+                    [&](int64_t b, int64_t begin, int64_t end) {
+                      CodeSlopes(batch.parameters, b, begin, end, pass);
+                    });
+    }
+    for (int64_t b = first; b < last; ++b) {
       row_penalties_[b] += architecture_->FinishRow(batch, b, i, pass);
     }
   }

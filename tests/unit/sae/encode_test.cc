@@ -1,10 +1,13 @@
-// Codes of many windows at once beside those of each by itself.
+// Many windows at once beside each by itself.
 #include <gtest/gtest.h>
 
 #include <numeric>
 
+#include "server/sae/architectures/rows.h"
+#include "server/sae/decode_rows.h"
 #include "server/sae/model.h"
 #include "server/sae/random.h"
+#include "server/sae/step.h"
 
 namespace saed::sae {
 namespace {
@@ -81,6 +84,43 @@ TEST(Encode, CountsAmongOtherWindowsKeepTheirExactCodes) {
       ASSERT_EQ(mixed.latent[at + e], exact.latent[exact.row_begin[b] + e]);
       ASSERT_EQ(mixed.value[at + e], exact.value[exact.row_begin[b] + e]);
     }
+  }
+}
+
+// Half of all latents are active and the decoder is larger than what is held in cache: windows go
+// through it together, and come out as each would by itself.
+TEST(Step, DenseCodesAreDecodedAsEachByItself) {
+  constexpr int kMany = 256, kWide = 600, kRows = 64;
+  std::vector<uint8_t> counts(kRows * kWide);
+  std::vector<int64_t> starts(kRows);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    counts[i] = static_cast<uint8_t>(CounterRandom(6, 2).Below(i, 3));
+  }
+  std::iota(starts.begin(), starts.end(), 0);
+  ModelSpec spec;
+  spec.selection = Selection::kRelu;
+  spec.levels = {{kMany, 5}};
+  spec.loss = Loss::kPoisson;
+  spec.output = Output::kSoftplus;
+  const TrainingData data{{counts.data(), DType::kU8, kRows, kWide}, {}, starts, 1};
+  const auto p = InitialParameters<float>(spec, kWide, kWide, 1);
+  Step<float> step(spec, data);
+  step.PackAll(p);
+  step.Forward(starts, p, {}, {});
+  const Pass<float>& pass = step.main_pass();
+  ASSERT_TRUE(SharesRows(p, pass, 0, RowBlock(kRows)));
+  const auto& k = Kernels<float>();
+  for (int64_t b = 0; b < kRows; ++b) {
+    const int64_t at = pass.begin[b], n = pass.end[b] - at;
+    std::vector<float> a(kWide), slope(n);
+    k.weighted_rows(p.decoder_bias.data(), p.decoder.data(), kWide, pass.latent.data() + at,
+                    pass.value.data() + at, static_cast<int>(n), kWide, a.data());
+    k.loss_slope(spec.loss, spec.output, step.target(b), 1.0f / (kRows * kWide), kWide, a.data(),
+                 nullptr);
+    k.dots(a.data(), p.decoder.data(), kWide, pass.latent.data() + at, static_cast<int>(n), kWide,
+           slope.data());
+    for (int i = 0; i < kWide; ++i) ASSERT_EQ(pass.output_slope[b * kWide + i], a[i]) << b;
+    for (int64_t e = 0; e < n; ++e) ASSERT_EQ(pass.slope[at + e], slope[e]) << b;
   }
 }
 
