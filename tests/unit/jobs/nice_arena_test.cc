@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <tbb/parallel_for.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "server/base/nice.h"
+#include "server/sae/parallel.h"
 
 namespace saed::jobs {
 namespace {
@@ -24,22 +24,20 @@ std::multiset<int> Niceness(tbb::task_arena& arena, int threads) {
   std::multiset<int> out;
   std::atomic<int> there = 0;
   arena.execute([&] {
-    tbb::parallel_for(
-        0, threads,
-        [&](int) {
-          {
-            const std::lock_guard lock(mutex);
-            if (seen.insert(std::this_thread::get_id()).second) {
-              out.insert(Niceness());
-              ++there;
-            }
-          }
-          const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-          while (there < threads && std::chrono::steady_clock::now() < until) {
-            std::this_thread::yield();
-          }
-        },
-        tbb::simple_partitioner());
+    // So many that each thread gets some, however they are dealt.
+    sae::ForBlocks(16 * threads, 1, [&](int64_t, int64_t, int64_t) {
+      {
+        const std::lock_guard lock(mutex);
+        if (seen.insert(std::this_thread::get_id()).second) {
+          out.insert(Niceness());
+          ++there;
+        }
+      }
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+      while (there < threads && std::chrono::steady_clock::now() < until) {
+        std::this_thread::yield();
+      }
+    });
   });
   return out;
 }
