@@ -1,10 +1,10 @@
 #include "server/features/certainty.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 
+#include "server/features/drawn_aurocs.h"
 #include "server/features/student.h"
 #include "server/sae/random_bits.h"
 
@@ -15,7 +15,6 @@ constexpr uint64_t kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
 constexpr double kNormal975 = 1.959963984540054;
-constexpr size_t kAtOnce = 8;  // draws
 
 }  // namespace
 
@@ -99,93 +98,12 @@ const std::vector<int64_t>& BlocksToDraw(const std::vector<uint8_t>& label,
 
 namespace {
 
-// A window in the order of values, as the bootstrap sees it.
-struct Drawn {
-  int32_t block;
-  uint8_t positive;
-  uint8_t ends_tie;  // whether the next window has another value
-};
-
-std::vector<Drawn> InOrder(const Ordered& values, const std::vector<uint8_t>& label,
-                           const std::vector<int32_t>& block_of) {
-  const Activations& sorted = values.entries();
-  std::vector<Drawn> out;
-  out.reserve(sorted.size());
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    const auto& [w, value] = sorted[i];
-    if (label[w] != kOutside) out.push_back({block_of[w], label[w], 0});
-    // Whichever of equals is the last that counts.
-    const bool ends = i + 1 == sorted.size() || sorted[i + 1].second != value;
-    if (ends && !out.empty()) out.back().ends_tie = 1;
-  }
-  return out;
-}
-
 // Linear between order statistics, as NumPy's percentile.
 double Percentile(const std::vector<double>& sorted, double fraction) {
   const double x = fraction * static_cast<double>(sorted.size() - 1);
   const auto i = static_cast<size_t>(x);
   const double next = sorted[std::min(i + 1, sorted.size() - 1)];
   return sorted[i] + (x - static_cast<double>(i)) * (next - sorted[i]);
-}
-
-// Several draws at once, which differ in the weights alone. All numbers are whole or halves, so
-// that sums are exact.
-struct Several {
-  std::array<double, kAtOnce> of{};
-
-  double& operator[](size_t i) { return of[i]; }
-  double operator[](size_t i) const { return of[i]; }
-};
-
-Several WeightsOf(const uint8_t* weight) {
-  Several out;
-  for (size_t i = 0; i < kAtOnce; ++i) out[i] = weight[i];
-  return out;
-}
-
-// By class (kHoldsNot, kHolds), of each block.
-struct OfBlocks {
-  std::array<std::vector<double>, 2> all, active;  // windows of which the condition asks
-
-  OfBlocks(const std::vector<int64_t>& blocks, const std::vector<uint8_t>& label) {
-    for (auto* both : {&all, &active}) both->fill(std::vector<double>(blocks.size() - 1, 0));
-    for (size_t b = 0; b + 1 < blocks.size(); ++b) {
-      for (int64_t w = blocks[b]; w < blocks[b + 1]; ++w) {
-        if (label[w] != kOutside) all[label[w] == kHolds][b] += 1;
-      }
-    }
-  }
-};
-
-// Adds the AUROCs of the draws with the weights [blocks, kAtOnce], the first `draws` of them.
-void AddAurocs(const uint8_t* weight, int draws, const OfBlocks& windows,
-               const std::vector<Drawn>& order, std::vector<double>& out) {
-  Several all[2], below, won, tie[2];
-  for (size_t b = 0; b < windows.all[0].size(); ++b) {
-    const Several w = WeightsOf(weight + b * kAtOnce);
-    for (size_t i = 0; i < kAtOnce; ++i) {
-      for (const int side : {0, 1}) all[side][i] += w[i] * windows.all[side][b];
-      below[i] += w[i] * (windows.all[0][b] - windows.active[0][b]);
-      won[i] += w[i] * (windows.all[1][b] - windows.active[1][b]);
-    }
-  }
-  // Pairs won by positives, ties half, from the inactive windows upwards.
-  for (size_t i = 0; i < kAtOnce; ++i) won[i] = won[i] * below[i] / 2;
-  for (const Drawn& d : order) {
-    const Several w = WeightsOf(weight + d.block * kAtOnce);
-    Several& own = tie[d.positive];
-    for (size_t i = 0; i < kAtOnce; ++i) own[i] += w[i];
-    if (!d.ends_tie) continue;
-    for (size_t i = 0; i < kAtOnce; ++i) {
-      won[i] += tie[1][i] * (below[i] + tie[0][i] / 2);
-      below[i] += tie[0][i];
-    }
-    tie[0] = tie[1] = {};
-  }
-  for (int i = 0; i < draws; ++i) {
-    if (all[0][i] != 0 && all[1][i] != 0) out.push_back(won[i] / (all[1][i] * all[0][i]));
-  }
 }
 
 // Percentiles of the draws about `score`, made wider for the `blocks` of the rarer class: few of
@@ -204,35 +122,28 @@ std::optional<Interval> WidenedInterval(double score, std::vector<double> draws,
 
 BlockDraws::BlockDraws(const std::vector<int64_t>& blocks, uint64_t stream) : blocks_(blocks) {
   const size_t count = blocks.empty() ? 0 : blocks.size() - 1;
-  weight_.assign((kReplicates + kAtOnce - 1) / kAtOnce * kAtOnce * count, 0);
+  weight_.assign((kReplicates + kDrawsAtOnce - 1) / kDrawsAtOnce * kDrawsAtOnce * count, 0);
   std::vector<uint64_t> bits(count);
   for (size_t draw = 0; draw < kReplicates; ++draw) {
     sae::RandomBits(kBootstrapSeed, stream, draw * count, bits);
-    uint8_t* weight = weight_.data() + draw / kAtOnce * kAtOnce * count + draw % kAtOnce;
-    for (const uint64_t b : bits) weight[sae::BelowOf(b, count) * kAtOnce] += 1;
+    uint8_t* weight =
+        weight_.data() + draw / kDrawsAtOnce * kDrawsAtOnce * count + draw % kDrawsAtOnce;
+    for (const uint64_t b : bits) weight[sae::BelowOf(b, count) * kDrawsAtOnce] += 1;
   }
 }
 
 BlockDraws::Scores BlockDraws::Aurocs(const Ordered& values,
                                       const std::vector<uint8_t>& label) const {
   if (blocks_.size() < 2) return {};
-  const size_t count = blocks_.size() - 1;
-  std::vector<int32_t> block_of(label.size());
-  for (size_t b = 0; b < count; ++b) {
-    std::fill(block_of.begin() + blocks_[b], block_of.begin() + blocks_[b + 1],
-              static_cast<int32_t>(b));
-  }
-  const std::vector<Drawn> order = InOrder(values, label, block_of);
-  OfBlocks windows(blocks_, label);
-  for (const Drawn& d : order) windows.active[d.positive][d.block] += 1;
   Scores out{.blocks = BlocksOfRarer(label, blocks_), .of_all = {}, .of_draws = {}};
   if (out.blocks == 0) return out;
-  const std::vector<uint8_t> once(count * kAtOnce, 1);
-  AddAurocs(once.data(), 1, windows, order, out.of_all);
-  for (size_t draw = 0; draw < kReplicates; draw += kAtOnce) {
-    AddAurocs(weight_.data() + draw * count,
-              static_cast<int>(std::min(kAtOnce, kReplicates - draw)), windows, order,
-              out.of_draws);
+  const size_t count = blocks_.size() - 1;
+  const DrawnAurocs aurocs(values, label, blocks_);
+  const std::vector<uint8_t> once(count * kDrawsAtOnce, 1);
+  aurocs.Add(once.data(), 1, out.of_all);
+  for (int draw = 0; draw < kReplicates; draw += kDrawsAtOnce) {
+    aurocs.Add(weight_.data() + draw * count, std::min(kDrawsAtOnce, kReplicates - draw),
+               out.of_draws);
   }
   return out;
 }

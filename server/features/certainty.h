@@ -65,7 +65,7 @@ class BlockDraws {
   Scores Aurocs(const Ordered& values, const std::vector<uint8_t>& label) const;
 
   std::vector<int64_t> blocks_;
-  // How often each draw has each block, [draws ÷ kAtOnce, blocks, kAtOnce]. As one of n blocks is
+  // How often each draw has each block, [draws ÷ 8, blocks, 8]. As one of n blocks is
   // drawn n times, 256 draws of the same are less likely than 10⁻⁵⁰⁰.
   std::vector<uint8_t> weight_;
 };

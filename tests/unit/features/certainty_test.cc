@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "server/features/drawn_aurocs.h"
 #include "server/sae/random.h"
 
 namespace saed::features {
@@ -759,6 +760,36 @@ TEST(Certainty, ShiftedPValuesOfANegativeAreThoseOfShiftedLabels) {
           << falls << " " << c;
     }
   }
+}
+
+// Pairs of blocks and the order of values count the same: ties, inactive windows, negative values,
+// windows outside and blocks without a class among them.
+TEST(DrawnAurocs, ByPairsOfBlocksAsByOrder) {
+  constexpr int64_t kWindows = 400;
+  const sae::CounterRandom random(9, 1);
+  std::vector<int64_t> blocks = {0, 1, 40, 90, 91, 150, 260, 300, 390, kWindows};
+  std::vector<uint8_t> label(kWindows);
+  Activations values;
+  for (int64_t w = 0; w < kWindows; ++w) {
+    label[w] = w < 90 ? kHolds : static_cast<uint8_t>(random.Below(4 * w, 3));
+    if (random.Below(4 * w + 1, 4) > 0) {
+      values.emplace_back(w, static_cast<float>(random.Below(4 * w + 2, 30)) - 5);
+    }
+  }
+  const DrawnAurocs by_pairs(values, label, blocks, DrawnAurocs::By::kPairs);
+  const DrawnAurocs by_order(values, label, blocks, DrawnAurocs::By::kOrder);
+  std::vector<double> a, b;
+  for (int64_t draw = 0; draw < 20; ++draw) {
+    std::vector<uint8_t> weight;
+    for (size_t i = 0; i < (blocks.size() - 1) * kDrawsAtOnce; ++i) {
+      weight.push_back(static_cast<uint8_t>(random.Below(4 * (draw * 1000 + i) + 3, 4)));
+    }
+    by_pairs.Add(weight.data(), kDrawsAtOnce, a);
+    by_order.Add(weight.data(), kDrawsAtOnce, b);
+  }
+  EXPECT_EQ(a, b);
+  ASSERT_EQ(a.size(), 20u * kDrawsAtOnce);
+  EXPECT_NE(a[0], a[1]);
 }
 
 }  // namespace
