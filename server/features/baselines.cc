@@ -134,7 +134,7 @@ bool BothClasses(const Label& label, const std::vector<int64_t>& rows) {
 
 // The C with the highest mean AUROC over folds, the smallest among equals.
 double ChoosePenalty(const SparseRows& x, const Label& label, const std::vector<uint8_t>& fold,
-                     const std::vector<int64_t>& rows) {
+                     const std::vector<int64_t>& rows, bool beside_others) {
   std::array<std::vector<int64_t>, kBaselineFolds> fit, validation;
   std::vector<LogisticFit> fits;
   std::vector<int> folds;  // of each fit
@@ -150,7 +150,7 @@ double ChoosePenalty(const SparseRows& x, const Label& label, const std::vector<
     if (aurocs[i].size() == std::size(kPenalties)) return std::nullopt;
     return kPenalties[aurocs[i].size()];
   };
-  FitLogistics(x, fits, kTolerance, kIterations, next);
+  FitLogistics(x, fits, kTolerance, kIterations, next, beside_others);
   std::array<double, std::size(kPenalties)> sum{};
   for (const auto& of_fold : aurocs) {
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += of_fold[i];
@@ -173,7 +173,7 @@ std::vector<Logistic> FitAll(const SetSearch& search, const SparseRows& x,
     }
     if (!BothClasses(label[i], asked[i])) return;
     const auto fold = StratifiedFolds(search.train_blocks, rows, label[i]);
-    c[i] = ChoosePenalty(x, label[i], fold, PenaltyRows(label[i], asked[i]));
+    c[i] = ChoosePenalty(x, label[i], fold, PenaltyRows(label[i], asked[i]), chosen.size() > 1);
   });
   std::vector<LogisticFit> fits;
   std::vector<size_t> of;  // place in `chosen` of each fit

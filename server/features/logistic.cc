@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 
@@ -158,74 +159,196 @@ class Descent {
   std::deque<std::pair<VectorXd, VectorXd>> pairs_;
 };
 
-// Adds a row's −log p(label), log(1 + e^∓margin) without overflow; its slope.
-double Pull(double margin, bool label, double& loss) {
-  const double small = std::exp(-std::abs(margin));
-  const double rising = label ? -margin : margin;
-  loss += rising > 0 ? rising + std::log1p(small) : std::log1p(small);
-  const double odds = margin >= 0 ? small : std::exp(-margin);
-  return 1 / (1 + odds) - (label ? 1 : 0);
-}
+constexpr int64_t kRows = 16;   // whose values stay in cache between the two passes over them
+constexpr int64_t kChains = 4;  // rows whose sums go on side by side: one alone waits for itself
 
-// Tells up to kLanes descents the loss where each wants it, a lane for each. In each lane the
-// operations, and their order, are those of one descent alone.
+// Rows that some of the descents use, and their values in double precision.
+struct Block {
+  std::array<int64_t, kRows> row{};
+  int64_t count = 0;
+  std::array<int64_t, kRows + 1> begin{};  // of each row's entries in `value`
+  std::vector<double> value;
+
+  // Takes the next rows from r on; where it ended.
+  int64_t Fill(const SparseRows& x, const std::vector<uint8_t>& used, int64_t r) {
+    value.clear();
+    for (count = 0; r < x.rows() && count < kRows; ++r) {
+      if (used[r] == 0) continue;
+      row[count++] = r;
+      value.insert(value.end(), x.value.begin() + x.begin[r], x.value.begin() + x.begin[r + 1]);
+      begin[count] = std::ssize(value);
+    }
+    return r;
+  }
+  int64_t entries(int64_t b) const { return begin[b + 1] - begin[b]; }
+};
+
+// Losses and slopes of rows, a lane for each descent.
 template <int kLanes>
-void Evaluate(const SparseRows& x, std::span<Descent* const> descents) {
+struct Pulls {
   using Lanes = Eigen::Array<double, kLanes, 1>;
-  using Column = Eigen::Map<Lanes, Eigen::Aligned32>;
-  const int columns = x.columns;
-  Eigen::Matrix<double, kLanes, Eigen::Dynamic> weight(kLanes, columns), inverse(kLanes, columns),
-      gradient(kLanes, columns);
-  weight.setZero();
-  inverse.setZero();
-  gradient.setZero();
-  Lanes intercept = Lanes::Zero(), loss = Lanes::Zero(), along = Lanes::Zero();
-  for (size_t l = 0; l < descents.size(); ++l) {
-    const VectorXd& p = descents[l]->wanted();
-    inverse.row(l) = descents[l]->data().inverse.transpose();
-    weight.row(l) = p.head(columns).cwiseProduct(descents[l]->data().inverse).transpose();
-    intercept[l] = p[columns];
-  }
-  for (int64_t r = 0; r < x.rows(); ++r) {
-    uint8_t used = 0;
-    for (const Descent* d : descents) used |= d->data().use[r];
-    if (used == 0) continue;
-    Lanes margin = intercept;
-    for (int64_t e = x.begin[r]; e < x.begin[r + 1]; ++e) {
-      margin +=
-          Column(weight.data() + int64_t{x.column[e]} * kLanes) * static_cast<double>(x.value[e]);
-    }
-    Lanes pull = Lanes::Zero();
-    for (size_t l = 0; l < descents.size(); ++l) {
-      const uint8_t use = descents[l]->data().use[r];
-      if (use != 0) pull[l] = Pull(margin[l], use == 2, loss[l]);
-    }
-    along += pull;
-    for (int64_t e = x.begin[r]; e < x.begin[r + 1]; ++e) {
-      const int64_t at = int64_t{x.column[e]} * kLanes;
-      Column(gradient.data() + at) +=
-          pull * Column(inverse.data() + at) * static_cast<double>(x.value[e]);
-    }
-  }
-  for (size_t l = 0; l < descents.size(); ++l) {
-    VectorXd own(columns + 1);
-    own.head(columns) = gradient.row(l).transpose();
-    own[columns] = along[l];
-    descents[l]->Take(loss[l], std::move(own));
-  }
-}
 
-// All at once, in chunks that keep two threads busy where there are few.
-void EvaluateAll(const SparseRows& x, const std::vector<Descent*>& descents) {
+  // Adds −log p(label) of a row, log(1 + e^∓margin) without overflow; its slope. Logarithms are
+  // taken of products (see TakeLogs).
+  double Of(double margin, bool label, size_t lane) {
+    const double odds = std::exp(-margin);
+    const double rising = label ? -margin : margin;
+    if (rising > 0) loss[lane] += rising;
+    product[lane] *= 1 + (margin >= 0 ? odds : 1 / odds);
+    return 1 / (1 + odds) - (label ? 1 : 0);
+  }
+  // At the latest after 1,000 rows: each doubles the product at most.
+  void TakeLogs() {
+    for (int l = 0; l < kLanes; ++l) loss[l] += std::log(product[l]);
+    product = Lanes::Ones();
+  }
+
+  Lanes loss = Lanes::Zero(), product = Lanes::Ones();
+};
+
+// What the descents want evaluated, lanes beside each other. In each lane the operations, and their
+// order, are those of one descent alone, whatever the number of lanes or rows at once.
+template <int kLanes>
+class Evaluation {
+ public:
+  Evaluation(const SparseRows& x, std::span<Descent* const> descents)
+      : x_(x),
+        descents_(descents),
+        weight_(kLanes, x.columns),
+        inverse_(kLanes, x.columns),
+        gradient_(kLanes, x.columns) {
+    weight_.setZero();
+    inverse_.setZero();
+    gradient_.setZero();
+    for (size_t l = 0; l < descents.size(); ++l) {
+      const VectorXd& p = descents[l]->wanted();
+      inverse_.row(l) = descents[l]->data().inverse.transpose();
+      weight_.row(l) = p.head(x.columns).cwiseProduct(descents[l]->data().inverse).transpose();
+      intercept_[l] = p[x.columns];
+    }
+  }
+
+  // Tells each the loss where it wants it.
+  void Run() {
+    std::vector<uint8_t> used(x_.rows(), 0);
+    for (const Descent* d : descents_) {
+      for (int64_t r = 0; r < x_.rows(); ++r) used[r] |= d->data().use[r];
+    }
+    Block block;
+    for (int64_t r = 0; r < x_.rows();) {
+      r = block.Fill(x_, used, r);
+      for (int64_t b = 0; b < block.count; b += kChains) AddMargins(block, b);
+      Pull(block);
+      for (int64_t b = 0; b < block.count; b += kChains) AddGradients(block, b);
+    }
+    for (size_t l = 0; l < descents_.size(); ++l) {
+      VectorXd own(x_.columns + 1);
+      own.head(x_.columns) = gradient_.row(l).transpose();
+      own[x_.columns] = along_[l];
+      descents_[l]->Take(pulls_.loss[l], std::move(own));
+    }
+  }
+
+ private:
+  using Lanes = typename Pulls<kLanes>::Lanes;
+  using Column = Eigen::Map<Lanes, Eigen::Aligned32>;
+  using Matrix = Eigen::Matrix<double, kLanes, Eigen::Dynamic>;
+
+  static Column At(Matrix& of, int64_t column) { return Column(of.data() + column * kLanes); }
+
+  // Adds entries [from, to) of row b of the block.
+  void AddMargin(const Block& block, int64_t b, int64_t from, int64_t to) {
+    const int32_t* column = x_.column.data() + x_.begin[block.row[b]];
+    const double* value = block.value.data() + block.begin[b];
+    for (int64_t i = from; i < to; ++i) margin_[b] += At(weight_, column[i]) * value[i];
+  }
+
+  // Margins of the rows from b on, kChains of them.
+  void AddMargins(const Block& block, int64_t b) {
+    const int64_t rows = std::min(kChains, block.count - b);
+    int64_t common = rows == kChains ? block.entries(b) : 0;
+    for (int64_t k = 0; k < rows; ++k) {
+      margin_[b + k] = intercept_;
+      common = std::min(common, block.entries(b + k));
+    }
+    if (common > 0) {
+      const int32_t* column[kChains];
+      const double* value[kChains];
+      Lanes sum[kChains];
+      for (int64_t k = 0; k < kChains; ++k) {
+        column[k] = x_.column.data() + x_.begin[block.row[b + k]];
+        value[k] = block.value.data() + block.begin[b + k];
+        sum[k] = intercept_;
+      }
+      for (int64_t i = 0; i < common; ++i) {
+        for (int64_t k = 0; k < kChains; ++k) sum[k] += At(weight_, column[k][i]) * value[k][i];
+      }
+      for (int64_t k = 0; k < kChains; ++k) margin_[b + k] = sum[k];
+    }
+    for (int64_t k = 0; k < rows; ++k) AddMargin(block, b + k, common, block.entries(b + k));
+  }
+
+  // The slopes of the block's rows; 0 where a descent does not use the row.
+  void Pull(const Block& block) {
+    for (int64_t b = 0; b < block.count; ++b) {
+      Lanes& pull = pull_[b];
+      pull.setZero();
+      for (size_t l = 0; l < descents_.size(); ++l) {
+        const uint8_t use = descents_[l]->data().use[block.row[b]];
+        if (use != 0) pull[l] = pulls_.Of(margin_[b][l], use == 2, l);
+      }
+      along_ += pull;
+    }
+    pulls_.TakeLogs();
+  }
+
+  // Rows from b on, kChains of them: where all have all columns, a column at a time.
+  void AddGradients(const Block& block, int64_t b) {
+    const int64_t rows = std::min(kChains, block.count - b);
+    bool full = rows == kChains;
+    for (int64_t k = 0; k < rows; ++k) full = full && block.entries(b + k) == x_.columns;
+    if (full) return AddFull(block, b);
+    for (int64_t k = 0; k < rows; ++k) {
+      const int32_t* column = x_.column.data() + x_.begin[block.row[b + k]];
+      const double* value = block.value.data() + block.begin[b + k];
+      for (int64_t i = 0; i < block.entries(b + k); ++i) {
+        At(gradient_, column[i]) += pull_[b + k] * At(inverse_, column[i]) * value[i];
+      }
+    }
+  }
+
+  void AddFull(const Block& block, int64_t b) {
+    const double* value = block.value.data() + block.begin[b];
+    const Lanes pull[kChains] = {pull_[b], pull_[b + 1], pull_[b + 2], pull_[b + 3]};
+    for (int32_t j = 0; j < x_.columns; ++j) {
+      const Lanes inverse = At(inverse_, j);
+      Lanes sum = At(gradient_, j);
+      for (int64_t k = 0; k < kChains; ++k) sum += pull[k] * inverse * value[k * x_.columns + j];
+      At(gradient_, j) = sum;
+    }
+  }
+
+  const SparseRows& x_;
+  std::span<Descent* const> descents_;
+  Matrix weight_, inverse_, gradient_;
+  Lanes intercept_ = Lanes::Zero(), along_ = Lanes::Zero();
+  Lanes margin_[kRows], pull_[kRows];
+  Pulls<kLanes> pulls_;
+};
+
+// All at once, in chunks: where they are few, in two that keep two threads busy, or in one, where
+// other fits go on beside these.
+void EvaluateAll(const SparseRows& x, const std::vector<Descent*>& descents, bool beside_others) {
   constexpr int64_t kFew = 4, kMany = 8;
   const auto count = std::ssize(descents);
-  const int64_t chunk = std::min<int64_t>(kMany, std::max<int64_t>(1, (count + 1) / 2));
+  const int64_t shared = beside_others ? count : std::max<int64_t>(1, (count + 1) / 2);
+  const int64_t chunk = std::min<int64_t>(kMany, shared);
   sae::ForBlocks(count, chunk, [&](int64_t, int64_t begin, int64_t end) {
     const auto some = std::span(descents).subspan(begin, end - begin);
     if (end - begin <= kFew) {
-      Evaluate<kFew>(x, some);
+      Evaluation<kFew>(x, some).Run();
     } else {
-      Evaluate<kMany>(x, some);
+      Evaluation<kMany>(x, some).Run();
     }
   });
 }
@@ -242,7 +365,8 @@ double Logistic::Margin(const SparseRows& x, int64_t row) const {
 
 void FitLogistics(const SparseRows& x, const std::vector<LogisticFit>& fits, double tolerance,
                   int iterations,
-                  const std::function<std::optional<double>(size_t, const Logistic&)>& next) {
+                  const std::function<std::optional<double>(size_t, const Logistic&)>& next,
+                  bool beside_others) {
   std::vector<std::unique_ptr<const Data>> data(fits.size());
   std::vector<std::unique_ptr<Descent>> descents(fits.size());
   sae::ForBlocks(std::ssize(fits), 1, [&](int64_t, int64_t i, int64_t) {
@@ -256,7 +380,7 @@ void FitLogistics(const SparseRows& x, const std::vector<LogisticFit>& fits, dou
       if (d) open.push_back(d.get());
     }
     if (open.empty()) return;
-    EvaluateAll(x, open);
+    EvaluateAll(x, open, beside_others);
     sae::ForBlocks(std::ssize(fits), 1, [&](int64_t, int64_t i, int64_t) {
       if (!descents[i] || !descents[i]->done()) return;
       const Logistic result = descents[i]->Result();

@@ -35,9 +35,11 @@ struct LogisticFit {
 std::vector<Logistic> FitLogistics(const SparseRows& x, const std::vector<LogisticFit>& fits,
                                    double tolerance, int iterations);
 // The same; where fit i ends, next(i, what it came to) says what it goes on with, on the same rows
-// and labels with another C, or nothing. Called for several at once.
+// and labels with another C, or nothing. Called for several at once. `beside_others`: other calls
+// keep the cores busy, so that few fits share one.
 void FitLogistics(const SparseRows& x, const std::vector<LogisticFit>& fits, double tolerance,
                   int iterations,
-                  const std::function<std::optional<double>(size_t i, const Logistic&)>& next);
+                  const std::function<std::optional<double>(size_t i, const Logistic&)>& next,
+                  bool beside_others = false);
 
 }  // namespace saed::features

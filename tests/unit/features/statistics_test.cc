@@ -351,5 +351,42 @@ TEST(Statistics, LogisticFitsSideBySideAsAlone) {
   }
 }
 
+// Rows are taken side by side where they have all columns: the same bits as one after another, and
+// as of a matrix that has those rows alone.
+TEST(Statistics, LogisticFitsOfFullRowsAsOfOthers) {
+  constexpr int kRows = 203, kColumns = 7;
+  const sae::CounterRandom random(6, 2);
+  SparseRows full, sparse, some;  // sparse: without the zeros of some rows
+  full.columns = sparse.columns = some.columns = kColumns;
+  std::vector<uint8_t> label, some_label;
+  std::vector<int64_t> rows, some_rows;
+  for (int r = 0; r < kRows; ++r) {
+    const bool used = random.Below(r * 10, 3) > 0;
+    double sum = 0;
+    for (int j = 0; j < kColumns; ++j) {
+      const bool zero = j == 2 && r % 3 == 0;
+      const auto v = zero ? 0.0F : static_cast<float>(random.Normal(r * 10 + j));
+      full.Add(j, v);
+      if (!zero) sparse.Add(j, v);
+      if (used) some.Add(j, v);
+      sum += static_cast<double>(v);
+    }
+    for (SparseRows* of : {&full, &sparse}) of->EndRow();
+    label.push_back(sum + random.Normal(r * 10 + 9) > 0);
+    if (!used) continue;
+    some.EndRow();
+    rows.push_back(r);
+    some_rows.push_back(std::ssize(some_rows));
+    some_label.push_back(label.back());
+  }
+  const Logistic a = FitLogistic(full, label, rows, 0.5, 1e-6, 50);
+  const Logistic b = FitLogistic(sparse, label, rows, 0.5, 1e-6, 50);
+  const Logistic c = FitLogistic(some, some_label, some_rows, 0.5, 1e-6, 50);
+  EXPECT_EQ(a.weight, b.weight);
+  EXPECT_EQ(a.weight, c.weight);
+  EXPECT_EQ(a.intercept, b.intercept);
+  EXPECT_EQ(a.intercept, c.intercept);
+}
+
 }  // namespace
 }  // namespace saed::features
