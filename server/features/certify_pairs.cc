@@ -213,7 +213,11 @@ int64_t BytesPerThread(const recordings::ViewData& view) {
   constexpr int64_t kWindow = kColumns * (sizeof(Activations::value_type) + 2 * sizeof(int64_t));
   // How often it is drawn, the same sums, and how it is dealt.
   constexpr int64_t kBlock = kReplicates + 2 * kColumns * 2 * sizeof(int64_t) + 4 * sizeof(int64_t);
-  return windows * kWindow + blocks * kBlock;
+  // Before, of every training window and kind the order, and what variables make of it.
+  constexpr int64_t kJudged =
+      std::ssize(sae::kEvidenceKinds) *
+      (sizeof(Activations::value_type) + sizeof(int32_t) + 2 * sizeof(float) + sizeof(double));
+  return std::max(windows * kWindow + blocks * kBlock, Sides::Of(view).train * kJudged);
 }
 
 absl::Status Certify(Draft& d) {

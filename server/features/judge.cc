@@ -1,6 +1,7 @@
 #include "server/features/judge.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "server/base/status_macros.h"
 #include "server/sae/parallel.h"
@@ -73,8 +74,8 @@ absl::StatusOr<std::vector<Activations>> EvidenceColumns::Of(sae::EvidenceKind k
 }
 
 absl::StatusOr<std::vector<std::vector<Activations>>> EvidenceColumns::Of(
-    const std::vector<Wanted>& wanted, const std::vector<int64_t>& starts,
-    const Progress& progress) const {
+    const std::vector<Wanted>& wanted, const std::vector<int64_t>& starts, const Progress& progress,
+    const EncodedWindows& known) const {
   const auto windows = static_cast<int64_t>(starts.size());
   std::vector<sae::EvidenceScorer> scorers;
   std::vector<std::vector<Activations>> out;
@@ -92,12 +93,30 @@ absl::StatusOr<std::vector<std::vector<Activations>>> EvidenceColumns::Of(
       return absl::CancelledError("stopped while scoring evidence");
     }
     const auto part = sae::Starts(starts).subspan(begin, std::min(kWindowsAtOnce, windows - begin));
-    const sae::Codes<float> codes =
-        coded ? EncodeRows(encoder_, input_, part) : sae::Codes<float>();
+    sae::Codes<float> own;
+    if (coded && known.empty()) own = EncodeRows(encoder_, input_, part);
+    const auto& codes = known.empty() ? own : known[begin / kWindowsAtOnce];
     for (size_t k = 0; k < wanted.size(); ++k) {
       scorers[k].Score(target_, part, codes, scores.data());
       CopyRows(scores, begin, std::ssize(part), out[k]);
     }
+  }
+  return out;
+}
+
+absl::StatusOr<EncodedWindows> EvidenceColumns::Encode(const std::vector<int64_t>& starts,
+                                                       int64_t most,
+                                                       const Progress& progress) const {
+  const auto windows = static_cast<int64_t>(starts.size());
+  EncodedWindows out;
+  int64_t entries = 0;
+  for (int64_t begin = 0; begin < windows; begin += kWindowsAtOnce) {
+    if (!progress(0)) return absl::CancelledError("stopped while encoding windows");
+    out.push_back(
+        EncodeRows(encoder_, input_,
+                   sae::Starts(starts).subspan(begin, std::min(kWindowsAtOnce, windows - begin))));
+    entries += out.back().row_begin.back();
+    if (entries > most) return EncodedWindows();
   }
   return out;
 }
@@ -136,35 +155,65 @@ absl::Status ForColumns(
   return absl::OkStatus();
 }
 
+namespace {
+
+void TakeHigher(sae::EvidenceKind kind, const std::vector<std::optional<double>>& aurocs,
+                std::vector<Judged>& out) {
+  for (size_t c = 0; c < aurocs.size(); ++c) {
+    if (!aurocs[c]) continue;
+    const bool falls = *aurocs[c] < 0.5;
+    const double auroc = falls ? 1 - *aurocs[c] : *aurocs[c];
+    if (out[c].train_auroc && auroc <= *out[c].train_auroc) continue;
+    out[c] = {kind, falls, auroc, std::nullopt};
+  }
+}
+
+// values[kind]: of one latent.
+void JudgeLatent(int32_t latent, const std::vector<sae::EvidenceKind>& kinds,
+                 const std::vector<const Activations*>& values, const WindowConditions& train,
+                 std::vector<Judged>& out, const AlsoJudge& also) {
+  std::vector<std::unique_ptr<const Ordered>> ordered;
+  std::vector<EvidenceOfKind> evidence;
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    auto order = std::make_unique<const Ordered>(*values[k]);
+    TakeHigher(kinds[k], Aurocs(*order, train), out);
+    if (!also) continue;
+    evidence.push_back({kinds[k], values[k], order.get()});
+    ordered.push_back(std::move(order));
+  }
+  if (also) also(latent, evidence);
+}
+
+}  // namespace
+
 absl::Status JudgeByEvidence(const EvidenceColumns& columns,
                              const std::vector<sae::EvidenceKind>& kinds,
                              const std::vector<int32_t>& latents,
                              const std::vector<int64_t>& starts, const WindowConditions& train,
                              int64_t held, const Progress& progress,
                              std::vector<std::vector<Judged>>& out, const AlsoJudge& also) {
-  const auto judge = [&](sae::EvidenceKind kind, int32_t latent, const Activations& column) {
-    const Ordered ordered(column);
-    if (also) also(kind, latent, column, ordered);
-    const auto aurocs = Aurocs(ordered, train);
-    for (size_t c = 0; c < aurocs.size(); ++c) {
-      if (!aurocs[c]) continue;
-      const bool falls = *aurocs[c] < 0.5;
-      const double auroc = falls ? 1 - *aurocs[c] : *aurocs[c];
-      Judged& judged = out[latent][c];
-      if (judged.train_auroc && auroc <= *judged.train_auroc) continue;
-      judged = {kind, falls, auroc, std::nullopt};
-    }
-  };
-  for (size_t k = 0; k < kinds.size(); ++k) {
+  const auto count = std::ssize(latents);
+  const int64_t values = std::max<int64_t>(1, std::ssize(starts) * std::ssize(kinds));
+  const int64_t group = std::max<int64_t>(1, held / values);
+  EncodedWindows codes;
+  if (group < count && std::any_of(kinds.begin(), kinds.end(), sae::NeedsCodes)) {
+    SAED_ASSIGN_OR_RETURN(codes, columns.Encode(starts, held, progress));
+  }
+  for (int64_t begin = 0; begin < count; begin += group) {
+    const std::vector<int32_t> some(latents.begin() + begin,
+                                    latents.begin() + std::min(count, begin + group));
+    std::vector<EvidenceColumns::Wanted> wanted;
+    for (const sae::EvidenceKind kind : kinds) wanted.push_back({kind, some});
     const auto at = [&](double fraction) {
-      return progress((static_cast<double>(k) + fraction) / static_cast<double>(kinds.size()));
+      const auto done = static_cast<double>(begin) + fraction * static_cast<double>(some.size());
+      return progress(done / static_cast<double>(count));
     };
-    SAED_RETURN_IF_ERROR(ForColumns(
-        columns, kinds[k], latents, starts, held, at,
-        [&](const std::vector<int32_t>& some, const std::vector<Activations>& values) {
-          sae::ForBlocks(static_cast<int64_t>(some.size()), 1,
-                         [&](int64_t, int64_t i, int64_t) { judge(kinds[k], some[i], values[i]); });
-        }));
+    SAED_ASSIGN_OR_RETURN(const auto made, columns.Of(wanted, starts, at, codes));
+    sae::ForBlocks(std::ssize(some), 1, [&](int64_t, int64_t i, int64_t) {
+      std::vector<const Activations*> of_latent;
+      for (const auto& of_kind : made) of_latent.push_back(&of_kind[i]);
+      JudgeLatent(some[i], kinds, of_latent, train, out[some[i]], also);
+    });
   }
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "server/features/activate.h"
 #include "server/features/association.h"
+#include "server/sae/codes.h"
 #include "server/sae/evidence.h"
 #include "server/sae/model.h"
 
@@ -23,6 +24,9 @@ struct Judged {
   bool falls = false;                     // the condition lowers it: AUROCs are of its negative
   std::optional<double> train_auroc, test_auroc;
 };
+
+// Codes of windows, so many after another as are scored at once.
+using EncodedWindows = std::vector<sae::Codes<float>>;
 
 // Evidence of latents of one model over windows of one view.
 class EvidenceColumns {
@@ -48,7 +52,13 @@ class EvidenceColumns {
   };
   absl::StatusOr<std::vector<std::vector<Activations>>> Of(const std::vector<Wanted>& wanted,
                                                            const std::vector<int64_t>& starts,
-                                                           const Progress& progress) const;
+                                                           const Progress& progress,
+                                                           const EncodedWindows& codes = {}) const;
+
+  // Codes of the windows of `starts`, for several calls of the above; none where they have more
+  // than `most` entries.
+  absl::StatusOr<EncodedWindows> Encode(const std::vector<int64_t>& starts, int64_t most,
+                                        const Progress& progress) const;
 
  private:
   const sae::Encoder& encoder_;
@@ -61,14 +71,19 @@ Activations Negated(const Activations& activations, int64_t windows);
 // `out`: by its code, in the direction that its AUROC on training windows has.
 void JudgeByCode(const std::vector<Scores>& train, std::vector<Judged>& out);
 
-// Called with what evidence a latent has in training windows, for latents side by side.
-using AlsoJudge =
-    std::function<void(sae::EvidenceKind, int32_t latent, const Activations&, const Ordered&)>;
+// One kind of evidence of a latent in some windows.
+struct EvidenceOfKind {
+  sae::EvidenceKind kind;
+  const Activations* column;
+  const Ordered* ordered;
+};
+// Called with all evidence that a latent has in training windows, for latents side by side.
+using AlsoJudge = std::function<void(int32_t latent, const std::vector<EvidenceOfKind>&)>;
 
 // Where a kind of evidence has a higher AUROC in the training windows `starts` than what judges the
 // latent so far, it takes its place; the first among equals stays. out[latent][condition]. At most
-// `held` values are in memory at once, or those of one latent. `also` sees every column too, kinds
-// one after another.
+// `held` values are in memory at once, or those of one latent, beside as many of codes. `also` sees
+// every column too.
 absl::Status JudgeByEvidence(const EvidenceColumns& columns,
                              const std::vector<sae::EvidenceKind>& kinds,
                              const std::vector<int32_t>& latents,

@@ -66,13 +66,18 @@ absl::Status JudgeByTraining(Draft& d) {
     for (PlaceScores& s : d.out.features[j].places) s.train_information.reset();
   }
   if (d.columns) {
-    SAED_RETURN_IF_ERROR(JudgeByEvidence(
-        *d.columns, d.kinds, alive, d.train_starts, d.train, d.held,
-        Within(d.progress, kDescribed, kJudged), judged,
-        [&](sae::EvidenceKind kind, int32_t j, const Activations& column, const Ordered& ordered) {
-          d.variables->Judge(kind, ordered, d.out.features[j].variables);
-          d.places->Judge(kind, column, d.out.features[j].places);
-        }));
+    SAED_RETURN_IF_ERROR(
+        JudgeByEvidence(*d.columns, d.kinds, alive, d.train_starts, d.train, d.held,
+                        Within(d.progress, kDescribed, kJudged), judged,
+                        [&](int32_t j, const std::vector<EvidenceOfKind>& evidence) {
+                          Feature& f = d.out.features[j];
+                          std::vector<VariableTable::Evidence> ordered;
+                          for (const auto& of : evidence) {
+                            ordered.push_back({of.kind, of.ordered});
+                            d.places->Judge(of.kind, *of.column, f.places);
+                          }
+                          d.variables->Judge(ordered, f.variables);
+                        }));
   }
   for (Feature& f : d.out.features) f.judged = std::move(judged[f.latent]);
   return absl::OkStatus();

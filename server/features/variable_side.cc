@@ -82,33 +82,18 @@ std::vector<std::vector<double>> CircularParts(const std::vector<double>& angles
   return out;
 }
 
-// Ranks of a code's active windows less that of the silent ones, and Σ of squared centred ranks of
-// all windows.
-struct CodeRanks {
-  Activations known;
-  std::vector<double> deviation;  // of each active window
-  double total = 0, square = 0;   // Σ deviation; Σ (rank − mean)²
+// Twice each, where all are halves that fit.
+std::vector<int16_t> Doubled(const std::vector<double>& halves) {
+  std::vector<int16_t> out(halves.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int16_t>(2 * halves[i]);
+  return out;
+}
 
-  CodeRanks(Activations active, int64_t windows) : known(std::move(active)) {
-    std::vector<float> values;
-    for (const auto& [w, value] : known) values.push_back(value);
-    const auto silent = static_cast<double>(windows - static_cast<int64_t>(known.size()));
-    deviation = Ranks(values);
-    // A silent window's rank is (silent + 1)/2, the active ones follow.
-    for (double& d : deviation) {
-      d += silent - (silent + 1) / 2;
-      total += d;
-      square += d * d;
-    }
-    square -= windows > 0 ? total * total / static_cast<double>(windows) : 0;
-  }
-
-  double SumWith(const std::vector<double>& part) const {
-    double sum = 0;
-    for (size_t e = 0; e < known.size(); ++e) sum += deviation[e] * part[known[e].first];
-    return sum;
-  }
-};
+int64_t Dot(const int16_t* a, const int16_t* b, int64_t count) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += int32_t{a[i]} * int32_t{b[i]};
+  return sum;
+}
 
 }  // namespace
 
@@ -196,6 +181,7 @@ VariableSide::VariableSide(const Variable& variable, const std::vector<double>& 
       r -= (static_cast<double>(windows_) + 1) / 2;
       part_square_ += r * r;
     }
+    if (windows_ <= INT16_MAX) doubled_ = Doubled(parts_[0]);
   }
   if (!edges.empty()) {
     const double width = (edges.back() - edges.front()) / kTuningBins;
@@ -214,12 +200,30 @@ VariableSide::VariableSide(const Variable& variable, const std::vector<double>& 
   }
 }
 
-Activations VariableSide::Known(const Activations& code) const {
-  Activations out;
+RankedCode VariableSide::Rank(const Activations& code) const {
+  RankedCode out;
+  std::vector<float> values;
   for (const auto& [w, value] : code) {
-    if (known_[w] >= 0) out.emplace_back(known_[w], value);
+    if (known_[w] < 0) continue;
+    out.known.emplace_back(known_[w], value);
+    values.push_back(value);
   }
+  const auto silent = static_cast<double>(windows_ - std::ssize(out.known));
+  out.deviation = Ranks(values);
+  // A silent window's rank is (silent + 1)/2, the active ones follow.
+  for (double& d : out.deviation) {
+    d += silent - (silent + 1) / 2;
+    out.total += d;
+    out.square += d * d;
+  }
+  out.square -= windows_ > 0 ? out.total * out.total / static_cast<double>(windows_) : 0;
   return out;
+}
+
+double RankedCode::SumWith(const std::vector<double>& part) const {
+  double sum = 0;
+  for (size_t e = 0; e < known.size(); ++e) sum += deviation[e] * part[known[e].first];
+  return sum;
 }
 
 Ranked VariableSide::Rank(const Graded& scores) const {
@@ -257,11 +261,10 @@ std::optional<double> VariableSide::Correlation(const std::vector<double>& sums,
   return std::sqrt(size / scale);
 }
 
-std::optional<double> VariableSide::Spearman(const Activations& code) const {
-  const CodeRanks ranks(Known(code), windows());
+std::optional<double> VariableSide::Spearman(const RankedCode& code) const {
   std::vector<double> sums;
-  for (const auto& part : parts_) sums.push_back(ranks.SumWith(part));
-  return Correlation(sums, ranks.square);
+  for (const auto& part : parts_) sums.push_back(code.SumWith(part));
+  return Correlation(sums, code.square);
 }
 
 std::optional<double> VariableSide::Spearman(const Ranked& score) const {
@@ -294,14 +297,13 @@ std::optional<double> VariableSide::Exceeding(double seen, uint64_t stream, int 
   return (1.0 + exceedances) / (1.0 + draws);
 }
 
-std::optional<double> VariableSide::PValue(const Activations& code, uint64_t stream,
+std::optional<double> VariableSide::PValue(const RankedCode& code, uint64_t stream,
                                            int draws) const {
-  const CodeRanks ranks(Known(code), windows());
-  if (!(ranks.square * part_square_ > 0) || parts_.empty() || windows() < 2) return std::nullopt;
+  if (!(code.square * part_square_ > 0) || parts_.empty() || windows() < 2) return std::nullopt;
   double seen = 0;
   std::vector<std::vector<double>> before;  // Σ of windows before each, for the mean of a deal
   for (const auto& part : parts_) {
-    seen = std::hypot(seen, ranks.SumWith(part));
+    seen = std::hypot(seen, code.SumWith(part));
     before.emplace_back(part.size() + 1, 0);
     std::partial_sum(part.begin(), part.end(), before.back().begin() + 1);
   }
@@ -310,11 +312,11 @@ std::optional<double> VariableSide::PValue(const Activations& code, uint64_t str
     size_t e = 0;
     for (const auto& piece : pieces) {
       all += before[p][piece.from + piece.length] - before[p][piece.from];
-      for (; e < ranks.known.size() && ranks.known[e].first < piece.to + piece.length; ++e) {
-        sum += ranks.deviation[e] * parts_[p][piece.from + ranks.known[e].first - piece.to];
+      for (; e < code.known.size() && code.known[e].first < piece.to + piece.length; ++e) {
+        sum += code.deviation[e] * parts_[p][piece.from + code.known[e].first - piece.to];
       }
     }
-    return sum - ranks.total * all / static_cast<double>(windows());
+    return sum - code.total * all / static_cast<double>(windows());
   });
 }
 
@@ -323,6 +325,16 @@ std::optional<double> VariableSide::PValue(const Ranked& score, uint64_t stream,
   double seen = 0;
   for (const auto& part : parts_) {
     seen = std::hypot(seen, Dot(score.deviation.data(), part.data(), windows_));
+  }
+  if (!doubled_.empty()) {
+    const std::vector<int16_t> deviation = Doubled(score.deviation);
+    return Exceeding(seen, stream, draws, [&](const auto& pieces, size_t) {
+      int64_t sum = 0;
+      for (const auto& piece : pieces) {
+        sum += Dot(deviation.data() + piece.to, doubled_.data() + piece.from, piece.length);
+      }
+      return static_cast<double>(sum) / 4;
+    });
   }
   return Exceeding(seen, stream, draws, [&](const auto& pieces, size_t p) {
     double sum = 0;
@@ -333,12 +345,12 @@ std::optional<double> VariableSide::PValue(const Ranked& score, uint64_t stream,
   });
 }
 
-std::optional<double> VariableSide::Information(const Activations& code,
+std::optional<double> VariableSide::Information(const RankedCode& code,
                                                 const std::vector<float>& limits) const {
   if (bin_.empty()) return std::nullopt;
   std::vector<double> table(size_t{kLevels} * kTuningBins, 0);
   for (int b = 0; b < kTuningBins; ++b) table[b] = static_cast<double>(occupancy_[b]);
-  for (const auto& [w, value] : Known(code)) {
+  for (const auto& [w, value] : code.known) {
     int level = 1;
     for (float limit : limits) level += value > limit;
     table[bin_[w]] -= 1;
@@ -359,10 +371,10 @@ std::optional<double> VariableSide::Information(const Ranked& score,
   return TableInformation(table, kLevels);
 }
 
-std::vector<float> VariableSide::Tuning(const Activations& code) const {
+std::vector<float> VariableSide::Tuning(const RankedCode& code) const {
   std::vector<double> sum(kTuningBins, 0);
   if (!bin_.empty()) {
-    for (const auto& [w, value] : Known(code)) sum[bin_[w]] += static_cast<double>(value);
+    for (const auto& [w, value] : code.known) sum[bin_[w]] += static_cast<double>(value);
   }
   std::vector<float> out(kTuningBins);
   for (int b = 0; b < kTuningBins; ++b) {

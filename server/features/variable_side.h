@@ -38,6 +38,16 @@ struct Ranked {
   std::vector<float> quartiles;   // three; empty where there are fewer than kLevels windows
 };
 
+// The part of a code that lies in those windows.
+struct RankedCode {
+  Activations known;              // by place among them, ascending
+  std::vector<double> deviation;  // rank of each, ties averaged, less that of the silent windows
+  double total = 0, square = 0;   // Σ deviation; Σ (rank − mean)² of all windows
+
+  // Σ deviation times what the part of a variable has there.
+  double SumWith(const std::vector<double>& part) const;
+};
+
 // One side of a split, prepared for any number of features: windows with a value, in time order.
 class VariableSide {
  public:
@@ -50,21 +60,23 @@ class VariableSide {
 
   int64_t windows() const { return windows_; }
   const std::vector<int64_t>& occupancy() const { return occupancy_; }  // [kTuningBins]
-  // Whether the same windows have a value, so that one Ranked serves both.
+  // Whether the same windows have a value, so that one Ranked or RankedCode serves
+  // both.
   bool SameWindows(const VariableSide& other) const { return known_ == other.known_; }
 
   Ranked Rank(const Graded& scores) const;
+  RankedCode Rank(const Activations& code) const;
 
   // Spearman's rank correlation of score and value, ties averaged. Of a circular variable the
   // circular-linear correlation of the score's ranks and the angle (Mardia 1976), from 0 to 1: the
   // multiple correlation with its cosine and sine. Empty where one of them is constant.
-  std::optional<double> Spearman(const Activations& code) const;
+  std::optional<double> Spearman(const RankedCode& code) const;
   std::optional<double> Spearman(const Ranked& score) const;
 
   // Of the correlation, two-sided: the values are moved against the score by `draws` random shifts,
   // or their blocks dealt out anew and turned; (1 + those with a correlation as large) ÷
   // (1 + all), stopped early as NullLabels.
-  std::optional<double> PValue(const Activations& code, uint64_t stream,
+  std::optional<double> PValue(const RankedCode& code, uint64_t stream,
                                int draws = kVariableShifts) const;
   std::optional<double> PValue(const Ranked& score, uint64_t stream,
                                int draws = kVariableShifts) const;
@@ -73,19 +85,16 @@ class VariableSide {
   // 1955); may be slightly negative. Levels of a code: none, or which third as `limits` cut them
   // (ActivationLevels); of a graded score which quarter (quartiles of training windows). Empty
   // without edges or, of a graded score, without quartiles.
-  std::optional<double> Information(const Activations& code,
-                                    const std::vector<float>& limits) const;
+  std::optional<double> Information(const RankedCode& code, const std::vector<float>& limits) const;
   std::optional<double> Information(const Ranked& score, const std::vector<float>& quartiles) const;
 
   // [kTuningBins] mean score over windows; NaN where there are none.
-  std::vector<float> Tuning(const Activations& code) const;
+  std::vector<float> Tuning(const RankedCode& code) const;
   std::vector<float> Tuning(const Ranked& score) const;
 
  private:
   class Rearranged;
 
-  // Of windows that have a value: (position among them, activation).
-  Activations Known(const Activations& code) const;
   // Correlation of sums of deviation times part.
   std::optional<double> Correlation(const std::vector<double>& sums, double square) const;
   template <class Sums>
@@ -97,7 +106,9 @@ class VariableSide {
   // What a score's ranks go with, each of mean 0 over those windows: the value's rank; of a
   // circular one orthonormal combinations of cosine and sine.
   std::vector<std::vector<double>> parts_;
-  double part_square_ = 0;    // Σ part²
+  double part_square_ = 0;  // Σ part²
+  // Twice the part, whole numbers, where there is one of so few windows that they fit; else none.
+  std::vector<int16_t> doubled_;
   std::vector<int32_t> bin_;  // tuning bin of windows with a value
   std::vector<int64_t> occupancy_;
   std::vector<int64_t> blocks_;  // in positions among windows with a value

@@ -21,23 +21,23 @@ std::vector<size_t> Like(const std::vector<VariableSide>& sides) {
 
 }  // namespace
 
+template <class Score, class Made>
 class VariableTable::Ranks {
  public:
-  Ranks(const std::vector<VariableSide>& sides, const std::vector<size_t>& like,
-        const Ordered& every)
-      : sides_(sides), like_(like), graded_(every), made_(sides.size()) {}
+  Ranks(const std::vector<VariableSide>& sides, const std::vector<size_t>& like, Score score)
+      : sides_(sides), like_(like), score_(std::move(score)), made_(sides.size()) {}
 
-  const Ranked& Of(size_t v) {
+  const Made& Of(size_t v) {
     auto& made = made_[like_[v]];
-    if (!made) made = sides_[v].Rank(graded_);
+    if (!made) made = sides_[v].Rank(score_);
     return *made;
   }
 
  private:
   const std::vector<VariableSide>& sides_;
   const std::vector<size_t>& like_;
-  const Graded graded_;
-  std::vector<std::optional<Ranked>> made_;
+  const Score score_;
+  std::vector<std::optional<Made>> made_;
 };
 
 VariableTable::VariableTable(const std::vector<Variable>& variables,
@@ -71,9 +71,10 @@ VariableTable::VariableTable(const std::vector<Variable>& variables,
   using Pair = std::pair<std::optional<double>, std::optional<double>>;
   std::vector<std::vector<Pair>> scores(units);
   ForEachUnit(view, [&](int u, const UnitCounts& counts) {
-    const Activations a = counts.In(train_starts), b = counts.In(test_starts);
+    CodeRanks a(train_, train_like_, counts.In(train_starts));
+    CodeRanks b(test_, test_like_, counts.In(test_starts));
     for (size_t v = 0; v < size(); ++v) {
-      scores[u].emplace_back(train_[v].Spearman(a), test_[v].Spearman(b));
+      scores[u].emplace_back(train_[v].Spearman(a.Of(v)), test_[v].Spearman(b.Of(v)));
     }
   });
   for (size_t v = 0; v < size(); ++v) {
@@ -92,35 +93,52 @@ std::vector<VariableScores> VariableTable::ByCode(const Activations& train,
                                                   const Activations& test) const {
   std::vector<VariableScores> out(size());
   const std::vector<float> levels = ActivationLevels(train);
+  CodeRanks on_train(train_, train_like_, train), on_test(test_, test_like_, test);
   for (size_t v = 0; v < size(); ++v) {
     VariableScores& s = out[v];
-    s.train_spearman = s.code_train_spearman = train_[v].Spearman(train);
-    s.test_spearman = s.code_test_spearman = test_[v].Spearman(test);
-    s.train_information = train_[v].Information(train, levels);
-    s.test_information = test_[v].Information(test, levels);
-    s.train_tuning = train_[v].Tuning(train);
-    s.test_tuning = test_[v].Tuning(test);
+    const RankedCode &a = on_train.Of(v), &b = on_test.Of(v);
+    s.train_spearman = s.code_train_spearman = train_[v].Spearman(a);
+    s.test_spearman = s.code_test_spearman = test_[v].Spearman(b);
+    s.train_information = train_[v].Information(a, levels);
+    s.test_information = test_[v].Information(b, levels);
+    s.train_tuning = train_[v].Tuning(a);
+    s.test_tuning = test_[v].Tuning(b);
   }
   return out;
 }
 
-void VariableTable::Judge(sae::EvidenceKind kind, const Ordered& train,
+void VariableTable::Judge(const std::vector<Evidence>& kinds,
                           std::vector<VariableScores>& out) const {
   if (size() == 0) return;
-  Ranks ranks(train_, train_like_, train);
-  for (size_t v = 0; v < size(); ++v) {
-    const Ranked& ranked = ranks.Of(v);
-    const auto spearman = train_[v].Spearman(ranked);
-    VariableScores& s = out[v];
-    if (!spearman || (s.train_spearman && std::abs(*spearman) <= std::abs(*s.train_spearman))) {
+  std::vector<Graded> graded;
+  for (const auto& [kind, train] : kinds) graded.emplace_back(*train);
+  for (size_t like = 0; like < size(); ++like) {
+    if (train_like_[like] != like) continue;
+    std::vector<Ranked> ranked;
+    for (const Graded& of_kind : graded) ranked.push_back(train_[like].Rank(of_kind));
+    for (size_t v = like; v < size(); ++v) {
+      if (train_like_[v] == like) JudgeOne(v, kinds, ranked, out[v]);
+    }
+  }
+}
+
+// Mutual information and tuning are of the kind that is chosen alone.
+void VariableTable::JudgeOne(size_t v, const std::vector<Evidence>& kinds,
+                             const std::vector<Ranked>& ranked, VariableScores& out) const {
+  const Ranked* chosen = nullptr;
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    const auto spearman = train_[v].Spearman(ranked[k]);
+    if (!spearman || (out.train_spearman && std::abs(*spearman) <= std::abs(*out.train_spearman))) {
       continue;
     }
-    s.kind = kind;
-    s.train_spearman = spearman;
-    s.quartiles = ranked.quartiles;
-    s.train_information = train_[v].Information(ranked, s.quartiles);
-    s.train_tuning = train_[v].Tuning(ranked);
+    out.kind = kinds[k].kind;
+    out.train_spearman = spearman;
+    chosen = &ranked[k];
   }
+  if (chosen == nullptr) return;
+  out.quartiles = chosen->quartiles;
+  out.train_information = train_[v].Information(*chosen, out.quartiles);
+  out.train_tuning = train_[v].Tuning(*chosen);
 }
 
 void VariableTable::Certify(std::optional<sae::EvidenceKind> kind, const Activations& test,
@@ -128,15 +146,20 @@ void VariableTable::Certify(std::optional<sae::EvidenceKind> kind, const Activat
                             std::vector<VariableScores>& out) const {
   const auto by = [&](const VariableScores& s) { return s.kind == kind && s.train_spearman; };
   if (std::none_of(out.begin(), out.end(), by)) return;
-  std::optional<Ranks> ranks;
-  if (kind) ranks.emplace(test_, test_like_, ordered);
+  std::optional<GradedRanks> ranks;
+  std::optional<CodeRanks> codes;
+  if (kind) {
+    ranks.emplace(test_, test_like_, Graded(ordered));
+  } else {
+    codes.emplace(test_, test_like_, test);
+  }
   for (size_t v = 0; v < size(); ++v) {
     VariableScores& s = out[v];
     if (!by(s)) continue;
     const VariableSide& side = test_[v];
     const uint64_t draws_of = stream * kMaxVariables + v;
     if (!kind) {
-      if (!in_sample_) s.p = side.PValue(test, draws_of);
+      if (!in_sample_) s.p = side.PValue(codes->Of(v), draws_of);
       continue;
     }
     const Ranked& ranked = ranks->Of(v);

@@ -52,9 +52,13 @@ class VariableTable {
   // Every variable for one feature, judged by its code, without p and q.
   std::vector<VariableScores> ByCode(const Activations& train, const Activations& test) const;
 
-  // Where the evidence of training windows (an entry for each) has a higher |Spearman| than what
-  // judges the feature so far, it takes its place; the first among equals stays.
-  void Judge(sae::EvidenceKind kind, const Ordered& train, std::vector<VariableScores>& out) const;
+  // Where a kind of evidence of training windows (an entry for each) has a higher |Spearman| than
+  // what judges the feature so far, it takes its place; the first among equals stays.
+  struct Evidence {
+    sae::EvidenceKind kind;
+    const Ordered* train;
+  };
+  void Judge(const std::vector<Evidence>& kinds, std::vector<VariableScores>& out) const;
 
   // Held-out scores, and p, of the variables that this kind judges (none: the code), from held-out
   // windows, also in order. No p where the held-out side is the training side, on which the kind
@@ -64,8 +68,13 @@ class VariableTable {
                std::vector<VariableScores>& out) const;
 
  private:
-  // Of a graded score, for each variable of `sides`; those with values in the same windows share.
+  // Of a score, for each variable of `sides`; those with values in the same windows share.
+  template <class Score, class Made>
   class Ranks;
+  using CodeRanks = Ranks<Activations, RankedCode>;
+  using GradedRanks = Ranks<Graded, Ranked>;
+  void JudgeOne(size_t v, const std::vector<Evidence>& kinds, const std::vector<Ranked>& ranked,
+                VariableScores& out) const;
 
   std::vector<VariableSummary> summaries_;
   std::vector<VariableSide> train_, test_;

@@ -12,6 +12,7 @@
 #include "server/features/dealt_labels.h"
 #include "server/features/draft.h"
 #include "server/features/sides.h"
+#include "server/features/variable_table.h"
 #include "server/recordings/readers/time_tables.h"
 #include "server/sae/random.h"
 
@@ -615,6 +616,60 @@ TEST(Dictionary, StopsWhenAsked) {
   const auto d = BuildDictionary(encoder, s.recording, s.view, s.view.counts(), {}, {},
                                  [](double f) { return f < 0.4; });
   EXPECT_TRUE(absl::IsCancelled(d.status()));
+}
+
+// Variables with values in the same windows share what ranks are made of, and what is not kept is
+// not made: all as each variable and kind alone.
+TEST(VariableTable, IsAsEachVariableAlone) {
+  const TwoUnits s;
+  const std::vector<int64_t> starts = Sides::Of(s.view).starts;
+  const auto windows = std::ssize(starts), train = windows / 2;
+  const sae::CounterRandom random(4, 1);
+  std::vector<Variable> variables = {{"a", {}}, {"some", {}}, {"b", {}}, {"angle", {}, true}};
+  Activations code;
+  std::vector<Ordered> kinds;
+  std::vector<Activations> every(2);
+  for (int64_t w = 0; w < windows; ++w) {
+    for (size_t v = 0; v < variables.size(); ++v) {
+      const double value = 3 * random.Normal(w * 10 + static_cast<int64_t>(v));
+      const double turned = variables[v].circular ? std::remainder(value, 6.28) : std::sin(value);
+      variables[v].values.push_back(v == 1 && w % 3 == 0 ? std::nan("") : turned);
+    }
+    if (w < train && random.Below(w * 10 + 5, 3) == 0) code.emplace_back(w, 1 + w % 7);
+    if (w >= train) continue;
+    for (int64_t k = 0; k < 2; ++k) {
+      every[k].emplace_back(
+          w, static_cast<float>(random.Normal(w * 10 + 6 + k) + variables[2 * k].values[w]));
+    }
+  }
+  for (const auto& of : every) kinds.emplace_back(of);
+  const VariableTable table(variables, s.recording, s.view, starts, train, false, {});
+  std::vector<VariableScores> scores = table.ByCode(code, {});
+  const auto by_code = scores;
+  table.Judge({{sae::EvidenceKind::kRate, &kinds[0]}, {sae::EvidenceKind::kCore3, &kinds[1]}},
+              scores);
+  for (size_t v = 0; v < variables.size(); ++v) {
+    Variable on_train = variables[v];
+    on_train.values.resize(train);
+    const VariableSide side(on_train, TuningEdges(on_train), {});
+    const RankedCode ranked_code = side.Rank(code);
+    EXPECT_EQ(by_code[v].train_spearman, side.Spearman(ranked_code));
+    EXPECT_EQ(by_code[v].train_information, side.Information(ranked_code, ActivationLevels(code)));
+    EXPECT_EQ(by_code[v].train_tuning, side.Tuning(ranked_code));
+    double best = std::abs(*by_code[v].train_spearman);
+    for (const Ordered& kind : kinds) {
+      const Ranked ranked = side.Rank(Graded(kind));
+      if (std::abs(*side.Spearman(ranked)) <= best) continue;
+      best = std::abs(*side.Spearman(ranked));
+      EXPECT_TRUE(scores[v].kind.has_value());
+      if (std::abs(*scores[v].train_spearman) > best) continue;  // the other is better
+      EXPECT_EQ(scores[v].train_spearman, side.Spearman(ranked));
+      EXPECT_EQ(scores[v].quartiles, ranked.quartiles);
+      EXPECT_EQ(scores[v].train_information, side.Information(ranked, ranked.quartiles));
+      EXPECT_EQ(scores[v].train_tuning, side.Tuning(ranked));
+    }
+    EXPECT_DOUBLE_EQ(std::abs(*scores[v].train_spearman), best);
+  }
 }
 
 }  // namespace

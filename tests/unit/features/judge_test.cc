@@ -160,10 +160,20 @@ TEST(Judge, TakesTheKindAndSignThatTellTheConditionBest) {
   const auto conditions = ByWindow(made.labels, kWindows);
   std::vector<std::vector<Judged>> judged(3);
   for (auto& of : judged) JudgeByCode(std::vector<Scores>(2), of);
-  for (const int64_t held : {int64_t{1}, int64_t{1} << 20}) {
+  const int64_t two_latents = 2 * kWindows * std::ssize(columns.Kinds());
+  // What is seen beside is what each kind has alone, in groups of latents or all at once.
+  const auto see = [&](int32_t latent, const std::vector<EvidenceOfKind>& evidence) {
+    ASSERT_EQ(evidence.size(), columns.Kinds().size());
+    for (const auto& [kind, column, ordered] : evidence) {
+      const auto alone = (*columns.Of(kind, {latent}, made.starts, kGoOn))[0];
+      EXPECT_EQ(*column, alone);
+      EXPECT_EQ(ordered->entries(), SortedByValue(alone));
+    }
+  };
+  for (const int64_t held : {int64_t{1}, two_latents, int64_t{1} << 20}) {
     auto out = judged;
     ASSERT_TRUE(JudgeByEvidence(columns, columns.Kinds(), {0, 1, 2}, made.starts, conditions, held,
-                                kGoOn, out)
+                                kGoOn, out, see)
                     .ok());
     for (int j = 0; j < 3; ++j) {
       for (int c = 0; c < 2; ++c) {
