@@ -54,6 +54,16 @@ class ReadLimits : public testing::Test {
       EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
     });
   }
+  // Until what was started has every connection for searches.
+  void UntilSearchesWait() {
+    for (bool free = true; free;) {
+      const auto start = Clock::now();
+      const OnBehalf call("ada", [&] {
+        return Since(start) < 0.1 ? absl::OkStatus() : absl::DeadlineExceededError("too late");
+      });
+      free = db->Search("filter", Short).ok();
+    }
+  }
   void Stop() {
     stop = true;
     for (auto& t : threads) t.join();
@@ -173,7 +183,7 @@ TEST_F(ReadLimits, FilteredListsOfJobsAreSearches) {
   for (int i = 0; i < 4; ++i) {
     Start("", [&] { return db->Search("filter", Endless); });
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  UntilSearchesWait();
   JobsTable jobs(*db);
   JobQuery filtered, plain, all;
   filtered.filter =
