@@ -90,10 +90,26 @@ int64_t BlocksOfRarer(const std::vector<uint8_t>& label, const std::vector<int64
   return std::min(with[0], with[1]);
 }
 
-const std::vector<int64_t>& BlocksToDraw(const std::vector<uint8_t>& label,
-                                         const std::vector<int64_t>& blocks,
-                                         const std::vector<int64_t>& shorter) {
-  return BlocksOfRarer(label, blocks) < 2 ? shorter : blocks;
+std::vector<int64_t> BlocksToDraw(const std::vector<uint8_t>& label,
+                                  const std::vector<int64_t>& blocks,
+                                  const std::vector<int64_t>& shorter) {
+  std::vector<int64_t> starts;  // of blocks of which the condition asks
+  std::vector<uint8_t> holding;
+  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+    const auto begin = label.begin() + blocks[b], end = label.begin() + blocks[b + 1];
+    if (std::all_of(begin, end, [](WindowLabel l) { return l == kOutside; })) continue;
+    starts.push_back(blocks[b]);
+    holding.push_back(std::find(begin, end, kHolds) != end);
+  }
+  std::vector<int64_t> out = blocks;
+  if (ComesInRuns(holding)) {
+    out = {0};
+    for (size_t i = 1; i < holding.size(); ++i) {
+      if (holding[i] != holding[i - 1]) out.push_back(starts[i]);
+    }
+    out.push_back(blocks.back());
+  }
+  return BlocksOfRarer(label, out) < 2 && !shorter.empty() ? shorter : out;
 }
 
 namespace {

@@ -29,10 +29,12 @@ std::vector<int64_t> TimeBlocks(const std::vector<int64_t>& starts);
 // Blocks that hold a window of the class, 0 or 1, that fewer of them hold.
 int64_t BlocksOfRarer(const std::vector<uint8_t>& label, const std::vector<int64_t>& blocks);
 
-// `blocks`, or `shorter` where fewer than two of them hold one of the classes.
-const std::vector<int64_t>& BlocksToDraw(const std::vector<uint8_t>& label,
-                                         const std::vector<int64_t>& blocks,
-                                         const std::vector<int64_t>& shorter);
+// What is drawn for a condition: `blocks`; where those in which it holds come in runs
+// (ComesInRuns), as contexts do that last for many trials, each run as a whole; where fewer than
+// two of these hold one of the classes `shorter`, unless that is empty.
+std::vector<int64_t> BlocksToDraw(const std::vector<uint8_t>& label,
+                                  const std::vector<int64_t>& blocks,
+                                  const std::vector<int64_t>& shorter);
 
 struct Interval {
   double low = 0, high = 0;

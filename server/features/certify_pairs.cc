@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <memory>
 
 #include "server/base/status_macros.h"
@@ -105,11 +106,9 @@ class Certifier {
     for (size_t c = 0; c < d_.label_count(); ++c) {
       if (!shown[c]) continue;
       if (d_.drawn_blocks.size() > kBlocksToDeal) {
-        const auto& label = d_.test_labels[c];
-        const auto& blocks = BlocksToDraw(label, d_.drawn_blocks, d_.shorter_blocks);
-        auto& drawn = &blocks == &d_.drawn_blocks ? drawn_ : drawn_shorter_;
-        if (!drawn) drawn.emplace(blocks, stream_);
-        f_.certainty[c].interval = drawn->Auroc(turned, label);
+        const BlockDraws& drawn =
+            drawn_.try_emplace(d_.label_blocks[c], d_.label_blocks[c], stream_).first->second;
+        f_.certainty[c].interval = drawn.Auroc(turned, d_.test_labels[c]);
       }
       if (c >= d_.condition_count() || d_.onsets[c].empty()) continue;
       f_.responses.emplace_back(static_cast<int>(c),
@@ -131,7 +130,7 @@ class Certifier {
   Feature& f_;
   uint64_t stream_;
   std::vector<std::unique_ptr<const Ordered>> ordered_;
-  std::optional<BlockDraws> drawn_, drawn_shorter_;
+  std::map<std::vector<int64_t>, BlockDraws> drawn_;  // by their blocks
   std::vector<Tested> shown_, others_;
 };
 
@@ -222,6 +221,9 @@ int64_t BytesPerThread(const recordings::ViewData& view) {
 
 absl::Status Certify(Draft& d) {
   const Progress progress = Within(d.progress, kJudged, kCertified);
+  for (const auto& label : d.test_labels) {
+    d.label_blocks.push_back(BlocksToDraw(label, d.drawn_blocks, d.shorter_blocks));
+  }
   SAED_RETURN_IF_ERROR(
       ForGroups(d, std::max<int64_t>(1, std::ssize(d.out.features)), progress,
                 [&](int64_t first, std::span<const Activations> codes) -> absl::Status {

@@ -16,7 +16,7 @@ Draft::Draft(const Given& given)
       test_starts(sides.TestStarts()),
       split_blocks(SplitBlocks(view, test_starts)),
       drawn_blocks(DrawnBlocks(view, test_starts)),
-      shorter_blocks(view.scored ? drawn_blocks : TimeBlocks(test_starts)),
+      shorter_blocks(view.scored ? std::vector<int64_t>() : TimeBlocks(test_starts)),
       train_blocks(DrawnBlocks(view, train_starts)) {
   if (!target) return;
   columns.emplace(encoder, view.counts(), *target);

@@ -79,6 +79,8 @@ struct Draft : Given {
   std::optional<PlaceMaps> places;
   std::vector<int64_t> active, active_held_out;     // windows in which each latent is active
   std::vector<std::vector<int64_t>> active_events;  // [latent][label]
+  // From Certify: what is drawn for each label (BlocksToDraw).
+  std::vector<std::vector<int64_t>> label_blocks;
   // From ChooseBest.
   std::vector<std::optional<int>> best_of;  // per label, its feature
   std::vector<double> best_auroc;  // per label; less kFallingMargin where the feature falls

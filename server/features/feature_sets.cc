@@ -100,7 +100,8 @@ Margin MarginOf(const SetSearch& search, size_t condition, const Activations& a,
   out.difference = AurocOf(a, label).value_or(0) - AurocOf(b, label).value_or(0);
   // Of fewer trials a bootstrap is far too sure.
   if (BlocksOfRarer(label, search.drawn_blocks) < kFewestDrawn) return out;
-  out.interval = BootstrapDifference(a, b, label, search.drawn_blocks, kDraws);
+  out.interval = BootstrapDifference(
+      a, b, label, BlocksToDraw(label, search.drawn_blocks, search.shorter_blocks), kDraws);
   return out;
 }
 
@@ -323,7 +324,7 @@ class Finder {
         Sizes(units_[i], out.members.size(), condition, of_unit, out.units, out.unit_sizes);
     const auto& label = search_.test_labels[condition];
     if (search_.drawn_blocks.size() > kBlocksToDeal) {
-      const auto& blocks = BlocksToDraw(label, search_.drawn_blocks, search_.shorter_blocks);
+      const auto blocks = BlocksToDraw(label, search_.drawn_blocks, search_.shorter_blocks);
       out.interval = BootstrapAuroc(scores, label, blocks, kDraws);
     }
     if (!search_.in_sample && out.sizes[0].test_auroc) {

@@ -40,7 +40,8 @@ std::vector<int64_t> DrawShifts(int64_t n, int count, uint64_t stream) {
   return out;
 }
 
-// Whether there are significantly fewer runs of equal entries than in a random order.
+}  // namespace
+
 bool ComesInRuns(const std::vector<uint8_t>& sequence) {
   const auto n = static_cast<double>(sequence.size());
   const auto ones = static_cast<double>(std::count(sequence.begin(), sequence.end(), 1));
@@ -51,8 +52,6 @@ bool ComesInRuns(const std::vector<uint8_t>& sequence) {
   const double variance = std::max(0.0, (mean - 1) * (mean - 2) / (n - 1));
   return runs < mean - kOneSided * std::sqrt(variance);
 }
-
-}  // namespace
 
 // Windows are places in the scope.
 class NullLabels::Part {

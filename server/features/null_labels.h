@@ -30,6 +30,10 @@ struct Tested {
   std::vector<bool> wanted;  // [condition]
 };
 
+// Whether a sequence of 0 and 1 has significantly fewer runs of equal entries than in a random
+// order (Wald & Wolfowitz 1940, one-sided 5 %).
+bool ComesInRuns(const std::vector<uint8_t>& sequence);
+
 // Labels of the windows [0, n), prepared for any number of latents.
 //
 // Where there are blocks, labels are dealt out: each block gets the labels of another, all of them

@@ -153,7 +153,9 @@ void Add(Design design, double effect, uint64_t set, Counts& counts) {
     return features::TimeBlocks(starts);
   }()
                                               : s.blocks();
-  const auto interval = features::BootstrapAuroc(s.Of(0), s.labels()[0], blocks, set);
+  const auto& label = s.labels()[0];
+  const auto interval =
+      features::BootstrapAuroc(s.Of(0), label, features::BlocksToDraw(label, blocks, {}), set);
   counts.covered += interval && interval->low <= 0.5 && interval->high >= 0.5;
 }
 

@@ -60,8 +60,10 @@ TEST_F(Jobs, WhatIsLeftToTheServerIsChosenAndSaid) {
   // Its output is softplus, which is known before it trains.
   ASSERT_EQ(checked->warnings_size(), 1);
   EXPECT_NE(checked->warnings(0).find("SAELens: SAELens decodes linearly; this model's output "
-                                      "function is softplus. Train with output identity (which "
-                                      "loss mse has by itself)"),
+                                      "function is softplus. Download saelens-linear, whose "
+                                      "decoder gives what goes into it, or the plain safetensors "
+                                      "file, or train with output identity (which loss mse has "
+                                      "by itself)"),
             std::string::npos)
       << checked->warnings(0);
   auto linear = request;

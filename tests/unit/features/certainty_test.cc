@@ -345,9 +345,30 @@ TEST(Certainty, ShorterBlocksAreDrawnForWhatOneOfThemHolds) {
   const std::vector<int64_t> blocks = {0, 4, 6, 8}, shorter = {0, 2, 4, 6, 8};
   EXPECT_EQ(BlocksOfRarer(label, blocks), 1);
   EXPECT_EQ(BlocksOfRarer(label, shorter), 2);
-  EXPECT_EQ(&BlocksToDraw(label, blocks, shorter), &shorter);
-  EXPECT_EQ(&BlocksToDraw(label, shorter, blocks), &shorter);
+  EXPECT_EQ(BlocksToDraw(label, blocks, shorter), shorter);
+  EXPECT_EQ(BlocksToDraw(label, shorter, blocks), shorter);
+  EXPECT_EQ(BlocksToDraw(label, blocks, {}), blocks);
   EXPECT_EQ(BlocksOfRarer({0, kOutside}, {0, 1, 2}), 0);
+}
+
+// Contexts that last for ten trials each are drawn whole, with what lies between them.
+TEST(Certainty, RunsAreDrawnAsAWhole) {
+  std::vector<WindowLabel> label;
+  std::vector<int64_t> blocks = {0};
+  for (int trial = 0; trial < 60; ++trial) {
+    for (int w = 0; w < 3; ++w) {
+      label.push_back(trial % 7 == 3 ? kOutside : static_cast<WindowLabel>(trial / 10 % 2));
+    }
+    blocks.push_back(std::ssize(label));
+  }
+  EXPECT_EQ(BlocksToDraw(label, blocks, {}), (std::vector<int64_t>{0, 33, 60, 90, 120, 150, 180}));
+  // One after another by chance: nothing is joined.
+  for (size_t w = 0; w < label.size(); ++w) label[w] = static_cast<WindowLabel>(w / 3 % 2);
+  EXPECT_EQ(BlocksToDraw(label, blocks, {}), blocks);
+  // One run alone: shorter ones, where there may be any.
+  for (size_t w = 0; w < label.size(); ++w) label[w] = w < 60 ? kHolds : kHoldsNot;
+  EXPECT_EQ(BlocksToDraw(label, blocks, {}), (std::vector<int64_t>{0, 60, 180}));
+  EXPECT_EQ(BlocksToDraw(label, blocks, blocks), blocks);
 }
 
 // Draws of the same blocks have the same AUROCs with the windows outside as without them.
