@@ -179,8 +179,9 @@ void ObjectStore::Keep(const std::string& digest) const {
 }
 
 void ObjectStore::Remove(const std::string& digest) const {
-  if (::unlink(PathOf(digest).c_str()) == 0 || errno == ENOENT) return;
+  // Under the lock, or what is kept anew in between would be removed later.
   const std::lock_guard lock(left_->mutex);
+  if (::unlink(PathOf(digest).c_str()) == 0 || errno == ENOENT) return;
   left_->digests.insert(digest);
 }
 

@@ -32,11 +32,13 @@ bool IsHidden(uint32_t c) {
 }
 
 // Takes no room, or looks like a blank and is none: soft hyphen, joiners, fillers, invisible
-// operators, deprecated marks, the byte order mark, ends of lines and paragraphs.
+// operators, deprecated marks, selectors of variants, a Braille letter without dots, the byte order
+// mark, ends of lines and paragraphs.
 bool IsInvisible(uint32_t c) {
   return c == 0xAD || c == 0x034F || c == 0x115F || c == 0x1160 || c == 0x17B4 || c == 0x17B5 ||
          (c >= 0x180B && c <= 0x180F) || (c >= 0x200B && c <= 0x200D) || c == 0x2028 ||
-         c == 0x2029 || (c >= 0x2060 && c <= 0x206F) || c == 0x3164 || c == 0xFEFF || c == 0xFFA0 ||
+         c == 0x2029 || c == 0x2800 || (c >= 0xFE00 && c <= 0xFE0F) ||
+         (c >= 0x2060 && c <= 0x206F) || c == 0x3164 || c == 0xFEFF || c == 0xFFA0 ||
          (c >= 0xFFF9 && c <= 0xFFFB);
 }
 

@@ -15,6 +15,7 @@ constexpr uint64_t kBootstrapSeed = 0x424f;
 constexpr int64_t kBlocksAtLeast = 50;
 constexpr double kTail = 0.025;
 constexpr double kNormal975 = 1.959963984540054;
+constexpr int64_t kFewestAlike = 10;  // blocks whose draws may all say the same
 
 }  // namespace
 
@@ -127,6 +128,7 @@ double Percentile(const std::vector<double>& sorted, double fraction) {
 std::optional<Interval> WidenedInterval(double score, std::vector<double> draws, int64_t blocks) {
   if (2 * draws.size() <= kReplicates || blocks < 2) return std::nullopt;
   std::sort(draws.begin(), draws.end());
+  if (blocks < kFewestAlike && draws.front() == draws.back()) return std::nullopt;
   const auto n = static_cast<double>(blocks);
   const double wider = StudentQuantile975(blocks - 1) / kNormal975 * std::sqrt(n / (n - 1));
   const double below = score - Percentile(draws, kTail);
@@ -168,9 +170,21 @@ std::optional<Interval> BlockDraws::Auroc(const Ordered& values,
                                           const std::vector<uint8_t>& label) const {
   Scores scores = Aurocs(values, label);
   if (scores.blocks == 0) return std::nullopt;
-  auto out = WidenedInterval(scores.of_all[0], std::move(scores.of_draws), scores.blocks);
-  if (out) *out = {std::max(0.0, out->low), std::min(1.0, out->high)};
-  return out;
+  const auto held = static_cast<double>(std::count(label.begin(), label.end(), kHolds));
+  const auto others = static_cast<double>(std::count(label.begin(), label.end(), kHoldsNot));
+  const double half_a_pair = 0.5 / (held * others);
+  const auto logit = [&](double auroc) {
+    const double p = std::clamp(auroc, half_a_pair, 1 - half_a_pair);
+    return std::log(p / (1 - p));
+  };
+  for (double& auroc : scores.of_draws) auroc = logit(auroc);
+  const auto wide =
+      WidenedInterval(logit(scores.of_all[0]), std::move(scores.of_draws), scores.blocks);
+  if (!wide) return std::nullopt;
+  // With the score itself, which may be 0 or 1.
+  const auto back = [](double x) { return 1 / (1 + std::exp(-x)); };
+  return Interval{std::min(scores.of_all[0], back(wide->low)),
+                  std::max(scores.of_all[0], back(wide->high))};
 }
 
 std::optional<Interval> BlockDraws::Difference(const Ordered& a, const Ordered& b,

@@ -30,8 +30,8 @@ struct LogisticFit {
 // Minimises Σ over the chosen rows of −log p(label) + |w·σ|²/(2C), the intercept free, σ each
 // column's standard deviation over those rows (a column that does not vary gets no weight), as
 // scikit-learn's LogisticRegression on standardised columns. L-BFGS from `start`, to a gradient of
-// `tolerance` of its size at 0, or `iterations`. Each fit is the same bits whatever goes beside it.
-// Works in the caller's TBB arena.
+// `tolerance` of its size at 0, or `iterations`. The same bits for any number of threads; what goes
+// beside a fit may change its sums in their last bits. Works in the caller's TBB arena.
 std::vector<Logistic> FitLogistics(const SparseRows& x, const std::vector<LogisticFit>& fits,
                                    double tolerance, int iterations);
 // The same; where fit i ends, next(i, what it came to) says what it goes on with, on the same rows

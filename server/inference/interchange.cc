@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <set>
 
+#include "server/base/display_name.h"
 #include "server/base/faults.h"
 #include "server/base/json.h"
 #include "server/base/status_macros.h"
@@ -128,21 +130,38 @@ absl::Status CheckConfig(const json& config, int inputs, Faults& faults) {
   return faults.ToStatus();
 }
 
-// The loss and output function of a model whose config names one; linear with mse if it names none.
+// The one of `values` that the metadata name under `key`; the first where they name none.
+template <class Value>
+Value Named(const json& metadata, const char* key, std::initializer_list<Value> values,
+            Faults& faults) {
+  const auto it = metadata.find(key);
+  if (it == metadata.end()) return *values.begin();
+  std::string known;
+  for (const Value value : values) {
+    if (*it == Name(value)) return value;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", Name(value));
+  }
+  faults.Add(kConfig, fmt::format("has {} {} in its metadata; must be one of {}", key,
+                                  ShownName(it->dump()), known));
+  return *values.begin();
+}
+
+// The loss and output function that a config's metadata name; mse and identity where they name
+// none.
 void TakeOutput(const json& config, sae::ModelSpec& spec, Faults& faults) {
-  spec.loss = sae::Loss::kMse;
-  spec.output = sae::Output::kIdentity;
-  const auto metadata = config.find("metadata");
-  if (metadata == config.end() || !metadata->is_object() || !metadata->contains(kOutput)) return;
-  const json& name = metadata->at(kOutput);
-  if (name == Name(sae::Output::kSoftplus)) {
-    spec.loss = sae::Loss::kPoisson;
-    spec.output = sae::Output::kSoftplus;
-  } else if (name == Name(sae::Output::kRelu)) {
-    spec.output = sae::Output::kRelu;
-  } else if (name != Name(sae::Output::kIdentity)) {
-    faults.Add(kConfig, fmt::format("has {} {} in its metadata; must be identity, relu or softplus",
-                                    kOutput, name.dump()));
+  using sae::Loss, sae::Output;
+  const auto it = config.find("metadata");
+  const json metadata = it != config.end() && it->is_object() ? *it : json::object();
+  spec.output =
+      Named(metadata, kOutput, {Output::kIdentity, Output::kRelu, Output::kSoftplus}, faults);
+  spec.loss = Named(metadata, kLoss, {Loss::kMse, Loss::kMsle, Loss::kPoisson}, faults);
+  const bool fits = spec.loss == Loss::kMse ||
+                    (spec.loss == Loss::kMsle && spec.output != Output::kIdentity) ||
+                    (spec.loss == Loss::kPoisson && spec.output == Output::kSoftplus);
+  if (!fits) {
+    faults.Add(kConfig, fmt::format("has {} '{}' with {} '{}' in its metadata; poisson goes with "
+                                    "softplus, msle with relu or softplus",
+                                    kLoss, Name(spec.loss), kOutput, Name(spec.output)));
   }
 }
 

@@ -135,6 +135,7 @@ ModelFiles FilesOf(const sae::Model& model, const std::string& name) {
   if (model.paired()) config["d_out"] = E;
   if (model.spec.output != sae::Output::kIdentity) {
     config["metadata"][kOutput] = Name(model.spec.output);
+    config["metadata"][kLoss] = Name(model.spec.loss);
   }
   if (selection == Selection::kTopK) {
     config["k"] = model.spec.k();

@@ -72,6 +72,9 @@ absl::StatusOr<ImportedModel> ImportModel(const Stores& stores, const Clock& clo
   train.name = spec.name;
   if (!split.empty()) train.choices.push_back(split);
   train.fit.model = model.spec;
+  imported.warnings.push_back(
+      "its scores are of the windows that the import holds out; whether it was trained on them is "
+      "not known");
   storage::ModelRow& row = imported.row;
   row.id = storage::NewId();
   row.recording_id = spec.recording_id;

@@ -70,9 +70,14 @@ int64_t MemoryNeeded(const Stores& stores, const std::string& recording_id,
       2 * 4 *
       std::min(searched * (kinds * features + static_cast<int64_t>(view.units.size())),
                2 * features::kSetValues);
+  // While features are judged: all kinds of evidence of some, and all codes.
+  const int64_t judging =
+      8 * std::min(static_cast<int64_t>(view.train.size()) * kinds * features,
+                   features::kHeldActivations) +
+      8 * std::min(static_cast<int64_t>(view.train.size()) * active, features::kHeldActivations);
   // What each condition says of each window, a few times over, and the windows of each scope.
   const int64_t labels = windows * (8 * kLabels + 4 * static_cast<int64_t>(features::kMaxScopes));
-  return labels + columns + 5 * 4 * features * (inputs + outputs) +
+  return labels + std::max(columns, judging) + 5 * 4 * features * (inputs + outputs) +
          static_cast<int64_t>(view.bytes.size()) +
          batch * (BytesPerLatent(fit.model.selection) * features + 8 * (inputs + outputs)) + held +
          threads * features::BytesPerThread(view) + 128 * windows +

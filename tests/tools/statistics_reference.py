@@ -13,6 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 from scipy.signal import welch
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata, spearmanr, t
 from sklearn.decomposition import PCA, FastICA
 from sklearn.linear_model import LogisticRegression
@@ -104,8 +105,7 @@ def logistic():
 
 
 def widened(score, draws, label):
-    """Their percentiles as far again from the score as few blocks of the rarer class ask for. `label`
-    [blocks, windows]."""
+    """Their percentiles as far again from the score as few blocks of the rarer class ask for. `label` [blocks, windows]."""
     n = min(label.any(1).sum(), (~label).any(1).sum())
     factor = t.ppf(0.975, n - 1) / norm.ppf(0.975) * np.sqrt(n / (n - 1))
     low, high = np.percentile(draws, [2.5, 97.5])
@@ -125,7 +125,8 @@ def bootstrap():
         if 0 < c[rows].sum() < n:
             scores.append(roc_auc_score(c[rows], a[rows]))
     return {"activation": a.tolist(), "label": c.astype(int).tolist(), "block": size,
-            **widened(roc_auc_score(c, a), scores, c.reshape(-1, size))}
+            **{k: float(expit(v)) for k, v in widened(logit(roc_auc_score(c, a)), logit(scores),
+                                                      c.reshape(-1, size)).items()}}
 
 
 def discriminant():

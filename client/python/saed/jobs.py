@@ -111,6 +111,9 @@ class JobCalls:
         view.minimum_rate = minimum_rate
         view.normaliser = value(types_pb2.Normaliser, normaliser, "normaliser")
         if mask is not None:
+            if isinstance(mask, str) or len(mask) != 2:
+                raise ValueError(f"mask: is {mask!r}; must be (table, filter), ('trials', '') for "
+                                 "all rows of trials")
             view.mask.table, view.mask.filter = mask
         view.segments = segments
         set_split(view.split, split)

@@ -323,7 +323,7 @@ TEST(Response, MeanAndErrorAroundOnsets) {
   EXPECT_DOUBLE_EQ(r.latency, 0);
 }
 
-// Whatever else is fitted beside it, on other rows and labels, a fit is the same bits.
+// Whatever else is fitted beside it, on other rows and labels, a fit is the same.
 TEST(Statistics, LogisticFitsSideBySideAsAlone) {
   constexpr int kRows = 400, kColumns = 6, kFits = 11;
   const sae::CounterRandom random(5, 2);

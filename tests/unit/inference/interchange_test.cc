@@ -92,6 +92,15 @@ TEST(ToSaeLensLinear, NamesTheOutputFunctionAndComesBack) {
   EXPECT_EQ(back->spec.output, sae::Output::kSoftplus);
   EXPECT_EQ(back->spec.loss, sae::Loss::kPoisson);
   EXPECT_EQ(back->parameters.decoder, model.parameters.decoder);
+  for (const auto& [loss, output] : {std::pair(sae::Loss::kMse, sae::Output::kSoftplus),
+                                     std::pair(sae::Loss::kMsle, sae::Output::kRelu)}) {
+    model.spec.loss = loss;
+    model.spec.output = output;
+    const auto other = FromSaeLens(*ToSaeLensLinear(model, "m"), 1, kInputs, notes);
+    ASSERT_TRUE(other.ok()) << other.status();
+    EXPECT_EQ(other->spec.output, output);
+    EXPECT_EQ(other->spec.loss, loss);
+  }
   // Outputs that are scaled behind the function have no place.
   model.normaliser = {std::vector<float>(kInputs, 1), std::vector<float>(kInputs, 2)};
   EXPECT_EQ(ToSaeLensLinear(model, "m").status().code(), absl::StatusCode::kFailedPrecondition);
@@ -108,6 +117,16 @@ TEST(FromSaeLens, AnUnknownOutputFunctionIsRefused) {
         FromSaeLens(Directory({{"metadata", {{"saed_output", name}}}}), 1, kInputs, notes);
     EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument) << name;
     EXPECT_NE(model.status().message().find("saed_output"), std::string::npos) << name;
+  }
+}
+
+TEST(FromSaeLens, ALossThatDoesNotGoWithTheOutputIsRefused) {
+  std::vector<std::string> notes;
+  for (const auto& metadata : {json{{"saed_loss", "poisson"}}, json{{"saed_loss", "hinge"}},
+                               json{{"saed_loss", "msle"}, {"saed_output", "identity"}}}) {
+    const auto model = FromSaeLens(Directory({{"metadata", metadata}}), 1, kInputs, notes);
+    EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument) << metadata;
+    EXPECT_NE(model.status().message().find("saed_loss"), std::string::npos) << metadata;
   }
 }
 

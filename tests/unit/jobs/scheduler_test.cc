@@ -131,6 +131,7 @@ TEST_F(SchedulerOf, PutsBackWhatNobodyRuns) {
   for (int i = 0; i < 1000 && State(long_one->id) != "RUNNING"; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+  ASSERT_EQ(State(long_one->id), "RUNNING");
   const std::string id = Queue(*scheduler, "ada", 1, 60);
   ASSERT_TRUE(jobs.Start(id, clock.NowMicros())->has_value());
   scheduler->Wake();
