@@ -12,7 +12,7 @@ run() { # PRESET NAMES_OF_TESTS PROGRAM …
   cmake --preset "$preset" >/dev/null
   cmake --build --preset "$preset" --target "$@"
   # From the folder of the programs that were built: others of this preset were not.
-  ctest --test-dir "build/$preset/tests/unit" -j 2 -R "$names" --output-on-failure
+  ctest --test-dir "build/$preset/tests/unit" -j 2 -L unit -R "$names" --output-on-failure
   echo "$preset: clean ($SECONDS s)"
 }
 if [ "$which" != thread ]; then

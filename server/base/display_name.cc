@@ -98,7 +98,11 @@ std::string ShownName(std::string_view name) {
 }
 
 std::string DisplayNameFault(std::string_view name) {
-  if (IsIdForm(name)) {
+  // Alone or as of a resource: recordings/0123456789abcdef.
+  const size_t slash = name.find('/');
+  const std::string_view collection = name.substr(0, slash == name.npos ? 0 : slash + 1);
+  if (IsIdForm(name.substr(collection.size())) &&
+      collection.find_first_not_of("abcdefghijklmnopqrstuvwxyz/") == name.npos) {
     return fmt::format(
         "is '{}', which is the form of an id; must be another name, or commands could not tell "
         "them apart",

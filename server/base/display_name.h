@@ -13,7 +13,8 @@ bool HasHiddenCharacters(std::string_view utf8);
 
 // What is wrong with a name, and what would be right; empty where it is good: valid UTF-8 of 1 to
 // 200 bytes that are not all blanks, without hidden characters and without those that take no room,
-// which make it look like another; not "-", which stands for all, and not of the form of an id.
+// which make it look like another; not "-", which stands for all, and not of the form of an id or
+// of a resource's name.
 std::string DisplayNameFault(std::string_view name);
 
 // A name that is wrong, as an error may show it, which is read in a terminal, too: its first 200

@@ -236,11 +236,12 @@ absl::Status Validate(const recordings::Recording& recording,
     SAED_RETURN_IF_ERROR(StillWanted());
     const Condition& c = conditions[i];
     const std::string at = fmt::format("conditions[{}]", i);
-    if (c.name.empty() || c.name.size() > 200 || HasHiddenCharacters(c.name) ||
+    if (c.name.empty() || c.name.size() > 200 || c.name != ShownName(c.name) || c.name == "-" ||
         !names.insert(c.name).second) {
       faults.Add(at + ".name",
-                 fmt::format("is '{}'; must be 1 to 200 bytes without line breaks, other control "
-                             "characters or marks of direction, and used once",
+                 fmt::format("is '{}'; must be UTF-8 text of 1 to 200 bytes without line breaks, "
+                             "other control characters or marks of direction or of no width, not "
+                             "'-', and used once",
                              ShownName(c.name)));
     }
     const auto labels = Evaluate(c.expression, recording, view == nullptr ? nothing : *view);

@@ -40,6 +40,9 @@ TEST(DisplayName, RefusesWhatIsHiddenOrCannotBeToldFromAnId) {
     EXPECT_FALSE(HasHiddenCharacters(seen));
   }
   EXPECT_THAT(DisplayNameFault("0123456789abcdef"), HasSubstr("the form of an id"));
+  EXPECT_THAT(DisplayNameFault("recordings/0123456789abcdef"), HasSubstr("the form of an id"));
+  EXPECT_EQ(DisplayNameFault("recordings/0123456789abcdef b"), "");
+  EXPECT_EQ(DisplayNameFault("best of sweeps/0123456789abcdef"), "");
   EXPECT_THAT(DisplayNameFault(""), HasSubstr("1 to 200 bytes"));
   EXPECT_THAT(DisplayNameFault(std::string(201, 'x')), HasSubstr("201 bytes"));
   EXPECT_THAT(DisplayNameFault("\xff"), HasSubstr("UTF-8"));

@@ -169,11 +169,12 @@ TEST(Conditions, TooMuchIsRefusedAndTooLongIsSaid) {
 }
 
 TEST(Conditions, OfHiddenCharactersAreRefusedWithoutThem) {
-  for (const char* hidden : {"\xe2\x80\xae", "\x1b"}) {  // U+202E, ESC
+  for (const char* hidden : {"\xe2\x80\xae", "\x1b", "\xe2\x80\x8b"}) {  // U+202E, ESC, U+200B
     const std::string name = std::string("left") + hidden + "[31mright";
     const std::vector<Condition> asked = {{name, "trials.kind = a"}};
     const std::string said(Validate(Trials(), asked).message());
-    EXPECT_THAT(said, HasSubstr("conditions[0].name: is '…'; must be 1 to 200 bytes"));
+    EXPECT_THAT(said,
+                HasSubstr("conditions[0].name: is '…'; must be UTF-8 text of 1 to 200 bytes"));
     EXPECT_EQ(said.find(hidden), said.npos) << "the error has it";
   }
 }
